@@ -1,0 +1,389 @@
+//! The keyspace: databases of keys in 256 shards, each behind a short lock.
+//!
+//! A key's shard and place follow from a keyed hash of its bytes that leaves out the database, so
+//! that moving a key between databases stays within its shard. Whoever wants keys locks a
+//! [`ShardSet`] and works through [`Locked`]; every change goes through its few primitives, which
+//! is where a running snapshot keeps the old value ([`snapshot`]).
+//!
+//! Knows no clients, no replication and no time: expiry times are data here, and who acts on them
+//! is decided above.
+
+mod raw;
+mod scan;
+pub(crate) mod snapshot;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ahash::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
+pub(crate) use raw::shard::{SHARDS, ShardSet};
+use raw::shard::{Held, Shards};
+use raw::table::{Detached, Garbage, Head, Segment};
+
+use crate::number;
+use crate::types::{Chunks, Object};
+use snapshot::Retention;
+use watch::Watches;
+
+/// Longest string in bytes that Redis embeds in its object (OBJECT ENCODING embstr).
+const EMBSTR_BYTES_MAX: usize = 44;
+
+/// All the databases.
+#[derive(Debug)]
+pub(crate) struct Keyspace {
+    shards: Shards<ShardState>,
+    hasher: RandomState,
+    /// Which tables each database has: SWAPDB exchanges two of these. Changes only under all the
+    /// shard locks.
+    mapping: Box<[AtomicUsize]>,
+}
+
+/// What lies behind a shard's lock besides its tables.
+#[derive(Debug, Default)]
+struct ShardState {
+    watches: Watches,
+    /// New and changed entries carry this epoch.
+    epoch: u8,
+    /// Where old values go while a snapshot runs.
+    retention: Option<Arc<Retention>>,
+}
+
+impl ShardState {
+    /// Keeps or frees an entry that is no longer in its table.
+    fn displace(&self, tables: usize, old: Entry) {
+        match &self.retention {
+            Some(retention) if old.view().epoch() != self.epoch => retention.retain(tables, old),
+            _ => drop(old),
+        }
+    }
+
+    /// Keeps a copy of an entry that is about to change in place.
+    fn before_change(&self, tables: usize, entry: &mut Entry) {
+        if entry.view().epoch() != self.epoch {
+            if let Some(retention) = &self.retention {
+                let view = entry.view();
+                let copy = Entry::new(view.key(), view.value().content(), view.expire_at_ms());
+                retention.retain(tables, copy);
+            }
+            entry.set_epoch(self.epoch);
+        }
+    }
+}
+
+/// A key with its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) hash: u64,
+}
+
+impl Key<'_> {
+    #[inline]
+    pub(crate) fn shard(self) -> usize {
+        (self.hash >> 56) as usize
+    }
+}
+
+impl Content<'_> {
+    /// A string as SET keeps it: an integer where it spells one.
+    #[inline]
+    pub(crate) fn encode(bytes: &[u8]) -> Content<'_> {
+        if bytes.len() <= 20
+            && let Some(value) = number::parse_i64(bytes)
+        {
+            return Content::Int(value);
+        }
+        Self::unencoded(bytes)
+    }
+
+    /// A string as it is, embedded where it is short.
+    pub(crate) fn unencoded(bytes: &[u8]) -> Content<'_> {
+        if bytes.len() <= EMBSTR_BYTES_MAX { Content::Embstr(bytes) } else { Self::raw(bytes) }
+    }
+
+    /// A string that will be changed in place.
+    pub(crate) fn raw(bytes: &[u8]) -> Content<'_> {
+        if bytes.len() <= INLINE_BYTES_MAX {
+            Content::Raw(bytes)
+        } else {
+            Content::Object(Box::new(Object::String(Chunks::from_slice(bytes))))
+        }
+    }
+}
+
+impl Keyspace {
+    /// Empty databases, for `readers` threads that prefetch. The seeds key the hash and must be
+    /// unknown to clients.
+    pub(crate) fn new(databases: usize, readers: usize, seeds: [u64; 4]) -> Self {
+        let [a, b, c, d] = seeds;
+        Self {
+            shards: Shards::new(databases, readers),
+            hasher: RandomState::with_seeds(a, b, c, d),
+            mapping: (0..databases).map(AtomicUsize::new).collect(),
+        }
+    }
+
+    pub(crate) fn databases(&self) -> usize {
+        self.shards.databases()
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    #[inline]
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key { bytes, hash: self.hash(bytes) }
+    }
+
+    /// Which tables a database has.
+    #[inline]
+    fn tables(&self, database: usize) -> usize {
+        self.mapping[database].load(Ordering::Relaxed)
+    }
+
+    /// Locks a set of shards. A thread that already holds a [`Locked`] must not call this.
+    #[inline]
+    pub(crate) fn lock(&self, set: ShardSet) -> Locked<'_> {
+        Locked { keyspace: self, held: self.shards.lock(set) }
+    }
+
+    /// Keys of a database, expired ones that wait for removal included. Takes no lock.
+    pub(crate) fn len(&self, database: usize) -> usize {
+        let tables = self.tables(database);
+        (0..SHARDS).map(|shard| self.shards.counts(shard, tables).keys()).sum()
+    }
+
+    /// Keys of a database that have an expiry. Takes no lock.
+    pub(crate) fn expires(&self, database: usize) -> usize {
+        let tables = self.tables(database);
+        (0..SHARDS).map(|shard| self.shards.counts(shard, tables).expires()).sum()
+    }
+
+    /// Keys of a database in one shard that have an expiry. Takes no lock.
+    pub(crate) fn shard_expires(&self, shard: usize, database: usize) -> usize {
+        self.shards.counts(shard, self.tables(database)).expires()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        (0..self.databases()).all(|database| self.len(database) == 0)
+    }
+
+    /// Lets a worker read slots without a lock, to prefetch, until the guard drops.
+    #[inline]
+    pub(crate) fn prefetching(&self, reader: usize) -> Prefetching<'_> {
+        Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
+    }
+
+    /// Frees tables' memory that no reader sees any more; called between batches.
+    #[inline]
+    pub(crate) fn collect(&self) {
+        self.shards.reclaim().collect();
+    }
+}
+
+/// Reads slots without a lock, to have entries in cache before they are needed.
+#[derive(Debug)]
+pub(crate) struct Prefetching<'k> {
+    keyspace: &'k Keyspace,
+    inside: raw::reclaim::Inside<'k, Garbage>,
+}
+
+impl Prefetching<'_> {
+    /// First stage, for all the keys of a batch before the second.
+    #[inline]
+    pub(crate) fn slots(&self, database: usize, hash: u64) -> Option<PrefetchedSlots<'_>> {
+        let head = self.keyspace.shards.head((hash >> 56) as usize, self.keyspace.tables(database));
+        Some(PrefetchedSlots(head.prefetch_slots(hash, &self.inside)?))
+    }
+}
+
+/// Slots that were asked for.
+pub(crate) struct PrefetchedSlots<'i>(&'i Segment);
+
+impl PrefetchedSlots<'_> {
+    /// Second stage: asks for the entry.
+    #[inline]
+    pub(crate) fn entry(self, hash: u64) {
+        Head::prefetch_entry(self.0, hash);
+    }
+}
+
+/// Locked shards: the only way to read and change keys.
+#[derive(Debug)]
+pub(crate) struct Locked<'k> {
+    keyspace: &'k Keyspace,
+    held: Held<'k, ShardState>,
+}
+
+impl<'k> Locked<'k> {
+    pub(crate) fn keyspace(&self) -> &'k Keyspace {
+        self.keyspace
+    }
+
+    pub(crate) fn set(&self) -> ShardSet {
+        self.held.set()
+    }
+
+    /// The entry of a key, expired or not.
+    #[inline]
+    pub(crate) fn get(&self, database: usize, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.held.get(self.keyspace.tables(database), key.bytes, key.hash)
+    }
+
+    /// Notes an access.
+    pub(crate) fn touch(&mut self, database: usize, key: Key<'_>, accessed_s: u32) {
+        let (mut table, _) = self.held.table(key.shard(), self.keyspace.tables(database));
+        if let Some(mut entry) = table.occupied(key.bytes, key.hash) {
+            entry.set_accessed_s(accessed_s);
+        }
+    }
+
+    /// Gives a key a value and an expiry, whatever it had before.
+    #[inline]
+    pub(crate) fn store(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        content: Content<'_>,
+        expire_at_ms: Option<i64>,
+        accessed_s: u32,
+    ) {
+        let tables = self.keyspace.tables(database);
+        let (mut table, state) = self.held.table(key.shard(), tables);
+        let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
+            let mut entry = Entry::new(key.bytes, content, expire_at_ms);
+            entry.set_epoch(state.epoch);
+            entry.set_accessed_s(accessed_s);
+            table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
+            return;
+        };
+        let content = if state.retention.is_none() || entry.view().epoch() == state.epoch {
+            match entry.overwrite(content, expire_at_ms) {
+                Ok(()) => {
+                    entry.set_epoch(state.epoch);
+                    entry.set_accessed_s(accessed_s);
+                    return;
+                }
+                Err(content) => content,
+            }
+        } else {
+            content
+        };
+        let mut new = Entry::new(key.bytes, content, expire_at_ms);
+        new.set_epoch(state.epoch);
+        new.set_accessed_s(accessed_s);
+        let old = entry.replace(new);
+        state.displace(tables, old);
+    }
+
+    /// Changes a large value in place; `None` if the key has none.
+    pub(crate) fn edit<R>(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        change: impl FnOnce(&mut Object) -> R,
+    ) -> Option<R> {
+        let tables = self.keyspace.tables(database);
+        let (mut table, state) = self.held.table(key.shard(), tables);
+        let mut entry = table.occupied(key.bytes, key.hash)?;
+        entry.object_mut()?;
+        state.before_change(tables, &mut entry);
+        entry.object_mut().map(change)
+    }
+
+    /// Sets or takes away the expiry of a key; false if the key is missing.
+    pub(crate) fn set_expiry(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        expire_at_ms: Option<i64>,
+    ) -> bool {
+        let tables = self.keyspace.tables(database);
+        let (mut table, state) = self.held.table(key.shard(), tables);
+        let Some(mut entry) = table.occupied(key.bytes, key.hash) else { return false };
+        state.before_change(tables, &mut entry);
+        entry.set_expiry(expire_at_ms);
+        true
+    }
+
+    /// Removes a key; false if it was missing.
+    pub(crate) fn remove(&mut self, database: usize, key: Key<'_>) -> bool {
+        let tables = self.keyspace.tables(database);
+        let (mut table, state) = self.held.table(key.shard(), tables);
+        let Some(entry) = table.occupied(key.bytes, key.hash) else { return false };
+        let old = entry.remove(&|key| self.keyspace.hash(key));
+        state.displace(tables, old);
+        true
+    }
+
+    /// Takes a key's entry out, to be put elsewhere by [`Locked::put`].
+    pub(crate) fn take(&mut self, database: usize, key: Key<'_>) -> Option<Entry> {
+        let tables = self.keyspace.tables(database);
+        let (mut table, state) = self.held.table(key.shard(), tables);
+        let mut entry = table.occupied(key.bytes, key.hash)?;
+        state.before_change(tables, &mut entry);
+        Some(entry.remove(&|key| self.keyspace.hash(key)))
+    }
+
+    /// Puts an entry under a key that is missing, with another key and expiry than it had.
+    pub(crate) fn put(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        entry: Entry,
+        expire_at_ms: Option<i64>,
+    ) {
+        let (mut table, state) = self.held.table(key.shard(), self.keyspace.tables(database));
+        let mut entry = entry.rebuilt(Some(key.bytes), expire_at_ms);
+        entry.set_epoch(state.epoch);
+        table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
+    }
+
+    /// Empties a database; needs all the locks. Dropping what it gives frees the memory.
+    pub(crate) fn flush(&mut self, database: usize) -> Flushed<'k> {
+        let tables = self.keyspace.tables(database);
+        let mut flushed = Vec::new();
+        for shard in 0..SHARDS {
+            let (mut table, state) = self.held.table(shard, tables);
+            let detached = table.detach();
+            match &state.retention {
+                Some(retention) => retention.retain_table(tables, detached),
+                None => flushed.push(detached),
+            }
+        }
+        Flushed { keyspace: self.keyspace, tables: flushed }
+    }
+
+    /// Exchanges two databases; needs all the locks.
+    pub(crate) fn swap(&mut self, a: usize, b: usize) {
+        assert_eq!(self.set(), ShardSet::ALL, "databases are swapped under all the locks");
+        let (mapping, (to_a, to_b)) =
+            (&self.keyspace.mapping, (self.keyspace.tables(b), self.keyspace.tables(a)));
+        mapping[a].store(to_a, Ordering::Relaxed);
+        mapping[b].store(to_b, Ordering::Relaxed);
+    }
+}
+
+/// Tables of a flushed database, not yet freed.
+#[derive(Debug)]
+#[must_use = "dropping it frees the memory, which may take a while"]
+pub(crate) struct Flushed<'k> {
+    keyspace: &'k Keyspace,
+    tables: Vec<Detached>,
+}
+
+impl Drop for Flushed<'_> {
+    fn drop(&mut self) {
+        for table in self.tables.drain(..) {
+            table.free(self.keyspace.shards.reclaim());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The unsafe floor of the keyspace: entries, the slot table, reclamation and the shard cell.
+//!
+//! Everything that needs `unsafe` in the crate lives in this folder, behind safe interfaces:
+//! - [`entry`]: one key with its value in one allocation;
+//! - [`table`]: the slots that find an entry by its hash, readable without a lock for prefetching;
+//! - [`reclaim`]: when memory that an unlocked reader may still look at can be freed;
+//! - [`shard`]: state that only the holder of a shard's lock may touch.
+//!
+//! Each block says why it is sound. The folder runs under AddressSanitizer, and the unlocked
+//! reads are modelled with loom (`--cfg limpid_loom`).
+#![allow(unsafe_code, reason = "manual layout of entries and lock-free prefetch; see the module doc")]
+
+pub(super) mod entry;
+pub(super) mod reclaim;
+pub(super) mod shard;
+pub(super) mod table;
+
+/// Atomics, or loom's models of them.
+mod sync {
+    #[cfg(limpid_loom)]
+    pub(super) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+    #[cfg(not(limpid_loom))]
+    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+}
+
+/// Asks the processor to load the cache line at `address`. A hint: any address is allowed.
+#[inline]
+fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: PREFETCHT0 reads nothing architecturally and cannot fault.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}

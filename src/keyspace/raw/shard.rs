@@ -1,0 +1,185 @@
+//! Shards: the lock of each, and the state that only its holder may touch.
+//!
+//! [`Shards::lock`] takes the locks of a [`ShardSet`] in ascending order and gives a [`Held`],
+//! through which tables and state are reached. Asking for a shard outside of the set panics: the
+//! set follows from the command's row, and a handler that reaches further is a bug there.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+
+use parking_lot::RawMutex;
+use parking_lot::lock_api::RawMutex as _;
+
+use super::entry::EntryRef;
+use super::reclaim::Reclaim;
+use super::table::{Counts, Garbage, Head, TableMut};
+
+/// Shards of a keyspace: the top eight bits of a key's hash.
+pub(crate) const SHARDS: usize = 256;
+
+/// A set of shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ShardSet([u64; SHARDS / 64]);
+
+impl ShardSet {
+    pub(crate) const ALL: Self = Self([u64::MAX; SHARDS / 64]);
+
+    #[inline]
+    pub(crate) fn insert(&mut self, shard: usize) {
+        self.0[shard / 64] |= 1 << (shard % 64);
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, shard: usize) -> bool {
+        self.0[shard / 64] & (1 << (shard % 64)) != 0
+    }
+
+    /// Ascending.
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(word, mut bits)| {
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+                Some(word * 64 + bit)
+            })
+        })
+    }
+}
+
+#[repr(align(64))]
+struct Shard<S> {
+    lock: RawMutex,
+    cell: UnsafeCell<S>,
+}
+
+// SAFETY: the cell is reached only through `Held`, which holds the lock.
+unsafe impl<S: Send> Sync for Shard<S> {}
+
+/// All the shards with the heads of their tables.
+pub(crate) struct Shards<S> {
+    shards: Box<[Shard<S>]>,
+    /// By database, then shard. Outside of the cells because readers without lock begin here.
+    heads: Box<[Head]>,
+    /// As the heads.
+    counts: Box<[Counts]>,
+    databases: usize,
+    reclaim: Reclaim<Garbage>,
+}
+
+impl<S: Default> Shards<S> {
+    /// Empty tables; `readers` threads may prefetch.
+    pub(crate) fn new(databases: usize, readers: usize) -> Self {
+        let shard = |_| Shard { lock: RawMutex::INIT, cell: UnsafeCell::new(S::default()) };
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            heads: (0..SHARDS * databases).map(|_| Head::new()).collect(),
+            counts: (0..SHARDS * databases).map(|_| Counts::default()).collect(),
+            databases,
+            reclaim: Reclaim::new(readers),
+        }
+    }
+}
+
+impl<S> Shards<S> {
+    pub(crate) fn databases(&self) -> usize {
+        self.databases
+    }
+
+    pub(crate) fn reclaim(&self) -> &Reclaim<Garbage> {
+        &self.reclaim
+    }
+
+    #[inline]
+    pub(crate) fn head(&self, shard: usize, database: usize) -> &Head {
+        &self.heads[database * SHARDS + shard]
+    }
+
+    /// Counts of one table; exact for the holder of the lock.
+    pub(crate) fn counts(&self, shard: usize, database: usize) -> &Counts {
+        &self.counts[database * SHARDS + shard]
+    }
+
+    /// Takes the locks of a set, lowest first. A thread holds at most one set at a time.
+    #[inline]
+    pub(crate) fn lock(&self, set: ShardSet) -> Held<'_, S> {
+        for shard in set.iter() {
+            self.shards[shard].lock.lock();
+        }
+        Held { shards: self, set }
+    }
+}
+
+impl<S> Drop for Shards<S> {
+    fn drop(&mut self) {
+        for (head, counts) in self.heads.iter().zip(&self.counts) {
+            // SAFETY: `&mut self`: nobody else has anything of this.
+            let mut table = unsafe { TableMut::new(head, counts, &self.reclaim) };
+            table.detach().free(&self.reclaim);
+        }
+    }
+}
+
+impl<S> fmt::Debug for Shards<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards").field("databases", &self.databases).finish_non_exhaustive()
+    }
+}
+
+/// The locks of a set of shards; released when this drops.
+#[derive(Debug)]
+pub(crate) struct Held<'k, S> {
+    shards: &'k Shards<S>,
+    set: ShardSet,
+}
+
+impl<'k, S> Held<'k, S> {
+    pub(crate) fn set(&self) -> ShardSet {
+        self.set
+    }
+
+    #[inline]
+    fn cell(&self, shard: usize) -> *mut S {
+        assert!(self.set.contains(shard), "shard {shard} is not among the locked ones");
+        self.shards.shards[shard].cell.get()
+    }
+
+    /// The entry of a key.
+    #[inline]
+    pub(crate) fn get(&self, database: usize, key: &[u8], hash: u64) -> Option<EntryRef<'_>> {
+        let shard = (hash >> 56) as usize;
+        assert!(self.set.contains(shard), "shard {shard} is not among the locked ones");
+        // SAFETY: the lock is held for the life of `self`, and changing the table takes `&mut`.
+        unsafe { self.shards.head(shard, database).get(key, hash) }
+    }
+
+    #[inline]
+    pub(crate) fn state(&self, shard: usize) -> &S {
+        // SAFETY: the lock is held, and `&mut` to the state takes `&mut self`.
+        unsafe { &*self.cell(shard) }
+    }
+
+    /// A table and the state of its shard, to change.
+    #[inline]
+    pub(crate) fn table(&mut self, shard: usize, database: usize) -> (TableMut<'_>, &mut S) {
+        let cell = self.cell(shard);
+        let (head, counts) = (self.shards.head(shard, database), self.shards.counts(shard, database));
+        // SAFETY: the lock is held and `&mut self` makes this the only way in.
+        unsafe { (TableMut::new(head, counts, &self.shards.reclaim), &mut *cell) }
+    }
+
+    pub(crate) fn state_mut(&mut self, shard: usize) -> &mut S {
+        // SAFETY: as above.
+        unsafe { &mut *self.cell(shard) }
+    }
+}
+
+impl<S> Drop for Held<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        for shard in self.set.iter() {
+            // SAFETY: this guard took the lock and releases it once.
+            unsafe { self.shards.shards[shard].lock.unlock() };
+        }
+    }
+}

@@ -1,0 +1,686 @@
+//! The slot table of one database in one shard: finds entries by hash.
+//!
+//! Extendible hashing, so that growth never stops the world: a directory, indexed by the hash bits
+//! below the shard's eight, points to segments of 64 slots; a full segment is replaced by two, and
+//! the directory doubles when it is not fine enough. A directory is ordered by hash, which makes a
+//! hash prefix a stable cursor for SCAN, the sweeper and snapshots.
+//!
+//! A segment is 8 lines of 8 slots, each line one cache line. The low three hash bits give an
+//! entry's home line; an entry whose home is full lies in the next line that is not. So every line
+//! between an entry's home and its place is full, and a search ends at the first line with a
+//! vacancy. Removal keeps this true by moving displaced entries back.
+//!
+//! A slot is 48 bits of address and 16 bits that answer most questions without touching the entry:
+//!
+//! ```text
+//! 63          has an expiry
+//! 62..60      lines between home and place
+//! 59..48      tag: 12 further hash bits
+//! 47..0       address, 0 when vacant
+//! ```
+//!
+//! All of it is atomics: the holder of the shard's lock changes it through [`TableMut`], while
+//! workers that prefetch read it through [`Head`] without the lock, inside an epoch of
+//! [`Reclaim`]; they never look into entries.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{ControlFlow, Deref, DerefMut};
+use std::ptr;
+use std::sync::atomic::AtomicUsize;
+
+use super::entry::{Entry, EntryRef};
+use super::prefetch;
+use super::reclaim::{Inside, Reclaim};
+use super::sync::{AtomicPtr, AtomicU64, Ordering};
+
+const LINE: usize = 8;
+const LINES: usize = 8;
+const SLOTS: usize = LINE * LINES;
+
+/// Bits of the hash that choose the shard, above those that index the directory.
+const SHARD_BITS: u32 = 8;
+/// Below this many keys in two sibling segments they become one.
+const MERGE_BELOW: usize = 24;
+/// A directory this deep has used up the hash; 2^40 keys come nowhere near.
+const BITS_MAX: u32 = 40;
+
+const ADDRESS: u64 = (1 << 48) - 1;
+const EXPIRES: u64 = 1 << 63;
+const MARK: u64 = 0x7fff << 48;
+
+fn home(hash: u64) -> usize {
+    (hash & 7) as usize
+}
+
+/// What a slot's bits 62..48 are for a hash placed `displaced` lines from home.
+fn mark(hash: u64, displaced: usize) -> u64 {
+    (((hash >> 3) & 0xfff) << 48) | ((displaced as u64) << 60)
+}
+
+/// 64 slots.
+#[repr(align(64))]
+pub(crate) struct Segment {
+    slots: [AtomicU64; SLOTS],
+}
+
+impl Segment {
+    fn new() -> Box<Self> {
+        Box::new(Self { slots: std::array::from_fn(|_| AtomicU64::new(0)) })
+    }
+
+    fn load(&self, index: usize) -> u64 {
+        self.slots[index].load(Ordering::Relaxed)
+    }
+
+    fn is_full(&self, line: usize) -> bool {
+        (0..LINE).all(|i| self.load(line * LINE + i) != 0)
+    }
+
+    fn len(&self) -> usize {
+        (0..SLOTS).filter(|&i| self.load(i) != 0).count()
+    }
+
+    /// The index of `key`'s slot.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the shard, so that the entries are alive.
+    #[inline]
+    unsafe fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
+        for displaced in 0..LINES {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            let wanted = mark(hash, displaced);
+            let mut vacant = false;
+            for index in start..start + LINE {
+                let slot = self.load(index);
+                if slot == 0 {
+                    vacant = true;
+                } else if slot & MARK == wanted {
+                    // SAFETY: the address in a slot is an entry of this table, which lives
+                    // while the lock is held.
+                    let entry = unsafe { EntryRef::from_bits(slot & ADDRESS) };
+                    if entry.key() == key {
+                        return Some(index);
+                    }
+                }
+            }
+            if vacant {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Puts an address into the first vacancy from home on; false when all 64 slots are taken.
+    fn place(&self, hash: u64, address_and_expires: u64) -> bool {
+        for displaced in 0..LINES {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            for index in start..start + LINE {
+                if self.load(index) == 0 {
+                    let slot = address_and_expires | mark(hash, displaced);
+                    self.slots[index].store(slot, Ordering::Relaxed);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Empties a slot and moves displaced entries back so that no search ends too early.
+    fn vacate(&self, index: usize) {
+        let mut hole = index;
+        self.slots[hole].store(0, Ordering::Relaxed);
+        'fill: loop {
+            let hole_line = hole / LINE;
+            for away in 1..LINES {
+                let line = (hole_line + away) % LINES;
+                let mut vacant = false;
+                for from in line * LINE..(line + 1) * LINE {
+                    let slot = self.load(from);
+                    vacant |= slot == 0;
+                    let displaced = ((slot >> 60) & 7) as usize;
+                    if slot != 0 && displaced >= away {
+                        let moved = (slot & !(7 << 60)) | (((displaced - away) as u64) << 60);
+                        self.slots[hole].store(moved, Ordering::Relaxed);
+                        self.slots[from].store(0, Ordering::Relaxed);
+                        hole = from;
+                        continue 'fill;
+                    }
+                }
+                if vacant {
+                    return;
+                }
+            }
+            return;
+        }
+    }
+}
+
+/// Segments by hash prefix.
+pub(crate) struct Directory {
+    bits: u32,
+    segments: Box<[AtomicPtr<Segment>]>,
+}
+
+impl Directory {
+    fn index(&self, hash: u64) -> usize {
+        if self.bits == 0 { 0 } else { ((hash << SHARD_BITS) >> (64 - self.bits)) as usize }
+    }
+
+    fn segment(&self, index: usize) -> *mut Segment {
+        self.segments[index].load(Ordering::Acquire)
+    }
+
+    /// How many hash bits the segment at `index` has used: 2^(bits − depth) neighbours share it.
+    fn depth(&self, index: usize) -> u32 {
+        let segment = self.segment(index);
+        let mut depth = self.bits;
+        while depth > 0 && self.segment(index ^ (1 << (self.bits - depth))) == segment {
+            depth -= 1;
+        }
+        depth
+    }
+
+    /// The indices that share the segment at `index`.
+    fn run(&self, index: usize) -> std::ops::Range<usize> {
+        let len = 1 << (self.bits - self.depth(index));
+        let start = index & !(len - 1);
+        start..start + len
+    }
+}
+
+/// Memory that unlocked readers may still see.
+pub(crate) enum Garbage {
+    Segment(#[allow(dead_code, reason = "kept to be dropped later")] Box<Segment>),
+    Directory(#[allow(dead_code, reason = "kept to be dropped later")] Box<Directory>),
+}
+
+/// Where a table begins; shared with readers that hold no lock.
+pub(crate) struct Head(AtomicPtr<Directory>);
+
+impl Head {
+    pub(crate) fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// First stage of prefetching: finds the segment of a hash and asks for its home line.
+    #[inline]
+    pub(crate) fn prefetch_slots<'i>(
+        &self,
+        hash: u64,
+        _inside: &'i Inside<'_, Garbage>,
+    ) -> Option<&'i Segment> {
+        let directory = self.0.load(Ordering::Acquire);
+        // SAFETY: a directory or segment that was linked while a reader is inside an epoch is
+        // freed only after it left (see `Reclaim`); all that is read of them is atomics and the
+        // directory's immutable fields, which the Release stores that linked them published.
+        unsafe {
+            let directory = directory.as_ref()?;
+            let segment = directory.segment(directory.index(hash)).as_ref()?;
+            prefetch(&raw const segment.slots[home(hash) * LINE]);
+            Some(segment)
+        }
+    }
+
+    /// The entry of a key.
+    ///
+    /// # Safety
+    /// During `'a` the caller holds the shard's lock and does not change the table.
+    #[inline]
+    pub(super) unsafe fn get<'a>(&'a self, key: &[u8], hash: u64) -> Option<EntryRef<'a>> {
+        // SAFETY: what is linked is alive until it is unlinked, which needs the lock.
+        unsafe {
+            let directory = self.0.load(Ordering::Relaxed).as_ref()?;
+            let segment = directory.segment(directory.index(hash)).as_ref()?;
+            let index = segment.find(key, hash)?;
+            Some(EntryRef::from_bits(segment.load(index) & ADDRESS))
+        }
+    }
+
+    /// Second stage: asks for the entries in the home line that may be the hash's.
+    #[inline]
+    pub(crate) fn prefetch_entry(segment: &Segment, hash: u64) {
+        let start = home(hash) * LINE;
+        let wanted = mark(hash, 0);
+        for index in start..start + LINE {
+            let slot = segment.load(index);
+            if slot & MARK == wanted {
+                // The entry may be gone by now: it is only asked for, never read.
+                prefetch((slot & ADDRESS) as *const u8);
+            }
+        }
+    }
+}
+
+/// Counts of one table. Changed under the shard's lock, read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    keys: AtomicUsize,
+    expires: AtomicUsize,
+    merges: AtomicUsize,
+}
+
+impl Counts {
+    /// Keys in the table, expired ones that still wait for removal included.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Keys with an expiry.
+    pub(crate) fn expires(&self) -> usize {
+        self.expires.load(Ordering::Relaxed)
+    }
+
+    /// Adds to a count. One thread writes at a time, so this needs no read-modify-write.
+    fn add(count: &AtomicUsize, delta: isize) -> usize {
+        let new = count.load(Ordering::Relaxed).wrapping_add_signed(delta);
+        count.store(new, Ordering::Relaxed);
+        new
+    }
+}
+
+/// A table in the hands of its lock's holder.
+pub(crate) struct TableMut<'a> {
+    head: &'a Head,
+    counts: &'a Counts,
+    reclaim: &'a Reclaim<Garbage>,
+}
+
+/// Hashes the key of an entry, to place it when a segment splits.
+pub(crate) type HashKey<'a> = &'a dyn Fn(&[u8]) -> u64;
+
+impl<'a> TableMut<'a> {
+    /// # Safety
+    /// While this lives nobody else has a `TableMut` of the same head; the lock of the shard sees
+    /// to that.
+    #[inline]
+    pub(super) unsafe fn new(
+        head: &'a Head,
+        counts: &'a Counts,
+        reclaim: &'a Reclaim<Garbage>,
+    ) -> Self {
+        Self { head, counts, reclaim }
+    }
+
+    fn directory(&self) -> Option<&'a Directory> {
+        // SAFETY: what the head points to is alive until it is unlinked, which needs this lock.
+        unsafe { self.head.0.load(Ordering::Relaxed).as_ref() }
+    }
+
+    #[inline]
+    fn segment_of(&self, hash: u64) -> Option<&'a Segment> {
+        let directory = self.directory()?;
+        // SAFETY: as for the directory.
+        unsafe { directory.segment(directory.index(hash)).as_ref() }
+    }
+
+    /// The entry of a key, to change or remove it.
+    #[inline]
+    pub(crate) fn occupied(&mut self, key: &[u8], hash: u64) -> Option<Occupied<'_>> {
+        let segment = self.segment_of(hash)?;
+        // SAFETY: the lock is held.
+        let index = unsafe { segment.find(key, hash)? };
+        let address = segment.load(index) & ADDRESS;
+        // SAFETY: the slot owns the entry; `Occupied` puts it back when it drops, and nobody
+        // else reaches the slot's entry while `self` is borrowed mutably.
+        let entry = ManuallyDrop::new(unsafe { Entry::from_bits(address) });
+        let table = TableMut { head: self.head, counts: self.counts, reclaim: self.reclaim };
+        Some(Occupied { table, segment, index, hash, entry })
+    }
+
+    /// Adds an entry whose key is not in the table.
+    pub(crate) fn insert(&mut self, entry: Entry, hash: u64, hash_key: HashKey<'_>) {
+        let expires = entry.view().expire_at_ms().is_some();
+        let address = entry.into_bits();
+        assert_eq!(address & !ADDRESS, 0, "addresses of this platform have 48 bits");
+        let slot = address | if expires { EXPIRES } else { 0 };
+        Counts::add(&self.counts.keys, 1);
+        Counts::add(&self.counts.expires, isize::from(expires));
+        if self.directory().is_none() {
+            let segments = Box::new([AtomicPtr::new(Box::into_raw(Segment::new()))]);
+            let directory = Box::into_raw(Box::new(Directory { bits: 0, segments }));
+            self.head.0.store(directory, Ordering::Release);
+        }
+        loop {
+            let segment = self.segment_of(hash).expect("linked above, and splits keep it linked");
+            if segment.place(hash, slot) {
+                return;
+            }
+            self.split(hash, hash_key);
+        }
+    }
+
+    /// Replaces the full segment of a hash by two.
+    #[cold]
+    fn split(&mut self, hash: u64, hash_key: HashKey<'_>) {
+        let mut directory = self.directory().expect("a full segment is in a directory");
+        let mut index = directory.index(hash);
+        let depth = directory.depth(index);
+        if depth == directory.bits {
+            self.double();
+            directory = self.directory().expect("just doubled");
+            index = directory.index(hash);
+        }
+        let old = directory.segment(index);
+        // SAFETY: linked, so alive.
+        let old_segment = unsafe { &*old };
+        let (low, high) = (Segment::new(), Segment::new());
+        let slots: [u64; SLOTS] = std::array::from_fn(|i| old_segment.load(i));
+        for slot in slots {
+            prefetch((slot & ADDRESS) as *const u8);
+        }
+        for slot in slots.into_iter().filter(|&slot| slot != 0) {
+            // SAFETY: the lock is held.
+            let key = unsafe { EntryRef::from_bits(slot & ADDRESS) }.key();
+            let hash = hash_key(key);
+            let bit = (hash << (SHARD_BITS + depth)) >> 63;
+            let target = if bit == 0 { &low } else { &high };
+            let placed = target.place(hash, slot & (ADDRESS | EXPIRES));
+            assert!(placed, "a new segment has room for all of an old one");
+        }
+        let run = directory.run(index);
+        let middle = run.start + run.len() / 2;
+        let (low, high) = (Box::into_raw(low), Box::into_raw(high));
+        for at in run {
+            let half = if at < middle { low } else { high };
+            directory.segments[at].store(half, Ordering::Release);
+        }
+        // SAFETY: just unlinked; `Box::into_raw` made it.
+        self.reclaim.retire(Garbage::Segment(unsafe { Box::from_raw(old) }));
+    }
+
+    /// Doubles the directory: each segment is then pointed to twice as often.
+    fn double(&mut self) {
+        let old = self.directory().expect("only a directory with segments doubles");
+        assert!(old.bits < BITS_MAX, "more than 64 keys share 48 bits of a keyed hash");
+        let segments =
+            (0..old.segments.len() * 2).map(|i| AtomicPtr::new(old.segment(i / 2))).collect();
+        self.relink(Directory { bits: old.bits + 1, segments });
+    }
+
+    fn relink(&mut self, new: Directory) {
+        let old = self.head.0.swap(Box::into_raw(Box::new(new)), Ordering::AcqRel);
+        // SAFETY: just unlinked; `Box::into_raw` made it.
+        self.reclaim.retire(Garbage::Directory(unsafe { Box::from_raw(old) }));
+    }
+
+    /// After a removal: joins the segment of a hash with its sibling when both are sparse.
+    fn shrink(&mut self, hash: u64, hash_key: HashKey<'_>) {
+        if self.counts.keys() == 0 {
+            let detached = self.detach();
+            detached.free(self.reclaim);
+            return;
+        }
+        let Some(directory) = self.directory() else { return };
+        let index = directory.index(hash);
+        let depth = directory.depth(index);
+        if depth == 0 {
+            return;
+        }
+        let sibling = index ^ (1 << (directory.bits - depth));
+        if directory.depth(sibling) != depth {
+            return;
+        }
+        let halves = [directory.segment(index), directory.segment(sibling)];
+        // SAFETY: linked, so alive.
+        let segments = halves.map(|half| unsafe { &*half });
+        if segments.iter().map(|segment| segment.len()).sum::<usize>() >= MERGE_BELOW {
+            return;
+        }
+        let joined = Segment::new();
+        for slot in segments.iter().flat_map(|half| (0..SLOTS).map(|i| half.load(i))) {
+            if slot != 0 {
+                // SAFETY: the lock is held.
+                let key = unsafe { EntryRef::from_bits(slot & ADDRESS) }.key();
+                joined.place(hash_key(key), slot & (ADDRESS | EXPIRES));
+            }
+        }
+        let joined = Box::into_raw(joined);
+        for at in directory.run(index).chain(directory.run(sibling)).collect::<Vec<_>>() {
+            directory.segments[at].store(joined, Ordering::Release);
+        }
+        for half in halves {
+            // SAFETY: just unlinked.
+            self.reclaim.retire(Garbage::Segment(unsafe { Box::from_raw(half) }));
+        }
+        if Counts::add(&self.counts.merges, 1) > directory.segments.len() / 2 {
+            self.counts.merges.store(0, Ordering::Relaxed);
+            self.halve();
+        }
+    }
+
+    /// Halves the directory when no segment needs its last bit.
+    fn halve(&mut self) {
+        while let Some(old) = self.directory() {
+            let pairs = old.segments.len() / 2;
+            let fine = (0..pairs).any(|i| old.segment(2 * i) != old.segment(2 * i + 1));
+            if old.bits == 0 || fine {
+                return;
+            }
+            let segments = (0..pairs).map(|i| AtomicPtr::new(old.segment(2 * i))).collect();
+            self.relink(Directory { bits: old.bits - 1, segments });
+        }
+    }
+
+    /// Takes everything out, leaving an empty table.
+    pub(crate) fn detach(&mut self) -> Detached {
+        let keys = self.counts.keys.swap(0, Ordering::Relaxed);
+        self.counts.expires.store(0, Ordering::Relaxed);
+        self.counts.merges.store(0, Ordering::Relaxed);
+        Detached { directory: self.head.0.swap(ptr::null_mut(), Ordering::AcqRel), keys }
+    }
+
+    /// Visits the segment that holds hash `from`, in no order within it; only slots with an
+    /// expiry when `expiring`. Gives the first hash of the next segment of this shard.
+    pub(crate) fn visit_segment(
+        &mut self,
+        from: u64,
+        only: Only,
+        mut each: impl FnMut(InPlace<'_>) -> ControlFlow<()>,
+    ) -> Option<u64> {
+        let directory = self.directory()?;
+        let index = directory.index(from);
+        // SAFETY: linked, so alive.
+        let segment = unsafe { &*directory.segment(index) };
+        for at in 0..SLOTS {
+            let slot = segment.load(at);
+            if slot == 0 || (only == Only::Expiring && slot & EXPIRES == 0) {
+                continue;
+            }
+            // SAFETY: the lock is held; the slot keeps owning the entry, which `InPlace` lets
+            // nobody move or replace.
+            let mut entry = ManuallyDrop::new(unsafe { Entry::from_bits(slot & ADDRESS) });
+            if each(InPlace(&mut entry)).is_break() {
+                break;
+            }
+        }
+        let next = directory.run(index).end;
+        if next == directory.segments.len() {
+            return None;
+        }
+        let shard = from >> (64 - SHARD_BITS) << (64 - SHARD_BITS);
+        Some(shard | ((next as u64) << (64 - SHARD_BITS - directory.bits)))
+    }
+}
+
+/// Which entries a visit asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    All,
+    Expiring,
+}
+
+/// An entry met on a visit: can be read and stamped, not moved.
+pub(crate) struct InPlace<'a>(&'a mut Entry);
+
+impl InPlace<'_> {
+    pub(crate) fn view(&self) -> EntryRef<'_> {
+        self.0.view()
+    }
+
+    pub(crate) fn set_epoch(&mut self, epoch: u8) {
+        self.0.set_epoch(epoch);
+    }
+}
+
+/// An entry of a table, exclusively held; what it has become goes back when this drops.
+pub(crate) struct Occupied<'a> {
+    table: TableMut<'a>,
+    segment: &'a Segment,
+    index: usize,
+    hash: u64,
+    entry: ManuallyDrop<Entry>,
+}
+
+impl Occupied<'_> {
+    /// Puts another entry for the same key in its place.
+    pub(crate) fn replace(&mut self, new: Entry) -> Entry {
+        debug_assert_eq!(new.view().key(), self.entry.view().key());
+        std::mem::replace(&mut *self.entry, new)
+    }
+
+    /// Gives the entry another expiry, moving it when it gains or loses the field.
+    pub(crate) fn set_expiry(&mut self, at_ms: Option<i64>) {
+        if let Some(at) = at_ms
+            && self.entry.set_expiry_in_place(at)
+        {
+            return;
+        }
+        if at_ms.is_none() && self.entry.view().expire_at_ms().is_none() {
+            return;
+        }
+        // SAFETY: the entry is taken out for the rebuild and written back at once; rebuilding
+        // aborts only if memory runs out, which ends the process.
+        unsafe {
+            let old = ManuallyDrop::take(&mut self.entry);
+            self.entry = ManuallyDrop::new(old.rebuilt(None, at_ms));
+        }
+    }
+
+    /// Takes the entry out of the table.
+    pub(crate) fn remove(self, hash_key: HashKey<'_>) -> Entry {
+        let mut this = ManuallyDrop::new(self);
+        let expires = this.segment.load(this.index) & EXPIRES != 0;
+        Counts::add(&this.table.counts.keys, -1);
+        Counts::add(&this.table.counts.expires, -isize::from(expires));
+        let line = this.index / LINE * LINE;
+        this.segment.vacate(this.index);
+        let hash = this.hash;
+        // Looking at all the slots costs as much as the removal, so only one in some eight does.
+        if this.segment.load(line) == 0 && (line..line + LINE).all(|i| this.segment.load(i) == 0)
+            || this.table.counts.keys() == 0
+        {
+            this.table.shrink(hash, hash_key);
+        }
+        // SAFETY: the slot no longer owns it, and `this` never drops.
+        unsafe { ManuallyDrop::take(&mut this.entry) }
+    }
+}
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the slot gets the ownership back; `self` is not used after.
+        let entry = unsafe { ManuallyDrop::take(&mut self.entry) };
+        let expires = entry.view().expire_at_ms().is_some();
+        let old = self.segment.load(self.index);
+        if expires != (old & EXPIRES != 0) {
+            Counts::add(&self.table.counts.expires, if expires { 1 } else { -1 });
+        }
+        let flag = if expires { EXPIRES } else { 0 };
+        let slot = entry.into_bits() | (old & MARK) | flag;
+        if slot != old {
+            self.segment.slots[self.index].store(slot, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Deref for Occupied<'_> {
+    type Target = Entry;
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl DerefMut for Occupied<'_> {
+    fn deref_mut(&mut self) -> &mut Entry {
+        &mut self.entry
+    }
+}
+
+/// A whole table taken out of its shard, by FLUSHALL or for a snapshot.
+#[must_use = "a detached table is freed by `free`"]
+pub(crate) struct Detached {
+    directory: *mut Directory,
+    keys: usize,
+}
+
+// SAFETY: it owns its directory, segments and entries; unlocked readers that may still look at the
+// first two only load atomics.
+unsafe impl Send for Detached {}
+
+impl Detached {
+    pub(crate) fn len(&self) -> usize {
+        self.keys
+    }
+
+    /// Runs over all the segments, each once.
+    fn segments(&self) -> impl Iterator<Item = *mut Segment> {
+        // SAFETY: owned by `self`, or null.
+        let directory = unsafe { self.directory.as_ref() };
+        let mut last = ptr::null_mut();
+        directory
+            .into_iter()
+            .flat_map(|directory| (0..directory.segments.len()).map(|i| directory.segment(i)))
+            .filter(move |&segment| std::mem::replace(&mut last, segment) != segment)
+    }
+
+    /// Visits each entry.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(EntryRef<'_>)) {
+        for segment in self.segments() {
+            // SAFETY: owned by `self`.
+            let segment = unsafe { &*segment };
+            for slot in (0..SLOTS).map(|i| segment.load(i)).filter(|&slot| slot != 0) {
+                // SAFETY: entries of a detached table belong to it alone.
+                each(unsafe { EntryRef::from_bits(slot & ADDRESS) });
+            }
+        }
+    }
+
+    /// Frees the entries, and the rest when no reader sees it any more.
+    pub(crate) fn free(self, reclaim: &Reclaim<Garbage>) {
+        for segment in self.segments().collect::<Vec<_>>() {
+            // SAFETY: each segment is met once; unlinked and owned by `self`.
+            let segment = unsafe { Box::from_raw(segment) };
+            for slot in (0..SLOTS).map(|i| segment.load(i)).filter(|&slot| slot != 0) {
+                // SAFETY: unlocked readers do not look into entries.
+                drop(unsafe { Entry::from_bits(slot & ADDRESS) });
+            }
+            reclaim.retire(Garbage::Segment(segment));
+        }
+        if !self.directory.is_null() {
+            // SAFETY: owned by `self`, unlinked, made by `Box::into_raw`.
+            reclaim.retire(Garbage::Directory(unsafe { Box::from_raw(self.directory) }));
+        }
+    }
+}
+
+impl fmt::Debug for Detached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detached").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Garbage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Segment(_) => "Segment",
+            Self::Directory(_) => "Directory",
+        })
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head").finish_non_exhaustive()
+    }
+}

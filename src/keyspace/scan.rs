@@ -1,0 +1,193 @@
+//! Walking over keys: SCAN's cursor, random keys, whole databases, and the sweeper's search.
+//!
+//! Keys are met in the order of their hashes, in which the table is laid out whatever its size. A
+//! cursor is the top 48 bits of the hash to go on from: it stays meaningful while tables grow and
+//! shrink, each key that is there throughout is met exactly once, and COUNT is exact.
+
+use std::ops::ControlFlow;
+
+use super::raw::table::Only;
+use super::{EntryRef, Key, Locked, SHARDS, ShardSet};
+
+/// Bits of a hash that a cursor leaves out. Keys that agree in the others are met together.
+const CURSOR_SHIFT: u32 = 16;
+
+/// A position in a scan; 0 is both the beginning and the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor(pub(crate) u64);
+
+impl Cursor {
+    /// The shard where a scan goes on, `None` for a number that no scan has given.
+    pub(crate) fn shard(self) -> Option<usize> {
+        let shard = self.0 >> (64 - CURSOR_SHIFT - 8);
+        (shard < SHARDS as u64).then_some(shard as usize)
+    }
+}
+
+/// First hash of a shard.
+fn first_hash(shard: usize) -> u64 {
+    (shard as u64) << 56
+}
+
+impl Locked<'_> {
+    /// Runs `with` with a shard locked: it is so already, or nothing is and it is locked for
+    /// this.
+    fn with_shard<R>(&mut self, shard: usize, with: impl FnOnce(&mut Locked<'_>) -> R) -> R {
+        if self.set().contains(shard) {
+            return with(self);
+        }
+        assert_eq!(self.set(), ShardSet::default(), "locks are taken in ascending order");
+        let mut set = ShardSet::default();
+        set.insert(shard);
+        with(&mut self.keyspace.lock(set))
+    }
+
+    /// Visits the segment with hash `from`; gives where the next one of the shard begins.
+    fn segment(
+        &mut self,
+        database: usize,
+        from: u64,
+        only: Only,
+        mut each: impl FnMut(EntryRef<'_>),
+    ) -> Option<u64> {
+        let tables = self.keyspace.tables(database);
+        let (mut table, _) = self.held.table((from >> 56) as usize, tables);
+        table.visit_segment(from, only, |entry| {
+            each(entry.view());
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Goes on with a scan: visits at least `count` keys if there are so many, and gives the
+    /// cursor to go on from.
+    pub(crate) fn scan(
+        &mut self,
+        database: usize,
+        cursor: Cursor,
+        count: usize,
+        mut each: impl FnMut(EntryRef<'_>),
+    ) -> Cursor {
+        let Some(first) = cursor.shard() else { return Cursor(0) };
+        let mut from = cursor.0 << CURSOR_SHIFT;
+        let mut left = count;
+        for shard in first..SHARDS {
+            from = from.max(first_hash(shard));
+            let stopped = self.with_shard(shard, |locked| {
+                locked.scan_shard(database, from, &mut left, &mut each)
+            });
+            if let Some(at) = stopped {
+                return Cursor(at >> CURSOR_SHIFT);
+            }
+        }
+        Cursor(0)
+    }
+
+    /// The part of a scan within one locked shard; gives the hash where it stopped.
+    fn scan_shard(
+        &mut self,
+        database: usize,
+        mut from: u64,
+        left: &mut usize,
+        each: &mut impl FnMut(EntryRef<'_>),
+    ) -> Option<u64> {
+        let keyspace = self.keyspace;
+        loop {
+            if *left == 0 {
+                return Some(from);
+            }
+            let mut hashes = Vec::with_capacity(64);
+            let next = self.segment(database, from, Only::All, |entry| {
+                let hash = keyspace.hash(entry.key());
+                if hash >= from {
+                    hashes.push(hash >> CURSOR_SHIFT);
+                }
+            });
+            hashes.sort_unstable();
+            // The last key to visit now, and the first to leave for the next call.
+            let last = hashes.get(left.saturating_sub(1)).or(hashes.last()).copied();
+            let rest = hashes.iter().find(|&&hash| Some(hash) > last).copied();
+            self.segment(database, from, Only::All, |entry| {
+                let hash = keyspace.hash(entry.key());
+                if hash >= from && Some(hash >> CURSOR_SHIFT) <= last {
+                    *left = left.saturating_sub(1);
+                    each(entry);
+                }
+            });
+            match (rest, next) {
+                (Some(hash), _) => return Some(hash << CURSOR_SHIFT),
+                (None, Some(hash)) => from = hash,
+                (None, None) => return None,
+            }
+        }
+    }
+
+    /// Visits every key of a database; needs all the locks.
+    pub(crate) fn for_each(&mut self, database: usize, mut each: impl FnMut(EntryRef<'_>)) {
+        for shard in 0..SHARDS {
+            let mut from = Some(first_hash(shard));
+            while let Some(at) = from {
+                from = self.segment(database, at, Only::All, &mut each);
+            }
+        }
+    }
+
+    /// A key picked with two random numbers: the first chooses a shard by its share of the keys,
+    /// the second a key within it.
+    pub(crate) fn random_key(&mut self, database: usize, random: [u64; 2]) -> Option<Box<[u8]>> {
+        let keyspace = self.keyspace;
+        let tables = keyspace.tables(database);
+        let sizes = || (0..SHARDS).map(|shard| keyspace.shards.counts(shard, tables).keys() as u64);
+        let total: u64 = sizes().sum();
+        let mut nth = if total == 0 { return None } else { random[0] % total };
+        let mut shard = 0;
+        for (index, size) in sizes().enumerate() {
+            shard = index;
+            if nth < size {
+                break;
+            }
+            nth -= size;
+        }
+        self.with_shard(shard, |locked| {
+            // Segments may be empty: from a random one on, take the first that is not.
+            let start = first_hash(shard) | (random[1] >> 8);
+            let mut from = Some(start);
+            let mut wrapped = false;
+            loop {
+                let Some(at) = from.or_else(|| (!wrapped).then(|| first_hash(shard))) else {
+                    return None;
+                };
+                wrapped |= from.is_none();
+                let mut keys: Vec<Box<[u8]>> = Vec::new();
+                from = locked.segment(database, at, Only::All, |entry| keys.push(entry.key().into()));
+                if !keys.is_empty() {
+                    let at = (random[1] % keys.len() as u64) as usize;
+                    return Some(keys.swap_remove(at));
+                }
+            }
+        })
+    }
+
+    /// Looks for keys that expired before `now_ms` in the segment of a locked shard with hash
+    /// `from`. Gives how many keys with an expiry it saw, and where to go on in this shard.
+    pub(crate) fn expired_in_segment(
+        &mut self,
+        database: usize,
+        from: u64,
+        now_ms: i64,
+        expired: &mut Vec<Box<[u8]>>,
+    ) -> (usize, Option<u64>) {
+        let mut seen = 0;
+        let next = self.segment(database, from, Only::Expiring, |entry| {
+            seen += 1;
+            if entry.expire_at_ms().is_some_and(|at| at < now_ms) {
+                expired.push(entry.key().into());
+            }
+        });
+        (seen, next)
+    }
+
+    /// The key of a locked shard with its hash.
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        self.keyspace.key(bytes)
+    }
+}

@@ -1,0 +1,11 @@
+//! RESP: bytes to requests and replies to bytes. No I/O, no commands.
+//!
+//! Requests are parsed in place: an argument is a [`Span`] of the buffer it arrived in, which the
+//! engine reads while the bytes still lie there.
+#![deny(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::arithmetic_side_effects)]
+
+mod output;
+mod request;
+
+pub(crate) use output::{Output, Protocol};
+pub(crate) use request::{Limits, Parser, ProtocolError, Span, split_inline};

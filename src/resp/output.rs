@@ -1,0 +1,318 @@
+//! Replies: what the server writes, in RESP2 or RESP3.
+//!
+//! One [`Output`] collects the replies of a batch. Small things are copied; long strings are kept
+//! as shared pieces in between, for one vectored write.
+
+use bytes::Bytes;
+
+use crate::number::Decimal;
+
+/// Which protocol a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Resp2,
+    Resp3,
+}
+
+impl Protocol {
+    pub(crate) fn version(self) -> i64 {
+        match self {
+            Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
+}
+
+/// A shared piece that goes out after the first `at` bytes.
+#[derive(Clone, Debug)]
+struct Piece {
+    at: usize,
+    bytes: Bytes,
+}
+
+/// Replies in order.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    bytes: Vec<u8>,
+    pieces: Vec<Piece>,
+    pub(crate) protocol: Protocol,
+}
+
+/// A place in an [`Output`] to go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bookmark {
+    bytes: usize,
+    pieces: usize,
+}
+
+impl Output {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.pieces.is_empty()
+    }
+
+    /// Bytes that will be written.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
+    }
+
+    /// The bytes, where no shared piece is among them.
+    pub(crate) fn plain(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.bytes)
+    }
+
+    /// All there is, in order, shared pieces as they are and the rest copied; leaves it empty.
+    pub(crate) fn take(&mut self, mut each: impl FnMut(Bytes)) {
+        let mut copied = 0;
+        for piece in self.pieces.drain(..) {
+            if let Some(before) = self.bytes.get(copied..piece.at)
+                && !before.is_empty()
+            {
+                each(Bytes::copy_from_slice(before));
+            }
+            copied = piece.at;
+            each(piece.bytes);
+        }
+        if let Some(rest) = self.bytes.get(copied..)
+            && !rest.is_empty()
+        {
+            each(Bytes::copy_from_slice(rest));
+        }
+        self.bytes.clear();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.pieces.clear();
+        // One huge reply does not keep its memory for good.
+        self.bytes.shrink_to(1 << 20);
+    }
+
+    pub(crate) fn bookmark(&self) -> Bookmark {
+        Bookmark { bytes: self.bytes.len(), pieces: self.pieces.len() }
+    }
+
+    /// Takes back what was written since.
+    pub(crate) fn truncate(&mut self, to: Bookmark) {
+        self.bytes.truncate(to.bytes);
+        self.pieces.truncate(to.pieces);
+    }
+
+    /// Puts encoded bytes before what was written since the bookmark.
+    pub(crate) fn insert(&mut self, at: Bookmark, encoded: &[u8]) {
+        self.bytes.splice(at.bytes..at.bytes, encoded.iter().copied());
+        for piece in self.pieces.iter_mut().skip(at.pieces) {
+            piece.at = piece.at.saturating_add(encoded.len());
+        }
+    }
+
+    /// Bytes that are encoded already.
+    #[inline]
+    pub(crate) fn raw(&mut self, encoded: &[u8]) {
+        self.bytes.extend_from_slice(encoded);
+    }
+
+    fn line(&mut self, kind: u8, value: i64) {
+        self.bytes.push(kind);
+        self.raw(Decimal::new(value).as_bytes());
+        self.raw(b"\r\n");
+    }
+
+    /// A length line; lengths of what is in memory fit.
+    #[inline]
+    fn length(&mut self, kind: u8, len: usize) {
+        if let (true, Ok(digit)) = (len < 10, u8::try_from(len)) {
+            self.raw(&[kind, b'0'.wrapping_add(digit), b'\r', b'\n']);
+        } else {
+            self.line(kind, i64::try_from(len).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(crate) fn simple(&mut self, text: &str) {
+        self.bytes.push(b'+');
+        self.raw(text.as_bytes());
+        self.raw(b"\r\n");
+    }
+
+    #[inline]
+    pub(crate) fn ok(&mut self) {
+        self.raw(b"+OK\r\n");
+    }
+
+    /// An error with its code, e.g. `ERR syntax error`. Line breaks in it become spaces.
+    pub(crate) fn error(&mut self, text: &[u8]) {
+        self.bytes.push(b'-');
+        let clean = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        self.bytes.extend(text.iter().map(clean));
+        self.raw(b"\r\n");
+    }
+
+    #[inline]
+    pub(crate) fn integer(&mut self, value: i64) {
+        self.line(b':', value);
+    }
+
+    /// A count of things in memory.
+    pub(crate) fn count(&mut self, value: usize) {
+        self.length(b':', value);
+    }
+
+    #[inline]
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.length(b'$', bytes.len());
+        self.bytes.reserve(bytes.len().saturating_add(2));
+        self.raw(bytes);
+        self.raw(b"\r\n");
+    }
+
+    /// The decimal form of an integer as a bulk string.
+    pub(crate) fn bulk_integer(&mut self, value: i64) {
+        self.bulk(Decimal::new(value).as_bytes());
+    }
+
+    /// A bulk string in pieces that are shared with their owner.
+    pub(crate) fn bulk_shared(&mut self, len: usize, pieces: impl Iterator<Item = Bytes>) {
+        self.length(b'$', len);
+        let at = self.bytes.len();
+        self.pieces.extend(pieces.map(|bytes| Piece { at, bytes }));
+        self.raw(b"\r\n");
+    }
+
+    /// No value: a null bulk string in RESP2.
+    #[inline]
+    pub(crate) fn null(&mut self) {
+        self.raw(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// No array: a null array in RESP2.
+    pub(crate) fn null_array(&mut self) {
+        self.raw(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    #[inline]
+    pub(crate) fn array(&mut self, len: usize) {
+        self.length(b'*', len);
+    }
+
+    /// A map of `pairs` keys and values, which follow; a flat array in RESP2.
+    pub(crate) fn map(&mut self, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', pairs.saturating_mul(2)),
+            Protocol::Resp3 => self.length(b'%', pairs),
+        }
+    }
+
+    /// A set; an array in RESP2.
+    pub(crate) fn set(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', len),
+            Protocol::Resp3 => self.length(b'~', len),
+        }
+    }
+
+    /// An out-of-band message; an array in RESP2.
+    pub(crate) fn push(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', len),
+            Protocol::Resp3 => self.length(b'>', len),
+        }
+    }
+
+    /// A floating point number in Redis's form: a bulk string in RESP2.
+    pub(crate) fn double(&mut self, text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.bytes.push(b',');
+                self.raw(text);
+                self.raw(b"\r\n");
+            }
+        }
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        match self.protocol {
+            Protocol::Resp2 => self.integer(i64::from(value)),
+            Protocol::Resp3 => self.raw(if value { b"#t\r\n" } else { b"#f\r\n" }),
+        }
+    }
+
+    /// Text with its format (three letters), which RESP2 leaves out.
+    pub(crate) fn verbatim(&mut self, format: &[u8; 3], text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.length(b'=', text.len().saturating_add(4));
+                self.raw(format);
+                self.raw(b":");
+                self.raw(text);
+                self.raw(b"\r\n");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(protocol: Protocol, write: impl Fn(&mut Output)) -> Vec<u8> {
+        let mut output = Output { protocol, ..Output::default() };
+        write(&mut output);
+        let mut all = Vec::new();
+        output.take(|bytes| all.extend_from_slice(&bytes));
+        all
+    }
+
+    #[test]
+    fn types_differ_by_protocol() {
+        let write = |output: &mut Output| {
+            output.map(1);
+            output.null();
+            output.null_array();
+            output.boolean(true);
+            output.double(b"1.5");
+            output.verbatim(b"txt", b"hi");
+        };
+        let two = b"*2\r\n$-1\r\n*-1\r\n:1\r\n$3\r\n1.5\r\n$2\r\nhi\r\n";
+        let three = b"%1\r\n_\r\n_\r\n#t\r\n,1.5\r\n=6\r\ntxt:hi\r\n";
+        assert_eq!(written(Protocol::Resp2, write), two);
+        assert_eq!(written(Protocol::Resp3, write), three);
+    }
+
+    #[test]
+    fn errors_stay_on_their_line() {
+        assert_eq!(written(Protocol::Resp2, |o| o.error(b"ERR a\r\nb")), b"-ERR a  b\r\n");
+    }
+
+    #[test]
+    fn shared_pieces_keep_their_place() {
+        let all = written(Protocol::Resp2, |output| {
+            output.ok();
+            let before = output.bookmark();
+            let piece = Bytes::from_static(b"abc");
+            output.bulk_shared(6, [piece.clone(), piece].into_iter());
+            output.integer(7);
+            output.insert(before, b"+first\r\n");
+        });
+        assert_eq!(all, b"+OK\r\n+first\r\n$6\r\nabcabc\r\n:7\r\n");
+    }
+
+    #[test]
+    fn truncating_takes_pieces_back_too() {
+        let all = written(Protocol::Resp2, |output| {
+            output.ok();
+            let mark = output.bookmark();
+            output.bulk_shared(3, std::iter::once(Bytes::from_static(b"abc")));
+            output.truncate(mark);
+            output.null();
+        });
+        assert_eq!(all, b"+OK\r\n$-1\r\n");
+    }
+}

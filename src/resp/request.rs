@@ -1,0 +1,339 @@
+//! Requests: multibulk and inline, whole or in pieces.
+//!
+//! Rules, limits and error texts are those of Redis 7.0's `networking.c`.
+
+use std::fmt;
+
+use crate::number;
+
+/// Longest inline request or length line, in bytes.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// What a client may send before it has authenticated: arguments, and bytes of each.
+const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
+const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
+
+/// Where an argument lies, in bytes from the start of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Longest argument in bytes (proto-max-bulk-len).
+    pub(crate) bulk_bytes_max: i64,
+    pub(crate) authenticated: bool,
+}
+
+/// Why a stream of requests cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProtocolError {
+    InvalidMultibulkLength,
+    UnauthenticatedMultibulkLength,
+    TooBigMultibulkCount,
+    InvalidBulkLength,
+    UnauthenticatedBulkLength,
+    TooBigBulkCount,
+    ExpectedDollar(u8),
+    TooBigInline,
+    UnbalancedQuotes,
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Protocol error: ")?;
+        f.write_str(match self {
+            Self::InvalidMultibulkLength => "invalid multibulk length",
+            Self::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
+            Self::TooBigMultibulkCount => "too big mbulk count string",
+            Self::InvalidBulkLength => "invalid bulk length",
+            Self::UnauthenticatedBulkLength => "unauthenticated bulk length",
+            Self::TooBigBulkCount => "too big bulk count string",
+            Self::TooBigInline => "too big inline request",
+            Self::UnbalancedQuotes => "unbalanced quotes in request",
+            Self::ExpectedDollar(got) => {
+                // A line break in an error reply would end it.
+                let got = if matches!(got, b'\r' | b'\n') { b' ' } else { *got };
+                return write!(f, "expected '$', got '{}'", char::from(got));
+            }
+        })
+    }
+}
+
+/// A whole request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Its arguments are the spans that were pushed.
+    Multibulk,
+    /// A line to split, without its line break.
+    Inline(Span),
+    /// Nothing to do: an empty line or an empty multibulk.
+    Empty,
+}
+
+/// Parses requests; keeps its place in one that has not arrived whole.
+#[derive(Debug, Default)]
+pub(crate) struct Parser {
+    /// Arguments still to come; `None` before the first line is read.
+    args_left: Option<i64>,
+    /// Length of the argument being read.
+    bulk_len: Option<usize>,
+    /// How far the request has been read.
+    at: usize,
+    /// Arguments of a request that has not arrived whole.
+    partial: Vec<Span>,
+}
+
+impl Parser {
+    /// Reads one request from the start of `buffer`, pushing its arguments onto `spans`. Gives
+    /// the request and its length in bytes, or `None` when more bytes are needed; then the next
+    /// call must begin with the same bytes.
+    ///
+    /// # Errors
+    /// The stream makes no sense from here on.
+    #[inline]
+    pub(crate) fn parse(
+        &mut self,
+        buffer: &[u8],
+        spans: &mut Vec<Span>,
+        limits: Limits,
+    ) -> Result<Option<(Request, usize)>, ProtocolError> {
+        let first = spans.len();
+        spans.append(&mut self.partial);
+        let request = self.advance(buffer, spans, limits)?;
+        match request {
+            Some(request) => {
+                let len = self.at;
+                (self.at, self.args_left, self.bulk_len) = (0, None, None);
+                Ok(Some((request, len)))
+            }
+            None => {
+                self.partial.extend(spans.drain(first..));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Bytes that the argument being read still lacks: a hint for how much to read.
+    pub(crate) fn missing(&self, buffered: usize) -> usize {
+        let end = self.bulk_len.map_or(0, |len| self.at.saturating_add(len).saturating_add(2));
+        end.saturating_sub(buffered)
+    }
+
+    #[inline]
+    fn advance(
+        &mut self,
+        buffer: &[u8],
+        spans: &mut Vec<Span>,
+        limits: Limits,
+    ) -> Result<Option<Request>, ProtocolError> {
+        let mut left = match self.args_left {
+            Some(left) => left,
+            None => {
+                match buffer.first() {
+                    None => return Ok(None),
+                    Some(b'*') => {}
+                    Some(_) => return self.inline(buffer),
+                }
+                let Some(line) = self.line(buffer, ProtocolError::TooBigMultibulkCount)? else {
+                    return Ok(None);
+                };
+                let count = length(line.get(1..).unwrap_or_default())
+                    .filter(|&count| count <= i64::from(i32::MAX))
+                    .ok_or(ProtocolError::InvalidMultibulkLength)?;
+                if !limits.authenticated && count > UNAUTHENTICATED_ARGS_MAX {
+                    return Err(ProtocolError::UnauthenticatedMultibulkLength);
+                }
+                if count <= 0 {
+                    return Ok(Some(Request::Empty));
+                }
+                count
+            }
+        };
+        while left > 0 {
+            self.args_left = Some(left);
+            let Some(span) = self.bulk(buffer, limits)? else { return Ok(None) };
+            spans.push(span);
+            left = left.wrapping_sub(1);
+        }
+        Ok(Some(Request::Multibulk))
+    }
+
+    /// Reads `$<len>\r\n<bytes>\r\n` at the current place.
+    #[inline]
+    fn bulk(&mut self, buffer: &[u8], limits: Limits) -> Result<Option<Span>, ProtocolError> {
+        let len = match self.bulk_len {
+            Some(len) => len,
+            None => {
+                let start = self.at;
+                let Some(line) = self.line(buffer, ProtocolError::TooBigBulkCount)? else {
+                    return Ok(None);
+                };
+                let digits = match line {
+                    [b'$', digits @ ..] => digits,
+                    _ => {
+                        let got = buffer.get(start).copied().unwrap_or_default();
+                        return Err(ProtocolError::ExpectedDollar(got));
+                    }
+                };
+                let len = length(digits)
+                    .filter(|&len| len >= 0 && len <= limits.bulk_bytes_max)
+                    .ok_or(ProtocolError::InvalidBulkLength)?;
+                if !limits.authenticated && len > UNAUTHENTICATED_BULK_BYTES_MAX {
+                    return Err(ProtocolError::UnauthenticatedBulkLength);
+                }
+                let len = usize::try_from(len).map_err(|_| ProtocolError::InvalidBulkLength)?;
+                self.bulk_len = Some(len);
+                len
+            }
+        };
+        let end = self.at.saturating_add(len).saturating_add(2);
+        if buffer.len() < end {
+            return Ok(None);
+        }
+        let (Ok(start), Ok(len)) = (u32::try_from(self.at), u32::try_from(len)) else {
+            return Err(ProtocolError::InvalidBulkLength);
+        };
+        self.at = end;
+        self.bulk_len = None;
+        Ok(Some(Span { start, len }))
+    }
+
+    /// Reads to the end of a line, of which Redis looks only at the `\r`.
+    #[inline]
+    fn line<'b>(
+        &mut self,
+        buffer: &'b [u8],
+        too_big: ProtocolError,
+    ) -> Result<Option<&'b [u8]>, ProtocolError> {
+        let rest = buffer.get(self.at..).unwrap_or_default();
+        // Length lines are a few bytes: a plain loop beats a search that sets up vectors.
+        match rest.iter().take(LINE_BYTES_MAX).position(|&byte| byte == b'\r') {
+            Some(end) if rest.len() > end.saturating_add(1) => {
+                self.at = self.at.saturating_add(end).saturating_add(2);
+                Ok(rest.get(..end))
+            }
+            None if rest.len() >= LINE_BYTES_MAX => Err(too_big),
+            _ => Ok(None),
+        }
+    }
+
+    #[cold]
+    fn inline(&mut self, buffer: &[u8]) -> Result<Option<Request>, ProtocolError> {
+        let window = buffer.get(..LINE_BYTES_MAX).unwrap_or(buffer);
+        let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
+            let too_big = buffer.len() >= LINE_BYTES_MAX;
+            return if too_big { Err(ProtocolError::TooBigInline) } else { Ok(None) };
+        };
+        self.at = end.saturating_add(1);
+        let line = buffer.get(..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let len = u32::try_from(line.len()).map_err(|_| ProtocolError::TooBigInline)?;
+        Ok(Some(Request::Inline(Span { start: 0, len })))
+    }
+}
+
+/// A length as `string2ll` reads it, with a shortcut for the usual one.
+#[inline]
+fn length(digits: &[u8]) -> Option<i64> {
+    match digits {
+        [digit @ b'0'..=b'9'] => Some(i64::from(digit.wrapping_sub(b'0'))),
+        _ => number::parse_i64(digits),
+    }
+}
+
+/// Splits a line into arguments as Redis's `sdssplitargs` does, appending their bytes to `arena`
+/// and their spans, which are relative to the arena's `base`, to `spans`.
+///
+/// # Errors
+/// On a quote without its partner, or one followed by something other than a space.
+pub(crate) fn split_inline(
+    line: &[u8],
+    arena: &mut Vec<u8>,
+    base: usize,
+    spans: &mut Vec<Span>,
+) -> Result<(), ProtocolError> {
+    let is_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
+    let mut rest = line;
+    loop {
+        while let [first, tail @ ..] = rest
+            && is_space(*first)
+        {
+            rest = tail;
+        }
+        if rest.is_empty() || rest.first() == Some(&0) {
+            return Ok(());
+        }
+        let start = arena.len();
+        loop {
+            rest = match rest {
+                [] | [0, ..] => break,
+                [first, ..] if is_space(*first) => break,
+                [quote @ (b'"' | b'\''), tail @ ..] => {
+                    let tail = quoted(*quote, tail, arena)?;
+                    if tail.first().is_some_and(|&next| !is_space(next)) {
+                        return Err(ProtocolError::UnbalancedQuotes);
+                    }
+                    rest = tail;
+                    break;
+                }
+                [plain, tail @ ..] => {
+                    arena.push(*plain);
+                    tail
+                }
+            };
+        }
+        let span = |from: usize, to: usize| {
+            let start = u32::try_from(from.checked_sub(base)?).ok()?;
+            Some(Span { start, len: u32::try_from(to.checked_sub(from)?).ok()? })
+        };
+        spans.push(span(start, arena.len()).ok_or(ProtocolError::TooBigInline)?);
+    }
+}
+
+/// Reads up to the closing quote; gives what follows it.
+fn quoted<'l>(
+    quote: u8,
+    mut rest: &'l [u8],
+    arena: &mut Vec<u8>,
+) -> Result<&'l [u8], ProtocolError> {
+    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    loop {
+        rest = match (quote, rest) {
+            (_, []) => return Err(ProtocolError::UnbalancedQuotes),
+            (_, [end, tail @ ..]) if *end == quote => return Ok(tail),
+            (b'"', [b'\\', b'x', high, low, tail @ ..])
+                if hex(*high).is_some() && hex(*low).is_some() =>
+            {
+                let value = |digit: u8| hex(digit).unwrap_or_default();
+                arena.push((value(*high) << 4) | value(*low));
+                tail
+            }
+            (b'"', [b'\\', escaped, tail @ ..]) => {
+                arena.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 0x08,
+                    b'a' => 0x07,
+                    other => *other,
+                });
+                tail
+            }
+            (b'\'', [b'\\', b'\'', tail @ ..]) => {
+                arena.push(b'\'');
+                tail
+            }
+            (_, [plain, tail @ ..]) => {
+                arena.push(*plain);
+                tail
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+#[path = "request/tests.rs"]
+mod tests;

@@ -1,0 +1,25 @@
+//! Values: what a key can hold. They know no keys, databases or clients.
+//!
+//! Large values are chunks behind `Arc`, so that keeping an old version for a snapshot copies one
+//! chunk and not the value.
+
+mod string;
+
+pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
+
+/// A value too large or too rich to lie inside its entry.
+#[derive(Clone, Debug)]
+pub(crate) enum Object {
+    /// A long string.
+    String(Chunks),
+}
+
+impl Object {
+    /// Bytes allocated for the value, chunks shared with a snapshot included.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        let inner = match self {
+            Self::String(chunks) => chunks.allocated_bytes(),
+        };
+        size_of::<Self>() + inner
+    }
+}

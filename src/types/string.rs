@@ -1,0 +1,152 @@
+//! Strings: long ones as chunks, and one view over all the ways a string can be kept.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::number;
+
+/// Length of every chunk but the last, in bytes.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A long string: full chunks of [`CHUNK_BYTES`] and a last one that grows.
+///
+/// Cloning shares the chunks; writing to a shared chunk copies that chunk alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunks {
+    chunks: Vec<Arc<Vec<u8>>>,
+    len: usize,
+}
+
+impl Chunks {
+    pub(crate) fn from_slice(bytes: &[u8]) -> Self {
+        let chunks = bytes.chunks(CHUNK_BYTES).map(|chunk| Arc::new(chunk.to_vec())).collect();
+        Self { chunks, len: bytes.len() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn chunks(&self) -> &[Arc<Vec<u8>>] {
+        &self.chunks
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len);
+        self.chunks.iter().for_each(|chunk| bytes.extend_from_slice(chunk));
+        bytes
+    }
+
+    /// The bytes from `start` to before `end`, which are in order and within the string.
+    pub(crate) fn range(&self, start: usize, end: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(end - start);
+        let mut at = start;
+        while at < end {
+            let (index, offset) = (at / CHUNK_BYTES, at % CHUNK_BYTES);
+            let take = (end - at).min(CHUNK_BYTES - offset);
+            bytes.extend_from_slice(&self.chunks[index][offset..offset + take]);
+            at += take;
+        }
+        bytes
+    }
+
+    /// Writes `bytes` at `offset`, growing the string with zeros up to there when it is shorter.
+    pub(crate) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        self.grow(offset + bytes.len());
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let (index, within) = (at / CHUNK_BYTES, at % CHUNK_BYTES);
+            let take = rest.len().min(CHUNK_BYTES - within);
+            let chunk = Arc::make_mut(&mut self.chunks[index]);
+            chunk[within..within + take].copy_from_slice(&rest[..take]);
+            (at, rest) = (at + take, &rest[take..]);
+        }
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.write_at(self.len, bytes);
+    }
+
+    /// Lengthens the string to `len` with zeros; never shortens it.
+    fn grow(&mut self, len: usize) {
+        while self.len < len {
+            let within = self.len % CHUNK_BYTES;
+            if within == 0 {
+                self.chunks.push(Arc::new(Vec::new()));
+            }
+            let add = (len - self.len).min(CHUNK_BYTES - within);
+            let last = self.chunks.last_mut().expect("pushed when the last one was full");
+            Arc::make_mut(last).resize(within + add, 0);
+            self.len += add;
+        }
+    }
+
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        let chunk = |chunk: &Arc<Vec<u8>>| chunk.capacity() + size_of::<Vec<u8>>() + 16;
+        self.chunks.capacity() * size_of::<usize>() + self.chunks.iter().map(chunk).sum::<usize>()
+    }
+}
+
+/// A string as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StringView<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Chunks(&'a Chunks),
+}
+
+impl<'a> StringView<'a> {
+    /// Length in bytes of the string form.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Int(value) => number::Decimal::new(value).as_bytes().len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Chunks(chunks) => chunks.len(),
+        }
+    }
+
+    /// The string in one piece.
+    pub(crate) fn to_bytes(self) -> Cow<'a, [u8]> {
+        match self {
+            Self::Int(value) => Cow::Owned(number::Decimal::new(value).as_bytes().to_vec()),
+            Self::Bytes(bytes) => Cow::Borrowed(bytes),
+            Self::Chunks(chunks) => Cow::Owned(chunks.to_vec()),
+        }
+    }
+
+    /// The string as the integer that it spells, by Redis's strict rules.
+    pub(crate) fn integer(self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(value),
+            Self::Bytes(bytes) => number::parse_i64(bytes),
+            Self::Chunks(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_into_a_clone_leaves_the_original_alone() {
+        let original = Chunks::from_slice(&vec![1; 3 * CHUNK_BYTES + 5]);
+        let mut changed = original.clone();
+        changed.write_at(CHUNK_BYTES - 2, &[9; 4]);
+        changed.append(b"end");
+        assert_eq!(original.to_vec(), vec![1; 3 * CHUNK_BYTES + 5]);
+        assert_eq!(changed.range(CHUNK_BYTES - 3, CHUNK_BYTES + 3), [1, 9, 9, 9, 9, 1]);
+        assert_eq!(changed.len(), original.len() + 3);
+        assert!(Arc::ptr_eq(&changed.chunks()[2], &original.chunks()[2]));
+    }
+
+    #[test]
+    fn writing_past_the_end_fills_with_zeros() {
+        let mut chunks = Chunks::from_slice(b"abc");
+        chunks.write_at(2 * CHUNK_BYTES + 1, b"z");
+        let mut expected = vec![0; 2 * CHUNK_BYTES + 1];
+        expected[..3].copy_from_slice(b"abc");
+        expected.push(b'z');
+        assert_eq!(chunks.to_vec(), expected);
+    }
+}
