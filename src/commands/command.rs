@@ -1,0 +1,434 @@
+//! A command's row: everything about it that is not its handler's body.
+//!
+//! From a row follow COMMAND's replies, arity, ACL categories, the set of locks, admission,
+//! replication and the labels of its metrics. The flags and key specifications have the meaning
+//! and names of Redis 7's command tables.
+
+use super::{Args, Context, Failure};
+
+/// What a handler gives: its reply is written, or it failed and nothing has changed.
+pub(crate) type Handled = Result<(), Failure>;
+
+/// A handler: synchronous, under the locks that its row names.
+pub(crate) type Handler = fn(&mut Context<'_>, &Args<'_>) -> Handled;
+
+/// How a command runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Run {
+    Handler(Handler),
+    /// Only a container of subcommands.
+    Subcommands,
+    /// Re-enters the engine, which knows it by this.
+    Engine(EngineCommand),
+}
+
+/// Commands that the engine runs itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EngineCommand {
+    Exec,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Command {
+    /// Upper case; of a subcommand, its own word.
+    pub(crate) name: &'static str,
+    pub(crate) run: Run,
+    pub(crate) arity: Arity,
+    pub(crate) flags: Flags,
+    pub(crate) keys: Keys,
+    pub(crate) locks: Locks,
+    pub(crate) group: Group,
+    pub(crate) categories: &'static [Category],
+    pub(crate) tips: &'static [&'static str],
+    pub(crate) subcommands: &'static [Command],
+    pub(crate) docs: Docs,
+}
+
+/// How many arguments, the command's name included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arity(pub(crate) i32);
+
+impl Arity {
+    #[inline]
+    pub(crate) fn allows(self, args: usize) -> bool {
+        let args = i64::try_from(args).unwrap_or(i64::MAX);
+        let arity = i64::from(self.0);
+        if arity >= 0 { args == arity } else { args >= -arity }
+    }
+}
+
+pub(super) const fn exactly(args: i32) -> Arity {
+    Arity(args)
+}
+
+pub(super) const fn at_least(args: i32) -> Arity {
+    Arity(-args)
+}
+
+/// Properties of a command; names as in Redis's COMMAND INFO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Flag {
+    Write = 1,
+    ReadOnly = 1 << 1,
+    DenyOom = 1 << 2,
+    Admin = 1 << 3,
+    PubSub = 1 << 4,
+    NoScript = 1 << 5,
+    Blocking = 1 << 6,
+    Loading = 1 << 7,
+    Stale = 1 << 8,
+    SkipMonitor = 1 << 9,
+    SkipSlowlog = 1 << 10,
+    Fast = 1 << 11,
+    NoAuth = 1 << 12,
+    MayReplicate = 1 << 13,
+    NoAsyncLoading = 1 << 14,
+    NoMulti = 1 << 15,
+    AllowBusy = 1 << 16,
+    /// Where the keys are depends on the arguments.
+    MovableKeys = 1 << 17,
+}
+
+impl Flag {
+    /// Names in the order in which COMMAND INFO lists them.
+    pub(crate) const NAMES: &'static [(Self, &'static str)] = &[
+        (Self::Write, "write"),
+        (Self::ReadOnly, "readonly"),
+        (Self::DenyOom, "denyoom"),
+        (Self::Admin, "admin"),
+        (Self::PubSub, "pubsub"),
+        (Self::NoScript, "noscript"),
+        (Self::Blocking, "blocking"),
+        (Self::Loading, "loading"),
+        (Self::Stale, "stale"),
+        (Self::SkipMonitor, "skip_monitor"),
+        (Self::SkipSlowlog, "skip_slowlog"),
+        (Self::Fast, "fast"),
+        (Self::NoAuth, "no_auth"),
+        (Self::MayReplicate, "may_replicate"),
+        (Self::NoAsyncLoading, "no_async_loading"),
+        (Self::NoMulti, "no_multi"),
+        (Self::MovableKeys, "movablekeys"),
+        (Self::AllowBusy, "allow_busy"),
+    ];
+}
+
+/// A set of [`Flag`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    const fn of(flags: &[Flag]) -> Self {
+        let (mut bits, mut i) = (0, 0);
+        while i < flags.len() {
+            bits |= flags[i] as u32;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) const fn has(self, flag: Flag) -> bool {
+        self.0 & flag as u32 != 0
+    }
+}
+
+/// What a command does with a key; names as in COMMAND INFO's key specifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFlag {
+    /// Reads, does not change.
+    Ro,
+    /// Reads and changes.
+    Rw,
+    /// Overwrites without reading.
+    Ow,
+    /// Removes.
+    Rm,
+    Access,
+    Update,
+    Insert,
+    Delete,
+    /// A shard channel rather than a key.
+    NotKey,
+    Incomplete,
+    VariableFlags,
+}
+
+impl KeyFlag {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ro => "RO",
+            Self::Rw => "RW",
+            Self::Ow => "OW",
+            Self::Rm => "RM",
+            Self::Access => "access",
+            Self::Update => "update",
+            Self::Insert => "insert",
+            Self::Delete => "delete",
+            Self::NotKey => "not_key",
+            Self::Incomplete => "incomplete",
+            Self::VariableFlags => "variable_flags",
+        }
+    }
+}
+
+/// Where some of a command's keys are among its arguments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeySpec {
+    pub(crate) flags: &'static [KeyFlag],
+    /// Index of the first.
+    pub(crate) first: usize,
+    /// Index of the last, relative to the first; negative: from the end.
+    pub(crate) last: i32,
+    pub(crate) step: usize,
+    pub(crate) notes: Option<&'static str>,
+}
+
+/// A command's key specifications.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys(pub(crate) [Option<KeySpec>; 2]);
+
+pub(super) const NO_KEYS: Keys = Keys([None, None]);
+
+/// One key, the first argument.
+pub(super) const fn one_key(flags: &'static [KeyFlag]) -> Keys {
+    key_range(flags, 1, 0, 1)
+}
+
+/// Keys from `first` to `last` (relative to it; negative from the end) in steps.
+pub(super) const fn key_range(
+    flags: &'static [KeyFlag],
+    first: usize,
+    last: i32,
+    step: usize,
+) -> Keys {
+    Keys([Some(KeySpec { flags, first, last, step, notes: None }), None])
+}
+
+/// Two keys with roles of their own, the first two arguments.
+pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -> Keys {
+    Keys([
+        Some(KeySpec { flags: one, first: 1, last: 0, step: 1, notes: None }),
+        Some(KeySpec { flags: two, first: 2, last: 0, step: 1, notes: None }),
+    ])
+}
+
+impl Keys {
+    /// The same with a note on the first specification.
+    pub(super) const fn note(mut self, note: &'static str) -> Self {
+        if let Some(spec) = &mut self.0[0] {
+            spec.notes = Some(note);
+        }
+        self
+    }
+
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &KeySpec> {
+        self.0.iter().flatten()
+    }
+
+    /// Indices of the keys among `args` arguments, with their specifications.
+    pub(crate) fn indices(&self, args: usize) -> impl Iterator<Item = (usize, &KeySpec)> {
+        self.specs().flat_map(move |spec| {
+            let last = usize::try_from(spec.last).map_or_else(
+                |_| args.saturating_sub(spec.last.unsigned_abs() as usize),
+                |last| spec.first + last,
+            );
+            let end = (last + 1).min(args);
+            (spec.first..end).step_by(spec.step).map(move |index| (index, spec))
+        })
+    }
+}
+
+/// Which shards are locked while a handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locks {
+    /// Those of the keys.
+    Keys,
+    /// All: the command concerns whole databases, or an instant of everything.
+    All,
+    /// One after the other, by the handler's walk; all of them within EXEC.
+    OneByOne,
+}
+
+/// The group of COMMAND DOCS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    String,
+    Generic,
+    Connection,
+    PubSub,
+    Server,
+    Transactions,
+}
+
+impl Group {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Generic => "generic",
+            Self::Connection => "connection",
+            Self::PubSub => "pubsub",
+            Self::Server => "server",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
+/// ACL categories in the order in which COMMAND INFO lists them. Those that follow from flags
+/// (write, read, admin, dangerous, fast, slow, ...) are not spelled out in rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Category {
+    Keyspace,
+    Read,
+    Write,
+    String,
+    PubSub,
+    Admin,
+    Fast,
+    Slow,
+    Blocking,
+    Dangerous,
+    Connection,
+    Transaction,
+}
+
+impl Category {
+    pub(crate) const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Keyspace, "keyspace"),
+        (Self::Read, "read"),
+        (Self::Write, "write"),
+        (Self::String, "string"),
+        (Self::PubSub, "pubsub"),
+        (Self::Admin, "admin"),
+        (Self::Fast, "fast"),
+        (Self::Slow, "slow"),
+        (Self::Blocking, "blocking"),
+        (Self::Dangerous, "dangerous"),
+        (Self::Connection, "connection"),
+        (Self::Transaction, "transaction"),
+    ];
+}
+
+/// What COMMAND DOCS says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Docs {
+    pub(crate) summary: &'static str,
+    /// The version of Redis that first had the command.
+    pub(crate) since: &'static str,
+    pub(crate) complexity: &'static str,
+    /// The arguments in the notation of Redis's documentation, e.g. `key [NX | XX]`.
+    pub(crate) syntax: &'static str,
+}
+
+/// A row with a handler.
+pub(super) const fn command(
+    name: &'static str,
+    handler: Handler,
+    arity: Arity,
+    flags: &[Flag],
+    keys: Keys,
+    group: Group,
+) -> Command {
+    let categories: &[Category] = match group {
+        Group::String => &[Category::String],
+        Group::Generic => &[Category::Keyspace],
+        Group::Connection => &[Category::Connection],
+        Group::PubSub => &[Category::PubSub],
+        Group::Server => &[],
+        Group::Transactions => &[Category::Transaction],
+    };
+    Command {
+        name,
+        run: Run::Handler(handler),
+        arity,
+        flags: Flags::of(flags),
+        keys,
+        locks: Locks::Keys,
+        group,
+        categories,
+        tips: &[],
+        subcommands: &[],
+        docs: Docs { summary: "", since: "", complexity: "", syntax: "" },
+    }
+}
+
+/// A row that only holds subcommands.
+pub(super) const fn container(
+    name: &'static str,
+    subcommands: &'static [Command],
+    group: Group,
+) -> Command {
+    Command {
+        name,
+        run: Run::Subcommands,
+        arity: at_least(2),
+        flags: Flags(0),
+        keys: NO_KEYS,
+        locks: Locks::Keys,
+        group,
+        categories: &[],
+        tips: &[],
+        subcommands,
+        docs: Docs { summary: "", since: "", complexity: "", syntax: "" },
+    }
+}
+
+impl Command {
+    /// The same with what COMMAND DOCS says.
+    pub(super) const fn docs(
+        mut self,
+        since: &'static str,
+        complexity: &'static str,
+        syntax: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        self.docs = Docs { summary, since, complexity, syntax };
+        self
+    }
+
+    pub(super) const fn locking(mut self, locks: Locks) -> Self {
+        self.locks = locks;
+        self
+    }
+
+    pub(super) const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    /// The same with explicit ACL categories instead of the group's.
+    pub(super) const fn categories(mut self, categories: &'static [Category]) -> Self {
+        self.categories = categories;
+        self
+    }
+
+    pub(super) const fn by_engine(mut self, command: EngineCommand) -> Self {
+        self.run = Run::Engine(command);
+        self
+    }
+
+    /// All ACL categories: those of the row and those that follow from its flags.
+    pub(crate) fn acl_categories(&self) -> Vec<&'static str> {
+        let has = |category: Category| {
+            self.categories.contains(&category)
+                || match category {
+                    Category::Write => self.flags.has(Flag::Write),
+                    Category::Read => {
+                        self.flags.has(Flag::ReadOnly)
+                            && !self.categories.contains(&Category::Connection)
+                    }
+                    Category::Admin => self.flags.has(Flag::Admin),
+                    Category::Dangerous => self.flags.has(Flag::Admin),
+                    Category::PubSub => self.flags.has(Flag::PubSub),
+                    Category::Fast => self.flags.has(Flag::Fast),
+                    Category::Slow => !self.flags.has(Flag::Fast),
+                    Category::Blocking => self.flags.has(Flag::Blocking),
+                    _ => false,
+                }
+        };
+        let all = Category::ALL.iter();
+        all.filter(|(category, _)| has(*category)).map(|(_, name)| *name).collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! Why a command fails, and the one place that puts it into RESP's words.
+
+use std::borrow::Cow;
+
+/// A command's error. Its texts are Redis 7.0's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Syntax,
+    WrongType,
+    NotInteger,
+    NotFloat,
+    /// An integer argument that must not be negative, or lies outside its bounds.
+    OutOfRange,
+    /// A result that would not fit an i64.
+    Overflow,
+    NotFinite,
+    NoSuchKey,
+    /// Of the command in lower case.
+    InvalidExpire(&'static str),
+    StringTooLong,
+    InvalidDbIndex,
+    NegativeOffset,
+    SameObject,
+    InvalidCursor,
+    /// Of the full command name in lower case.
+    Arity(String),
+    /// The subcommand as it was sent, and the container in upper case.
+    UnknownSubcommand { sent: Vec<u8>, container: &'static str },
+    /// An error of its own kind: code and text.
+    Other(Cow<'static, str>),
+    /// The same with bytes that a client sent in it.
+    Bytes(Vec<u8>),
+}
+
+impl Failure {
+    /// An error with the code ERR.
+    pub(crate) fn err(text: impl std::fmt::Display) -> Self {
+        Self::Other(Cow::Owned(format!("ERR {text}")))
+    }
+
+    /// Code and text, as they follow the `-`.
+    pub(crate) fn text(&self) -> Cow<'_, [u8]> {
+        let text: Cow<'_, str> = match self {
+            Self::Syntax => "ERR syntax error".into(),
+            Self::WrongType => {
+                "WRONGTYPE Operation against a key holding the wrong kind of value".into()
+            }
+            Self::NotInteger => "ERR value is not an integer or out of range".into(),
+            Self::NotFloat => "ERR value is not a valid float".into(),
+            Self::OutOfRange => "ERR value is out of range".into(),
+            Self::Overflow => "ERR increment or decrement would overflow".into(),
+            Self::NotFinite => "ERR increment would produce NaN or Infinity".into(),
+            Self::NoSuchKey => "ERR no such key".into(),
+            Self::InvalidExpire(command) => {
+                format!("ERR invalid expire time in '{command}' command").into()
+            }
+            Self::StringTooLong => {
+                "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
+            }
+            Self::InvalidDbIndex => "ERR invalid DB index".into(),
+            Self::NegativeOffset => "ERR offset is out of range".into(),
+            Self::SameObject => "ERR source and destination objects are the same".into(),
+            Self::InvalidCursor => "ERR invalid cursor".into(),
+            Self::Arity(command) => {
+                format!("ERR wrong number of arguments for '{command}' command").into()
+            }
+            Self::UnknownSubcommand { sent, container } => {
+                let sent: Vec<u8> = sent.iter().copied().take(128).collect();
+                let head = b"ERR unknown subcommand '";
+                let tail = format!("'. Try {container} HELP.");
+                return [&head[..], &sent, tail.as_bytes()].concat().into();
+            }
+            Self::Other(text) => text.as_ref().into(),
+            Self::Bytes(bytes) => return bytes.into(),
+        };
+        match text {
+            Cow::Borrowed(text) => text.as_bytes().into(),
+            Cow::Owned(text) => text.into_bytes().into(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Finds a command's row by the name that a client sends, after renames.
+
+use super::{Command, Run};
+
+/// A row as this server offers it.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) row: &'static Command,
+    /// Lower case; `container|subcommand` for a subcommand, after renames.
+    pub(crate) name: String,
+    /// Names this row in arrays of statistics.
+    pub(crate) id: usize,
+    pub(crate) subcommands: Vec<Registered>,
+    /// Index of the first key, when it is always there: what is prefetched. 0 if none.
+    pub(crate) first_key: usize,
+    /// The first key is the only one: its shard is the whole lock set.
+    pub(crate) one_key: bool,
+}
+
+/// All the rows by name.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    commands: Vec<Registered>,
+    /// Indices into `commands` plus one, open addressing.
+    buckets: Vec<u16>,
+    ids: usize,
+}
+
+/// Longest name that is looked for, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+fn bucket_hash(name: &[u8]) -> usize {
+    // ASCII letters differ from their other case in one bit.
+    name.iter().fold(name.len(), |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
+    })
+}
+
+impl Registry {
+    /// All rows, some renamed: `(from, to)`, an empty `to` takes the command away.
+    ///
+    /// # Errors
+    /// Names a command that is missing, or a new name that is taken, in Redis's words.
+    pub(crate) fn new(
+        rows: impl Iterator<Item = &'static Command>,
+        renames: &[(String, String)],
+    ) -> Result<Self, String> {
+        let mut ids = 0;
+        let mut commands: Vec<Registered> =
+            rows.map(|row| Registered::new(row, None, &mut ids)).collect();
+        for (from, to) in renames {
+            let found = commands.iter().position(|command| command.name.eq_ignore_ascii_case(from));
+            let at = found.ok_or_else(|| format!("No such command in rename-command: '{from}'"))?;
+            if to.is_empty() {
+                commands.remove(at);
+            } else if commands.iter().any(|command| command.name.eq_ignore_ascii_case(to)) {
+                return Err(format!("Target command name already exists: '{to}'"));
+            } else {
+                commands[at].name = to.to_ascii_lowercase();
+            }
+        }
+        let size = (commands.len() * 4).next_power_of_two();
+        let mut buckets = vec![0; size];
+        for (index, command) in commands.iter().enumerate() {
+            let mut at = bucket_hash(command.name.as_bytes()) % size;
+            while buckets[at] != 0 {
+                at = (at + 1) % size;
+            }
+            buckets[at] = u16::try_from(index + 1).expect("a few hundred commands");
+        }
+        Ok(Self { commands, buckets, ids })
+    }
+
+    /// How many ids there are.
+    pub(crate) fn ids(&self) -> usize {
+        self.ids
+    }
+
+    pub(crate) fn commands(&self) -> &[Registered] {
+        &self.commands
+    }
+
+    /// Commands and subcommands.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Registered> {
+        self.commands.iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands))
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&Registered> {
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let size = self.buckets.len();
+        let mut at = bucket_hash(name) & (size - 1);
+        loop {
+            let index = usize::from(self.buckets[at]).checked_sub(1)?;
+            let command = &self.commands[index];
+            if command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(command);
+            }
+            at = (at + 1) & (size - 1);
+        }
+    }
+
+    /// The row by the full name, `container|subcommand` included.
+    pub(crate) fn find_full(&self, name: &[u8]) -> Option<&Registered> {
+        match name.iter().position(|&byte| byte == b'|') {
+            None => self.find(name),
+            Some(at) => self.find(&name[..at])?.subcommand(&name[at + 1..]),
+        }
+    }
+}
+
+impl Registered {
+    fn new(row: &'static Command, container: Option<&str>, ids: &mut usize) -> Self {
+        let own = row.name.to_ascii_lowercase();
+        let name = container.map_or_else(|| own.clone(), |container| format!("{container}|{own}"));
+        let id = *ids;
+        *ids += 1;
+        let subcommands =
+            row.subcommands.iter().map(|sub| Self::new(sub, Some(&name), ids)).collect();
+        let mut specs = row.keys.specs();
+        let (first_key, one_key) = match (specs.next(), specs.next()) {
+            (Some(spec), second) => (spec.first, second.is_none() && spec.last == 0),
+            (None, _) => (0, false),
+        };
+        Self { row, name, id, subcommands, first_key, one_key }
+    }
+
+    /// The subcommand with this word.
+    pub(crate) fn subcommand(&self, word: &[u8]) -> Option<&Self> {
+        self.subcommands.iter().find(|sub| sub.row.name.as_bytes().eq_ignore_ascii_case(word))
+    }
+
+    pub(crate) fn is_container(&self) -> bool {
+        matches!(self.row.run, Run::Subcommands)
+    }
+}
