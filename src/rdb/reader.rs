@@ -97,7 +97,7 @@ impl<R: Read> Reader<R> {
         let checksum = if options.verify_checksum { Checksum::Computed } else { Checksum::Ignored };
         let mut decoder = Decoder::new(source, checksum);
         let version = version(decoder.array()?).map_err(|kind| Error::new(0, kind))?;
-        Ok(Self { decoder, version, options, db: 0, next_key: Attributes::default(), ended: false })
+        Ok(Self { decoder, version, db: 0, next_key: Attributes::default(), ended: false })
     }
 
     /// The version in the header: 1 to 12, or 80.
