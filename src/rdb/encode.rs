@@ -133,6 +133,7 @@ impl<W: Write> Encoder<W> {
             Some(compressed) => self.lzf(compressed, bytes.len()),
             None => self.verbatim(bytes),
         };
+        compressor.trim();
         self.compressor = Some(compressor);
         outcome
     }

@@ -57,7 +57,6 @@ impl Compressor {
     pub(super) fn compress(&mut self, input: &[u8], out_bytes_max: usize) -> Option<&[u8]> {
         let base = self.advance_base(input.len())?;
         self.out.clear();
-        self.out.shrink_to(SCRATCH_BYTES_KEPT);
         let mut runs = Runs::new(&mut self.out, out_bytes_max);
 
         let last_start = input.len().checked_sub(3)?;
@@ -83,6 +82,12 @@ impl Compressor {
         }
         runs.finish(input.get(at..)?)?;
         Some(&self.out)
+    }
+
+    /// Gives back the room of a large output, which would otherwise be held until the next one.
+    pub(super) fn trim(&mut self) {
+        self.out.clear();
+        self.out.shrink_to(SCRATCH_BYTES_KEPT);
     }
 
     /// The base for an input of this length: beyond it, no slot holds anything.
