@@ -1,1 +1,49 @@
-//! The RDB file format.
+//! The RDB file format: what Redis writes to `dump.rdb`, sends at a full resync and returns from
+//! DUMP. Owns the bytes of the format over [`std::io::Read`] and [`std::io::Write`]; opens no file
+//! or socket, reads no clock, knows no keyspace.
+//!
+//! The format is what Redis's `rdb.c` and `rdb.h` read and write; versions 1 to 12 (Redis up to 8.0)
+//! and 80 (Valkey 9) are read, version 10 (Redis 7.0) is written.
+//!
+//! ```text
+//! reader    a stream → items: keys, databases, aux fields     writer    items → a stream
+//! payload   DUMP and RESTORE: one value without a key, with its own footer
+//! value     the types that can be held: what reader, writer and payload exchange
+//! decode    bytes → lengths, strings                          encode    lengths, strings → bytes
+//! format    opcodes, type codes and their names
+//! lzf       the compression of strings                        crc64     the checksum
+//! ```
+//!
+//! What is read is untrusted: a file, or what a stranger hands to RESTORE. Every length may lie. No
+//! input panics, and none makes the reader allocate more than the bytes that did arrive account for.
+// Untrusted bytes are never indexed, cut down or added up unchecked. Tests may; the lints still run
+// over everything else when the library is checked without them.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod crc64;
+mod decode;
+mod encode;
+mod error;
+mod format;
+mod lzf;
+mod payload;
+mod reader;
+mod value;
+mod writer;
+
+#[cfg(test)]
+mod real_redis;
+
+pub use error::{Error, ErrorKind};
+pub use format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN};
+pub use payload::{dump, restore};
+pub use reader::{Item, KeyRecord, ReadOptions, Reader};
+pub use value::{Attributes, StringRef, Value, ValueRef};
+pub use writer::{WriteOptions, Writer};

@@ -1,0 +1,162 @@
+//! Why bytes were refused, and where. Decides nothing about what happens then.
+
+use std::fmt;
+use std::io;
+
+/// How much of a key an error shows, in bytes of the key.
+const KEY_BYTES_SHOWN_MAX: usize = 64;
+
+/// Why a file, stream or payload was refused, and at which byte.
+#[derive(Debug)]
+pub struct Error {
+    /// Where: bytes from the start of the file or payload. For something that is refused as a whole
+    /// it is where that begins; for bytes that are missing it is where they should have been.
+    pub offset: u64,
+    /// Why.
+    pub kind: ErrorKind,
+}
+
+/// The reasons for refusing.
+#[derive(Debug)]
+pub enum ErrorKind {
+    /// The underlying reader failed.
+    Io(io::Error),
+    /// The bytes ended in the midst of something.
+    UnexpectedEnd,
+    /// The bytes begin with something else than `REDIS` or `VALKEY` and a version: what they begin with.
+    NotRdb([u8; 9]),
+    /// A version that is not known, as the header has it.
+    UnsupportedVersion([u8; 9]),
+    /// Neither an opcode nor a type that any server writes.
+    UnknownOpcode(u8),
+    /// A library of functions (opcode 245).
+    Functions,
+    /// A function as release candidates of Redis 7.0 wrote it (opcode 246).
+    FunctionsPreRelease,
+    /// Opcode 243: a slot half imported in Valkey, or metadata of a key in Redis after 8.0.
+    SlotImport,
+    /// A value of a type that is not loaded.
+    UnsupportedType {
+        /// Whose value: `key "…" in database N` or `the payload`.
+        owner: String,
+        /// The type's code in the format.
+        code: u8,
+        /// The type's name.
+        name: &'static str,
+    },
+    /// A length that begins with this byte, which begins none.
+    BadLength(u8),
+    /// A string encoded in a way that is not known.
+    BadStringEncoding(u8),
+    /// A compressed string that does not expand to what it claims.
+    BadLzf {
+        /// The claimed length before compression, in bytes.
+        claimed_bytes: u64,
+        /// The length compressed, in bytes.
+        compressed_bytes: u64,
+    },
+    /// A module's data holds a code that is not known, or not allowed there.
+    BadModuleOpcode(u64),
+    /// The checksum in the bytes is not the checksum of the bytes.
+    ChecksumMismatch {
+        /// What the bytes say.
+        stored: u64,
+        /// What they should say.
+        computed: u64,
+    },
+    /// There was no memory for this many bytes.
+    OutOfMemory(u64),
+    /// A payload too short for its footer of ten bytes.
+    PayloadTooShort,
+    /// A payload of a version that is not known.
+    UnsupportedPayloadVersion(u16),
+    /// A payload that goes on after its value, for this many bytes.
+    PayloadTrailingBytes(u64),
+}
+
+impl Error {
+    pub(super) fn new(offset: u64, kind: ErrorKind) -> Self {
+        Self { offset, kind }
+    }
+
+    /// Whether a payload was refused for its footer: its version or its checksum. RESTORE answers
+    /// that in other words than a value it cannot read.
+    pub fn is_payload_footer(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::PayloadTooShort
+                | ErrorKind::UnsupportedPayloadVersion(_)
+                | ErrorKind::ChecksumMismatch { .. }
+        )
+    }
+}
+
+/// Names a key in an [`ErrorKind::UnsupportedType`]: escaped, and cut where it is long, since what is
+/// in a key is anybody's.
+pub(super) fn key_owner(key: &[u8], db: u64) -> String {
+    let shown = key.get(..KEY_BYTES_SHOWN_MAX).unwrap_or(key);
+    let cut = if shown.len() < key.len() { "..." } else { "" };
+    format!("key \"{}{cut}\" in database {db}", shown.escape_ascii())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.offset, self.kind)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot read on: {error}"),
+            Self::UnexpectedEnd => f.write_str("unexpected end of file"),
+            Self::NotRdb(found) => {
+                write!(f, "this is not an RDB file: it begins with \"{}\"", found.escape_ascii())
+            }
+            Self::UnsupportedVersion(found) => {
+                write!(f, "the format's version is not supported: \"{}\"", found.escape_ascii())
+            }
+            Self::UnknownOpcode(code) => write!(f, "unknown opcode or type {code}"),
+            Self::Functions => {
+                f.write_str("a library of functions, which this version cannot load yet")
+            }
+            Self::FunctionsPreRelease => {
+                f.write_str("a function as release candidates of Redis 7.0 stored it, which is not supported")
+            }
+            Self::SlotImport => f.write_str(
+                "opcode 243 (a slot import of Valkey, or key metadata of Redis after 8.0), which is not supported",
+            ),
+            Self::UnsupportedType { owner, code, name } => {
+                write!(f, "{owner} holds a {name} (type {code}), which this version cannot load yet")
+            }
+            Self::BadLength(byte) => write!(f, "no length begins with byte {byte:#04x}"),
+            Self::BadStringEncoding(encoding) => write!(f, "unknown string encoding {encoding}"),
+            Self::BadLzf { claimed_bytes, compressed_bytes } => write!(
+                f,
+                "{compressed_bytes} compressed bytes do not expand to the {claimed_bytes} they claim"
+            ),
+            Self::BadModuleOpcode(code) => write!(f, "unexpected code {code} in the data of a module"),
+            Self::ChecksumMismatch { stored, computed } => write!(
+                f,
+                "the checksum is {computed:016x}, but {stored:016x} is stored: the data is damaged"
+            ),
+            Self::OutOfMemory(bytes) => write!(f, "no memory for a string of {bytes} bytes"),
+            Self::PayloadTooShort => f.write_str("the payload is too short"),
+            Self::UnsupportedPayloadVersion(version) => {
+                write!(f, "the payload's version is not supported: {version}")
+            }
+            Self::PayloadTrailingBytes(bytes) => {
+                write!(f, "the payload goes on for {bytes} bytes after its value")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ErrorKind::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The numbers of the format, as Redis's `rdb.h` names them: versions, opcodes, type codes, string
+//! encodings. Reads and writes nothing.
+
+/// The version this crate writes: that of Redis 7.0, which every later server reads.
+pub const VERSION_WRITTEN: u16 = 10;
+/// The latest version of Redis's numbering that is read: that of Redis 7.4 to 8.0.
+pub const VERSION_MAX: u16 = 12;
+/// The version of Valkey 9. Valkey numbers on from 80 and writes `VALKEY` as its magic.
+pub const VERSION_VALKEY: u16 = 80;
+
+/// The first version whose files end with a checksum.
+pub(super) const VERSION_CHECKSUM: u16 = 5;
+
+pub(super) mod opcode {
+    /// Valkey: a slot being imported. Redis from version 13 on: metadata of a key.
+    pub(in crate::rdb) const SLOT_IMPORT: u8 = 243;
+    pub(in crate::rdb) const SLOT_INFO: u8 = 244;
+    pub(in crate::rdb) const FUNCTION2: u8 = 245;
+    pub(in crate::rdb) const FUNCTION_PRE_GA: u8 = 246;
+    pub(in crate::rdb) const MODULE_AUX: u8 = 247;
+    pub(in crate::rdb) const IDLE: u8 = 248;
+    pub(in crate::rdb) const FREQ: u8 = 249;
+    pub(in crate::rdb) const AUX: u8 = 250;
+    pub(in crate::rdb) const RESIZEDB: u8 = 251;
+    pub(in crate::rdb) const EXPIRETIME_MS: u8 = 252;
+    pub(in crate::rdb) const EXPIRETIME: u8 = 253;
+    pub(in crate::rdb) const SELECTDB: u8 = 254;
+    pub(in crate::rdb) const EOF: u8 = 255;
+}
+
+pub(super) mod type_code {
+    pub(in crate::rdb) const STRING: u8 = 0;
+}
+
+/// The codes in what a module wrote: each value is preceded by one.
+pub(super) mod module_opcode {
+    pub(in crate::rdb) const EOF: u64 = 0;
+    pub(in crate::rdb) const SINT: u64 = 1;
+    pub(in crate::rdb) const UINT: u64 = 2;
+    pub(in crate::rdb) const FLOAT: u64 = 3;
+    pub(in crate::rdb) const DOUBLE: u64 = 4;
+    pub(in crate::rdb) const STRING: u64 = 5;
+}
+
+/// How a string is stored that is not stored verbatim: the low six bits of a length's first byte.
+pub(super) mod string_encoding {
+    pub(in crate::rdb) const INT8: u8 = 0;
+    pub(in crate::rdb) const INT16: u8 = 1;
+    pub(in crate::rdb) const INT32: u8 = 2;
+    pub(in crate::rdb) const LZF: u8 = 3;
+}
+
+/// What a length starts with: two bits, or for long lengths a whole byte.
+pub(super) mod length_mark {
+    pub(in crate::rdb) const BITS_14: u8 = 0x40;
+    pub(in crate::rdb) const BITS_32: u8 = 0x80;
+    pub(in crate::rdb) const BITS_64: u8 = 0x81;
+    pub(in crate::rdb) const ENCODED: u8 = 0xc0;
+}
+
+/// What a user calls the type with this code, or `None` where no server writes such a code.
+///
+/// One name covers all the encodings of a type; errors give the code beside it.
+pub(super) fn type_name(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "string",
+        1 | 10 | 14 | 18 => "list",
+        2 | 11 | 20 => "set",
+        3 | 5 | 12 | 17 => "sorted set",
+        4 | 9 | 13 | 16 => "hash",
+        6 | 7 => "module value",
+        15 | 19 | 21 => "stream",
+        22..=25 => "hash whose fields expire",
+        26..=33 => "value of a newer Redis",
+        _ => return None,
+    })
+}

@@ -1,0 +1,96 @@
+//! What DUMP returns and RESTORE takes: one value without a key. Leaves keys, expiry and the replies'
+//! texts to the commands.
+//!
+//! ```text
+//! type (1 byte)   value   RDB version (2 bytes, little endian)   CRC-64 of all before (8 bytes, likewise)
+//! ```
+//!
+//! From Redis's `createDumpPayload` and `verifyDumpPayload` in `cluster.c`.
+
+use std::cell::Cell;
+
+use super::crc64;
+use super::decode::{Checksum, Decoder};
+use super::encode::Encoder;
+use super::error::{Error, ErrorKind};
+use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
+use super::lzf::Compressor;
+use super::reader::value;
+use super::value::{Value, ValueRef};
+use super::writer::{type_code, write_value};
+
+thread_local! {
+    /// The compressor of this thread's dumps: making one clears 256 KiB, which would be most of the
+    /// work for a small value.
+    static COMPRESSOR: Cell<Option<Compressor>> = const { Cell::new(None) };
+}
+
+/// The payload of a value, compressed as by default: byte for byte what Redis 7.0 returns.
+pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
+    let compressor = COMPRESSOR.take().unwrap_or_else(Compressor::new);
+    let mut encoder = Encoder::new(Vec::new(), None, Some(compressor));
+    encoder
+        .raw(&[type_code(value)])
+        .and_then(|()| write_value(&mut encoder, value))
+        .and_then(|()| encoder.raw(&VERSION_WRITTEN.to_le_bytes()))
+        .expect("writing to a vector never fails");
+    let (mut payload, compressor) = encoder.into_parts();
+    COMPRESSOR.set(compressor);
+    payload.extend_from_slice(&crc64::checksum(&payload).to_le_bytes());
+    payload
+}
+
+/// The value of a payload of any supported version. Unlike in a file, a checksum of 0 is compared
+/// like any other, as Redis does; unlike in Redis, nothing may follow the value.
+///
+/// # Errors
+///
+/// When the version or the checksum is wrong ([`Error::is_payload_footer`] tells), or the value
+/// cannot be read.
+pub fn restore(payload: &[u8]) -> Result<Value, Error> {
+    let body = verified_body(payload)?;
+    let mut decoder = Decoder::new(body, Checksum::Ignored);
+    let code = decoder.byte()?;
+    let Some(name) = type_name(code) else {
+        return Err(Error::new(0, ErrorKind::UnknownOpcode(code)));
+    };
+    let Some(value) = value(&mut decoder, code)? else {
+        let owner = "the payload".to_owned();
+        return Err(Error::new(0, ErrorKind::UnsupportedType { owner, code, name }));
+    };
+    let offset = decoder.position();
+    match decoder.into_source().len() {
+        0 => Ok(value),
+        left => {
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            Err(Error::new(offset, ErrorKind::PayloadTrailingBytes(left)))
+        }
+    }
+}
+
+/// The payload without its footer, once that is found to be right.
+fn verified_body(payload: &[u8]) -> Result<&[u8], Error> {
+    let error = |before_end: usize, kind| {
+        let offset = payload.len().saturating_sub(before_end);
+        Err(Error::new(u64::try_from(offset).unwrap_or(u64::MAX), kind))
+    };
+    let Some((summed, checksum)) = payload.split_last_chunk::<8>() else {
+        return error(0, ErrorKind::PayloadTooShort);
+    };
+    let Some((body, version)) = summed.split_last_chunk::<2>() else {
+        return error(0, ErrorKind::PayloadTooShort);
+    };
+    let version = u16::from_le_bytes(*version);
+    if version > VERSION_MAX && version != VERSION_VALKEY {
+        return error(10, ErrorKind::UnsupportedPayloadVersion(version));
+    }
+    let stored = u64::from_le_bytes(*checksum);
+    let computed = crc64::checksum(summed);
+    if stored != computed {
+        return error(8, ErrorKind::ChecksumMismatch { stored, computed });
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Reads an RDB stream item by item: its header, opcodes and trailer. Holds one key at a time and
+//! reads nothing beyond the trailer. Leaves what a string looks like to `decode`, and what becomes
+//! of the items to the caller.
+
+use std::io::Read;
+use std::mem;
+
+use super::decode::{Checksum, Decoder};
+use super::error::{Error, ErrorKind, key_owner};
+use super::format::{
+    VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, module_opcode, opcode, type_code, type_name,
+};
+use super::value::{Attributes, Value};
+
+/// How a stream is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    /// Whether the trailer's checksum is compared with the bytes (`rdbchecksum`).
+    pub verify_checksum: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { verify_checksum: true }
+    }
+}
+
+/// What a stream is made of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A field about the file: `redis-ver`, `ctime`, `repl-id` and others. Unknown ones mean nothing.
+    Aux {
+        /// The field.
+        name: Vec<u8>,
+        /// Its value; numbers in decimal.
+        value: Vec<u8>,
+    },
+    /// The keys that follow belong to this database.
+    SelectDb(u64),
+    /// How large the current database will be: a hint, which may lie.
+    ResizeDb {
+        /// How many keys.
+        keys: u64,
+        /// How many of them expire.
+        expires: u64,
+    },
+    /// A key and its value.
+    Key(KeyRecord),
+}
+
+/// A key as it was stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyRecord {
+    /// The key.
+    pub key: Vec<u8>,
+    /// When it expires, in milliseconds of Unix time. May be long past, or negative.
+    pub expire_at_ms: Option<i64>,
+    /// How long it had not been used, in seconds; written under an LRU policy.
+    pub idle_s: Option<u64>,
+    /// Its access counter, logarithmic; written under an LFU policy.
+    pub freq: Option<u8>,
+    /// What it holds.
+    pub value: Value,
+}
+
+/// Reads an RDB stream, as Redis's `rdbLoadRio` does.
+///
+/// Many reads are of single bytes: give it a buffered source, or one in memory. It reads nothing
+/// after the trailer, so that a replication stream may follow in the same source.
+#[derive(Debug)]
+pub struct Reader<R> {
+    decoder: Decoder<R>,
+    version: u16,
+    db: u64,
+    /// What was said of the key that comes next.
+    next_key: Attributes,
+    ended: bool,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header, with default options.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or begins with no header of a supported version.
+    pub fn new(source: R) -> Result<Self, Error> {
+        Self::with_options(source, ReadOptions::default())
+    }
+
+    /// Reads the header.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails, or begins with no header of a supported version.
+    pub fn with_options(source: R, options: ReadOptions) -> Result<Self, Error> {
+        let checksum = if options.verify_checksum { Checksum::Computed } else { Checksum::Ignored };
+        let mut decoder = Decoder::new(source, checksum);
+        let version = version(decoder.array()?).map_err(|kind| Error::new(0, kind))?;
+        Ok(Self { decoder, version, db: 0, next_key: Attributes::default(), ended: false })
+    }
+
+    /// The version in the header: 1 to 12, or 80.
+    pub fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// Bytes read so far, of the header and all that follows.
+    pub fn position(&self) -> u64 {
+        self.decoder.position()
+    }
+
+    /// The source, which stands after the last byte read.
+    pub fn into_inner(self) -> R {
+        self.decoder.into_source()
+    }
+
+    /// The next item; `None` once the stream has ended and its checksum was right.
+    ///
+    /// # Errors
+    ///
+    /// When the source fails or what it gives is refused. The reader then stands somewhere in the
+    /// midst of something, and what it would give next means nothing.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator of results would go on after an error"
+    )]
+    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+        while !self.ended {
+            let offset = self.decoder.position();
+            let code = self.decoder.byte()?;
+            if let Some(item) = self.item(code, offset)? {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What begins with `code`, a byte read at `offset`; `None` when that is no item of its own.
+    fn item(&mut self, code: u8, offset: u64) -> Result<Option<Item>, Error> {
+        match code {
+            opcode::EXPIRETIME => {
+                let seconds = i32::from_le_bytes(self.decoder.array()?);
+                self.next_key.expire_at_ms = Some(i64::from(seconds).saturating_mul(1000));
+            }
+            opcode::EXPIRETIME_MS => {
+                self.next_key.expire_at_ms = Some(i64::from_le_bytes(self.decoder.array()?));
+            }
+            opcode::IDLE => self.next_key.idle_s = Some(self.decoder.length()?),
+            opcode::FREQ => self.next_key.freq = Some(self.decoder.byte()?),
+            opcode::SELECTDB => {
+                self.db = self.decoder.length()?;
+                return Ok(Some(Item::SelectDb(self.db)));
+            }
+            opcode::RESIZEDB => {
+                let keys = self.decoder.length()?;
+                let expires = self.decoder.length()?;
+                return Ok(Some(Item::ResizeDb { keys, expires }));
+            }
+            opcode::AUX => {
+                let name = self.decoder.string()?;
+                let value = self.decoder.string()?;
+                return Ok(Some(Item::Aux { name, value }));
+            }
+            opcode::MODULE_AUX => self.skip_module_aux()?,
+            opcode::SLOT_INFO => {
+                // Slot, keys, expires: hints for tables that are split by slot.
+                for _ in 0..3 {
+                    self.decoder.length()?;
+                }
+            }
+            opcode::EOF => {
+                self.verify_trailer()?;
+                self.ended = true;
+            }
+            opcode::FUNCTION2 => return Err(Error::new(offset, ErrorKind::Functions)),
+            opcode::FUNCTION_PRE_GA => {
+                return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
+            }
+            opcode::SLOT_IMPORT => return Err(Error::new(offset, ErrorKind::SlotImport)),
+            _ => return self.key(code, offset).map(|record| Some(Item::Key(record))),
+        }
+        Ok(None)
+    }
+
+    fn key(&mut self, code: u8, offset: u64) -> Result<KeyRecord, Error> {
+        let Some(name) = type_name(code) else {
+            return Err(Error::new(offset, ErrorKind::UnknownOpcode(code)));
+        };
+        let key = self.decoder.string()?;
+        let Some(value) = value(&mut self.decoder, code)? else {
+            let owner = key_owner(&key, self.db);
+            return Err(Error::new(offset, ErrorKind::UnsupportedType { owner, code, name }));
+        };
+        let Attributes { expire_at_ms, idle_s, freq } = mem::take(&mut self.next_key);
+        // To Redis a stored expiry of -1 is the absence of one.
+        let expire_at_ms = expire_at_ms.filter(|expire_at_ms| *expire_at_ms != -1);
+        Ok(KeyRecord { key, expire_at_ms, idle_s, freq, value })
+    }
+
+    /// Reads past what a module stored beside the keys. Nothing of it is used; each value is
+    /// preceded by a code, which is how one can read past it without the module.
+    fn skip_module_aux(&mut self) -> Result<(), Error> {
+        let _module_id = self.decoder.length()?;
+        let offset = self.decoder.position();
+        let when_code = self.decoder.length()?;
+        if when_code != module_opcode::UINT {
+            return Err(Error::new(offset, ErrorKind::BadModuleOpcode(when_code)));
+        }
+        let _when = self.decoder.length()?;
+        loop {
+            let offset = self.decoder.position();
+            match self.decoder.length()? {
+                module_opcode::EOF => return Ok(()),
+                module_opcode::SINT | module_opcode::UINT => {
+                    self.decoder.length()?;
+                }
+                module_opcode::FLOAT => self.decoder.skip(4)?,
+                module_opcode::DOUBLE => self.decoder.skip(8)?,
+                module_opcode::STRING => self.decoder.skip_string()?,
+                other => return Err(Error::new(offset, ErrorKind::BadModuleOpcode(other))),
+            }
+        }
+    }
+
+    /// Reads the checksum and compares it. A stored 0 says that the writer computed none.
+    fn verify_trailer(&mut self) -> Result<(), Error> {
+        if self.version < VERSION_CHECKSUM {
+            return Ok(());
+        }
+        let computed = self.decoder.checksum();
+        let offset = self.decoder.position();
+        let stored = u64::from_le_bytes(self.decoder.array()?);
+        match computed {
+            Some(computed) if stored != 0 && stored != computed => {
+                Err(Error::new(offset, ErrorKind::ChecksumMismatch { stored, computed }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The value of this type; `None`, with nothing read, where the type is not one that is held.
+pub(super) fn value<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Option<Value>, Error> {
+    match code {
+        type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
+        _ => Ok(None),
+    }
+}
+
+/// The version in a header: `REDIS` and four digits, or `VALKEY` and three.
+fn version(header: [u8; 9]) -> Result<u16, ErrorKind> {
+    let (digits, supported) = match &header {
+        [b'R', b'E', b'D', b'I', b'S', digits @ ..] => (&digits[..], 1..=VERSION_MAX),
+        [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => {
+            (&digits[..], VERSION_VALKEY..=VERSION_VALKEY)
+        }
+        _ => return Err(ErrorKind::NotRdb(header)),
+    };
+    let mut version = 0u16;
+    for digit in digits {
+        let Some(digit) = digit.checked_sub(b'0').filter(|digit| *digit <= 9) else {
+            return Err(ErrorKind::NotRdb(header));
+        };
+        version = version.saturating_mul(10).saturating_add(u16::from(digit));
+    }
+    if supported.contains(&version) {
+        Ok(version)
+    } else {
+        Err(ErrorKind::UnsupportedVersion(header))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Writes an RDB stream of version 10: its header, opcodes and trailer. Leaves what a string looks
+//! like to `encode`; which aux fields and databases there are, and in what order, is the caller's.
+
+use std::io::{self, Write};
+
+use super::crc64::Digest;
+use super::encode::Encoder;
+use super::format::{VERSION_WRITTEN, opcode, type_code};
+use super::lzf::Compressor;
+use super::value::{Attributes, ValueRef};
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// Whether strings are compressed where that pays (`rdbcompression`).
+    pub compression: bool,
+    /// Whether the trailer holds a checksum, or 0 (`rdbchecksum`).
+    pub checksum: bool,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { compression: true, checksum: true }
+    }
+}
+
+/// Writes an RDB stream, as Redis's `rdbSaveRio` does.
+///
+/// Many writes are of single bytes: give it a buffered sink. A stream is whole only after
+/// [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct Writer<W> {
+    encoder: Encoder<W>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    ///
+    /// When the sink fails; likewise for the other methods.
+    pub fn new(sink: W, options: WriteOptions) -> io::Result<Self> {
+        let digest = options.checksum.then(Digest::new);
+        let compressor = options.compression.then(Compressor::new);
+        let mut encoder = Encoder::new(sink, digest, compressor);
+        encoder.raw(format!("REDIS{VERSION_WRITTEN:04}").as_bytes())?;
+        Ok(Self { encoder })
+    }
+
+    /// Writes a field about the file, such as `redis-ver`. Readers expect them before the keys.
+    pub fn aux(&mut self, name: &[u8], value: &[u8]) -> io::Result<()> {
+        self.encoder.raw(&[opcode::AUX])?;
+        self.encoder.bytes(name)?;
+        self.encoder.bytes(value)
+    }
+
+    /// Says that the keys that follow belong to this database.
+    pub fn select_db(&mut self, db: u64) -> io::Result<()> {
+        self.encoder.raw(&[opcode::SELECTDB])?;
+        self.encoder.length(db)
+    }
+
+    /// Says how many keys the current database holds, and how many of them expire. Readers make
+    /// room accordingly; nothing depends on the numbers being right.
+    pub fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
+        self.encoder.raw(&[opcode::RESIZEDB])?;
+        self.encoder.length(keys)?;
+        self.encoder.length(expires)
+    }
+
+    /// Writes a key of the current database.
+    pub fn key(
+        &mut self,
+        key: &[u8],
+        attributes: Attributes,
+        value: ValueRef<'_>,
+    ) -> io::Result<()> {
+        if let Some(expire_at_ms) = attributes.expire_at_ms {
+            self.encoder.raw(&[opcode::EXPIRETIME_MS])?;
+            self.encoder.raw(&expire_at_ms.to_le_bytes())?;
+        }
+        if let Some(idle_s) = attributes.idle_s {
+            self.encoder.raw(&[opcode::IDLE])?;
+            self.encoder.length(idle_s)?;
+        }
+        if let Some(freq) = attributes.freq {
+            self.encoder.raw(&[opcode::FREQ, freq])?;
+        }
+        self.encoder.raw(&[type_code(value)])?;
+        self.encoder.bytes(key)?;
+        write_value(&mut self.encoder, value)
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.encoder.written()
+    }
+
+    /// Writes the trailer, flushes the sink and gives it back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.encoder.raw(&[opcode::EOF])?;
+        let checksum = self.encoder.checksum().unwrap_or(0);
+        self.encoder.raw(&checksum.to_le_bytes())?;
+        self.encoder.flush()?;
+        Ok(self.encoder.into_parts().0)
+    }
+}
+
+/// The type code under which [`write_value`] writes this value.
+pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
+    match value {
+        ValueRef::String(_) => type_code::STRING,
+    }
+}
+
+/// Writes a value without its type.
+pub(super) fn write_value<W: Write>(
+    encoder: &mut Encoder<W>,
+    value: ValueRef<'_>,
+) -> io::Result<()> {
+    match value {
+        ValueRef::String(string) => encoder.string(string),
+    }
+}
+
+#[cfg(test)]
+mod tests;
