@@ -71,6 +71,16 @@ impl Layer {
         Ok(())
     }
 
+    /// The value, as CONFIG GET shows it, that this layer over the defaults leaves to a parameter;
+    /// `None` if its lines are wrong.
+    pub(super) fn text_of(&self, parameter: &Parameter) -> Option<String> {
+        let mut settings = Settings::default();
+        if let Some(value) = self.values.get(parameter.name) {
+            apply(parameter, &lines_of(value), &mut settings).ok()?;
+        }
+        parameter.value(&settings)
+    }
+
     pub(super) fn into_values(self) -> Map<String, Value> {
         self.values
     }
@@ -79,9 +89,8 @@ impl Layer {
     pub(super) fn of_defaults() -> Result<Self, LoadError> {
         let mut layer = Self::default();
         for parameter in PARAMETERS {
-            let words = parameter.default_words();
-            // No command is renamed by default, and an empty table cannot be written as a line.
-            if matches!(parameter.standing, Standing::Honoured(_)) && parameter.kind != Kind::Rename
+            if let (Standing::Honoured(_), Some(words)) =
+                (parameter.standing, parameter.default_words())
             {
                 layer.push(parameter.name, Line { origin: "defaults".to_owned(), words })?;
             }
@@ -118,7 +127,7 @@ fn line_of(value: &Value) -> Line {
 }
 
 /// The lines under one parameter's name.
-pub(super) fn lines_of(value: &Value) -> Vec<Line> {
+fn lines_of(value: &Value) -> Vec<Line> {
     match &value.kind {
         ValueKind::Array(lines) => lines.iter().map(line_of).collect(),
         ValueKind::Table(lines) => lines.values().map(line_of).collect(),
@@ -141,11 +150,7 @@ pub(super) fn settings(merged: &Map<String, Value>) -> Result<Settings, LoadErro
 }
 
 /// Sets a parameter from all its lines. Each must be well formed; what the last one leaves counts.
-pub(super) fn apply(
-    parameter: &Parameter,
-    lines: &[Line],
-    settings: &mut Settings,
-) -> Result<(), LoadError> {
+fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Result<(), LoadError> {
     let mut appended: Vec<String> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let is_last = index + 1 == lines.len();

@@ -24,6 +24,8 @@ mod layer;
 mod load;
 mod parameter;
 mod redis_conf;
+mod rewrite;
+mod rewrite_toml;
 mod table;
 mod toml_file;
 mod types;

@@ -154,8 +154,9 @@ impl Parameter {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    pub(super) fn default_words(&self) -> Vec<String> {
-        self.words_of_text(self.default)
+    /// The default as a directive's arguments; none where a file says it or nobody does.
+    pub(super) fn default_words(&self) -> Option<Vec<String>> {
+        (self.change != Change::FileOnly).then(|| self.words_of_text(self.default))
     }
 
     /// One text as the arguments of a directive: as it is, or split where the kind takes several.

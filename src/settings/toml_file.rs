@@ -56,7 +56,7 @@ impl Toml {
         for (name, item) in document.as_table() {
             let offset = document.as_table().key(name).and_then(toml_edit::Key::span);
             let at = origin(offset.map(|span| span.start));
-            for (offset, words) in lines(name, item, &at)? {
+            for TomlLine { offset, words } in lines(name, item, &at)? {
                 let origin = offset.map_or_else(|| at.clone(), |offset| origin(Some(offset)));
                 layer.push(name, Line { origin, words })?;
             }
@@ -73,16 +73,18 @@ fn one_line(message: &str) -> String {
     message.lines().collect::<Vec<_>>().join(", ")
 }
 
-/// The lines of redis.conf that a key and its value stand for, each with its offset in the text
-/// where that is known.
+/// A line of redis.conf that a value stands for.
+pub(super) struct TomlLine {
+    /// Where in the text the value begins, if that is known.
+    offset: Option<usize>,
+    pub(super) words: Vec<String>,
+}
+
+/// The lines of redis.conf that a key and its value stand for.
 ///
 /// # Errors
 /// If the parameter is unknown or cannot have a value of this type; at `origin`.
-pub(super) fn lines(
-    name: &str,
-    item: &Item,
-    origin: &str,
-) -> Result<Vec<(Option<usize>, Vec<String>)>, LoadError> {
+pub(super) fn lines(name: &str, item: &Item, origin: &str) -> Result<Vec<TomlLine>, LoadError> {
     let Some(parameter) = Parameter::named(name) else {
         return Err(LoadError::new(origin, format!("unknown directive '{name}'")));
     };
@@ -103,7 +105,7 @@ pub(super) fn lines(
         for value in array {
             collect_words(value, &mut words).ok_or_else(|| misfit("value has a wrong type"))?;
         }
-        return Ok(vec![(offset, words)]);
+        return Ok(vec![TomlLine { offset, words }]);
     }
     let text = item.as_value().and_then(scalar).ok_or_else(|| misfit("value has a wrong type"))?;
     let words = if several {
@@ -111,13 +113,10 @@ pub(super) fn lines(
     } else {
         vec![text]
     };
-    Ok(vec![(offset, words)])
+    Ok(vec![TomlLine { offset, words }])
 }
 
-fn keyed_lines(
-    parameter: &Parameter,
-    table: &dyn TableLike,
-) -> Option<Vec<(Option<usize>, Vec<String>)>> {
+fn keyed_lines(parameter: &Parameter, table: &dyn TableLike) -> Option<Vec<TomlLine>> {
     let mut lines = Vec::new();
     for (key, item) in table.iter() {
         let mut words = vec![key.to_owned()];
@@ -129,7 +128,7 @@ fn keyed_lines(
             value => collect_words(value, &mut words)?,
         }
         let span = table.key(key).and_then(toml_edit::Key::span);
-        lines.push((span.map(|span| span.start), words));
+        lines.push(TomlLine { offset: span.map(|span| span.start), words });
     }
     Some(lines)
 }

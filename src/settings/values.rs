@@ -1,8 +1,6 @@
 //! [`Settings`]: a typed field for each parameter that limpid honours. Owns no names, bounds or
 //! defaults: those are in the table of parameters.
 
-use std::collections::HashMap;
-
 use super::choice::{Choice, choices};
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
@@ -180,23 +178,15 @@ impl Settings {
             warnings: Vec::new(),
         }
     }
-
-    /// The texts of all honoured parameters by name, as CONFIG GET shows them.
-    pub(super) fn texts(&self) -> HashMap<&'static str, String> {
-        let honoured = PARAMETERS.iter().filter_map(|parameter| match &parameter.standing {
-            Standing::Honoured(field) => Some((parameter.name, (field.text)(self))),
-            Standing::Ignored(_) | Standing::Refused { .. } => None,
-        });
-        honoured.collect()
-    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let mut settings = Self::empty();
         for parameter in PARAMETERS {
-            if let Standing::Honoured(field) = &parameter.standing {
-                let words = parameter.default_words();
+            if let (Standing::Honoured(field), Some(words)) =
+                (&parameter.standing, parameter.default_words())
+            {
                 let assigned = parameter
                     .kind
                     .canonical(&words)
