@@ -110,3 +110,6 @@ impl Parameter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

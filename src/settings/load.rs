@@ -113,3 +113,6 @@ impl Source for Defaults {
         Ok(layer.into_values())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,3 +245,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("cluster-allow-pubsubshard-when-down", Bool, "yes", Live, NO_CLUSTER),
     P::ignored("cluster-link-sendbuf-limit", memory(0, LONG_MAX), "0", Live, NO_CLUSTER),
 ];
+
+#[cfg(test)]
+mod tests;
