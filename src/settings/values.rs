@@ -155,7 +155,14 @@ pub struct Process {
 
 choices! {
     /// The least weighty lines that the log shows.
-    pub enum LogLevel { Debug = "debug", Verbose = "verbose", #[default] Notice = "notice", Warning = "warning", Nothing = "nothing" }
+    pub enum LogLevel {
+        Debug = "debug",
+        Verbose = "verbose",
+        #[default]
+        Notice = "notice",
+        Warning = "warning",
+        Nothing = "nothing",
+    }
     /// How a line of the log looks.
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
     /// Who may use something dangerous: no one, everyone, or clients on this machine.

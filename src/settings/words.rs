@@ -199,4 +199,17 @@ mod tests {
         }
         assert_eq!(quote_if_needed("127.0.0.1"), "127.0.0.1");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_quoted_so_that_it_splits_back(text: String) {
+            assert_eq!(split(&quote(&text)).unwrap(), [text.as_str()]);
+            assert_eq!(split(&quote_if_needed(&text)).unwrap(), [text.as_str()]);
+        }
+
+        #[test]
+        fn no_line_makes_the_splitter_panic(line in r#"[a \\"'xf\n0]{0,24}"#) {
+            let _words = split(&line);
+        }
+    }
 }

@@ -437,3 +437,31 @@ fn the_sample_file_loads_without_warnings() {
     settings.snapshot.dir = ".".to_owned();
     assert_eq!(settings, Settings::default());
 }
+
+#[test]
+fn a_rewritten_file_loads_as_the_settings_it_was_made_of() {
+    let pairs: [(&[u8], &[u8]); 9] = [
+        (b"requirepass", b"a \"b\\ #\n'c"),
+        (b"save", b"10 5 20 6"),
+        (b"client-output-buffer-limit", b"normal 1024 1000 3 slave 0 0 0"),
+        (b"notify-keyspace-events", b"AKEnm"),
+        (b"shutdown-on-sigterm", b"nosave force"),
+        (b"proto-max-bulk-len", b"3mb"),
+        (b"slowlog-log-slower-than", b"-1"),
+        (b"protected-mode", b"no"),
+        (b"dir", b"/tmp"),
+    ];
+    let (mut settings, _) = Settings::default().set(&pairs).unwrap();
+    settings.network.bind = vec![];
+    settings.process.pidfile = "/run/a b.pid".to_owned();
+    for (name, old) in [
+        ("redis.conf", ""),
+        ("redis.conf", "save 900 1\nbind 127.0.0.1\nclient-output-buffer-limit pubsub 1 1 1"),
+        ("limpid.toml", ""),
+        ("limpid.toml", "bind = \"127.0.0.1\"\nsave = \"1 1\"\n[client-output-buffer-limit]\n"),
+    ] {
+        let text = settings.rewritten(Path::new(name), old).unwrap();
+        assert_eq!(file(name, &text).unwrap(), settings, "{text}");
+        assert_eq!(settings.rewritten(Path::new(name), &text).unwrap(), text);
+    }
+}
