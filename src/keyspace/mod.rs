@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
-use raw::shard::{Held, Shards};
+use raw::shard::{Held, Shards, View};
 use raw::table::{Detached, Garbage, Head, Segment};
 
 use crate::number;
@@ -149,10 +149,10 @@ impl Keyspace {
         self.mapping[database].load(Ordering::Relaxed)
     }
 
-    /// Locks a set of shards. A thread that already holds a [`Locked`] must not call this.
+    /// Locks a set of shards. A thread that already holds a [`Guard`] must not call this.
     #[inline]
-    pub(crate) fn lock(&self, set: ShardSet) -> Locked<'_> {
-        Locked { keyspace: self, held: self.shards.lock(set) }
+    pub(crate) fn lock(&self, set: ShardSet) -> Guard<'_> {
+        Guard { keyspace: self, held: self.shards.lock(set) }
     }
 
     /// Keys of a database, expired ones that wait for removal included. Takes no lock.
@@ -216,11 +216,26 @@ impl PrefetchedSlots<'_> {
     }
 }
 
+/// Holds the locks of some shards until it drops.
+#[derive(Debug)]
+pub(crate) struct Guard<'k> {
+    keyspace: &'k Keyspace,
+    held: Held<'k, ShardState>,
+}
+
+impl Guard<'_> {
+    /// The keys behind the locks.
+    #[inline]
+    pub(crate) fn locked(&mut self) -> Locked<'_> {
+        Locked { keyspace: self.keyspace, held: self.held.view() }
+    }
+}
+
 /// Locked shards: the only way to read and change keys.
 #[derive(Debug)]
 pub(crate) struct Locked<'k> {
     keyspace: &'k Keyspace,
-    held: Held<'k, ShardState>,
+    held: View<'k, ShardState>,
 }
 
 impl<'k> Locked<'k> {

@@ -39,7 +39,7 @@ impl Locked<'_> {
         assert_eq!(self.set(), ShardSet::default(), "locks are taken in ascending order");
         let mut set = ShardSet::default();
         set.insert(shard);
-        with(&mut self.keyspace.lock(set))
+        with(&mut self.keyspace.lock(set).locked())
     }
 
     /// Visits the segment with hash `from`; gives where the next one of the shard begins.

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use crate::keyspace::Keyspace;
 use crate::resp::{Protocol, Span};
 
 /// A subscription's channel or pattern.
@@ -99,6 +100,14 @@ impl Client {
             && self.multi.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.is_subscribed()
+    }
+
+    /// Stops watching. Takes locks, so none may be held; EXEC, which holds them, does it itself.
+    pub(crate) fn forget_watches(&mut self, keyspace: &Keyspace) {
+        let watched = std::mem::take(&mut self.watched);
+        let keys = watched.iter().map(|(database, key)| (*database, &**key));
+        keyspace.unwatch(keys, &self.watch_mark);
+        self.watch_mark.store(false, Ordering::Relaxed);
     }
 
     /// Shows others what CLIENT LIST says of this client.

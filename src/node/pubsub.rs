@@ -106,7 +106,7 @@ impl PubSub {
 /// Encodes once per protocol and sends to all.
 fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
     let encode = |protocol| {
-        let mut output = Output { protocol, ..Output::default() };
+        let mut output = Output::new(protocol);
         output.push(parts.len());
         parts.iter().for_each(|part| output.bulk(part));
         output

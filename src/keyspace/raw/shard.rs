@@ -133,7 +133,22 @@ pub(crate) struct Held<'k, S> {
     set: ShardSet,
 }
 
-impl<'k, S> Held<'k, S> {
+impl<S> Held<'_, S> {
+    /// The way to what lies behind the locks; one at a time, as it borrows the guard mutably.
+    #[inline]
+    pub(crate) fn view(&mut self) -> View<'_, S> {
+        View { shards: self.shards, set: self.set }
+    }
+}
+
+/// What lies behind locks that a [`Held`] holds.
+#[derive(Debug)]
+pub(crate) struct View<'a, S> {
+    shards: &'a Shards<S>,
+    set: ShardSet,
+}
+
+impl<S> View<'_, S> {
     pub(crate) fn set(&self) -> ShardSet {
         self.set
     }

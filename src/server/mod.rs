@@ -1,0 +1,140 @@
+//! The outer layer: the only sockets, files, threads, clock and randomness.
+//!
+//! The main thread has a runtime of its own for what is not a command: accepting, signals, and
+//! the regular work of [`cron`]. Commands run on the workers.
+
+mod clock;
+mod connection;
+mod cron;
+mod host;
+mod listener;
+mod stream;
+mod worker;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::commands::registry::Registry;
+use crate::engine::{self, Engine};
+use crate::node::stats::WorkerStats;
+use crate::node::{Identity, Node};
+use crate::settings::Settings;
+use crate::telemetry::log::log;
+use clock::SystemClock;
+use listener::Listeners;
+use worker::WorkerHandle;
+
+/// The Redis version whose behaviour limpid has.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+/// What keeps it from starting, in words for the operator.
+pub fn run(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+    start_log(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("Cannot start a runtime: {error}"))?;
+    let result = runtime.block_on(serve(settings, config_file));
+    if let Err(reason) = &result {
+        log!(Warning, "{reason}");
+    }
+    result
+}
+
+fn start_log(settings: &Settings) -> Result<(), String> {
+    use crate::settings::LogFormat;
+    use crate::telemetry::log::{Format, start};
+    let file = (!settings.log.file.is_empty()).then_some(settings.log.file.as_str());
+    let format = match settings.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    start(file, format, host::level(settings.log.level), clock::unix_us)
+        .map_err(|error| format!("Can't open the log file {}: {error}", settings.log.file))
+}
+
+async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+    let pid = std::process::id();
+    log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    log!(
+        Notice,
+        "limpid version={}, Redis version={REDIS_VERSION}, bits=64, pid={pid}, just started",
+        env!("CARGO_PKG_VERSION")
+    );
+    log!(Notice, "limpid: PID: {pid}");
+    settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+    let listeners = Listeners::bind(&settings)?;
+    let engine = Arc::new(engine(settings, config_file, listeners.port())?);
+    let (end, ended) = watch::channel(false);
+    let workers = start_workers(&engine, &ended)?;
+    log!(Notice, "Server initialized");
+    log!(Notice, "Ready to accept connections");
+    listeners.accept(&engine, &workers).await;
+    drop(end.send(true));
+    workers.into_iter().for_each(WorkerHandle::join);
+    Ok(())
+}
+
+/// The node with its commands.
+fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result<Engine, String> {
+    let renames: Vec<(String, String)> = settings
+        .security
+        .renamed_commands
+        .iter()
+        .map(|renamed| (renamed.from.clone(), renamed.to.clone()))
+        .collect();
+    let registry = Registry::new(engine::rows(), &renames)?;
+    let workers = match settings.process.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers as usize,
+    };
+    let stats = (0..workers).map(|_| WorkerStats::new(registry.ids())).collect();
+    let clock = Arc::new(SystemClock::new());
+    let executable = std::env::current_exe().unwrap_or_default();
+    let identity = Identity {
+        run_id: random_hex(),
+        started_ms: clock::unix_us() / 1000,
+        process_id: std::process::id(),
+        config_file,
+        executable: executable.to_string_lossy().into_owned(),
+        port,
+    };
+    let node = Node::new(settings, identity, clock, stats, random(), random_hex());
+    Ok(Engine { node: Arc::new(node), registry })
+}
+
+fn start_workers(
+    engine: &Arc<Engine>,
+    ended: &watch::Receiver<bool>,
+) -> Result<Vec<WorkerHandle>, String> {
+    let [seed, ..] = random();
+    let start = |index| {
+        let seed = seed.wrapping_add(index as u64);
+        WorkerHandle::start(Arc::clone(engine), index, seed, ended.clone())
+    };
+    (0..engine.node.workers.len())
+        .map(start)
+        .collect::<io::Result<_>>()
+        .map_err(|error| format!("Cannot start a worker: {error}"))
+}
+
+/// Unpredictable numbers from the operating system.
+fn random() -> [u64; 4] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    std::array::from_fn(|i| {
+        u64::from_ne_bytes(bytes[8 * i..8 * (i + 1)].try_into().expect("eight bytes"))
+    })
+}
+
+/// 40 random hexadecimal digits, the form of run and replication ids.
+fn random_hex() -> String {
+    let [a, b, c, _] = random();
+    format!("{a:016x}{b:016x}{:08x}", c as u32)
+}
