@@ -12,6 +12,7 @@ pub(crate) mod pubsub;
 pub(crate) mod slowlog;
 pub(crate) mod stats;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -25,7 +26,7 @@ use host::{Clock, Host};
 use persistence::Persistence;
 use pubsub::PubSub;
 use slowlog::Slowlog;
-use stats::{ServerStats, WorkerStats};
+use stats::{Counter, ServerStats, WorkerStats};
 
 /// What is fixed for the life of a process.
 #[derive(Clone, Debug)]
@@ -52,11 +53,15 @@ pub(crate) struct Node {
     pub(crate) slowlog: Slowlog,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerStats>,
+    /// What the main thread counts: the sweeper's work, and commands run at no client's wish.
+    pub(crate) background: WorkerStats,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether expired keys are looked for; DEBUG can stop that.
+    pub(crate) sweeping: AtomicBool,
     host: OnceLock<Arc<dyn Host>>,
 }
 
@@ -77,7 +82,9 @@ impl Node {
             pubsub: PubSub::default(),
             slowlog: Slowlog::default(),
             stats: ServerStats::default(),
+            background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
             workers,
+            sweeping: AtomicBool::new(true),
             log: Log::new(log_id),
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
@@ -99,6 +106,16 @@ impl Node {
 
     /// Changes to the data set since the process began.
     pub(crate) fn dirty(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.dirty.get()).sum::<u64>() + self.stats.dirty.get()
+        self.sum(|stats| &stats.dirty)
+    }
+
+    /// All the sets of counters.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
+        self.workers.iter().chain(std::iter::once(&self.background))
+    }
+
+    /// The sum of one counter.
+    pub(crate) fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
+        self.counted().map(|stats| counter(stats).get()).sum()
     }
 }
