@@ -11,7 +11,13 @@ mod failure;
 pub(crate) mod registry;
 
 mod connection;
+mod debug;
+mod info;
+mod server;
 mod strings;
+
+/// The version of Redis whose behaviour limpid has.
+pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
 pub(crate) use command::{
@@ -22,5 +28,13 @@ pub(crate) use failure::Failure;
 
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    [strings::COMMANDS, connection::COMMANDS].into_iter().flatten()
+    [
+        connection::COMMANDS,
+        debug::COMMANDS,
+        info::COMMANDS,
+        server::COMMANDS,
+        strings::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
 }

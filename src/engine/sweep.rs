@@ -96,11 +96,16 @@ impl Sweeper {
         for _ in 0..SEGMENTS {
             let Some(from) = next else { break };
             let now_ms = keys.now_ms;
-            let (seen, after) =
+            let (alive, after) =
                 keys.locked.expired_in_segment(self.database, from, now_ms, &mut expired);
-            self.seen += seen;
+            self.seen += alive.keys;
+            if alive.keys > 0 {
+                let average = alive.left_ms / alive.keys as i128;
+                node.sample_ttl_ms(self.database, i64::try_from(average).unwrap_or(i64::MAX));
+            }
             next = after;
         }
+        self.seen += expired.len();
         self.expired += expired.len();
         for bytes in &expired {
             keys.remove_expired(self.database, keys.key(bytes));

@@ -134,6 +134,8 @@ pub(crate) struct ServerStats {
     /// Rates over the last seconds.
     pub(crate) rates: Mutex<Rates>,
     pub(crate) peak_memory_bytes: AtomicU64,
+    /// Allocated when the server began to serve.
+    pub(crate) startup_memory_bytes: AtomicU64,
 }
 
 impl ServerStats {

@@ -7,12 +7,15 @@ use tokio::sync::watch;
 
 use super::loader;
 use super::saver::Saver;
-use crate::keyspace::Locked;
+use crate::keyspace::{Flushed, Locked};
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::host::{Host, HostResult, Memory, Shutdown};
 use crate::settings::{self, Settings};
 use crate::telemetry::log::{self, Level, log};
+
+/// So many keys are freed in less time than it takes to start a thread.
+const FREED_AT_ONCE: usize = 1000;
 
 /// The host of a server process.
 #[derive(Debug)]
@@ -66,7 +69,9 @@ impl Host for ServerHost {
         log!(Warning, "User requested shutdown...");
         let settings = self.node.settings.load();
         self.saver.give_up();
-        let save = how.save.unwrap_or(!settings.snapshot.save.is_empty());
+        // A file that is still being loaded is not overwritten with its first half.
+        let loaded = !self.node.admission.has(State::Loading);
+        let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());
         if save {
             log!(Notice, "Saving the final RDB snapshot before exiting.");
             if let Err(error) = self.saver.save(locked) {
@@ -104,6 +109,17 @@ impl Host for ServerHost {
         let settings = self.node.settings.load();
         let new = settings.rewritten(path, &old).map_err(|error| failed(&error))?;
         write_whole(path, &new).map_err(|error| failed(&error))
+    }
+
+    fn free_later(&self, flushed: Flushed) {
+        if flushed.len() < FREED_AT_ONCE {
+            return;
+        }
+        let freer = std::thread::Builder::new().name("freer".into());
+        if let Err(error) = freer.spawn(move || drop(flushed)) {
+            // The closure is gone, and with it the keys.
+            log!(Verbose, "Freed flushed keys at once: {error}");
+        }
     }
 
     fn processor_seconds(&self) -> [f64; 2] {

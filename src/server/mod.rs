@@ -18,9 +18,11 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
+use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
 use crate::engine::{self, Engine};
 use crate::keyspace::ShardSet;
@@ -35,9 +37,6 @@ use host::ServerHost;
 use listener::Listeners;
 use saver::Saver;
 use worker::WorkerHandle;
-
-/// The Redis version whose behaviour limpid has.
-pub const REDIS_VERSION: &str = "7.0.15";
 
 /// Runs a server until it is told to end.
 ///
@@ -93,13 +92,16 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     let serving = async {
         load(&engine, saver.path()).await?;
+        let allocated = node.host().memory().allocated;
+        node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
-        tokio::join!(cron::run(Arc::clone(&engine)), signals::run(Arc::clone(&engine)));
+        cron::run(Arc::clone(&engine)).await;
         Ok(())
     };
     let result = tokio::select! {
         result = serving => result,
         () = listeners.accept(&engine, &workers) => Ok(()),
+        () = signals::run(Arc::clone(&engine)) => Ok(()),
         // The sender lives in the node's host.
         _ = ended.wait_for(|&ended| ended) => Ok(()),
     };
@@ -187,6 +189,7 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
         process_id: std::process::id(),
         config_file,
         executable: executable.to_string_lossy().into_owned(),
+        operating_system: operating_system(),
         port,
     };
     let node = Node::new(settings, identity, clock, stats, random(), random_hex());
@@ -206,6 +209,12 @@ fn start_workers(
         .map(start)
         .collect::<io::Result<_>>()
         .map_err(|error| format!("Cannot start a worker: {error}"))
+}
+
+/// As `uname -srm` has it.
+fn operating_system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {} {}", release.trim(), std::env::consts::ARCH)
 }
 
 /// Unpredictable numbers from the operating system.
