@@ -462,6 +462,18 @@ impl<'a> TableMut<'a> {
         }
     }
 
+    /// Bytes of the directory and its segments.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        let Some(directory) = self.directory() else { return 0 };
+        let mut segments = 0;
+        let mut index = 0;
+        while index < directory.segments.len() {
+            index = directory.run(index).end;
+            segments += size_of::<Segment>();
+        }
+        segments + size_of::<Directory>() + directory.segments.len() * size_of::<usize>()
+    }
+
     /// Takes everything out, leaving an empty table.
     pub(crate) fn detach(&mut self) -> Detached {
         let keys = self.counts.keys.swap(0, Ordering::Relaxed);
