@@ -165,13 +165,7 @@ fn long_cases() -> Vec<Vec<u8>> {
 
 /// What the server answers, and whether it closed in the end.
 fn answer(server: &Server, case: &[u8]) -> (Vec<u8>, bool) {
-    let mut connection = server.connect();
-    connection.send_while(&[case, PROBE].concat(), |connection| {
-        if case.len() < crate::support::connection::LARGE_BYTES {
-            connection.shutdown_write();
-        }
-        connection.read_to_end()
-    })
+    server.connect().send_last(&[case, PROBE].concat())
 }
 
 #[test]

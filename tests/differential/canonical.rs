@@ -177,25 +177,36 @@ fn scan_page(_: &Words, reply: Reply) -> Reply {
     }
 }
 
+/// One line for each client, by id: Redis goes round its list from another one each time.
 fn client_lines(_: &Words, reply: Reply) -> Reply {
+    match reply {
+        Reply::Bulk(text) => Reply::Bulk(client_text(&text)),
+        Reply::Verbatim(text) => match text.strip_prefix(b"txt:") {
+            Some(text) => Reply::Verbatim(client_text(text)),
+            None => Reply::Verbatim(text),
+        },
+        other => other,
+    }
+}
+
+fn client_text(text: &[u8]) -> Vec<u8> {
     /// What is compared; of the other fields only that they are there and where.
     const COMPARED: &[&str] =
         &["name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp"];
-    let rewrite = |text: Vec<u8>| {
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let field = |field: &str| match field.split_once('=') {
-            Some((name, value)) if COMPARED.contains(&name) => format!("{name}={value}"),
-            Some((name, _)) => format!("{name}=.."),
-            None => field.to_owned(),
-        };
-        let line = |line: &str| line.split(' ').map(field).collect::<Vec<_>>().join(" ");
-        text.split('\n').map(line).collect::<Vec<_>>().join("\n").into_bytes()
+    let text = String::from_utf8_lossy(text);
+    let id =
+        |line: &&str| -> Option<u64> { line.split(' ').next()?.strip_prefix("id=")?.parse().ok() };
+    let mut lines: Vec<&str> = text.split_terminator('\n').collect();
+    lines.sort_by_key(id);
+    let field = |field: &str| match field.split_once('=') {
+        Some((name, value)) if COMPARED.contains(&name) => format!("{name}={value}"),
+        Some((name, _)) => format!("{name}=.."),
+        None => field.to_owned(),
     };
-    match reply {
-        Reply::Bulk(text) => Reply::Bulk(rewrite(text)),
-        Reply::Verbatim(text) => Reply::Verbatim(rewrite(text)),
-        other => other,
-    }
+    let line = |line: &str| line.split(' ').map(field).collect::<Vec<_>>().join(" ");
+    let end = if text.ends_with('\n') { "\n" } else { "" };
+    let lines: Vec<_> = lines.into_iter().map(line).collect();
+    (lines.join("\n") + end).into_bytes()
 }
 
 fn hello(_: &Words, reply: Reply) -> Reply {

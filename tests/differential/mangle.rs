@@ -45,17 +45,19 @@ pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
     let at = |index: usize| words.get(index).and_then(|word| integer(word));
     match name.as_slice() {
         b"expire" => at(2).is_none_or(is_sound_ttl),
-        b"pexpire" => at(2).is_none_or(|ms| ms <= 0 || ms % 1_000 == 0 && is_sound_ttl(ms / 1_000)),
+        b"pexpire" => at(2).is_none_or(|ms| is_sound_ttl_ms(ms)),
         b"expireat" => at(2).is_none_or(|secs| !is_around_now(secs)),
         b"pexpireat" => at(2).is_none_or(|ms| !is_around_now(ms / 1_000)),
         b"setex" => at(2).is_none_or(is_sound_ttl),
-        b"psetex" => at(2).is_none_or(|ms| ms <= 0 || is_sound_ttl(ms / 1_000)),
+        b"psetex" => at(2).is_none_or(|ms| is_sound_ttl_ms(ms)),
         b"set" | b"getex" => are_sound_options(words, name == b"set"),
         b"restore" => {
-            let is_absolute = words.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+            let mut options = words.iter().skip(4);
+            let is_absolute = options.any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+            // Redis adds the present without a look at overflow; the key then goes at some time.
             at(2).is_none_or(|ms| match is_absolute {
                 true => !is_around_now(ms / 1_000),
-                false => ms <= 0 || is_sound_ttl(ms / 1_000),
+                false => ms < i64::MAX / 2 && is_sound_ttl_ms(ms),
             })
         }
         b"setrange" => at(2).is_none_or(|offset| !OFFSETS_TOO_LARGE.contains(&offset)),
@@ -74,7 +76,7 @@ fn are_sound_options(words: &[Vec<u8>], is_set: bool) -> bool {
         };
         match pair[0].to_ascii_uppercase().as_slice() {
             b"EX" => is_sound_ttl(time),
-            b"PX" => time <= 0 || is_sound_ttl(time / 1_000),
+            b"PX" => is_sound_ttl_ms(time),
             b"EXAT" => is_sound_moment(time),
             b"PXAT" => is_sound_moment(time / 1_000),
             _ => true,
@@ -85,6 +87,10 @@ fn are_sound_options(words: &[Vec<u8>], is_set: bool) -> bool {
 /// Past, far off on the grid, or so far that it is an error.
 const fn is_sound_ttl(secs: i64) -> bool {
     secs <= 0 || secs >= NEAR_SECS && secs % 1_000 == 0 || secs >= i64::MAX / 1_000
+}
+
+const fn is_sound_ttl_ms(ms: i64) -> bool {
+    ms <= 0 || ms >= 1_000 && is_sound_ttl(ms / 1_000)
 }
 
 const fn is_around_now(secs: i64) -> bool {

@@ -279,9 +279,12 @@ impl Session {
         };
         let (left_shown, right_shown) = (show(&lefts, &left.broken), show(&rights, &right.broken));
         let sort = format!("{} | {}", event_of(lefts.get(equal)), event_of(rights.get(equal)));
+        let keys: Vec<_> =
+            [lefts.get(equal), rights.get(equal)].into_iter().filter_map(key_of).collect();
+        let about = self.history.about(&keys.iter().collect::<Vec<_>>());
         let report = format!(
             "{}  message {equal} of {} and {} to {who:?}\n  redis : {left_shown}\n  limpid: {right_shown}\n  \
-             the last commands:\n{}",
+             commands about it:\n{about}  the last commands:\n{}",
             self.heading(),
             lefts.len(),
             rights.len(),
@@ -454,6 +457,17 @@ fn event_of(message: Option<&Reply>) -> String {
         }
         [kind, ..] => kind.to_string(),
         [] => "nothing".to_owned(),
+    }
+}
+
+/// The key that a keyspace event is about.
+fn key_of(message: Option<&Reply>) -> Option<Vec<u8>> {
+    let items = message.and_then(Reply::items)?;
+    let [.., channel, event] = &items[..] else { return None };
+    let channel = channel.text()?;
+    match channel.windows(3).position(|window| window == b"__:") {
+        Some(at) if channel.starts_with(b"__keyspace") => Some(channel[at + 3..].to_vec()),
+        _ => event.text().map(<[u8]>::to_vec),
     }
 }
 

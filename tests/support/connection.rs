@@ -95,13 +95,18 @@ impl Connection {
         self.read_reply()
     }
 
-    /// Ends this side; the server may still answer.
-    pub(crate) fn shutdown_write(&mut self) {
-        // A server that closed first is no failure of ours.
-        drop(match self.stream.get_mut() {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        });
+    /// Sends all and ends this side, and reads meanwhile: all bytes up to the end, and whether the
+    /// end was reached before the time limit. A reset is an end too.
+    pub(crate) fn send_last(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let mut writer = self.stream.get_ref().try_clone().expect("a descriptor is left");
+        thread::scope(|scope| {
+            // What a server that closed first does not take is no failure of ours.
+            scope.spawn(move || {
+                drop(writer.write_all(bytes));
+                drop(writer.shutdown_write());
+            });
+            self.read_to_end()
+        })
     }
 
     /// All bytes up to the end; a reset is an end too. The second value: whether the end was
@@ -139,6 +144,13 @@ impl Write for Stream {
 }
 
 impl Stream {
+    fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
     fn try_clone(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),

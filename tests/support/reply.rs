@@ -6,6 +6,9 @@ use std::io::{self, BufRead, ErrorKind};
 /// Deeper than any reply of a sound server.
 const DEPTH_MAX: usize = 32;
 
+/// Items of a list that a report shows.
+const ITEMS_SHOWN: usize = 40;
+
 /// One reply. Texts of numbers are kept as text where more than one text means the same.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Reply {
@@ -148,11 +151,12 @@ impl Display for Reply {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let list = |f: &mut Formatter<'_>, items: &[Self]| {
             f.write_char('[')?;
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    f.write_str(", ")?;
-                }
-                write!(f, "{item}")?;
+            for (index, item) in items.iter().enumerate().take(ITEMS_SHOWN) {
+                let comma = if index > 0 { ", " } else { "" };
+                write!(f, "{comma}{item}")?;
+            }
+            if items.len() > ITEMS_SHOWN {
+                write!(f, ", .. ({} items)", items.len())?;
             }
             f.write_char(']')
         };

@@ -23,7 +23,6 @@ const NAMES: &[&str] = &[
     "COMMAND COUNT x",
     "COMMAND GETKEYS",
     "CONFIG",
-    "CONFIG GET",
     "CONFIG SET timeout",
     "CONFIG RESETSTAT x",
     "COPY",
