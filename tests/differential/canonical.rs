@@ -156,13 +156,15 @@ fn sorted_pairs(_: &Words, reply: Reply) -> Reply {
 }
 
 /// The types only: numbers become 0, texts empty.
-fn shape(words: &Words, reply: Reply) -> Reply {
+fn shape(_: &Words, reply: Reply) -> Reply {
+    zeroed(reply)
+}
+
+fn zeroed(reply: Reply) -> Reply {
     match reply {
         Reply::Integer(_) => Reply::Integer(0),
         Reply::Bulk(_) => Reply::Bulk(Vec::new()),
-        Reply::Array(items) => {
-            Reply::Array(items.into_iter().map(|item| shape(words, item)).collect())
-        }
+        Reply::Array(items) => Reply::Array(items.into_iter().map(zeroed).collect()),
         other => other,
     }
 }
@@ -216,21 +218,17 @@ fn hello(_: &Words, reply: Reply) -> Reply {
             pairs
                 .iter_mut()
                 .filter(|pair| is_id(&pair.0))
-                .for_each(|pair| pair.1 = zeroed(&pair.1));
+                .for_each(|pair| pair.1 = zeroed(pair.1.clone()));
             Reply::Map(pairs)
         }
         Reply::Array(mut items) => {
             if let Some(at) = items.iter().position(is_id) {
-                items[at + 1] = zeroed(&items[at + 1]);
+                items[at + 1] = zeroed(items[at + 1].clone());
             }
             Reply::Array(items)
         }
         other => other,
     }
-}
-
-fn zeroed(reply: &Reply) -> Reply {
-    shape(&Vec::new(), reply.clone())
 }
 
 fn debug_object(_: &Words, reply: Reply) -> Reply {
@@ -249,9 +247,9 @@ fn slowlog(_: &Words, reply: Reply) -> Reply {
     let entry = |entry: Reply| match entry {
         Reply::Array(mut fields) if fields.len() == 6 => {
             for field in &mut fields[..3] {
-                *field = zeroed(field);
+                *field = zeroed(field.clone());
             }
-            fields[4] = zeroed(&fields[4]);
+            fields[4] = zeroed(fields[4].clone());
             Reply::Array(fields)
         }
         other => other,

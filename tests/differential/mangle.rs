@@ -45,11 +45,11 @@ pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
     let at = |index: usize| words.get(index).and_then(|word| integer(word));
     match name.as_slice() {
         b"expire" => at(2).is_none_or(is_sound_ttl),
-        b"pexpire" => at(2).is_none_or(|ms| is_sound_ttl_ms(ms)),
+        b"pexpire" => at(2).is_none_or(is_sound_ttl_ms),
         b"expireat" => at(2).is_none_or(|secs| !is_around_now(secs)),
         b"pexpireat" => at(2).is_none_or(|ms| !is_around_now(ms / 1_000)),
         b"setex" => at(2).is_none_or(is_sound_ttl),
-        b"psetex" => at(2).is_none_or(|ms| is_sound_ttl_ms(ms)),
+        b"psetex" => at(2).is_none_or(is_sound_ttl_ms),
         b"set" | b"getex" => are_sound_options(words, name == b"set"),
         b"restore" => {
             let mut options = words.iter().skip(4);

@@ -222,10 +222,10 @@ impl Session {
     }
 
     /// Reply by reply as far as both go.
-    fn compare_each<'a>(
+    fn compare_each(
         &mut self,
         who: Who,
-        commands: &mut dyn Iterator<Item = &'a Words>,
+        commands: &mut dyn Iterator<Item = &Words>,
         lefts: &[Reply],
         rights: &[Reply],
     ) -> Outcome {

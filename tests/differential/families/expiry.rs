@@ -102,7 +102,7 @@ fn expires_when_looked_at(session: &mut Session) -> Outcome {
     let batch = vec![
         words!["SELECT", "0"],
         words!["DEBUG", "SET-ACTIVE-EXPIRE", "0"],
-        words!["SET", key.clone(), "v", "PX", 5_i64],
+        words!["SET", key, "v", "PX", 5_i64],
         words!["DBSIZE"],
     ];
     session.step(Who::A, &[Unit::one_each(batch)])?;
