@@ -409,6 +409,15 @@ impl Command {
         self
     }
 
+    /// Which of the engine's own commands this is.
+    #[inline]
+    pub(crate) fn run_by_engine(&self) -> Option<EngineCommand> {
+        match self.run {
+            Run::Engine(command) => Some(command),
+            _ => None,
+        }
+    }
+
     /// All ACL categories: those of the row and those that follow from its flags.
     pub(crate) fn acl_categories(&self) -> Vec<&'static str> {
         let has = |category: Category| {

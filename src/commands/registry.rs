@@ -23,7 +23,8 @@ pub(crate) struct Registry {
     commands: Vec<Registered>,
     /// Indices into `commands` plus one, open addressing.
     buckets: Vec<u16>,
-    ids: usize,
+    /// By id: the command's index, and the subcommand's within it.
+    places: Vec<(usize, Option<usize>)>,
 }
 
 /// Longest name that is looked for, in bytes.
@@ -68,12 +69,19 @@ impl Registry {
             }
             buckets[at] = u16::try_from(index + 1).expect("a few hundred commands");
         }
-        Ok(Self { commands, buckets, ids })
+        let mut places = vec![(0, None); ids];
+        for (index, command) in commands.iter().enumerate() {
+            places[command.id] = (index, None);
+            for (nth, subcommand) in command.subcommands.iter().enumerate() {
+                places[subcommand.id] = (index, Some(nth));
+            }
+        }
+        Ok(Self { commands, buckets, places })
     }
 
     /// How many ids there are.
     pub(crate) fn ids(&self) -> usize {
-        self.ids
+        self.places.len()
     }
 
     pub(crate) fn commands(&self) -> &[Registered] {
@@ -85,8 +93,20 @@ impl Registry {
         self.commands.iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands))
     }
 
-    #[inline]
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Registered> {
+        self.find_index(name).map(|index| &self.commands[index])
+    }
+
+    /// The row with an id.
+    pub(crate) fn by_id(&self, id: usize) -> &Registered {
+        let (command, subcommand) = self.places[id];
+        let command = &self.commands[command];
+        subcommand.map_or(command, |subcommand| &command.subcommands[subcommand])
+    }
+
+    /// A command's index among [`Registry::commands`].
+    #[inline]
+    pub(crate) fn find_index(&self, name: &[u8]) -> Option<usize> {
         if name.len() > NAME_BYTES_MAX {
             return None;
         }
@@ -94,9 +114,8 @@ impl Registry {
         let mut at = bucket_hash(name) & (size - 1);
         loop {
             let index = usize::from(self.buckets[at]).checked_sub(1)?;
-            let command = &self.commands[index];
-            if command.name.as_bytes().eq_ignore_ascii_case(name) {
-                return Some(command);
+            if self.commands[index].name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(index);
             }
             at = (at + 1) & (size - 1);
         }

@@ -21,7 +21,8 @@ use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
-use raw::shard::{Held, Shards};
+use raw::reclaim::Reclaim;
+use raw::shard::{Held, Shards, View};
 use raw::table::{Detached, Garbage, Head, Segment};
 
 use crate::number;
@@ -149,10 +150,10 @@ impl Keyspace {
         self.mapping[database].load(Ordering::Relaxed)
     }
 
-    /// Locks a set of shards. A thread that already holds a [`Locked`] must not call this.
+    /// Locks a set of shards. A thread that already holds a [`Guard`] must not call this.
     #[inline]
-    pub(crate) fn lock(&self, set: ShardSet) -> Locked<'_> {
-        Locked { keyspace: self, held: self.shards.lock(set) }
+    pub(crate) fn lock(&self, set: ShardSet) -> Guard<'_> {
+        Guard { keyspace: self, held: self.shards.lock(set) }
     }
 
     /// Keys of a database, expired ones that wait for removal included. Takes no lock.
@@ -216,11 +217,26 @@ impl PrefetchedSlots<'_> {
     }
 }
 
+/// Holds the locks of some shards until it drops.
+#[derive(Debug)]
+pub(crate) struct Guard<'k> {
+    keyspace: &'k Keyspace,
+    held: Held<'k, ShardState>,
+}
+
+impl Guard<'_> {
+    /// The keys behind the locks.
+    #[inline]
+    pub(crate) fn locked(&mut self) -> Locked<'_> {
+        Locked { keyspace: self.keyspace, held: self.held.view() }
+    }
+}
+
 /// Locked shards: the only way to read and change keys.
 #[derive(Debug)]
 pub(crate) struct Locked<'k> {
     keyspace: &'k Keyspace,
-    held: Held<'k, ShardState>,
+    held: View<'k, ShardState>,
 }
 
 impl<'k> Locked<'k> {
@@ -348,7 +364,7 @@ impl<'k> Locked<'k> {
     }
 
     /// Empties a database; needs all the locks. Dropping what it gives frees the memory.
-    pub(crate) fn flush(&mut self, database: usize) -> Flushed<'k> {
+    pub(crate) fn flush(&mut self, database: usize) -> Flushed {
         let tables = self.keyspace.tables(database);
         let mut flushed = Vec::new();
         for shard in 0..SHARDS {
@@ -359,7 +375,8 @@ impl<'k> Locked<'k> {
                 None => flushed.push(detached),
             }
         }
-        Flushed { keyspace: self.keyspace, tables: flushed }
+        let reclaim = Arc::clone(self.keyspace.shards.reclaim());
+        Flushed { reclaim, tables: flushed }
     }
 
     /// Exchanges two databases; needs all the locks.
@@ -375,15 +392,22 @@ impl<'k> Locked<'k> {
 /// Tables of a flushed database, not yet freed.
 #[derive(Debug)]
 #[must_use = "dropping it frees the memory, which may take a while"]
-pub(crate) struct Flushed<'k> {
-    keyspace: &'k Keyspace,
+pub(crate) struct Flushed {
+    reclaim: Arc<Reclaim<Garbage>>,
     tables: Vec<Detached>,
 }
 
-impl Drop for Flushed<'_> {
+impl Flushed {
+    /// Keys that dropping this frees.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(Detached::len).sum()
+    }
+}
+
+impl Drop for Flushed {
     fn drop(&mut self) {
         for table in self.tables.drain(..) {
-            table.free(self.keyspace.shards.reclaim());
+            table.free(&self.reclaim);
         }
     }
 }

@@ -63,6 +63,10 @@ impl Retention {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Ends the snapshot soon, without a result.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
@@ -203,7 +207,8 @@ impl Snapshot {
         set.insert(shard);
         let slice = &mut self.slice;
         let next = {
-            let mut locked = self.keyspace.lock(set);
+            let mut guard = self.keyspace.lock(set);
+            let mut locked = guard.locked();
             let (mut table, _) = locked.held.table(shard, tables);
             table.visit_segment(from, Only::All, |mut entry| {
                 if entry.view().epoch() != epoch {
@@ -247,7 +252,8 @@ impl Snapshot {
         for shard in 0..SHARDS {
             let mut set = ShardSet::default();
             set.insert(shard);
-            let mut locked = self.keyspace.lock(set);
+            let mut guard = self.keyspace.lock(set);
+            let mut locked = guard.locked();
             let state = locked.held.state_mut(shard);
             if state.retention.as_ref().is_some_and(|own| Arc::ptr_eq(own, &self.retention)) {
                 state.retention = None;

@@ -73,7 +73,7 @@ impl Keyspace {
             let key = self.key(bytes);
             let mut set = ShardSet::default();
             set.insert(key.shard());
-            self.lock(set).unwatch(database, key, mark);
+            self.lock(set).locked().unwatch(database, key, mark);
         }
     }
 }

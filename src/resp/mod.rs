@@ -8,4 +8,4 @@ mod output;
 mod request;
 
 pub(crate) use output::{Output, Protocol};
-pub(crate) use request::{Limits, Parser, ProtocolError, Span, split_inline};
+pub(crate) use request::{Limits, Parser, ProtocolError, Request, Span, split_inline};

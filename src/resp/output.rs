@@ -47,6 +47,10 @@ pub(crate) struct Bookmark {
 }
 
 impl Output {
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.pieces.is_empty()
     }

@@ -1,1 +1,47 @@
-//! Settings.
+//! The settings of the server: one table of parameters, and what follows from it.
+//!
+//! | File | Owns |
+//! |---|---|
+//! | `table` | a row for each parameter: name, kind, default, when it can change, its field |
+//! | `parameter`, `kind`, `types`, `choice`, `field` | what a row is made of |
+//! | `values` | [`Settings`], the typed fields |
+//! | `load`, `layer` | the layers, merged by the `config` crate |
+//! | `redis_conf`, `toml_file`, `environment`, `command_line`, `words` | one layer each |
+//! | `change` | CONFIG GET and CONFIG SET |
+//! | `rewrite`, `rewrite_toml` | CONFIG REWRITE |
+//!
+//! Nothing here depends on the rest of the crate, opens sockets or keeps state: whoever serves
+//! CONFIG SET holds the current [`Settings`] and puts the changed ones in their place.
+
+mod change;
+mod choice;
+mod command_line;
+mod environment;
+mod error;
+mod field;
+mod kind;
+mod layer;
+mod load;
+mod parameter;
+mod redis_conf;
+mod rewrite;
+mod rewrite_toml;
+mod table;
+mod toml_file;
+mod types;
+mod values;
+mod words;
+
+pub use error::{LoadError, SetError};
+pub use field::Field;
+pub use kind::Kind;
+pub use load::{Invocation, load};
+pub use parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
+pub use types::{
+    BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, RenamedCommand, SavePoint,
+    Secret, ShutdownFlags, ShutdownSave,
+};
+pub use values::{
+    Clients, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process, Replication,
+    Security, Settings, Slowlog, Snapshot,
+};

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::number;
 
 /// Length of every chunk but the last, in bytes.
@@ -29,6 +31,11 @@ impl Chunks {
 
     pub(crate) fn chunks(&self) -> &[Arc<Vec<u8>>] {
         &self.chunks
+    }
+
+    /// The chunks as pieces for a reply, which keep them alive without a copy.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = Bytes> {
+        self.chunks.iter().map(|chunk| Bytes::from_owner(SharedChunk(Arc::clone(chunk))))
     }
 
     pub(crate) fn to_vec(&self) -> Vec<u8> {
@@ -84,6 +91,15 @@ impl Chunks {
     pub(crate) fn allocated_bytes(&self) -> usize {
         let chunk = |chunk: &Arc<Vec<u8>>| chunk.capacity() + size_of::<Vec<u8>>() + 16;
         self.chunks.capacity() * size_of::<usize>() + self.chunks.iter().map(chunk).sum::<usize>()
+    }
+}
+
+/// A chunk that a reply keeps alive.
+struct SharedChunk(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedChunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -96,6 +96,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The name that OBJECT ENCODING gives.
+    pub(crate) fn encoding_name(self) -> &'static str {
+        match self {
+            Self::Int(_) => "int",
+            Self::Embstr(_) => "embstr",
+            Self::Raw(_) | Self::Object(Object::String(_)) => "raw",
+        }
+    }
+
     /// A copy to keep, for a snapshot or another key. Chunks of large values are shared.
     pub(crate) fn content(self) -> Content<'a> {
         match self {

@@ -1,0 +1,284 @@
+//! What a handler sees: keys under the locks of its row, its client, and its reply.
+
+use std::borrow::Cow;
+
+use super::effects::Effects;
+use super::registry::Registry;
+use super::{Args, Command, Failure};
+use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
+use crate::node::Node;
+use crate::node::admission::State;
+use crate::node::client::Client;
+use crate::node::stats::WorkerStats;
+use crate::resp::Output;
+use crate::settings::EventClasses;
+use crate::types::{Object, StringView};
+
+/// The world of one command.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) registry: &'a Registry,
+    pub(crate) row: &'static Command,
+    pub(crate) client: &'a mut Client,
+    pub(crate) keys: Keys<'a>,
+    pub(crate) reply: &'a mut Output,
+    pub(crate) random: &'a mut Random,
+}
+
+/// The keys of the selected database, for a command.
+#[derive(Debug)]
+pub(crate) struct Keys<'a> {
+    pub(crate) locked: Locked<'a>,
+    pub(crate) database: usize,
+    /// Unix milliseconds; the same for all the commands of a batch.
+    pub(crate) now_ms: i64,
+    /// Reads count as accesses.
+    pub(crate) touch: bool,
+    /// Expired keys are removed when met; otherwise they are only hidden.
+    pub(crate) expire: bool,
+    pub(crate) stats: &'a WorkerStats,
+    pub(crate) effects: &'a mut Effects,
+}
+
+/// The access clock: seconds of Unix time, in 32 bits.
+pub(crate) fn access_clock(now_ms: i64) -> u32 {
+    u32::try_from(now_ms / 1000).unwrap_or(u32::MAX)
+}
+
+impl<'a> Keys<'a> {
+    /// The argument at `index` as a key.
+    #[inline]
+    pub(crate) fn at<'b>(&self, args: &Args<'b>, index: usize) -> Key<'b> {
+        args.key(self.locked.keyspace(), index)
+    }
+
+    pub(crate) fn key<'b>(&self, bytes: &'b [u8]) -> Key<'b> {
+        self.locked.key(bytes)
+    }
+
+    pub(crate) fn keyspace(&self) -> &'a Keyspace {
+        self.locked.keyspace()
+    }
+
+    /// Whether an expiry lies in the past.
+    #[inline]
+    pub(crate) fn is_past(&self, expire_at_ms: i64) -> bool {
+        expire_at_ms < self.now_ms
+    }
+
+    /// Removes the key if it has expired (or hides it where that is not ours to do). True when
+    /// the key is there.
+    #[inline]
+    fn alive(&mut self, database: usize, key: Key<'_>) -> bool {
+        let Some(entry) = self.locked.get(database, key) else { return false };
+        match entry.expire_at_ms() {
+            Some(at) if at < self.now_ms => {
+                if self.expire {
+                    self.remove_expired(database, key);
+                }
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Removes a key that has expired.
+    #[cold]
+    pub(crate) fn remove_expired(&mut self, database: usize, key: Key<'_>) {
+        self.locked.remove(database, key);
+        self.stats.expired_keys.add(1);
+        self.effects.expired(database, key);
+        self.effects.touched(&self.locked, database, key);
+        self.effects.event(database, key, EventClasses::EXPIRED, "expired");
+    }
+
+    /// The entry of a key that the command reads: counted as hit or miss, and as an access.
+    #[inline]
+    pub(crate) fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.found(key) {
+            return None;
+        }
+        if self.touch {
+            self.touch(key);
+        }
+        self.locked.get(self.database, key)
+    }
+
+    /// The same without counting as an access.
+    pub(crate) fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.found(key) {
+            return None;
+        }
+        self.locked.get(self.database, key)
+    }
+
+    #[inline]
+    fn found(&mut self, key: Key<'_>) -> bool {
+        let found = self.alive(self.database, key);
+        if found {
+            self.stats.keyspace_hits.add(1);
+        } else {
+            self.stats.keyspace_misses.add(1);
+            self.effects.event(self.database, key, EventClasses::KEY_MISS, "keymiss");
+        }
+        found
+    }
+
+    /// The entry of a key that the command is about to change. Not counted as hit or miss.
+    #[inline]
+    pub(crate) fn write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.alive(self.database, key) {
+            return None;
+        }
+        self.touch(key);
+        self.locked.get(self.database, key)
+    }
+
+    /// The entry of a key in another database, to be changed.
+    pub(crate) fn write_in(&mut self, database: usize, key: Key<'_>) -> Option<EntryRef<'_>> {
+        if !self.alive(database, key) {
+            return None;
+        }
+        self.locked.get(database, key)
+    }
+
+    /// Notes an access, once a second at most per key.
+    #[inline]
+    fn touch(&mut self, key: Key<'_>) {
+        let clock = access_clock(self.now_ms);
+        if self.locked.get(self.database, key).is_some_and(|entry| entry.accessed_s() != clock) {
+            self.locked.touch(self.database, key, clock);
+        }
+    }
+
+    /// The string of a key that the command reads.
+    #[inline]
+    pub(crate) fn read_string(&mut self, key: Key<'_>) -> Result<Option<StringView<'_>>, Failure> {
+        self.read(key).map(|entry| entry.value().string().ok_or(Failure::WrongType)).transpose()
+    }
+
+    /// The string of a key that the command is about to change.
+    #[inline]
+    pub(crate) fn write_string(&mut self, key: Key<'_>) -> Result<Option<StringView<'_>>, Failure> {
+        self.write(key).map(|entry| entry.value().string().ok_or(Failure::WrongType)).transpose()
+    }
+
+    /// Gives a key a value and an expiry, whatever it had before.
+    #[inline]
+    pub(crate) fn store(&mut self, key: Key<'_>, content: Content<'_>, expire_at_ms: Option<i64>) {
+        let clock = access_clock(self.now_ms);
+        self.locked.store(self.database, key, content, expire_at_ms, clock);
+    }
+
+    /// Gives a key a value; it keeps its expiry.
+    pub(crate) fn store_value(&mut self, key: Key<'_>, content: Content<'_>) {
+        let expiry = self.locked.get(self.database, key).and_then(EntryRef::expire_at_ms);
+        self.store(key, content, expiry);
+    }
+
+    /// Changes a large value in place.
+    pub(crate) fn edit<R>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut Object) -> R,
+    ) -> Option<R> {
+        self.locked.edit(self.database, key, change)
+    }
+
+    /// Removes a key that was found alive; false if it is missing.
+    pub(crate) fn remove(&mut self, key: Key<'_>) -> bool {
+        self.locked.remove(self.database, key)
+    }
+
+    pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Entry> {
+        self.locked.take(self.database, key)
+    }
+
+    /// Says that a key changed: one change, its watchers, and the event `name` of a class.
+    #[inline]
+    pub(crate) fn changed(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
+        self.effects.changed(&self.locked, self.database, key, class, name);
+    }
+
+    /// The same in another database.
+    pub(crate) fn changed_in(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        class: EventClasses,
+        name: &'static str,
+    ) {
+        self.effects.changed(&self.locked, database, key, class, name);
+    }
+
+    /// One more event of a change that was already told of.
+    pub(crate) fn event(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
+        self.effects.event(self.database, key, class, name);
+    }
+
+    /// A change to whole databases, or one that no key stands for.
+    pub(crate) fn changed_much(&mut self, count: u64) {
+        self.effects.dirty += count;
+    }
+
+    /// The log gets these commands instead of the one that was sent.
+    pub(crate) fn log_instead(&mut self, commands: &[&[&[u8]]]) {
+        if self.effects.logging {
+            let owned = |command: &&[&[u8]]| command.iter().map(|arg| Box::from(*arg)).collect();
+            self.effects.log_instead(commands.iter().map(owned).collect());
+        }
+    }
+
+    /// The log gets the command although no key changed.
+    pub(crate) fn log_always(&mut self) {
+        self.effects.log_always();
+    }
+}
+
+impl Context<'_> {
+    /// Writes a string as a bulk reply.
+    #[inline]
+    pub(crate) fn reply_string(reply: &mut Output, string: StringView<'_>) {
+        match string {
+            StringView::Int(value) => reply.bulk_integer(value),
+            StringView::Bytes(bytes) => reply.bulk(bytes),
+            StringView::Chunks(chunks) => reply.bulk_shared(chunks.len(), chunks.shared()),
+        }
+    }
+
+    /// Whether the data set is being loaded.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.node.admission.has(State::Loading)
+    }
+
+    /// Parses an argument as an integer.
+    ///
+    /// # Errors
+    /// [`Failure::NotInteger`] unless it is one in canonical form.
+    pub(crate) fn integer(arg: &[u8]) -> Result<i64, Failure> {
+        crate::number::parse_i64(arg).ok_or(Failure::NotInteger)
+    }
+
+    /// A few bytes of an argument for an error text, lossily as UTF-8.
+    pub(crate) fn shown(arg: &[u8]) -> Cow<'_, str> {
+        String::from_utf8_lossy(&arg[..arg.len().min(128)])
+    }
+}
+
+/// Pseudo-random numbers of a worker, seeded by the outer layer (xorshift64*).
+#[derive(Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}

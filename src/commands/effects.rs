@@ -1,0 +1,132 @@
+//! What a command changed, and what follows from that.
+//!
+//! Handlers say what they changed ([`Keys::changed`](super::Keys::changed)); watchers are marked
+//! at once, under the locks that are held. The log, keyspace events and the count of changes
+//! follow after the handler, in the engine, from what is collected here. No handler does any of
+//! it by hand.
+
+use crate::keyspace::{Key, Locked};
+use crate::replication::Batch;
+use crate::settings::EventClasses;
+
+use super::Args;
+
+/// An event to publish.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: &'static str,
+    pub(crate) database: usize,
+    pub(crate) key: Box<[u8]>,
+}
+
+/// How a command goes into the log.
+#[derive(Debug, Default)]
+enum Form {
+    /// As it was sent, if it changed something.
+    #[default]
+    Verbatim,
+    /// As it was sent, though it changed no key (PUBLISH).
+    Always,
+    /// As other commands; none: not at all.
+    Instead(Vec<Vec<Box<[u8]>>>),
+}
+
+/// Collected effects of one command, or of all the commands of a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Changes so far; of the command in hand when it is compared.
+    pub(crate) dirty: u64,
+    /// Whether anybody reads the log.
+    pub(crate) logging: bool,
+    /// Which events are published.
+    pub(crate) classes: EventClasses,
+    pub(crate) events: Vec<Event>,
+    /// Keys found expired and removed, to be logged before the command.
+    expired: Vec<(usize, Box<[u8]>)>,
+    form: Form,
+    pub(crate) log: Batch,
+}
+
+impl Effects {
+    /// Makes ready for a command or a transaction.
+    #[inline]
+    pub(crate) fn begin(&mut self, logging: bool, classes: EventClasses) {
+        self.dirty = 0;
+        self.logging = logging;
+        self.classes = classes;
+        debug_assert!(self.events.is_empty() && self.log.is_empty() && self.expired.is_empty());
+    }
+
+    pub(super) fn changed(
+        &mut self,
+        locked: &Locked<'_>,
+        database: usize,
+        key: Key<'_>,
+        class: EventClasses,
+        event: &'static str,
+    ) {
+        self.dirty += 1;
+        self.touched(locked, database, key);
+        self.event(database, key, class, event);
+    }
+
+    pub(super) fn touched(&mut self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
+        if locked.is_watched(key.shard()) {
+            locked.mark_watchers(database, key);
+        }
+    }
+
+    pub(super) fn event(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        class: EventClasses,
+        name: &'static str,
+    ) {
+        if self.classes.contains(class) {
+            self.events.push(Event { name, database, key: key.bytes.into() });
+        }
+    }
+
+    pub(super) fn expired(&mut self, database: usize, key: Key<'_>) {
+        if self.logging {
+            self.expired.push((database, key.bytes.into()));
+        }
+    }
+
+    /// The command goes into the log as others.
+    pub(super) fn log_instead(&mut self, commands: Vec<Vec<Box<[u8]>>>) {
+        self.form = Form::Instead(commands);
+    }
+
+    pub(super) fn log_always(&mut self) {
+        self.form = Form::Always;
+    }
+
+    /// Ends the removal of an expired key outside of any command.
+    pub(crate) fn end_sweep(&mut self) {
+        for (database, key) in self.expired.drain(..) {
+            self.log.push(database, [&b"DEL"[..], &key].into_iter());
+        }
+    }
+
+    /// Ends a command: puts what it logs behind what the transaction has logged so far. `dirty`
+    /// is what was counted before the command.
+    #[inline]
+    pub(crate) fn end_command(&mut self, database: usize, args: &Args<'_>, dirty: u64) {
+        let form = std::mem::take(&mut self.form);
+        if !self.logging {
+            return;
+        }
+        self.end_sweep();
+        match form {
+            Form::Verbatim if self.dirty == dirty => {}
+            Form::Verbatim | Form::Always => self.log.push(database, args.from(0)),
+            Form::Instead(commands) => {
+                for command in &commands {
+                    self.log.push(database, command.iter().map(|arg| &**arg));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Commands: one file per family, a table of rows with the handlers below it.
+//!
+//! To add a command, write its row and its handler in the family's file. To add a family, add
+//! its file and name its table in [`all`].
+
+mod args;
+mod command;
+mod context;
+pub(crate) mod effects;
+mod failure;
+pub(crate) mod registry;
+
+mod connection;
+mod debug;
+mod info;
+mod server;
+mod strings;
+
+/// The version of Redis whose behaviour limpid has.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+pub(crate) use args::Args;
+pub(crate) use command::{
+    Category, Command, EngineCommand, Flag, Handled, KeyFlag, KeySpec, Locks, Run,
+};
+pub(crate) use context::{Context, Keys, Random};
+pub(crate) use failure::Failure;
+
+/// All the rows, by family.
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
+    [
+        connection::COMMANDS,
+        debug::COMMANDS,
+        info::COMMANDS,
+        server::COMMANDS,
+        strings::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
+}

@@ -1,0 +1,104 @@
+//! May this command run now? In the order in which Redis asks.
+
+use super::call::Caller;
+use crate::commands::registry::Registered;
+use crate::commands::{Failure, Flag};
+use crate::node::admission::State;
+use crate::node::client::Client;
+use crate::resp::Protocol;
+
+/// The answer.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Run,
+    /// It is part of a transaction.
+    Queue,
+    Refuse(Failure),
+    /// Clients are paused.
+    Wait,
+}
+
+/// What RESP2 subscribers may still send.
+const WHILE_SUBSCRIBED: &[&str] = &[
+    "PING",
+    "SUBSCRIBE",
+    "SSUBSCRIBE",
+    "PSUBSCRIBE",
+    "UNSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "RESET",
+];
+
+/// Commands of a transaction that run at once.
+const NOT_QUEUED: &[&str] = &["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"];
+
+#[cold]
+pub(super) fn judge(
+    caller: &Caller<'_>,
+    client: &Client,
+    registered: &Registered,
+) -> Verdict {
+    let (row, admission) = (registered.row, &caller.node.admission);
+    if admission.has(State::ShuttingDown) {
+        return Verdict::Wait;
+    }
+    if !client.authenticated && !row.flags.has(Flag::NoAuth) {
+        return refuse("NOAUTH Authentication required.");
+    }
+    if client.multi.is_some() && row.flags.has(Flag::NoMulti) {
+        return refuse("ERR Command not allowed inside a transaction");
+    }
+    // A transaction counts as what it holds.
+    let holds = |flag: Flag| {
+        row.flags.has(flag)
+            || row.run_by_engine().is_some()
+                && client.multi.as_ref().is_some_and(|multi| {
+                    let rows = multi.queued.iter().map(|queued| caller.row(queued.command));
+                    rows.into_iter().any(|registered| registered.row.flags.has(flag))
+                })
+    };
+    let writes = || holds(Flag::Write) || holds(Flag::MayReplicate);
+    if admission.has(State::SaveFailed)
+        && (writes() || row.name == "PING")
+        && caller.settings.snapshot.stop_writes_on_bgsave_error
+        && !caller.settings.snapshot.save.is_empty()
+    {
+        return refuse(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+             persist to disk. Commands that may modify the data set are disabled, because this \
+             instance is configured to report errors during writes if RDB snapshotting fails \
+             (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
+             the RDB error.",
+        );
+    }
+    if client.is_subscribed()
+        && client.protocol == Protocol::Resp2
+        && !WHILE_SUBSCRIBED.contains(&row.name)
+    {
+        return Verdict::Refuse(Failure::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            registered.name
+        )));
+    }
+    if admission.has(State::Loading) && !row.flags.has(Flag::Loading) {
+        return refuse("LOADING Redis is loading the dataset in memory");
+    }
+    if client.multi.is_some() && !NOT_QUEUED.contains(&row.name) {
+        return Verdict::Queue;
+    }
+    let paused = admission.has(State::PausedAll)
+        || admission.has(State::PausedWrites) && writes();
+    // A pause never holds back the command that ends it.
+    let ends_it = row.name == "UNPAUSE" || row.name == "PAUSE";
+    if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {
+        return Verdict::Wait;
+    }
+    Verdict::Run
+}
+
+fn refuse(text: &'static str) -> Verdict {
+    Verdict::Refuse(Failure::Other(text.into()))
+}

@@ -1,0 +1,231 @@
+//! Batches: up to some 32 requests parsed in place, their keys prefetched, then each executed.
+//!
+//! A request's time goes mostly into waiting for memory: the slots and the entry of its key. So
+//! all keys of a batch are hashed and asked for first, and arrive while their predecessors run.
+
+use super::call::{Caller, Flow};
+use super::{Executor, Scratch};
+use crate::commands::Args;
+use crate::commands::registry::Registry;
+use crate::node::Node;
+use crate::node::client::Client;
+use crate::resp::{Limits, Output, Parser, ProtocolError, Request, Span, split_inline};
+
+/// Most requests parsed before any of them runs.
+const REQUESTS_MAX: usize = 32;
+/// Replies are written out when they are this many bytes, however many requests are left.
+const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
+
+/// A request that was parsed.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Where it begins in the input, and its length in bytes.
+    start: usize,
+    len: usize,
+    /// Its arguments among the spans.
+    spans: (usize, usize),
+    /// They lie in the inline arena.
+    inline: bool,
+    /// The command's index in the registry.
+    command: Option<usize>,
+    /// Index and hash of its first key.
+    hashed: Option<(usize, u64)>,
+}
+
+/// What the connection does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Write the replies and go on when more has arrived.
+    Continue,
+    /// Write the replies and call again: there is more to run.
+    More,
+    /// Write the replies and close.
+    Close,
+    /// Write the replies; the rest of the input waits for the end of a pause.
+    Pause,
+}
+
+/// How far a batch came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// Bytes of the input that are done with.
+    pub(crate) consumed: usize,
+    pub(crate) after: After,
+}
+
+impl Executor {
+    /// Runs the whole requests at the start of `input`, leaving the replies in the output. More
+    /// may be left to run: call again until nothing is consumed.
+    pub(crate) fn run(&mut self, client: &mut Client, parser: &mut Parser, input: &[u8]) -> Ran {
+        let node = &*self.engine.node;
+        let settings = node.settings.load();
+        let mut caller = Caller::new(&self.engine, &settings, self.index);
+        self.output.protocol = client.protocol;
+        let mut consumed = 0;
+        let mut after = After::Continue;
+        while after == After::Continue && self.output.len() < OUTPUT_BYTES_HIGH {
+            let limits = Limits {
+                bulk_bytes_max: i64::try_from(settings.clients.proto_max_bulk_len_bytes)
+                    .unwrap_or(i64::MAX),
+                authenticated: client.authenticated,
+            };
+            let (parsed, error) =
+                self.scratch.parse(&self.engine.registry, parser, &input[consumed..], limits);
+            if parsed == 0 && error.is_none() {
+                break;
+            }
+            if self.scratch.requests.len() > 1 {
+                let (registry, input) = (&self.engine.registry, &input[consumed..]);
+                self.scratch.prefetch(node, self.index, client.database, input, registry);
+            }
+            let (done, flow) =
+                self.scratch.execute(&mut caller, client, &mut self.output, &input[consumed..]);
+            let all = done == parsed;
+            consumed += done;
+            after = flow;
+            if let (Some(error), After::Continue, true) = (error, after, all) {
+                caller.protocol_error(client, &mut self.output, &error);
+                after = After::Close;
+            }
+        }
+        if after == After::Continue && self.output.len() >= OUTPUT_BYTES_HIGH {
+            after = After::More;
+        }
+        caller.finish(client);
+        node.keyspace.collect();
+        Ran { consumed, after }
+    }
+}
+
+impl Scratch {
+    /// Parses whole requests; gives their length together.
+    fn parse(
+        &mut self,
+        registry: &Registry,
+        parser: &mut Parser,
+        input: &[u8],
+        limits: Limits,
+    ) -> (usize, Option<ProtocolError>) {
+        self.requests.clear();
+        self.spans.clear();
+        self.inline.clear();
+        // AUTH changes what may follow: until then, one at a time.
+        let max = if limits.authenticated { REQUESTS_MAX } else { 1 };
+        let mut at = 0;
+        while self.requests.len() < max {
+            let first = self.spans.len();
+            let (request, len) = match parser.parse(&input[at..], &mut self.spans, limits) {
+                Ok(Some(parsed)) => parsed,
+                Ok(None) => return (at, None),
+                Err(error) => return (at, Some(error)),
+            };
+            let mut pending = Pending {
+                start: at,
+                len,
+                spans: (first, first),
+                inline: false,
+                command: None,
+                hashed: None,
+            };
+            if let Request::Inline(line) = request {
+                let start = at + line.start as usize;
+                let line = &input[start..start + line.len as usize];
+                if let Err(error) = split_inline(line, &mut self.inline, 0, &mut self.spans) {
+                    return (at, Some(error));
+                }
+                pending.inline = true;
+            }
+            pending.spans.1 = self.spans.len();
+            if pending.spans.1 > first {
+                let (buffer, spans) = self.place(&pending, input);
+                let name = Args::new(buffer, spans, None).at(0);
+                pending.command = registry.find_index(name);
+            }
+            at += len;
+            self.requests.push(pending);
+        }
+        (at, None)
+    }
+
+    /// Where a request's arguments lie.
+    fn place<'s>(
+        &'s self,
+        pending: &Pending,
+        input: &'s [u8],
+    ) -> (&'s [u8], &'s [Span]) {
+        let spans = &self.spans[pending.spans.0..pending.spans.1];
+        let buffer =
+            if pending.inline { &self.inline[..] } else { &input[pending.start..][..pending.len] };
+        (buffer, spans)
+    }
+
+    /// Hashes the first key of each request and asks for its slots, then for its entries.
+    fn prefetch(
+        &mut self,
+        node: &Node,
+        reader: usize,
+        database: usize,
+        input: &[u8],
+        registry: &Registry,
+    ) {
+        let prefetching = node.keyspace.prefetching(reader);
+        let mut slots: [_; REQUESTS_MAX] = std::array::from_fn(|_| None);
+        for index in 0..self.requests.len() {
+            let pending = &self.requests[index];
+            let Some(command) = pending.command else { continue };
+            let first_key = registry.commands()[command].first_key;
+            let (buffer, spans) = self.place(pending, input);
+            if first_key == 0 || first_key >= spans.len() {
+                continue;
+            }
+            let hash = node.keyspace.hash(Args::new(buffer, spans, None).at(first_key));
+            self.requests[index].hashed = Some((first_key, hash));
+            slots[index] = prefetching.slots(database, hash);
+        }
+        for (pending, slots) in self.requests.iter().zip(slots) {
+            if let (Some((_, hash)), Some(slots)) = (pending.hashed, slots) {
+                slots.entry(hash);
+            }
+        }
+    }
+
+    /// Runs the requests; gives how many bytes of them are done with.
+    fn execute(
+        &mut self,
+        caller: &mut Caller<'_>,
+        client: &mut Client,
+        output: &mut Output,
+        input: &[u8],
+    ) -> (usize, After) {
+        let requests = std::mem::take(&mut self.requests);
+        let mut done = 0;
+        let mut after = After::Continue;
+        for pending in &requests {
+            let (first, last) = pending.spans;
+            if last > first {
+                let spans = &self.spans[first..last];
+                let buffer = if pending.inline {
+                    &self.inline[..]
+                } else {
+                    &input[pending.start..][..pending.len]
+                };
+                let args = Args::new(buffer, spans, pending.hashed);
+                let (effects, random) = (&mut self.effects, &mut self.random);
+                match caller.request(client, output, effects, random, pending.command, &args) {
+                    Flow::Done => {}
+                    Flow::Wait => {
+                        after = After::Pause;
+                        break;
+                    }
+                }
+            }
+            done += pending.len;
+            if client.closing {
+                after = After::Close;
+                break;
+            }
+        }
+        self.requests = requests;
+        (done, after)
+    }
+}

@@ -1,0 +1,375 @@
+//! One command: resolved, admitted, run under its locks, its effects applied and counted.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use super::admission::{self, Verdict};
+use crate::commands::effects::Effects;
+use crate::commands::registry::Registered;
+use crate::commands::{
+    Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run,
+};
+use crate::keyspace::{Locked, ShardSet};
+use crate::node::Node;
+use crate::node::client::{Client, ReplyMode};
+use crate::node::slowlog::{self, SlowCommand};
+use crate::node::stats::WorkerStats;
+use crate::resp::{Output, ProtocolError};
+use crate::settings::{EventClasses, Settings};
+
+/// Whether a request is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Done,
+    /// It waits for the end of a pause.
+    Wait,
+}
+
+/// What the commands of a batch have in common.
+#[derive(Debug)]
+pub(super) struct Caller<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) node: &'e Node,
+    pub(super) settings: &'e Settings,
+    pub(super) stats: &'e WorkerStats,
+    /// Unix milliseconds at the start of the batch.
+    pub(super) now_ms: i64,
+    /// When the last command ended: the next one begins then.
+    last_nanos: u64,
+    last_command: usize,
+}
+
+/// What a command runs with besides its arguments.
+#[derive(Debug)]
+pub(super) struct Tools<'t> {
+    pub(super) client: &'t mut Client,
+    pub(super) output: &'t mut Output,
+    pub(super) effects: &'t mut Effects,
+    pub(super) random: &'t mut Random,
+}
+
+impl<'e> Caller<'e> {
+    pub(super) fn new(engine: &'e Engine, settings: &'e Settings, worker: usize) -> Self {
+        let node = &*engine.node;
+        Self {
+            engine,
+            node,
+            settings,
+            stats: &node.workers[worker],
+            now_ms: node.clock.unix_ms(),
+            last_nanos: node.clock.nanos(),
+            last_command: 0,
+        }
+    }
+
+    /// Shows others that the client was active.
+    pub(super) fn finish(&self, client: &Client) {
+        client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
+        if self.last_command != 0 {
+            client.handle.last_command.store(self.last_command, Ordering::Relaxed);
+        }
+    }
+
+    /// Answers bytes that are no request.
+    pub(super) fn protocol_error(
+        &self,
+        client: &mut Client,
+        output: &mut Output,
+        error: &ProtocolError,
+    ) {
+        let text = format!("ERR {error}");
+        output.error(text.as_bytes());
+        self.stats.error(text.as_bytes());
+        client.closing = true;
+    }
+
+    /// Runs one request, or queues it, or refuses it.
+    #[inline]
+    pub(super) fn request(
+        &mut self,
+        client: &mut Client,
+        output: &mut Output,
+        effects: &mut Effects,
+        random: &mut Random,
+        command: Option<usize>,
+        args: &Args<'_>,
+    ) -> Flow {
+        let start = output.bookmark();
+        let mut tools = Tools { client, output, effects, random };
+        let flow = match self.resolve(command, args) {
+            Ok(registered) => self.admit_and_call(&mut tools, registered, args),
+            Err((registered, failure)) => {
+                self.refuse(&mut tools, registered, &failure);
+                Flow::Done
+            }
+        };
+        if flow == Flow::Wait {
+            return flow;
+        }
+        if client.reply_mode != ReplyMode::On {
+            match client.reply_mode {
+                ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
+                ReplyMode::Skip => {
+                    output.truncate(start);
+                    client.reply_mode = ReplyMode::On;
+                }
+                _ => output.truncate(start),
+            }
+        }
+        if client.handle.has_pushes() {
+            // Messages that this very command caused come before its reply, as in Redis.
+            output.insert(start, &client.handle.take_pushes());
+        }
+        Flow::Done
+    }
+
+    /// Finds the row, through a container's subcommands, and checks the arity.
+    #[inline]
+    fn resolve(
+        &self,
+        command: Option<usize>,
+        args: &Args<'_>,
+    ) -> Result<&'e Registered, (Option<&'e Registered>, Failure)> {
+        let Some(command) = command else { return Err((None, unknown_command(args))) };
+        let mut registered = &self.engine.registry.commands()[command];
+        if registered.is_container() && args.len() > 1 {
+            registered = registered.subcommand(args.at(1)).ok_or_else(|| {
+                let (sent, container) = (args.at(1).to_vec(), registered.row.name);
+                (None, Failure::UnknownSubcommand { sent, container })
+            })?;
+        }
+        if registered.row.arity.allows(args.len()) {
+            Ok(registered)
+        } else {
+            Err((Some(registered), Failure::Arity(registered.name.clone())))
+        }
+    }
+
+    #[inline]
+    fn admit_and_call(
+        &mut self,
+        tools: &mut Tools<'_>,
+        registered: &'e Registered,
+        args: &Args<'_>,
+    ) -> Flow {
+        loop {
+            let epoch = self.node.admission.epoch();
+            if !(self.node.admission.is_calm() && tools.client.is_plain()) {
+                match admission::judge(self, tools.client, registered) {
+                    Verdict::Run => {}
+                    Verdict::Queue => {
+                        super::transaction::queue(tools, registered, args);
+                        return Flow::Done;
+                    }
+                    Verdict::Refuse(failure) => {
+                        self.refuse(tools, Some(registered), &failure);
+                        return Flow::Done;
+                    }
+                    Verdict::Wait => return Flow::Wait,
+                }
+            }
+            self.last_command = registered.id + 1;
+            if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
+                if super::transaction::execute(self, tools, registered, epoch) {
+                    return Flow::Done;
+                }
+                continue;
+            }
+            let mut guard = self.node.keyspace.lock(self.lock_set(registered, args));
+            if self.node.admission.epoch() != epoch {
+                continue;
+            }
+            self.begin(tools.effects);
+            self.call(tools, guard.locked(), registered, args);
+            self.settle(tools.effects);
+            return Flow::Done;
+        }
+    }
+
+    /// The shards that a command needs.
+    #[inline]
+    pub(super) fn lock_set(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
+        let mut set = ShardSet::default();
+        if registered.one_key {
+            set.insert(args.key(&self.node.keyspace, registered.first_key).shard());
+            return set;
+        }
+        match registered.row.locks {
+            Locks::All => return ShardSet::ALL,
+            Locks::OneByOne => return set,
+            Locks::Keys => {}
+        }
+        for (index, _) in registered.row.keys.indices(args.len()) {
+            set.insert(args.key(&self.node.keyspace, index).shard());
+        }
+        set
+    }
+
+    /// Makes ready to collect effects; the locks are held.
+    #[inline]
+    pub(super) fn begin(&self, effects: &mut Effects) {
+        effects.begin(self.node.log.is_recording(), self.settings.keyspace.notify_events);
+    }
+
+    /// Runs a handler under locks and counts it.
+    #[inline]
+    pub(super) fn call(
+        &mut self,
+        tools: &mut Tools<'_>,
+        locked: Locked<'_>,
+        registered: &'e Registered,
+        args: &Args<'_>,
+    ) {
+        let Run::Handler(handler) = registered.row.run else {
+            unreachable!("containers resolve to subcommands, and the engine runs its own")
+        };
+        let start = tools.output.bookmark();
+        let dirty = tools.effects.dirty;
+        let database = tools.client.database;
+        let mut context = Context {
+            node: self.node,
+            registry: &self.engine.registry,
+            row: registered.row,
+            keys: Keys {
+                locked,
+                database,
+                now_ms: self.now_ms,
+                touch: !tools.client.no_touch,
+                expire: true,
+                stats: self.stats,
+                effects: tools.effects,
+            },
+            client: tools.client,
+            reply: tools.output,
+            random: tools.random,
+        };
+        let handled = handler(&mut context, args);
+        tools.effects.end_command(database, args, dirty);
+        let command = &self.stats.commands[registered.id];
+        if let Err(failure) = &handled {
+            tools.output.truncate(start);
+            let text = failure.text();
+            tools.output.error(&text);
+            self.stats.error(&text);
+            command.failed.add(1);
+        }
+        let now = self.node.clock.nanos();
+        let nanos = now.saturating_sub(self.last_nanos);
+        self.last_nanos = now;
+        command.calls.add(1);
+        command.nanos.add(nanos);
+        let threshold = self.settings.slowlog.slower_than_us;
+        if threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs() {
+            self.slow(tools.client, registered, args, nanos / 1000);
+        }
+    }
+
+    #[cold]
+    fn slow(&self, client: &Client, registered: &Registered, args: &Args<'_>, duration_us: u64) {
+        if registered.row.flags.has(Flag::SkipSlowlog) {
+            return;
+        }
+        let command = SlowCommand {
+            id: 0,
+            at_s: self.node.clock.unix_ms() / 1000,
+            duration_us,
+            args: slowlog::shortened(args.from(0)),
+            address: client.handle.origin.address.clone(),
+            client_name: client.handle.shown.lock().name.clone(),
+        };
+        let len_max = usize::try_from(self.settings.slowlog.max_len).unwrap_or(usize::MAX);
+        self.node.slowlog.add(command, len_max);
+    }
+
+    /// The row with an id.
+    pub(super) fn row(&self, id: usize) -> &'e Registered {
+        self.engine.registry.by_id(id)
+    }
+
+    /// Counts a command that the engine ran itself. Its parts were counted on their own, so only
+    /// what was not is its time.
+    pub(super) fn count(&mut self, registered: &Registered) {
+        let now = self.node.clock.nanos();
+        let command = &self.stats.commands[registered.id];
+        command.calls.add(1);
+        command.nanos.add(now.saturating_sub(self.last_nanos));
+        self.last_nanos = now;
+    }
+
+    /// Applies what was collected. The locks are held.
+    #[inline]
+    pub(super) fn settle(&self, effects: &mut Effects) {
+        settle(self.node, self.stats, effects);
+    }
+
+    /// Answers with an error without running anything.
+    #[cold]
+    pub(super) fn refuse(
+        &self,
+        tools: &mut Tools<'_>,
+        registered: Option<&Registered>,
+        failure: &Failure,
+    ) {
+        let text = failure.text();
+        tools.output.error(&text);
+        self.stats.error(&text);
+        if let Some(registered) = registered {
+            self.stats.commands[registered.id].rejected.add(1);
+        }
+        if let Some(multi) = &mut tools.client.multi {
+            multi.broken = true;
+        }
+    }
+}
+
+/// Applies collected effects: the log, the count of changes, events. The locks are held.
+#[inline]
+pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
+    if effects.dirty != 0 {
+        stats.dirty.add(effects.dirty);
+    }
+    if !effects.log.is_empty() {
+        node.log.append(&effects.log);
+        effects.log.clear();
+    }
+    if !effects.events.is_empty() {
+        publish(node, effects);
+    }
+}
+
+#[cold]
+fn publish(node: &Node, effects: &mut Effects) {
+    let classes = effects.classes;
+    for event in effects.events.drain(..) {
+        let (database, name) = (event.database, event.name.as_bytes());
+        if classes.contains(EventClasses::KEYSPACE) {
+            let mut channel = format!("__keyspace@{database}__:").into_bytes();
+            channel.extend_from_slice(&event.key);
+            node.pubsub.publish(&channel, name);
+        }
+        if classes.contains(EventClasses::KEYEVENT) {
+            let channel = format!("__keyevent@{database}__:{}", event.name);
+            node.pubsub.publish(channel.as_bytes(), &event.key);
+        }
+    }
+}
+
+/// Redis's text for a command that there is not, with the start of its arguments.
+fn unknown_command(args: &Args<'_>) -> Failure {
+    let c_string = |bytes: &[u8], max: usize| -> Vec<u8> {
+        bytes.iter().copied().take(max).take_while(|&byte| byte != 0).collect()
+    };
+    let mut shown = Vec::new();
+    for arg in args.from(1) {
+        if shown.len() >= 128 {
+            break;
+        }
+        let room = 128 - shown.len();
+        shown.push(b'\'');
+        shown.extend(c_string(arg, room));
+        shown.extend_from_slice(b"' ");
+    }
+    let name = c_string(args.at(0), 128);
+    let text = [b"ERR unknown command '", &name[..], b"', with args beginning with: ", &shown];
+    Failure::Bytes(text.concat())
+}

@@ -1,0 +1,77 @@
+//! The one path of a request: parse → resolve → admission → locks → handler → effects → reply.
+//!
+//! Each worker has an [`Executor`], which runs batches of requests to their end on the worker's
+//! thread; nothing waits here. What all executors share is the [`Engine`].
+
+mod admission;
+mod batch;
+mod call;
+mod sweep;
+mod transaction;
+
+use std::sync::Arc;
+
+pub(crate) use batch::{After, Ran};
+pub(crate) use sweep::Sweeper;
+
+use crate::commands::effects::Effects;
+use crate::commands::registry::Registry;
+use crate::commands::{Command, Random};
+use crate::node::Node;
+use crate::resp::{Output, Span};
+
+/// A node with the commands that it offers.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) node: Arc<Node>,
+    pub(crate) registry: Registry,
+}
+
+/// Every row, commands and engine's alike.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Command> {
+    crate::commands::all()
+}
+
+/// Runs requests on one worker.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    engine: Arc<Engine>,
+    /// Which worker: its statistics, and its number as a reader of the keyspace.
+    index: usize,
+    scratch: Scratch,
+    /// Replies of the batch, to be written before the next one runs.
+    pub(crate) output: Output,
+}
+
+/// What commands of a batch use one after the other.
+#[derive(Debug)]
+struct Scratch {
+    effects: Effects,
+    random: Random,
+    requests: Vec<batch::Pending>,
+    spans: Vec<Span>,
+    /// Arguments of inline requests, unquoted.
+    inline: Vec<u8>,
+}
+
+impl Executor {
+    /// The executor of worker `index`; `seed` is for commands that pick at random.
+    pub(crate) fn new(engine: Arc<Engine>, index: usize, seed: u64) -> Self {
+        Self {
+            engine,
+            index,
+            scratch: Scratch {
+                effects: Effects::default(),
+                random: Random::new(seed),
+                requests: Vec::new(),
+                spans: Vec::new(),
+                inline: Vec::new(),
+            },
+            output: Output::default(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}

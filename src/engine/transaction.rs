@@ -1,0 +1,116 @@
+//! MULTI's queue and EXEC: the commands of a transaction under the union of their locks.
+
+use std::sync::atomic::Ordering;
+
+use super::call::{Caller, Tools};
+use crate::commands::registry::Registered;
+use crate::commands::{Args, Failure, Locks};
+use crate::keyspace::{Guard, Locked, ShardSet};
+use crate::node::client::{Client, Multi, Queued};
+use crate::resp::Span;
+
+/// Queues a command of a transaction.
+pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<'_>) {
+    let mut buffer = Vec::with_capacity(args.total_bytes());
+    let span = |arg: &[u8]| {
+        let start = u32::try_from(buffer.len()).expect("a request's length fits");
+        buffer.extend_from_slice(arg);
+        Span { start, len: u32::try_from(arg.len()).expect("a request's length fits") }
+    };
+    let spans = args.from(0).map(span).collect();
+    let multi = tools.client.multi.as_mut().expect("only a transaction queues");
+    multi.bytes += buffer.len();
+    multi.queued.push(Queued {
+        command: registered.id,
+        buffer: buffer.into_boxed_slice(),
+        spans,
+    });
+    tools.output.simple("QUEUED");
+}
+
+/// Runs EXEC. False when the node's state changed in between, and admission must look again.
+pub(super) fn execute<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    exec: &'e Registered,
+    epoch: u64,
+) -> bool {
+    let Some(multi) = &tools.client.multi else {
+        caller.refuse(tools, Some(exec), &Failure::Other("ERR EXEC without MULTI".into()));
+        return true;
+    };
+    if multi.broken {
+        forget(caller, tools.client);
+        let text = "EXECABORT Transaction discarded because of previous errors.";
+        caller.refuse(tools, Some(exec), &Failure::Other(text.into()));
+        return true;
+    }
+    let mut guard = caller.node.keyspace.lock(union(caller, tools.client, multi));
+    if caller.node.admission.epoch() != epoch {
+        return false;
+    }
+    let multi = tools.client.multi.take().expect("looked at above");
+    let stale = is_stale(caller, tools.client, &guard.locked());
+    unwatch(tools.client, &mut guard.locked());
+    if stale {
+        tools.output.null_array();
+    } else {
+        run_all(caller, tools, &mut guard, &multi);
+    }
+    drop(guard);
+    caller.count(exec);
+    true
+}
+
+fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>, multi: &Multi) {
+    caller.begin(tools.effects);
+    tools.output.array(multi.queued.len());
+    for queued in &multi.queued {
+        let args = Args::new(&queued.buffer, &queued.spans, None);
+        let registered = caller.row(queued.command);
+        caller.call(tools, guard.locked(), registered, &args);
+    }
+    caller.settle(tools.effects);
+}
+
+/// The shards of all the queued commands and watched keys.
+fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
+    let keyspace = &caller.node.keyspace;
+    let mut set = ShardSet::default();
+    for (_, key) in &client.watched {
+        set.insert(keyspace.key(key).shard());
+    }
+    for queued in &multi.queued {
+        let registered = caller.row(queued.command);
+        if registered.row.locks != Locks::Keys {
+            return ShardSet::ALL;
+        }
+        let args = Args::new(&queued.buffer, &queued.spans, None);
+        for shard in caller.lock_set(registered, &args).iter() {
+            set.insert(shard);
+        }
+    }
+    set
+}
+
+/// Whether a watched key changed, or expired since.
+fn is_stale(caller: &Caller<'_>, client: &Client, locked: &Locked<'_>) -> bool {
+    let expired = |(database, key): &(usize, Box<[u8]>)| {
+        let entry = locked.get(*database, locked.key(key));
+        entry.and_then(|entry| entry.expire_at_ms()).is_some_and(|at| at < caller.now_ms)
+    };
+    client.watch_mark.load(Ordering::Relaxed) || client.watched.iter().any(expired)
+}
+
+fn unwatch(client: &mut Client, locked: &mut Locked<'_>) {
+    for (database, key) in client.watched.drain(..) {
+        locked.unwatch(database, locked.key(&key), &client.watch_mark);
+    }
+    client.watch_mark.store(false, Ordering::Relaxed);
+}
+
+/// Drops a transaction that will not run.
+fn forget(caller: &Caller<'_>, client: &mut Client) {
+    client.multi = None;
+    client.forget_watches(&caller.node.keyspace);
+}

@@ -1,0 +1,110 @@
+//! Glob patterns as Redis matches them: `*`, `?`, `[a-c]`, `[^a]` and `\` before any of these.
+
+/// Whether `text` matches `pattern`. Takes time proportional to the product of their lengths at
+/// most, where naive matching of many stars takes exponential time.
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    matches_with(pattern, text, |byte| byte)
+}
+
+/// The same in any case of ASCII letters.
+pub(crate) fn matches_any_case(pattern: &[u8], text: &[u8]) -> bool {
+    matches_with(pattern, text, |byte| byte.to_ascii_lowercase())
+}
+
+fn matches_with(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+    let (mut p, mut t) = (0, 0);
+    // Where to go on when the text after the last star does not match: that star may take one
+    // byte more. An earlier star never needs to.
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            retry = Some((p + 1, t));
+            p += 1;
+            continue;
+        }
+        match element(&pattern[p..], fold(text[t]), &fold) {
+            Some(len) => (p, t) = (p + len, t + 1),
+            None => match retry {
+                Some((after_star, from)) => {
+                    (p, t) = (after_star, from + 1);
+                    retry = Some((after_star, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+/// Matches one byte with the first element of a pattern; gives the element's length.
+fn element(pattern: &[u8], byte: u8, fold: &impl Fn(u8) -> u8) -> Option<usize> {
+    match pattern {
+        [] => None,
+        [b'?', ..] => Some(1),
+        [b'[', ..] => class(pattern, byte, fold),
+        [b'\\', escaped, ..] => (fold(*escaped) == byte).then_some(2),
+        [plain, ..] => (fold(*plain) == byte).then_some(1),
+    }
+}
+
+/// A class; one that is not closed ends with the pattern, as in Redis.
+fn class(pattern: &[u8], byte: u8, fold: &impl Fn(u8) -> u8) -> Option<usize> {
+    let mut at = 1;
+    let negated = pattern.get(at) == Some(&b'^');
+    at += usize::from(negated);
+    let mut found = false;
+    loop {
+        match &pattern[at.min(pattern.len())..] {
+            [] => break,
+            [b'\\', escaped, ..] => {
+                found |= fold(*escaped) == byte;
+                at += 2;
+            }
+            [b']', ..] => {
+                at += 1;
+                break;
+            }
+            [first, b'-', last, ..] => {
+                let (first, last) = (fold(*first.min(last)), fold(*first.max(last)));
+                found |= (first..=last).contains(&byte);
+                at += 3;
+            }
+            [plain, ..] => {
+                found |= fold(*plain) == byte;
+                at += 1;
+            }
+        }
+    }
+    (found != negated).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_redis() {
+        let yes: &[(&str, &str)] = &[
+            ("*", ""), ("*", "abc"), ("a*c", "abbbc"), ("a?c", "abc"), ("[a-c]x", "bx"),
+            ("[^a]x", "bx"), ("\\*", "*"), ("h[e\\]]l", "h]l"), ("a**", "a"), ("[c-a]", "b"),
+            ("*b*b*", "abab"), ("[abc", "b"), ("", ""),
+        ];
+        let no: &[(&str, &str)] = &[
+            ("a", "b"), ("a?", "a"), ("[^a]", "a"), ("", "a"), ("*a", "ab"), ("\\*", "a"),
+            ("[]", "a"),
+        ];
+        for (pattern, text) in yes {
+            assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
+        }
+        for (pattern, text) in no {
+            assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
+        }
+        assert!(matches_any_case(b"MAX[C]*", b"maxclients"));
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        let pattern = "a*".repeat(200) + "b";
+        assert!(!matches(pattern.as_bytes(), "a".repeat(2000).as_bytes()));
+    }
+}

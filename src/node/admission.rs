@@ -1,0 +1,112 @@
+//! What decides whether commands may run now: loading, a pause, a failed save.
+//!
+//! All of it changes only under all the shard locks and with a new epoch. The engine looks before
+//! it locks and compares epochs after, so no command runs by an outdated view.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::client::Handle;
+use crate::keyspace::{Locked, ShardSet};
+
+/// A reason to look closer at a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum State {
+    /// The data set is being loaded.
+    Loading = 1,
+    /// Commands that write wait.
+    PausedWrites = 1 << 1,
+    /// All commands wait.
+    PausedAll = 1 << 2,
+    /// The last background save failed, and writes are refused until one succeeds.
+    SaveFailed = 1 << 3,
+    /// The process is ending.
+    ShuttingDown = 1 << 4,
+}
+
+/// The node's view of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    states: AtomicU32,
+    epoch: AtomicU64,
+    /// Unix time in milliseconds until which a pause lasts.
+    paused_until_ms: AtomicI64,
+    /// Clients whose commands wait for the end of a pause.
+    waiting: Mutex<Vec<Arc<Handle>>>,
+}
+
+impl Admission {
+    /// Whether there is nothing that a command needs to be checked against.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.states.load(Ordering::Acquire) == 0
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, state: State) -> bool {
+        self.states.load(Ordering::Acquire) & state as u32 != 0
+    }
+
+    /// Grows with every change.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Enters or leaves a state.
+    pub(crate) fn set(&self, locked: &Locked<'_>, state: State, on: bool) {
+        assert_eq!(locked.set(), ShardSet::ALL, "admission changes under all the locks");
+        if on {
+            self.states.fetch_or(state as u32, Ordering::AcqRel);
+        } else {
+            self.states.fetch_and(!(state as u32), Ordering::AcqRel);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Pauses clients until a moment of Unix time; a longer or stricter pause stays.
+    pub(crate) fn pause(&self, locked: &Locked<'_>, all: bool, until_ms: i64) {
+        let until = self.paused_until_ms.load(Ordering::Relaxed).max(until_ms);
+        self.paused_until_ms.store(until, Ordering::Relaxed);
+        let strictest = all || self.has(State::PausedAll);
+        self.set(locked, if strictest { State::PausedAll } else { State::PausedWrites }, true);
+    }
+
+    /// When a pause ends, in Unix milliseconds.
+    pub(crate) fn paused_until_ms(&self) -> i64 {
+        self.paused_until_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.has(State::PausedAll) || self.has(State::PausedWrites)
+    }
+
+    /// Ends a pause and wakes who waits for that.
+    pub(crate) fn unpause(&self, locked: &Locked<'_>) {
+        self.paused_until_ms.store(0, Ordering::Relaxed);
+        self.set(locked, State::PausedAll, false);
+        self.set(locked, State::PausedWrites, false);
+        for handle in self.waiting.lock().drain(..) {
+            handle.resume();
+        }
+    }
+
+    /// Has `handle` woken at the end of the pause. False when there is none any more.
+    pub(crate) fn wait(&self, handle: &Arc<Handle>) -> bool {
+        let mut waiting = self.waiting.lock();
+        // `unpause` clears the states before it wakes: a client that comes too late sees that.
+        if !self.is_paused() {
+            return false;
+        }
+        waiting.push(Arc::clone(handle));
+        true
+    }
+
+    /// Clients that wait for the end of a pause.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.lock().len()
+    }
+}

@@ -1,0 +1,259 @@
+//! A client: its own state, which its connection owns, and the handle by which others reach it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use crate::keyspace::Keyspace;
+use crate::resp::{Protocol, Span};
+
+/// A subscription's channel or pattern.
+pub(crate) type Name = Box<[u8]>;
+
+/// How CLIENT REPLY has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command's reply is left out.
+    SkipNext,
+    /// This command's reply is left out.
+    Skip,
+}
+
+/// A command that waits for EXEC.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// The id of the row in the registry.
+    pub(crate) command: usize,
+    pub(crate) buffer: Box<[u8]>,
+    pub(crate) spans: Box<[Span]>,
+}
+
+/// A transaction being queued.
+#[derive(Debug, Default)]
+pub(crate) struct Multi {
+    pub(crate) queued: Vec<Queued>,
+    /// A command was refused while queueing: EXEC aborts.
+    pub(crate) broken: bool,
+    /// Bytes of all arguments.
+    pub(crate) bytes: usize,
+}
+
+/// What a connection knows of its client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) database: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) authenticated: bool,
+    pub(crate) reply_mode: ReplyMode,
+    pub(crate) multi: Option<Multi>,
+    pub(crate) watched: Vec<(usize, Name)>,
+    /// Set by a change of a watched key.
+    pub(crate) watch_mark: Arc<AtomicBool>,
+    pub(crate) channels: BTreeSet<Name>,
+    pub(crate) patterns: BTreeSet<Name>,
+    pub(crate) shard_channels: BTreeSet<Name>,
+    /// Close once the replies so far are written.
+    pub(crate) closing: bool,
+    /// Commands do not count as accesses of their keys.
+    pub(crate) no_touch: bool,
+}
+
+impl Client {
+    pub(crate) fn new(handle: Arc<Handle>, authenticated: bool) -> Self {
+        Self {
+            handle,
+            database: 0,
+            protocol: Protocol::Resp2,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            multi: None,
+            watched: Vec::new(),
+            watch_mark: Arc::default(),
+            channels: BTreeSet::new(),
+            patterns: BTreeSet::new(),
+            shard_channels: BTreeSet::new(),
+            closing: false,
+            no_touch: false,
+        }
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
+    /// In RESP2 a client with subscriptions may do little else.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscriptions() > 0
+    }
+
+    /// Whether a command needs no look at this client before it runs.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.authenticated
+            && self.multi.is_none()
+            && self.reply_mode == ReplyMode::On
+            && !self.is_subscribed()
+    }
+
+    /// Stops watching. Takes locks, so none may be held; EXEC, which holds them, does it itself.
+    pub(crate) fn forget_watches(&mut self, keyspace: &Keyspace) {
+        let watched = std::mem::take(&mut self.watched);
+        let keys = watched.iter().map(|(database, key)| (*database, &**key));
+        keyspace.unwatch(keys, &self.watch_mark);
+        self.watch_mark.store(false, Ordering::Relaxed);
+    }
+
+    /// Shows others what CLIENT LIST says of this client.
+    pub(crate) fn publish(&self) {
+        let mut shown = self.handle.shown.lock();
+        shown.database = self.database;
+        shown.protocol = self.protocol;
+        shown.channels = self.channels.len();
+        shown.patterns = self.patterns.len();
+        shown.shard_channels = self.shard_channels.len();
+        shown.multi = self.multi.as_ref().map(|multi| multi.queued.len());
+        shown.watching = self.watched.len();
+        shown.closing = self.closing;
+        shown.no_touch = self.no_touch;
+    }
+}
+
+/// What others see of a client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) name: Vec<u8>,
+    pub(crate) library_name: Vec<u8>,
+    pub(crate) library_version: Vec<u8>,
+    pub(crate) database: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) channels: usize,
+    pub(crate) patterns: usize,
+    pub(crate) shard_channels: usize,
+    pub(crate) multi: Option<usize>,
+    pub(crate) watching: usize,
+    pub(crate) closing: bool,
+    pub(crate) no_touch: bool,
+    pub(crate) no_evict: bool,
+}
+
+/// Where a client came from; fixed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) id: u64,
+    pub(crate) address: String,
+    pub(crate) local_address: String,
+    pub(crate) fd: i32,
+    /// Unix milliseconds.
+    pub(crate) connected_ms: i64,
+    pub(crate) unix_socket: bool,
+}
+
+/// Something others want of a connection.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+enum Signal {
+    Pushes = 1,
+    Kill = 1 << 1,
+    Resume = 1 << 2,
+}
+
+/// The way to a client from anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Handle {
+    pub(crate) origin: Origin,
+    pub(crate) shown: Mutex<Shown>,
+    /// Unix milliseconds of the last batch.
+    pub(crate) active_ms: AtomicI64,
+    /// Id of the last command's row plus one.
+    pub(crate) last_command: AtomicUsize,
+    /// Bytes read and not yet executed.
+    pub(crate) input_bytes: AtomicUsize,
+    /// Bytes of replies not yet written.
+    pub(crate) output_bytes: AtomicUsize,
+    signals: AtomicU32,
+    pushes: Mutex<Vec<u8>>,
+    /// Most bytes that may wait to be written while the client has subscriptions; 0: no limit.
+    pub(crate) pushes_max: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Handle {
+    pub(crate) fn new(origin: Origin) -> Self {
+        let active_ms = AtomicI64::new(origin.connected_ms);
+        Self { origin, active_ms, ..Self::default() }
+    }
+
+    /// How to wake the connection; set by it before its first wait.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        *self.waker.lock() = Some(waker);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.signals.fetch_or(signal as u32, Ordering::AcqRel);
+        if let Some(waker) = &*self.waker.lock() {
+            waker.wake_by_ref();
+        }
+    }
+
+    #[inline]
+    fn has(&self, signal: Signal) -> bool {
+        self.signals.load(Ordering::Acquire) & signal as u32 != 0
+    }
+
+    /// Sends encoded messages outside of replies. A client that reads too slowly is cut.
+    pub(crate) fn push(&self, encoded: &[u8]) {
+        let mut pushes = self.pushes.lock();
+        let waiting = pushes.len() + encoded.len() + self.output_bytes.load(Ordering::Relaxed);
+        let max = self.pushes_max.load(Ordering::Relaxed);
+        if max != 0 && waiting > max {
+            pushes.clear();
+            drop(pushes);
+            self.kill();
+            return;
+        }
+        pushes.extend_from_slice(encoded);
+        drop(pushes);
+        self.signal(Signal::Pushes);
+    }
+
+    #[inline]
+    pub(crate) fn has_pushes(&self) -> bool {
+        self.has(Signal::Pushes)
+    }
+
+    /// The messages that wait.
+    pub(crate) fn take_pushes(&self) -> Vec<u8> {
+        let mut pushes = self.pushes.lock();
+        self.signals.fetch_and(!(Signal::Pushes as u32), Ordering::AcqRel);
+        std::mem::take(&mut *pushes)
+    }
+
+    /// Ends the connection.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::Kill);
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.has(Signal::Kill)
+    }
+
+    /// Lets a paused connection look again.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::Resume);
+    }
+
+    /// Whether it was resumed since the last call.
+    pub(crate) fn take_resumed(&self) -> bool {
+        self.has(Signal::Resume)
+            && self.signals.fetch_and(!(Signal::Resume as u32), Ordering::AcqRel)
+                & Signal::Resume as u32
+                != 0
+    }
+}

@@ -1,0 +1,67 @@
+//! What commands need from the layer that has files, threads and the clock.
+
+use std::fmt;
+
+use crate::keyspace::{Flushed, Locked};
+use crate::settings::Settings;
+
+/// Where time comes from.
+pub(crate) trait Clock: Send + Sync + fmt::Debug {
+    /// Unix time in microseconds.
+    fn unix_us(&self) -> i64;
+
+    /// Unix time in milliseconds.
+    fn unix_ms(&self) -> i64 {
+        self.unix_us() / 1000
+    }
+
+    /// Nanoseconds since some moment, never going back; cheap enough to ask for each command.
+    fn nanos(&self) -> u64;
+
+    /// Holds the calling thread.
+    fn sleep_ms(&self, ms: u64);
+}
+
+/// How a save ended that could not begin or finish; the text is for the client.
+pub(crate) type HostResult = Result<(), String>;
+
+/// What SHUTDOWN asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shutdown {
+    /// `None`: save if there are save points.
+    pub(crate) save: Option<bool>,
+    pub(crate) now: bool,
+    pub(crate) force: bool,
+}
+
+/// What commands ask of the outer layer. Those that get [`Locked`] hold all the locks.
+pub(crate) trait Host: Send + Sync + fmt::Debug {
+    /// Saves here and now.
+    fn save(&self, locked: &mut Locked<'_>) -> HostResult;
+    /// Cuts a snapshot and saves it in the background.
+    fn background_save(&self, locked: &mut Locked<'_>) -> HostResult;
+    /// Saves, empties everything and loads the file again.
+    fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult;
+    /// Ends the process, after saving where that is asked for. Returns on failure only, or when
+    /// the end has begun.
+    fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult;
+    /// Applies changed settings to what lives in the outer layer.
+    fn apply(&self, old: &Settings, new: &Settings) -> HostResult;
+    /// Writes the settings back to the file they came from.
+    fn rewrite_settings(&self) -> HostResult;
+    /// Frees what a flush has taken out; a lot of it not on this thread.
+    fn free_later(&self, flushed: Flushed);
+    /// Processor time of the process: user and system seconds.
+    fn processor_seconds(&self) -> [f64; 2];
+    fn memory(&self) -> Memory;
+}
+
+/// What the allocator and the operating system say of memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) allocated: u64,
+    pub(crate) active: u64,
+    pub(crate) allocator_resident: u64,
+    pub(crate) resident: u64,
+    pub(crate) total_system: u64,
+}

@@ -1,0 +1,138 @@
+//! What a server knows besides keys: clients, subscriptions, statistics, the state of saving.
+//!
+//! No sockets and no threads: the outer layer drives it through the engine, and gives it the time
+//! ([`Clock`]) and what only it can do ([`Host`]).
+
+pub(crate) mod admission;
+pub(crate) mod client;
+pub(crate) mod clients;
+pub(crate) mod host;
+pub(crate) mod persistence;
+pub(crate) mod pubsub;
+pub(crate) mod slowlog;
+pub(crate) mod stats;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+
+use crate::keyspace::Keyspace;
+use crate::replication::Log;
+use crate::settings::Settings;
+use admission::Admission;
+use clients::Clients;
+use host::{Clock, Host};
+use persistence::Persistence;
+use pubsub::PubSub;
+use slowlog::Slowlog;
+use stats::{Counter, ServerStats, WorkerStats};
+
+/// What is fixed for the life of a process.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// 40 hexadecimal digits, new at every start.
+    pub(crate) run_id: String,
+    /// Unix time in milliseconds.
+    pub(crate) started_ms: i64,
+    pub(crate) process_id: u32,
+    /// The file that settings came from, as an absolute path; CONFIG REWRITE writes it.
+    pub(crate) config_file: Option<std::path::PathBuf>,
+    pub(crate) executable: String,
+    /// Name, release and machine of the operating system.
+    pub(crate) operating_system: String,
+    /// The address that clients reach over TCP; the port is the bound one.
+    pub(crate) port: u16,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) clients: Clients,
+    pub(crate) pubsub: PubSub,
+    pub(crate) slowlog: Slowlog,
+    pub(crate) stats: ServerStats,
+    pub(crate) workers: Vec<WorkerStats>,
+    /// What the main thread counts: the sweeper's work, and commands run at no client's wish.
+    pub(crate) background: WorkerStats,
+    pub(crate) log: Log,
+    pub(crate) admission: Admission,
+    pub(crate) persistence: Persistence,
+    pub(crate) identity: Identity,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// By database, a running average of what the sweeper saw.
+    average_ttl_ms: Box<[AtomicI64]>,
+    /// Whether expired keys are looked for; DEBUG can stop that.
+    pub(crate) sweeping: AtomicBool,
+    host: OnceLock<Arc<dyn Host>>,
+}
+
+impl Node {
+    /// A node with empty databases. `seeds` key the hash of keys; `log_id` names its history.
+    pub(crate) fn new(
+        settings: Settings,
+        identity: Identity,
+        clock: Arc<dyn Clock>,
+        workers: Vec<WorkerStats>,
+        seeds: [u64; 4],
+        log_id: String,
+    ) -> Self {
+        let databases = settings.keyspace.databases as usize;
+        Self {
+            keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            slowlog: Slowlog::default(),
+            stats: ServerStats::default(),
+            background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
+            workers,
+            average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
+            sweeping: AtomicBool::new(true),
+            log: Log::new(log_id),
+            admission: Admission::default(),
+            persistence: Persistence::new(clock.unix_ms()),
+            identity,
+            clock,
+            settings: ArcSwap::from_pointee(settings),
+            host: OnceLock::new(),
+        }
+    }
+
+    /// What the outer layer does for commands. Set once, before the first command.
+    pub(crate) fn set_host(&self, host: Arc<dyn Host>) {
+        assert!(self.host.set(host).is_ok(), "a node has one host");
+    }
+
+    pub(crate) fn host(&self) -> &dyn Host {
+        self.host.get().expect("set before the first command").as_ref()
+    }
+
+    /// Changes to the data set since the process began.
+    pub(crate) fn dirty(&self) -> u64 {
+        self.sum(|stats| &stats.dirty)
+    }
+
+    /// The average time that keys with an expiry have to live, in milliseconds; 0 if unknown.
+    pub(crate) fn average_ttl_ms(&self, database: usize) -> i64 {
+        self.average_ttl_ms[database].load(Ordering::Relaxed)
+    }
+
+    /// Adds what the sweeper saw in one place, weighted as in Redis.
+    pub(crate) fn sample_ttl_ms(&self, database: usize, sample: i64) {
+        let old = self.average_ttl_ms(database);
+        let new = if old == 0 { sample } else { old / 50 * 49 + sample / 50 };
+        self.average_ttl_ms[database].store(new, Ordering::Relaxed);
+    }
+
+    /// All the sets of counters.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
+        self.workers.iter().chain(std::iter::once(&self.background))
+    }
+
+    /// The sum of one counter.
+    pub(crate) fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
+        self.counted().map(|stats| counter(stats).get()).sum()
+    }
+}

@@ -1,0 +1,79 @@
+//! The state of saving: what INFO persistence shows and what save points are judged by.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::keyspace::snapshot::Retention;
+
+/// A load at start or after a resync.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loading {
+    pub(crate) started_ms: i64,
+    pub(crate) total_bytes: u64,
+    pub(crate) loaded_bytes: u64,
+}
+
+/// A background save that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) started_ms: i64,
+    /// Changes counted at the cut.
+    pub(crate) dirty_at_cut: u64,
+    pub(crate) retention: Arc<Retention>,
+    pub(crate) keys_total: usize,
+    pub(crate) keys_saved: usize,
+}
+
+/// What is known of saving.
+#[derive(Clone, Debug)]
+pub(crate) struct Saving {
+    pub(crate) running: Option<Running>,
+    /// A BGSAVE SCHEDULE waits for its turn.
+    pub(crate) scheduled: bool,
+    /// Changes counted when the last good save was cut.
+    pub(crate) saved_dirty: u64,
+    /// Unix milliseconds of the last good save.
+    pub(crate) saved_ms: i64,
+    /// Of the last attempt in the background.
+    pub(crate) tried_ms: i64,
+    pub(crate) last_ok: bool,
+    pub(crate) last_duration_ms: Option<i64>,
+    pub(crate) saves: u64,
+    /// Most bytes retained by the last or the running snapshot.
+    pub(crate) retained_peak_bytes: usize,
+    pub(crate) keys_loaded: u64,
+    pub(crate) keys_expired_at_load: u64,
+    pub(crate) loading: Option<Loading>,
+}
+
+/// The state, shared with the saver.
+#[derive(Debug)]
+pub(crate) struct Persistence(Mutex<Saving>);
+
+impl Persistence {
+    pub(crate) fn new(now_ms: i64) -> Self {
+        Self(Mutex::new(Saving {
+            running: None,
+            scheduled: false,
+            saved_dirty: 0,
+            saved_ms: now_ms,
+            tried_ms: 0,
+            last_ok: true,
+            last_duration_ms: None,
+            saves: 0,
+            retained_peak_bytes: 0,
+            keys_loaded: 0,
+            keys_expired_at_load: 0,
+            loading: None,
+        }))
+    }
+
+    pub(crate) fn get(&self) -> Saving {
+        self.0.lock().clone()
+    }
+
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Saving) -> R) -> R {
+        change(&mut self.0.lock())
+    }
+}

@@ -1,0 +1,125 @@
+//! Who is subscribed to what, and the sending of messages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+
+use super::client::{Handle, Name};
+use crate::glob;
+use crate::resp::{Output, Protocol};
+
+/// Kinds of subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Channel,
+    Pattern,
+    ShardChannel,
+}
+
+type Subscribers = BTreeMap<u64, Arc<Handle>>;
+
+#[derive(Debug, Default)]
+struct Tables {
+    by_kind: [HashMap<Name, Subscribers>; 3],
+}
+
+/// All subscriptions.
+#[derive(Debug, Default)]
+pub(crate) struct PubSub {
+    tables: RwLock<Tables>,
+    /// Channels and patterns with subscribers: a message without any costs one load.
+    names: AtomicUsize,
+}
+
+impl PubSub {
+    pub(crate) fn subscribe(&self, kind: Kind, name: &[u8], handle: &Arc<Handle>) {
+        let mut tables = self.tables.write();
+        let table = &mut tables.by_kind[kind as usize];
+        let subscribers = table.entry(name.into()).or_insert_with(|| {
+            self.names.fetch_add(1, Ordering::Relaxed);
+            Subscribers::new()
+        });
+        subscribers.insert(handle.origin.id, Arc::clone(handle));
+    }
+
+    pub(crate) fn unsubscribe(&self, kind: Kind, name: &[u8], id: u64) {
+        let mut tables = self.tables.write();
+        let table = &mut tables.by_kind[kind as usize];
+        if let Some(subscribers) = table.get_mut(name) {
+            subscribers.remove(&id);
+            if subscribers.is_empty() {
+                table.remove(name);
+                self.names.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Sends a message to the subscribers of a channel and of the patterns that match it. Gives
+    /// how many got it.
+    pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
+        if self.names.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let tables = self.tables.read();
+        let mut sent = 0;
+        if let Some(subscribers) = tables.by_kind[Kind::Channel as usize].get(channel) {
+            sent += send(subscribers, &[b"message", channel, message]);
+        }
+        for (pattern, subscribers) in &tables.by_kind[Kind::Pattern as usize] {
+            if glob::matches(pattern, channel) {
+                sent += send(subscribers, &[b"pmessage", pattern, channel, message]);
+            }
+        }
+        sent
+    }
+
+    /// Sends a message to the subscribers of a shard channel.
+    pub(crate) fn publish_to_shard(&self, channel: &[u8], message: &[u8]) -> usize {
+        let tables = self.tables.read();
+        let subscribers = tables.by_kind[Kind::ShardChannel as usize].get(channel);
+        subscribers.map_or(0, |subscribers| send(subscribers, &[b"smessage", channel, message]))
+    }
+
+    /// Names with subscribers that match a pattern.
+    pub(crate) fn names(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Name> {
+        let tables = self.tables.read();
+        let names = tables.by_kind[kind as usize].keys();
+        names
+            .filter(|name| pattern.is_none_or(|pattern| glob::matches(pattern, name)))
+            .cloned()
+            .collect()
+    }
+
+    /// How many clients are subscribed to a name.
+    pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> usize {
+        self.tables.read().by_kind[kind as usize].get(name).map_or(0, BTreeMap::len)
+    }
+
+    /// How many different names have subscribers.
+    pub(crate) fn count(&self, kind: Kind) -> usize {
+        self.tables.read().by_kind[kind as usize].len()
+    }
+}
+
+/// Encodes once per protocol and sends to all.
+fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
+    let encode = |protocol| {
+        let mut output = Output::new(protocol);
+        output.push(parts.len());
+        parts.iter().for_each(|part| output.bulk(part));
+        output
+    };
+    let (mut two, mut three) = (None, None);
+    for handle in subscribers.values() {
+        let protocol = handle.shown.lock().protocol;
+        let encoded = match protocol {
+            Protocol::Resp2 => &mut two,
+            Protocol::Resp3 => &mut three,
+        };
+        let encoded = encoded.get_or_insert_with(|| encode(protocol));
+        handle.push(encoded.plain().expect("messages are copied, not shared"));
+    }
+    subscribers.len()
+}

@@ -1,0 +1,184 @@
+//! Counters: one set per worker, summed when someone looks.
+//!
+//! Each counter has one writing thread at a time, so adding needs no read-modify-write and no
+//! shared cache line.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// A counter written by one thread and read by any.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A counter that any thread adds to; for what happens rarely.
+#[derive(Debug, Default)]
+pub(crate) struct SharedCounter(AtomicU64);
+
+impl SharedCounter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Calls of one command.
+#[derive(Debug, Default)]
+pub(crate) struct CommandStats {
+    pub(crate) calls: Counter,
+    pub(crate) nanos: Counter,
+    /// Refused before they ran.
+    pub(crate) rejected: Counter,
+    /// Ran and gave an error.
+    pub(crate) failed: Counter,
+}
+
+/// What one worker counts.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerStats {
+    /// By the id of the row.
+    pub(crate) commands: Vec<CommandStats>,
+    pub(crate) keyspace_hits: Counter,
+    pub(crate) keyspace_misses: Counter,
+    pub(crate) expired_keys: Counter,
+    pub(crate) dirty: Counter,
+    pub(crate) read_bytes: Counter,
+    pub(crate) written_bytes: Counter,
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) error_replies: Counter,
+    /// Error replies by their first word.
+    pub(crate) errors: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Most different first words of errors that are counted apart, as clients could invent them.
+const ERROR_WORDS_MAX: usize = 128;
+
+impl WorkerStats {
+    /// For commands with ids below `commands`.
+    pub(crate) fn new(commands: usize) -> Self {
+        let commands = (0..commands).map(|_| CommandStats::default()).collect();
+        Self { commands, ..Self::default() }
+    }
+
+    /// Counts an error reply, given as it follows the `-`.
+    pub(crate) fn error(&self, text: &[u8]) {
+        self.error_replies.add(1);
+        let word = text.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let word = String::from_utf8_lossy(word);
+        let mut errors = self.errors.lock();
+        if let Some(count) = errors.get_mut(word.as_ref()) {
+            *count += 1;
+        } else if errors.len() < ERROR_WORDS_MAX {
+            errors.insert(word.into_owned(), 1);
+        }
+    }
+
+    /// Sets back what CONFIG RESETSTAT sets back.
+    pub(crate) fn reset(&self) {
+        for command in &self.commands {
+            command.calls.reset();
+            command.nanos.reset();
+            command.rejected.reset();
+            command.failed.reset();
+        }
+        let counters = [
+            &self.keyspace_hits,
+            &self.keyspace_misses,
+            &self.expired_keys,
+            &self.read_bytes,
+            &self.written_bytes,
+            &self.reads,
+            &self.writes,
+            &self.error_replies,
+        ];
+        counters.into_iter().for_each(Counter::reset);
+        self.errors.lock().clear();
+    }
+}
+
+/// What is counted outside of workers.
+#[derive(Debug, Default)]
+pub(crate) struct ServerStats {
+    pub(crate) connections_received: SharedCounter,
+    /// Refused for maxclients.
+    pub(crate) connections_rejected: SharedCounter,
+    /// Microseconds that the sweeper has taken.
+    pub(crate) expire_cycle_us: SharedCounter,
+    /// Clients cut because their output grew too large.
+    pub(crate) output_limit_disconnections: SharedCounter,
+    pub(crate) query_limit_disconnections: SharedCounter,
+    /// Rates over the last seconds.
+    pub(crate) rates: Mutex<Rates>,
+    pub(crate) peak_memory_bytes: AtomicU64,
+    /// Allocated when the server began to serve.
+    pub(crate) startup_memory_bytes: AtomicU64,
+}
+
+impl ServerStats {
+    pub(crate) fn reset(&self) {
+        let counters = [
+            &self.connections_received,
+            &self.connections_rejected,
+            &self.expire_cycle_us,
+            &self.output_limit_disconnections,
+            &self.query_limit_disconnections,
+        ];
+        counters.into_iter().for_each(SharedCounter::reset);
+        self.peak_memory_bytes.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Samples of a few totals, a tenth of a second apart, for INFO's instantaneous rates.
+#[derive(Debug, Default)]
+pub(crate) struct Rates {
+    samples: std::collections::VecDeque<(i64, [u64; 3])>,
+}
+
+/// Samples that a rate spans.
+const SAMPLES: usize = 16;
+
+impl Rates {
+    /// Adds a sample of commands, bytes read and bytes written at a Unix time in microseconds.
+    pub(crate) fn sample(&mut self, at_us: i64, totals: [u64; 3]) {
+        if self.samples.len() == SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((at_us, totals));
+    }
+
+    /// Commands, bytes read and bytes written per second.
+    pub(crate) fn per_second(&self) -> [f64; 3] {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
+            return [0.0; 3];
+        };
+        let seconds = (last.0 - first.0) as f64 / 1e6;
+        if seconds <= 0.0 {
+            return [0.0; 3];
+        }
+        std::array::from_fn(|i| last.1[i].saturating_sub(first.1[i]) as f64 / seconds)
+    }
+}

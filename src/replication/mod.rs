@@ -1,0 +1,5 @@
+//! Replication without I/O: the one log of writes.
+
+mod log;
+
+pub(crate) use log::{Batch, Log};

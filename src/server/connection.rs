@@ -1,0 +1,310 @@
+//! One client's connection: reads, lets the executor run, writes.
+//!
+//! The connection owns only what is left over: the start of a request that has not arrived whole,
+//! and replies that the socket did not take. Everything else lies in the worker's scratch memory.
+//! Reading goes on while replies wait (a client may send a long pipeline before it reads), up to
+//! the client's output limit.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::ReadBuf;
+use tokio::time::{Duration, Sleep, sleep};
+
+use super::stream::Stream;
+use super::worker::{self, Worker};
+use crate::engine::{After, Engine};
+use crate::node::admission::State;
+use crate::node::client::{Client, Handle};
+use crate::resp::Parser;
+use crate::settings::BufferLimit;
+use crate::telemetry::log::log;
+
+/// Most bytes that an unauthenticated client may make the server hold.
+const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
+/// Most pieces in one vectored write.
+const PIECES_MAX: usize = 64;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    engine: Arc<Engine>,
+    stream: Stream,
+    client: Client,
+    handle: Arc<Handle>,
+    parser: Parser,
+    /// Bytes that arrived and are not executed.
+    input: Vec<u8>,
+    /// The input holds whole requests.
+    runnable: bool,
+    /// Replies that wait for the socket.
+    output: VecDeque<Bytes>,
+    output_bytes: usize,
+    /// Unix milliseconds since when the output is past its soft limit.
+    soft_since_ms: Option<i64>,
+    /// Set while a pause holds the input back.
+    paused: Option<Pin<Box<Sleep>>>,
+}
+
+/// The connection is over.
+#[derive(Debug)]
+struct Over;
+
+impl Connection {
+    pub(super) fn new(engine: Arc<Engine>, stream: Stream, client: Client) -> Self {
+        let handle = Arc::clone(&client.handle);
+        Self {
+            engine,
+            stream,
+            client,
+            handle,
+            parser: Parser::default(),
+            input: Vec::new(),
+            runnable: false,
+            output: VecDeque::new(),
+            output_bytes: 0,
+            soft_since_ms: None,
+            paused: None,
+        }
+    }
+
+    /// Serves until the client leaves, is killed, or breaks the protocol.
+    pub(super) async fn serve(mut self) {
+        let mut known = false;
+        std::future::poll_fn(|cx| {
+            if !known {
+                // A task's waker stays the same for its life.
+                self.handle.set_waker(cx.waker().clone());
+                known = true;
+            }
+            worker::with(|worker| match self.advance(cx, worker) {
+                Poll::Ready(Ok(())) | Poll::Ready(Err(Over)) => Poll::Ready(()),
+                Poll::Pending => Poll::Pending,
+            })
+        })
+        .await;
+        worker::forget(&self.engine, &mut self.client);
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
+        loop {
+            if self.handle.is_killed() {
+                return Poll::Ready(Err(Over));
+            }
+            if self.handle.has_pushes() {
+                self.queue(self.handle.take_pushes().into());
+            }
+            let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
+            if self.client.closing {
+                return if blocked { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            self.check_output_limit()?;
+            if self.is_paused(cx) {
+                return Poll::Pending;
+            }
+            if self.runnable {
+                let input = std::mem::take(&mut self.input);
+                self.run(cx, worker, &input)?;
+                continue;
+            }
+            ready!(self.read(cx, worker))?;
+        }
+    }
+
+    /// Reads what is there and runs it.
+    fn read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
+        let mut scratch = std::mem::take(&mut worker.input);
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let polled = self.stream.poll_read(cx, &mut buffer);
+        let len = buffer.filled().len();
+        let result = match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Over)),
+            Poll::Ready(Ok(())) if len == 0 => Poll::Ready(Err(Over)),
+            Poll::Ready(Ok(())) => {
+                let stats = worker.stats();
+                stats.reads.add(1);
+                stats.read_bytes.add(len as u64);
+                Poll::Ready(if self.input.is_empty() {
+                    self.run(cx, worker, &scratch[..len])
+                } else {
+                    // Grow by what has arrived, not by what a length line promises.
+                    let missing = self.parser.missing(self.input.len());
+                    self.input.reserve_exact(missing.min(self.input.len()).max(len));
+                    self.input.extend_from_slice(&scratch[..len]);
+                    let input = std::mem::take(&mut self.input);
+                    self.run(cx, worker, &input)
+                })
+            }
+        };
+        worker.input = scratch;
+        result
+    }
+
+    /// Runs the requests in `input`, keeping what is left of it, and writes the replies.
+    #[inline]
+    fn run(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+        input: &[u8],
+    ) -> Result<(), Over> {
+        let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
+        let rest = &input[ran.consumed..];
+        self.runnable = matches!(ran.after, After::More | After::Pause) && !rest.is_empty();
+        if ran.after == After::Pause {
+            self.pause();
+        }
+        if !rest.is_empty() || !self.input.is_empty() {
+            self.input = rest.to_vec();
+            self.check_input_limit()?;
+        }
+        self.write(cx, worker)
+    }
+
+    /// Writes the executor's output, or keeps what the socket does not take.
+    #[inline]
+    fn write(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+        let mut written = 0;
+        if self.output.is_empty()
+            && let Some(bytes) = worker.executor.output.plain()
+        {
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            if let Poll::Ready(result) = self.stream.poll_write(cx, bytes) {
+                written = result.map_err(|_| Over)?;
+                let stats = worker.stats();
+                stats.writes.add(1);
+                stats.written_bytes.add(written as u64);
+                if written == bytes.len() {
+                    worker.executor.output.clear();
+                    return Ok(());
+                }
+            }
+        }
+        let mut skip = written;
+        let mut output = std::mem::take(&mut worker.executor.output);
+        output.take(|mut bytes| {
+            bytes.advance(std::mem::take(&mut skip));
+            self.queue(bytes);
+        });
+        output.clear();
+        worker.executor.output = output;
+        Ok(())
+    }
+
+    fn queue(&mut self, bytes: Bytes) {
+        self.output_bytes += bytes.len();
+        self.output.push_back(bytes);
+        self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+    }
+
+    /// Writes what waits.
+    fn flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+    ) -> Result<Poll<()>, Over> {
+        while !self.output.is_empty() {
+            let pieces: Vec<IoSlice<'_>> =
+                self.output.iter().take(PIECES_MAX).map(|bytes| IoSlice::new(bytes)).collect();
+            let Poll::Ready(result) = self.stream.poll_write_vectored(cx, &pieces) else {
+                return Ok(Poll::Pending);
+            };
+            let mut written = result.map_err(|_| Over)?;
+            let stats = worker.stats();
+            stats.writes.add(1);
+            stats.written_bytes.add(written as u64);
+            self.output_bytes -= written;
+            while let Some(first) = self.output.front_mut() {
+                if written < first.len() {
+                    first.advance(written);
+                    break;
+                }
+                written -= first.len();
+                self.output.pop_front();
+            }
+        }
+        self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+        Ok(Poll::Ready(()))
+    }
+
+    fn check_input_limit(&self) -> Result<(), Over> {
+        self.handle.input_bytes.store(self.input.len(), Ordering::Relaxed);
+        let settings = self.engine.node.settings.load();
+        let max = settings.clients.query_buffer_limit_bytes;
+        let unauthenticated =
+            !self.client.authenticated && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
+        if unauthenticated || self.input.len() as u64 > max {
+            log!(Warning, "Closing client that reached max query buffer length: id={}", self.id());
+            self.engine.node.stats.query_limit_disconnections.add(1);
+            return Err(Over);
+        }
+        Ok(())
+    }
+
+    fn id(&self) -> u64 {
+        self.handle.origin.id
+    }
+
+    /// Cuts a client whose replies pile up past the limit of its class.
+    fn check_output_limit(&mut self) -> Result<(), Over> {
+        if self.output_bytes == 0 {
+            self.soft_since_ms = None;
+            return Ok(());
+        }
+        let node = &self.engine.node;
+        let settings = node.settings.load();
+        let limits = &settings.clients.output_buffer_limits;
+        let BufferLimit { hard_bytes, soft_bytes, soft_secs } =
+            if self.client.is_subscribed() { limits.pubsub } else { limits.normal };
+        let waiting = self.output_bytes as u64;
+        let now_ms = node.clock.unix_ms();
+        let soft = soft_bytes != 0 && waiting > soft_bytes;
+        let since = soft.then(|| self.soft_since_ms.unwrap_or(now_ms));
+        self.soft_since_ms = since;
+        let too_long =
+            since.is_some_and(|since| (now_ms - since).unsigned_abs() > soft_secs * 1000);
+        let unauthenticated =
+            !self.client.authenticated && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
+        if (hard_bytes != 0 && waiting > hard_bytes) || too_long || unauthenticated {
+            log!(
+                Warning,
+                "Client id={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                self.id()
+            );
+            node.stats.output_limit_disconnections.add(1);
+            return Err(Over);
+        }
+        Ok(())
+    }
+
+    /// Holds the input back until the node's pause ends.
+    fn pause(&mut self) {
+        let node = &self.engine.node;
+        if node.admission.has(State::ShuttingDown) {
+            // What is not executed now never will be, and must not be acknowledged.
+            self.client.closing = true;
+            return;
+        }
+        if node.admission.wait(&self.handle) {
+            let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            self.paused = Some(Box::pin(sleep(left)));
+        }
+    }
+
+    fn is_paused(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = &mut self.paused else { return false };
+        if self.handle.take_resumed() || deadline.as_mut().poll(cx).is_ready() {
+            self.paused = None;
+        }
+        self.paused.is_some()
+    }
+}

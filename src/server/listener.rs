@@ -1,0 +1,263 @@
+//! Listening sockets: binding them, accepting, and handing connections to workers.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::stream::Accepted;
+use super::worker::WorkerHandle;
+use crate::engine::Engine;
+use crate::node::client::{Client, Handle, Origin};
+use crate::settings::Settings;
+use crate::telemetry::log::log;
+
+/// Sent to a client that protected mode turns away.
+const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
+enabled and no password is set for the default user. In this mode connections are only accepted \
+from the loopback interface. If you want to connect from external computers to Redis you may \
+adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG \
+SET protected-mode no' from the loopback interface by connecting to Redis from the same host the \
+server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. \
+Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the \
+protected mode by editing the Redis configuration file, and setting the protected mode option to \
+'no', and then restarting the server. 3) If you started the server manually just for testing, \
+restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the \
+default user. NOTE: You only need to do one of the above things in order for the server to start \
+accepting connections from the outside.\r\n";
+
+/// What the server listens on.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    tcp: Vec<TcpListener>,
+    unix: Option<UnixListener>,
+    unix_path: String,
+    port: u16,
+}
+
+impl Listeners {
+    /// Binds every address of the settings.
+    ///
+    /// # Errors
+    /// Names the address that cannot be bound. One with a leading `-` may be missing.
+    pub(super) fn bind(settings: &Settings) -> Result<Self, String> {
+        let network = &settings.network;
+        let mut tcp = Vec::new();
+        if network.port != 0 {
+            for address in &network.bind {
+                let (name, optional) = address
+                    .strip_prefix('-')
+                    .map_or((address.as_str(), false), |name| (name, true));
+                match listen(name, network.port, network.tcp_backlog) {
+                    Ok(listener) => tcp.push(listener),
+                    Err(error) if optional && is_unavailable(&error) => {}
+                    Err(error) => {
+                        log!(
+                            Warning,
+                            "Warning: Could not create server TCP listening socket {name}:{}: {error}",
+                            network.port
+                        );
+                        return Err(format!("Failed listening on port {} (TCP), aborting.", network.port));
+                    }
+                }
+            }
+            if tcp.is_empty() && !network.bind.is_empty() {
+                return Err(format!("Failed listening on port {} (TCP), aborting.", network.port));
+            }
+        }
+        let unix = unix(settings)?;
+        let port = tcp.first().and_then(|listener| listener.local_addr().ok());
+        let port = port.map_or(network.port, |address| address.port());
+        if tcp.is_empty() && unix.is_none() {
+            return Err("Configured to not listen anywhere, exiting.".into());
+        }
+        Ok(Self { tcp, unix, unix_path: network.unixsocket.clone(), port })
+    }
+
+    /// The TCP port that is bound.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Accepts connections, forever.
+    pub(super) async fn accept(&self, engine: &Arc<Engine>, workers: &[WorkerHandle]) {
+        loop {
+            let accepted = std::future::poll_fn(|cx| {
+                for listener in &self.tcp {
+                    if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
+                        return std::task::Poll::Ready(accepted.and_then(|(stream, peer)| {
+                            let stream = stream.into_std()?;
+                            Ok((Accepted::Tcp(stream), Some(peer)))
+                        }));
+                    }
+                }
+                if let Some(listener) = &self.unix
+                    && let std::task::Poll::Ready(accepted) = listener.poll_accept(cx)
+                {
+                    return std::task::Poll::Ready(accepted.and_then(|(stream, _)| {
+                        Ok((Accepted::Unix(stream.into_std()?), None))
+                    }));
+                }
+                std::task::Poll::Pending
+            })
+            .await;
+            match accepted {
+                Ok((accepted, peer)) => self.admit(engine, workers, accepted, peer),
+                Err(error) => {
+                    // Out of descriptors, mostly: it passes when clients leave.
+                    log!(Warning, "Accepting client connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    }
+
+    /// Gives a connection to the worker with the fewest, unless it must be turned away.
+    fn admit(
+        &self,
+        engine: &Arc<Engine>,
+        workers: &[WorkerHandle],
+        accepted: Accepted,
+        peer: Option<SocketAddr>,
+    ) {
+        let node = &engine.node;
+        let settings = node.settings.load();
+        if node.clients.len() >= settings.clients.maxclients as usize {
+            turn_away(&accepted, b"-ERR max number of clients reached\r\n");
+            node.stats.connections_rejected.add(1);
+            return;
+        }
+        let open = settings.security.requirepass.reveal().is_none();
+        let outside = peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback());
+        if settings.security.protected_mode && open && outside {
+            turn_away(&accepted, PROTECTED);
+            node.stats.connections_rejected.add(1);
+            return;
+        }
+        node.stats.connections_received.add(1);
+        let origin = self.origin(node.clients.next_id(), &accepted, peer, node.clock.unix_ms());
+        if let Accepted::Tcp(stream) = &accepted {
+            // A socket that refuses these still works.
+            drop(stream.set_nodelay(true));
+            keep_alive(&SockRef::from(stream), settings.network.tcp_keepalive_secs);
+        }
+        let handle = Arc::new(Handle::new(origin));
+        let limit = settings.clients.output_buffer_limits.pubsub.hard_bytes;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        handle.pushes_max.store(limit, std::sync::atomic::Ordering::Relaxed);
+        node.clients.add(Arc::clone(&handle));
+        let client = Client::new(handle, open);
+        let fewest = workers.iter().min_by_key(|worker| worker.connections());
+        fewest.expect("at least one worker").serve(Arc::clone(engine), accepted, client);
+    }
+
+    fn origin(
+        &self,
+        id: u64,
+        accepted: &Accepted,
+        peer: Option<SocketAddr>,
+        connected_ms: i64,
+    ) -> Origin {
+        let (address, local_address, fd) = match accepted {
+            Accepted::Tcp(stream) => (
+                peer.map(|peer| peer.to_string()).unwrap_or_default(),
+                stream.local_addr().map(|address| address.to_string()).unwrap_or_default(),
+                stream.as_raw_fd(),
+            ),
+            Accepted::Unix(stream) => {
+                let path = format!("{}:0", self.unix_path);
+                (path.clone(), path, stream.as_raw_fd())
+            }
+        };
+        let unix_socket = peer.is_none();
+        Origin { id, address, local_address, fd, connected_ms, unix_socket }
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        if self.unix.is_some() {
+            // The next start would find it in the way; it may be gone already.
+            drop(std::fs::remove_file(&self.unix_path));
+        }
+    }
+}
+
+fn is_unavailable(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EADDRNOTAVAIL
+                | libc::EAFNOSUPPORT
+                | libc::ENOPROTOOPT
+                | libc::EPFNOSUPPORT
+                | libc::EPROTONOSUPPORT
+        )
+    ) || error.kind() == io::ErrorKind::NotFound
+}
+
+fn listen(name: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
+    let any = match name {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        name => name,
+    };
+    let mut addresses = (any, port).to_socket_addrs()?;
+    let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn unix(settings: &Settings) -> Result<Option<UnixListener>, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let network = &settings.network;
+    let path = &network.unixsocket;
+    if path.is_empty() {
+        return Ok(None);
+    }
+    // One left behind by a process that was killed.
+    drop(std::fs::remove_file(path));
+    let failed = |error: io::Error| format!("Failed opening Unix socket: {path}: {error}");
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    if network.unixsocketperm.0 != 0 {
+        let mode = std::fs::Permissions::from_mode(network.unixsocketperm.0);
+        std::fs::set_permissions(path, mode).map_err(failed)?;
+    }
+    Ok(Some(listener))
+}
+
+/// Sends a line and closes. The socket is new, so it takes the line at once or not at all.
+fn turn_away(accepted: &Accepted, line: &[u8]) {
+    use std::io::Write;
+    let written = match accepted {
+        Accepted::Tcp(stream) => (&*stream).write(line),
+        Accepted::Unix(stream) => (&*stream).write(line),
+    };
+    drop(written);
+}
+
+/// Has the kernel probe an idle peer, as Redis has it: after `seconds`, then three times.
+fn keep_alive(socket: &SockRef<'_>, seconds: u32) {
+    if seconds == 0 {
+        return;
+    }
+    let seconds = Duration::from_secs(seconds.into());
+    let probes = TcpKeepalive::new()
+        .with_time(seconds)
+        .with_interval((seconds / 3).max(Duration::from_secs(1)))
+        .with_retries(3);
+    if let Err(error) = socket.set_tcp_keepalive(&probes) {
+        log!(Verbose, "A connection goes without keepalive: {error}");
+    }
+}

@@ -1,0 +1,115 @@
+//! CONFIG GET and CONFIG SET on [`Settings`]. Knows no client: whether one may set a protected
+//! parameter is the caller's question.
+
+use super::error::SetError;
+use super::parameter::{Change, PARAMETERS, Parameter, Standing};
+use super::values::Settings;
+
+impl Settings {
+    /// CONFIG GET: names and values of the parameters that match any of the patterns, in the order
+    /// of the table, none twice. `matches(pattern, name)` is the glob matcher; names come to it in
+    /// lower case, as do patterns. A name asked for without wildcards comes back as it was written.
+    ///
+    /// Ignored parameters have no value and are not shown; refused ones show the value that is
+    /// accepted.
+    #[must_use]
+    pub fn get(
+        &self,
+        patterns: &[&[u8]],
+        matches: &dyn Fn(&[u8], &[u8]) -> bool,
+    ) -> Vec<(String, String)> {
+        let patterns: Vec<(&[u8], Vec<u8>)> =
+            patterns.iter().map(|pattern| (*pattern, pattern.to_ascii_lowercase())).collect();
+        let mut found = Vec::new();
+        for parameter in PARAMETERS {
+            let Some(value) = parameter.value(self) else {
+                continue;
+            };
+            for name in parameter.names() {
+                let shown = patterns.iter().find_map(|(written, lower)| {
+                    if lower == name.as_bytes() {
+                        return Some(String::from_utf8_lossy(written).into_owned());
+                    }
+                    let is_glob = lower.iter().any(|byte| b"*?[".contains(byte));
+                    (is_glob && matches(lower, name.as_bytes())).then(|| name.to_owned())
+                });
+                found.extend(shown.map(|name| (name, value.clone())));
+            }
+        }
+        found
+    }
+
+    /// CONFIG SET: these settings with all `pairs` of name and value applied, and the honoured
+    /// parameters whose values changed, in the order of the pairs. `warnings` of the result are
+    /// those of this change alone.
+    ///
+    /// The caller refuses protected parameters first, with [`SetError::protected`].
+    ///
+    /// # Errors
+    /// The first pair that is wrong; then nothing is changed.
+    pub fn set(
+        &self,
+        pairs: &[(&[u8], &[u8])],
+    ) -> Result<(Self, Vec<&'static Parameter>), SetError> {
+        let mut named: Vec<(&'static Parameter, &[u8])> = Vec::with_capacity(pairs.len());
+        for (name, value) in pairs {
+            let name = String::from_utf8_lossy(name);
+            let parameter = Parameter::named(&name)
+                .filter(|parameter| parameter.change != Change::FileOnly)
+                .ok_or_else(|| SetError::Unknown { name: name.to_string() })?;
+            if parameter.change == Change::AtStart {
+                return Err(SetError::failed(name, "can't set immutable config"));
+            }
+            if named.iter().any(|(other, _)| other.name == parameter.name) {
+                return Err(SetError::failed(name, "duplicate parameter"));
+            }
+            named.push((parameter, value));
+        }
+        let mut settings = Self { warnings: Vec::new(), ..self.clone() };
+        for (parameter, value) in &named {
+            settings
+                .set_one(parameter, value)
+                .map_err(|reason| SetError::failed(parameter.name, reason))?;
+        }
+        let changed = named.iter().map(|(parameter, _)| *parameter);
+        let changed = changed.filter(|p| p.value(self) != p.value(&settings)).collect();
+        Ok((settings, changed))
+    }
+
+    fn set_one(&mut self, parameter: &Parameter, value: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(value).map_err(|_| "value is not valid UTF-8")?;
+        let words: Vec<String> = if !parameter.kind.takes_several_words() {
+            vec![text.to_owned()]
+        } else if text.is_empty() {
+            Vec::new()
+        } else {
+            // Redis splits at each single blank here, not as it splits a line of a file.
+            text.split(' ').map(str::to_owned).collect()
+        };
+        let canonical = parameter.kind.canonical(&words)?;
+        if let Some(reason) = parameter.refusal(&canonical) {
+            return Err(reason);
+        }
+        self.warnings.extend(parameter.warning());
+        match parameter.standing {
+            Standing::Honoured(field) => (field.assign)(self, &canonical),
+            Standing::Ignored(_) | Standing::Refused { .. } => Ok(()),
+        }
+    }
+}
+
+impl Parameter {
+    /// As CONFIG GET shows it; `None` if CONFIG GET does not.
+    #[must_use]
+    pub fn value(&self, settings: &Settings) -> Option<String> {
+        match self.standing {
+            _ if self.change == Change::FileOnly => None,
+            Standing::Honoured(field) => Some((field.text)(settings)),
+            Standing::Refused { .. } => Some(self.default.to_owned()),
+            Standing::Ignored(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What can be wrong with settings: [`LoadError`] when the server starts, [`SetError`] at CONFIG
+//! SET. Owns the texts around a reason; the reasons come from where values are checked.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why the settings of a server that starts cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadError {
+    /// Where: `redis.conf:12`, `environment LIMPID_PORT`, `command line --port`.
+    pub origin: String,
+    /// What is wrong there. Holds no values, which may be secret.
+    pub reason: String,
+}
+
+impl LoadError {
+    pub(super) fn new(origin: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { origin: origin.into(), reason: reason.into() }
+    }
+
+    /// The error that one of our sources gave, out of what the `config` crate wraps around it.
+    pub(super) fn from_config(error: config::ConfigError) -> Self {
+        match error {
+            config::ConfigError::FileParse { cause, .. } | config::ConfigError::Foreign(cause) => {
+                match cause.downcast::<Self>() {
+                    Ok(error) => *error,
+                    Err(cause) => Self::new("settings", cause.to_string()),
+                }
+            }
+            other => Self::new("settings", other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.reason)
+    }
+}
+
+impl Error for LoadError {}
+
+/// Why CONFIG SET changes nothing. `Display` is the text after `ERR `.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetError {
+    /// No parameter has this name.
+    Unknown {
+        /// As the client wrote it.
+        name: String,
+    },
+    /// A parameter cannot be set, or not to this value.
+    Failed {
+        /// Its name.
+        argument: String,
+        /// Why, in Redis's words.
+        reason: String,
+    },
+}
+
+impl SetError {
+    pub(super) fn failed(argument: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Failed { argument: argument.into(), reason: reason.into() }
+    }
+
+    /// For a caller that finds `enable-protected-configs` keeps the client from setting `argument`.
+    #[must_use]
+    pub fn protected(argument: &str) -> Self {
+        Self::failed(argument, "can't set protected config")
+    }
+}
+
+impl fmt::Display for SetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { name } => {
+                write!(f, "Unknown option or number of arguments for CONFIG SET - '{name}'")
+            }
+            Self::Failed { argument, reason } => write!(
+                f,
+                "CONFIG SET failed (possibly related to argument '{argument}') - {reason}"
+            ),
+        }
+    }
+}
+
+impl Error for SetError {}

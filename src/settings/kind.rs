@@ -1,0 +1,235 @@
+//! The kinds of values a parameter can have: which texts they admit, in which canonical form, and
+//! the error texts Redis 7.0 gives for the others. Knows no parameter and no field.
+
+use super::types::{
+    ClientOutputBufferLimits, EventClasses, SavePoint, ShutdownFlags, memory_bytes,
+};
+
+/// What values a parameter admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `yes` or `no`.
+    Bool,
+    /// A decimal integer within inclusive bounds.
+    Integer { min: i64, max: i64 },
+    /// A size in bytes within inclusive bounds; `1k` is 1000, `1kb` is 1024, and so on up to `gb`.
+    Memory { min: u64, max: u64 },
+    /// File permissions, 0 to 777, in octal.
+    FileMode,
+    /// One of these words, in any case of letters.
+    Choice(&'static [&'static str]),
+    /// Any one argument.
+    Text,
+    /// The name of a file without a folder.
+    FileName,
+    /// Any number of words up to `max`; more give the error `excess`.
+    Words { max: usize, excess: &'static str },
+    /// Pairs of seconds and changes.
+    SavePoints,
+    /// Letters of keyspace event classes.
+    EventClasses,
+    /// Groups of class, hard limit, soft limit, seconds.
+    BufferLimits,
+    /// What a signal makes the server do: `default`, or any of `save nosave now force`.
+    ShutdownFlags,
+    /// A command's name and its new name; an empty one disables the command.
+    Rename,
+}
+
+/// How the lines that name one parameter make up its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Combination {
+    /// The last line counts.
+    Replace,
+    /// The words of all lines are one list; a line without words empties it.
+    Append,
+    /// Each line sets what its first word names.
+    ByKey,
+}
+
+const WRONG_ARITY: &str = "wrong number of arguments";
+
+impl Kind {
+    /// Whether a directive may have other than one argument.
+    pub(super) fn takes_several_words(self) -> bool {
+        match self {
+            Self::Words { .. }
+            | Self::SavePoints
+            | Self::BufferLimits
+            | Self::ShutdownFlags
+            | Self::Rename => true,
+            Self::Bool
+            | Self::Integer { .. }
+            | Self::Memory { .. }
+            | Self::FileMode
+            | Self::Choice(_)
+            | Self::Text
+            | Self::FileName
+            | Self::EventClasses => false,
+        }
+    }
+
+    pub(super) fn combination(self) -> Combination {
+        match self {
+            Self::SavePoints => Combination::Append,
+            Self::BufferLimits | Self::Rename => Combination::ByKey,
+            _ => Combination::Replace,
+        }
+    }
+
+    /// The words in the form CONFIG GET prints them.
+    ///
+    /// # Errors
+    /// The reason, in Redis's words, why they are no value of this kind.
+    pub(super) fn canonical(self, words: &[String]) -> Result<Vec<String>, String> {
+        if !self.takes_several_words() {
+            let [word] = words else {
+                return Err(WRONG_ARITY.to_owned());
+            };
+            return Ok(vec![self.canonical_word(word)?]);
+        }
+        match self {
+            Self::Words { max, excess } if words.len() > max => Err(excess.to_owned()),
+            Self::SavePoints => {
+                let points = SavePoint::parse_list(words)?;
+                let numbers = points.iter().flat_map(|p| [p.seconds, p.changes]);
+                Ok(numbers.map(|number| number.to_string()).collect())
+            }
+            Self::BufferLimits => ClientOutputBufferLimits::canonical(words),
+            Self::ShutdownFlags => {
+                let flags = ShutdownFlags::parse(words)?;
+                Ok(flags.to_string().split(' ').map(str::to_owned).collect())
+            }
+            Self::Rename if words.len() != 2 => Err(WRONG_ARITY.to_owned()),
+            _ => Ok(words.to_vec()),
+        }
+    }
+
+    fn canonical_word(self, word: &str) -> Result<String, String> {
+        match self {
+            Self::Bool => match word.to_ascii_lowercase().as_str() {
+                bool @ ("yes" | "no") => Ok(bool.to_owned()),
+                _ => Err("argument must be 'yes' or 'no'".to_owned()),
+            },
+            Self::Integer { min, max } => canonical_integer(word, min, max),
+            Self::Memory { min, max } => match memory_bytes(word) {
+                None => Err("argument must be a memory value".to_owned()),
+                Some(bytes) if (min..=max).contains(&bytes) => Ok(bytes.to_string()),
+                Some(_) => Err(format!("argument must be between {min} and {max} inclusive")),
+            },
+            Self::FileMode => match i64::from_str_radix(word, 8) {
+                Err(_) => Err("argument couldn't be parsed as an octal number".to_owned()),
+                Ok(mode @ 0..=0o777) => Ok(format!("{mode:o}")),
+                Ok(_) => Err("argument must be between 0 and 777 inclusive".to_owned()),
+            },
+            Self::Choice(names) => names
+                .iter()
+                .find(|name| name.eq_ignore_ascii_case(word))
+                .map(|name| (*name).to_owned())
+                .ok_or_else(|| not_one_of(names)),
+            Self::FileName if word.contains('/') => {
+                Err("dbfilename can't be a path, just a filename".to_owned())
+            }
+            Self::EventClasses => Ok(EventClasses::parse(word)?.to_string()),
+            _ => Ok(word.to_owned()),
+        }
+    }
+}
+
+/// Redis's `string2ll` admits one spelling of each integer: no sign `+`, no leading zeros.
+fn canonical_integer(word: &str, min: i64, max: i64) -> Result<String, String> {
+    match word.parse::<i64>() {
+        Ok(number) if number.to_string() == word => {
+            if (min..=max).contains(&number) {
+                Ok(number.to_string())
+            } else {
+                Err(format!("argument must be between {min} and {max} inclusive"))
+            }
+        }
+        _ => Err("argument couldn't be parsed into an integer".to_owned()),
+    }
+}
+
+/// The error for a word that is none of `names`.
+pub(super) fn not_one_of(names: &[&str]) -> String {
+    format!("argument(s) must be one of the following: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    fn canonical(kind: Kind, words: &[&str]) -> Result<String, String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        kind.canonical(&words).map(|words| words.join(" "))
+    }
+
+    #[test]
+    fn integers_have_one_spelling_as_in_redis() {
+        let kind = Kind::Integer { min: -1, max: 10 };
+        assert_eq!(canonical(kind, &["-1"]), Ok("-1".to_owned()));
+        for word in ["+5", "05", "1k", "", " 1", "abc", "9223372036854775808", "-0"] {
+            let reason = canonical(kind, &[word]).unwrap_err();
+            assert_eq!(reason, "argument couldn't be parsed into an integer", "{word:?}");
+        }
+        let reason = canonical(kind, &["11"]).unwrap_err();
+        assert_eq!(reason, "argument must be between -1 and 10 inclusive");
+    }
+
+    #[test]
+    fn memory_has_units_of_1000_and_of_1024() {
+        let kind = Kind::Memory { min: 1, max: i64::MAX as u64 };
+        for (word, bytes) in [
+            ("7", "7"),
+            ("7b", "7"),
+            ("1k", "1000"),
+            ("1kb", "1024"),
+            ("1m", "1000000"),
+            ("1MB", "1048576"),
+            ("1g", "1000000000"),
+            ("2Gb", "2147483648"),
+        ] {
+            assert_eq!(canonical(kind, &[word]).as_deref(), Ok(bytes), "{word}");
+        }
+        for word in ["abc", "-1", "1.5gb", "5x", "", "gb", "1 kb"] {
+            let reason = canonical(kind, &[word]).unwrap_err();
+            assert_eq!(reason, "argument must be a memory value", "{word:?}");
+        }
+        for word in ["0", "9223372036854775808", "99999999999999999999", "99999999999gb"] {
+            let reason = canonical(kind, &[word]).unwrap_err();
+            assert_eq!(
+                reason, "argument must be between 1 and 9223372036854775807 inclusive",
+                "{word:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn file_modes_are_octal() {
+        assert_eq!(canonical(Kind::FileMode, &["0700"]).as_deref(), Ok("700"));
+        assert_eq!(
+            canonical(Kind::FileMode, &["9"]).unwrap_err(),
+            "argument couldn't be parsed as an octal number"
+        );
+        assert_eq!(
+            canonical(Kind::FileMode, &["1777"]).unwrap_err(),
+            "argument must be between 0 and 777 inclusive"
+        );
+    }
+
+    #[test]
+    fn choices_are_case_insensitive_and_listed_in_their_error() {
+        let kind = Kind::Choice(&["text", "json"]);
+        assert_eq!(canonical(kind, &["JSON"]).as_deref(), Ok("json"));
+        let reason = canonical(kind, &["xml"]).unwrap_err();
+        assert_eq!(reason, "argument(s) must be one of the following: text, json");
+    }
+
+    #[test]
+    fn one_word_kinds_refuse_none_and_two() {
+        for words in [&[][..], &["1", "2"]] {
+            let reason = canonical(Kind::Integer { min: 0, max: 9 }, words).unwrap_err();
+            assert_eq!(reason, "wrong number of arguments");
+        }
+    }
+}

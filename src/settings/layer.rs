@@ -1,0 +1,183 @@
+//! One layer of settings (defaults, a file, the environment, the command line) as values of the
+//! `config` crate, and the merged layers as [`Settings`].
+//!
+//! A layer holds, by a parameter's canonical name, the lines that name it: a list of lines, or,
+//! where each line sets what its first word names, a table by that word. So the `config` crate's
+//! merge does what layers should do: a list replaces the list below it, a table adds to it. Each
+//! line keeps its origin, so that what is wrong with it can be said where it was written.
+
+use config::{Map, Value, ValueKind};
+
+use super::error::LoadError;
+use super::kind::{Combination, Kind};
+use super::parameter::{PARAMETERS, Parameter, Standing};
+use super::types::buffer_class;
+use super::values::Settings;
+use super::words;
+
+/// One directive's arguments, and where they were written.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) origin: String,
+    pub(super) words: Vec<String>,
+}
+
+/// The lines of one layer by parameter.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    values: Map<String, Value>,
+}
+
+impl Layer {
+    /// Adds a directive.
+    ///
+    /// # Errors
+    /// If there is no parameter of this name, or a keyed one has a wrong number of arguments.
+    pub(super) fn push(&mut self, name: &str, line: Line) -> Result<(), LoadError> {
+        let Some(parameter) = Parameter::named(name) else {
+            return Err(LoadError::new(line.origin, format!("unknown directive '{name}'")));
+        };
+        let line = requoted(parameter, line)?;
+        let (origin, kind) = (line.origin.clone(), parameter.kind);
+        let misfit = |reason: &str| {
+            LoadError::new(origin.as_str(), format!("'{}': {reason}", parameter.name))
+        };
+        let name = parameter.name.to_owned();
+        if kind.combination() != Combination::ByKey {
+            let lines = self.values.entry(name).or_insert_with(|| Vec::<Value>::new().into());
+            if let ValueKind::Array(lines) = &mut lines.kind {
+                lines.push(line_value(&line));
+            }
+            return Ok(());
+        }
+        let key_len = if kind == Kind::BufferLimits { 4 } else { 2 };
+        if line.words.is_empty() || !line.words.len().is_multiple_of(key_len) {
+            // The kind knows how Redis says it.
+            let reason = kind.canonical(&line.words).err();
+            return Err(misfit(reason.as_deref().unwrap_or("wrong number of arguments")));
+        }
+        let table = self.values.entry(name).or_insert_with(|| Map::<String, Value>::new().into());
+        if let ValueKind::Table(table) = &mut table.kind {
+            for words in line.words.chunks(key_len) {
+                let key = words.first().map(String::as_str).unwrap_or_default();
+                let key = match buffer_class(key) {
+                    Some(class) if kind == Kind::BufferLimits => class.to_owned(),
+                    _ => key.to_ascii_lowercase(),
+                };
+                let keyed = Line { origin: line.origin.clone(), words: words.to_vec() };
+                table.insert(key, line_value(&keyed));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value, as CONFIG GET shows it, that this layer over the defaults leaves to a parameter;
+    /// `None` if its lines are wrong.
+    pub(super) fn text_of(&self, parameter: &Parameter) -> Option<String> {
+        let mut settings = Settings::default();
+        if let Some(value) = self.values.get(parameter.name) {
+            apply(parameter, &lines_of(value), &mut settings).ok()?;
+        }
+        parameter.value(&settings)
+    }
+
+    pub(super) fn into_values(self) -> Map<String, Value> {
+        self.values
+    }
+
+    /// The layer below all others: the table's defaults.
+    pub(super) fn of_defaults() -> Result<Self, LoadError> {
+        let mut layer = Self::default();
+        for parameter in PARAMETERS {
+            if let (Standing::Honoured(_), Some(words)) =
+                (parameter.standing, parameter.default_words())
+            {
+                layer.push(parameter.name, Line { origin: "defaults".to_owned(), words })?;
+            }
+        }
+        Ok(layer)
+    }
+}
+
+/// A single argument of a directive that takes several is split once more, as Redis does:
+/// `save "900 1"`.
+fn requoted(parameter: &Parameter, line: Line) -> Result<Line, LoadError> {
+    match line.words.as_slice() {
+        [one] if parameter.kind.takes_several_words() && parameter.kind != Kind::Rename => {
+            let words = words::split(one).map_err(|error| {
+                let reason = format!("'{}': {}", parameter.name, error.reason());
+                LoadError::new(line.origin.as_str(), reason)
+            })?;
+            Ok(Line { words, ..line })
+        }
+        _ => Ok(line),
+    }
+}
+
+fn line_value(line: &Line) -> Value {
+    Value::new(Some(&line.origin), line.words.clone())
+}
+
+fn line_of(value: &Value) -> Line {
+    let words = match &value.kind {
+        ValueKind::Array(words) => words.iter().map(|word| word.kind.to_string()).collect(),
+        other => vec![other.to_string()],
+    };
+    Line { origin: value.origin().unwrap_or("settings").to_owned(), words }
+}
+
+/// The lines under one parameter's name.
+fn lines_of(value: &Value) -> Vec<Line> {
+    match &value.kind {
+        ValueKind::Array(lines) => lines.iter().map(line_of).collect(),
+        ValueKind::Table(lines) => lines.values().map(line_of).collect(),
+        _ => vec![line_of(value)],
+    }
+}
+
+/// Settings out of the merged layers.
+///
+/// # Errors
+/// The first value, in the order of the table, that is none for its parameter or is refused.
+pub(super) fn settings(merged: &Map<String, Value>) -> Result<Settings, LoadError> {
+    let mut settings = Settings::empty();
+    for parameter in PARAMETERS {
+        if let Some(value) = merged.get(parameter.name) {
+            apply(parameter, &lines_of(value), &mut settings)?;
+        }
+    }
+    Ok(settings)
+}
+
+/// Sets a parameter from all its lines. Each must be well formed; what the last one leaves counts.
+fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Result<(), LoadError> {
+    let mut appended: Vec<String> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let is_last = index + 1 == lines.len();
+        let misfit = |reason: String| {
+            LoadError::new(line.origin.as_str(), format!("'{}': {reason}", parameter.name))
+        };
+        let mut canonical = parameter.kind.canonical(&line.words).map_err(misfit)?;
+        if parameter.kind.combination() == Combination::Append {
+            if canonical.is_empty() {
+                appended.clear();
+            }
+            appended.append(&mut canonical);
+            canonical.clone_from(&appended);
+        }
+        match parameter.standing {
+            Standing::Honoured(field) => {
+                (field.assign)(settings, &canonical).map_err(misfit)?;
+            }
+            Standing::Ignored(_) | Standing::Refused { .. } if !is_last => {}
+            Standing::Ignored(_) | Standing::Refused { .. } => {
+                if let Some(reason) = parameter.refusal(&canonical) {
+                    return Err(LoadError::new(line.origin.as_str(), reason));
+                }
+                let warning = parameter.warning();
+                settings.warnings.extend(warning.map(|text| format!("{}: {text}", line.origin)));
+            }
+        }
+    }
+    Ok(())
+}

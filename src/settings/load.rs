@@ -1,0 +1,118 @@
+//! How the settings of a server that starts come about: defaults, then the file, then standard
+//! input, then the environment, then the command line, merged by the `config` crate. Reads files
+//! and standard input; asks the caller for arguments and environment.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, File, Map, Source, Value, ValueKind};
+
+use super::command_line::Request;
+use super::environment::Environment;
+use super::error::LoadError;
+use super::layer::{self, Layer};
+use super::redis_conf::{self, RedisConf};
+use super::toml_file::Toml;
+use super::values::Settings;
+
+/// What the command line asks the binary to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Invocation {
+    /// Print the version and end.
+    Version,
+    /// Print how to use the binary and end.
+    Help,
+    /// Serve.
+    Run {
+        /// With these settings.
+        settings: Box<Settings>,
+        /// The absolute path of the settings file, for CONFIG REWRITE and INFO.
+        file: Option<PathBuf>,
+    },
+}
+
+/// Loads the settings: `arguments` without the program's name, `environment` all variables.
+/// `standard_input` is read only where the arguments hold `-`.
+///
+/// # Errors
+/// The first thing that is wrong, with its origin.
+pub fn load(
+    arguments: &[OsString],
+    environment: &[(OsString, OsString)],
+    standard_input: &mut dyn Read,
+) -> Result<Invocation, LoadError> {
+    let command_line = match Request::parse(arguments)? {
+        Request::Version => return Ok(Invocation::Version),
+        Request::Help => return Ok(Invocation::Help),
+        Request::Run(command_line) => command_line,
+    };
+    let mut layers = Config::builder().add_source(Defaults);
+    if let Some(path) = &command_line.file {
+        let (text, name) = (redis_conf::read_text(path)?, path.display().to_string());
+        layers = match FileForm::of(path) {
+            FileForm::Toml => layers.add_source(File::from_str(&text, Toml { name })),
+            FileForm::RedisConf => layers.add_source(File::from_str(&text, RedisConf { name })),
+        };
+    }
+    if command_line.reads_standard_input {
+        let (name, mut bytes) = ("standard input".to_owned(), Vec::new());
+        standard_input
+            .read_to_end(&mut bytes)
+            .map_err(|error| LoadError::new(name.as_str(), format!("cannot be read: {error}")))?;
+        let text = redis_conf::text_of(&name, bytes)?;
+        layers = layers.add_source(File::from_str(&text, RedisConf { name }));
+    }
+    let file = command_line.file.as_deref().map(absolute).transpose()?;
+    let merged = layers
+        .add_source(Environment::new(environment))
+        .add_source(command_line)
+        .build()
+        .map_err(LoadError::from_config)?;
+    let ValueKind::Table(values) = merged.cache.kind else {
+        return Err(LoadError::new("settings", "layers are no table"));
+    };
+    let mut settings = layer::settings(&values)?;
+    settings.snapshot.dir = absolute(Path::new(&settings.snapshot.dir))?.display().to_string();
+    Ok(Invocation::Run { settings: Box::new(settings), file })
+}
+
+/// The two forms of settings files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileForm {
+    Toml,
+    RedisConf,
+}
+
+impl FileForm {
+    pub(super) fn of(path: &Path) -> Self {
+        let is_toml = path.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("toml"));
+        if is_toml { Self::Toml } else { Self::RedisConf }
+    }
+}
+
+/// The path from the root, without `.` and a trailing slash.
+fn absolute(path: &Path) -> Result<PathBuf, LoadError> {
+    let absolute = std::path::absolute(path).map_err(|error| {
+        LoadError::new(path.display().to_string(), format!("path cannot be used: {error}"))
+    })?;
+    Ok(absolute.components().collect())
+}
+
+/// The lowest layer.
+#[derive(Debug, Clone)]
+struct Defaults;
+
+impl Source for Defaults {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let layer = Layer::of_defaults().map_err(|error| ConfigError::Foreign(Box::new(error)))?;
+        Ok(layer.into_values())
+    }
+}
+
+#[cfg(test)]
+mod tests;

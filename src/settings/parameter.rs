@@ -1,0 +1,198 @@
+//! What a row of the parameter table is, and how a row is found and written. The rows themselves
+//! are in `table`; [`PARAMETERS`] is all of them.
+
+use super::field::Field;
+use super::kind::Kind;
+pub use super::table::PARAMETERS;
+use super::words;
+
+/// One parameter: a directive of redis.conf, a key of the TOML file, an environment variable
+/// `LIMPID_…`, an option `--…`, and a name for CONFIG GET and SET.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// In lower case, with dashes.
+    pub name: &'static str,
+    /// Older names that mean the same.
+    pub aliases: &'static [&'static str],
+    /// What values it admits.
+    pub kind: Kind,
+    /// As CONFIG GET shows it.
+    pub default: &'static str,
+    /// When it can change.
+    pub change: Change,
+    /// What limpid does with it.
+    pub standing: Standing,
+    /// Whether its value must not appear in logs and traces.
+    pub exposure: Exposure,
+    /// One line on what it is for.
+    pub description: &'static str,
+}
+
+/// When a parameter can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// By CONFIG SET at any time.
+    Live,
+    /// By CONFIG SET, if `enable-protected-configs` lets the client; the caller checks that.
+    Protected,
+    /// Only by a file, the environment or the command line when the server starts.
+    AtStart,
+    /// As `AtStart`, and CONFIG GET and SET do not know the name.
+    FileOnly,
+}
+
+/// Whether a value may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// It may.
+    Open,
+    /// It may not: it is a password or the like.
+    Secret,
+}
+
+/// What limpid does with a parameter. To promote one, give its row a field.
+#[derive(Debug, Clone, Copy)]
+pub enum Standing {
+    /// It has effect: this is its field.
+    Honoured(Field),
+    /// It only tunes the insides of Redis: accepted with a warning that gives this reason.
+    Ignored(&'static str),
+    /// It promises what limpid cannot keep yet. Only the default and `also` are accepted.
+    Refused {
+        /// Further canonical values that promise nothing either.
+        also: &'static [&'static str],
+        /// What is missing.
+        reason: &'static str,
+    },
+}
+
+impl Parameter {
+    pub(super) const fn honoured(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        change: Change,
+        field: Field,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            default,
+            change,
+            standing: Standing::Honoured(field),
+            exposure: Exposure::Open,
+            description,
+        }
+    }
+
+    pub(super) const fn ignored(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        change: Change,
+        reason: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            default,
+            change,
+            standing: Standing::Ignored(reason),
+            exposure: Exposure::Open,
+            description: "tunes the insides of Redis",
+        }
+    }
+
+    pub(super) const fn refused(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        change: Change,
+        reason: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            default,
+            change,
+            standing: Standing::Refused { also: &[], reason },
+            exposure: Exposure::Open,
+            description: "not honoured yet",
+        }
+    }
+
+    pub(super) const fn alias(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    pub(super) const fn secret(mut self) -> Self {
+        self.exposure = Exposure::Secret;
+        self
+    }
+
+    /// Of a refused row: accepts these values too.
+    pub(super) const fn also(mut self, values: &'static [&'static str]) -> Self {
+        if let Standing::Refused { also, .. } = &mut self.standing {
+            *also = values;
+        }
+        self
+    }
+
+    /// The row of a name or alias, in any case of letters.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PARAMETERS.iter().find(|parameter| parameter.names().any(|n| n.eq_ignore_ascii_case(name)))
+    }
+
+    /// The name, then the aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// The default as a directive's arguments; none where a file says it or nobody does.
+    pub(super) fn default_words(&self) -> Option<Vec<String>> {
+        (self.change != Change::FileOnly).then(|| self.words_of_text(self.default))
+    }
+
+    /// One text as the arguments of a directive: as it is, or split where the kind takes several.
+    pub(super) fn words_of_text(&self, text: &str) -> Vec<String> {
+        if self.kind.takes_several_words() {
+            words::split(text).unwrap_or_else(|_| vec![text.to_owned()])
+        } else {
+            vec![text.to_owned()]
+        }
+    }
+
+    /// For a refused row: why these canonical words are refused; `None` if they promise nothing.
+    pub(super) fn refusal(&self, canonical: &[String]) -> Option<String> {
+        let Standing::Refused { also, reason } = self.standing else {
+            return None;
+        };
+        let text = canonical.join(" ");
+        if self.change == Change::FileOnly {
+            return Some(format!("limpid cannot honour '{}' yet: {reason}", self.name));
+        }
+        if text == self.default || also.iter().any(|value| value.eq_ignore_ascii_case(&text)) {
+            return None;
+        }
+        Some(match self.default {
+            "" => format!("limpid cannot honour '{}' yet: {reason}", self.name),
+            only => {
+                format!("limpid cannot honour '{}' other than '{only}' yet: {reason}", self.name)
+            }
+        })
+    }
+
+    /// For an ignored row: the warning.
+    pub(super) fn warning(&self) -> Option<String> {
+        match self.standing {
+            Standing::Ignored(reason) => Some(format!("'{}' has no effect: {reason}", self.name)),
+            Standing::Honoured(_) | Standing::Refused { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The table of parameters: one row each, from which follow the layers' parsing and errors, CONFIG
+//! GET, CONFIG SET and CONFIG REWRITE. Defaults and bounds are those of Redis 7.0.
+//!
+//! Three kinds of rows: honoured, refused, ignored. To honour one more, give its row a field and a
+//! description and move it up; nothing else names the parameters.
+
+use super::field::{Field, Value, field};
+use super::kind::Kind::{
+    self, Bool, BufferLimits, Choice, EventClasses, FileMode, FileName, Rename, SavePoints,
+    ShutdownFlags, Text,
+};
+use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
+use super::parameter::Parameter as P;
+use super::values::{LocalAccess, LogFormat, LogLevel, Settings};
+
+const INT_MAX: i64 = i32::MAX as i64;
+const LONG_MAX: u64 = i64::MAX as u64;
+const MB: u64 = 1 << 20;
+
+/// Redis keeps at least this much, whatever is asked for.
+const BACKLOG_BYTES_MIN: u64 = 16 * 1024;
+
+const fn integer(min: i64, max: i64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+const fn memory(min: u64, max: u64) -> Kind {
+    Kind::Memory { min, max }
+}
+
+const NATURAL: Kind = integer(0, INT_MAX);
+const WORDS: Kind = Kind::Words { max: usize::MAX, excess: "" };
+const BIND: Kind = Kind::Words { max: 16, excess: "Too many bind addresses specified." };
+
+const BACKLOG_SIZE: Field = Field {
+    text: |settings| settings.replication.backlog_size_bytes.text(),
+    assign: |settings: &mut Settings, words| {
+        settings.replication.backlog_size_bytes.assign(words)?;
+        let bytes = &mut settings.replication.backlog_size_bytes;
+        *bytes = (*bytes).max(BACKLOG_BYTES_MIN);
+        Ok(())
+    },
+};
+
+// Why rows are ignored.
+const LAYOUT: &str = "limpid lays out its values in its own way";
+const TIMING: &str = "limpid's background work sets its own pace";
+const THREADS: &str = "limpid's threads are set with 'workers' and 'pin-workers'";
+const FREEING: &str = "limpid decides by itself where it frees memory";
+const NO_AOF: &str = "there is no append-only file";
+const NO_EVICTION: &str = "nothing is evicted yet";
+const NO_REPLICATION: &str = "there is no replication yet";
+const NO_CLUSTER: &str = "there is no cluster mode";
+const NO_TLS: &str = "there is no TLS yet";
+const NO_TRACKING: &str = "there is no client tracking yet";
+const NO_LATENCY: &str = "latency is shown by the metrics";
+const PROCESS: &str = "limpid leaves this to the system that runs it";
+
+/// All parameters.
+#[rustfmt::skip]
+pub const PARAMETERS: &[P] = &[
+    // Honoured: these have effect.
+    P::honoured("bind", BIND, "* -::*", AtStart, field!(network.bind), "addresses to listen on; '-' before one: skip it where it is missing"),
+    P::honoured("port", integer(0, 65535), "6379", AtStart, field!(network.port), "TCP port; 0: none"),
+    P::honoured("unixsocket", Text, "", AtStart, field!(network.unixsocket), "path of a Unix socket to listen on"),
+    P::honoured("unixsocketperm", FileMode, "0", AtStart, field!(network.unixsocketperm), "permissions of the Unix socket, octal; 0: as umask has it"),
+    P::honoured("tcp-backlog", NATURAL, "511", AtStart, field!(network.tcp_backlog), "connections that may wait to be accepted"),
+    P::honoured("tcp-keepalive", NATURAL, "300", Live, field!(network.tcp_keepalive_secs), "seconds between keepalive probes; 0: none"),
+    P::honoured("timeout", NATURAL, "0", Live, field!(clients.timeout_secs), "seconds after which an idle client is disconnected; 0: never"),
+    P::honoured("maxclients", integer(1, u32::MAX as i64), "10000", Live, field!(clients.maxclients), "connections at a time"),
+    P::honoured("client-query-buffer-limit", memory(MB, LONG_MAX), "1073741824", Live, field!(clients.query_buffer_limit_bytes), "bytes of one client's unparsed requests"),
+    P::honoured("client-output-buffer-limit", BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", Live, field!(clients.output_buffer_limits), "unsent reply bytes by class: hard, soft, seconds over soft"),
+    P::honoured("proto-max-bulk-len", memory(MB, LONG_MAX), "536870912", Live, field!(clients.proto_max_bulk_len_bytes), "bytes of the longest single argument"),
+    P::honoured("protected-mode", Bool, "yes", Live, field!(security.protected_mode), "without a password only this machine may connect"),
+    P::honoured("requirepass", Text, "", Live, field!(security.requirepass), "the default user's password").secret(),
+    P::honoured("enable-debug-command", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_debug_command), "who may use DEBUG"),
+    P::honoured("enable-protected-configs", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_protected_configs), "who may change protected parameters"),
+    P::honoured("rename-command", Rename, "", FileOnly, field!(security.renamed_commands), "another name for a command; an empty one disables it"),
+    P::honoured("databases", integer(1, INT_MAX), "16", AtStart, field!(keyspace.databases), "number of databases"),
+    P::honoured("notify-keyspace-events", EventClasses, "", Live, field!(keyspace.notify_events), "classes of keyspace events to publish"),
+    P::honoured("dir", Text, ".", Protected, field!(snapshot.dir), "working folder, holds the RDB file"),
+    P::honoured("dbfilename", FileName, "dump.rdb", Protected, field!(snapshot.dbfilename), "name of the RDB file"),
+    P::honoured("save", SavePoints, "3600 1 300 100 60 10000", Live, field!(snapshot.save), "save after so many seconds if so many keys changed"),
+    P::honoured("rdbcompression", Bool, "yes", Live, field!(snapshot.rdbcompression), "compress long strings in the RDB file"),
+    P::honoured("rdbchecksum", Bool, "yes", AtStart, field!(snapshot.rdbchecksum), "checksum at the end of the RDB file"),
+    P::honoured("stop-writes-on-bgsave-error", Bool, "yes", Live, field!(snapshot.stop_writes_on_bgsave_error), "refuse writes after a failed background save"),
+    P::honoured("snapshot-retained-max", memory(MB, LONG_MAX), "1073741824", Live, field!(snapshot.retained_max_bytes), "memory a running snapshot may retain before it is aborted"),
+    P::honoured("repl-backlog-size", memory(1, LONG_MAX), "1048576", Live, BACKLOG_SIZE, "bytes of the log of writes kept for replicas that come back"),
+    P::honoured("loglevel", Choice(LogLevel::NAMES), "notice", Live, field!(log.level), "least weighty lines that are logged"),
+    P::honoured("logfile", Text, "", AtStart, field!(log.file), "path of the log; empty: standard output"),
+    P::honoured("log-format", Choice(LogFormat::NAMES), "text", AtStart, field!(log.format), "lines of text or JSON objects"),
+    P::honoured("slowlog-log-slower-than", integer(-1, i64::MAX), "10000", Live, field!(slowlog.slower_than_us), "microseconds beyond which a command is logged; -1: none"),
+    P::honoured("slowlog-max-len", integer(0, i64::MAX), "128", Live, field!(slowlog.max_len), "entries of the slow log"),
+    P::honoured("pidfile", Text, "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
+    P::honoured("workers", integer(0, 1024), "0", AtStart, field!(process.workers), "worker threads; 0: one per core"),
+    P::honoured("pin-workers", Bool, "no", AtStart, field!(process.pin_workers), "tie each worker to a core"),
+    P::honoured("shutdown-timeout", NATURAL, "10", Live, field!(process.shutdown_timeout_secs), "seconds to wait for replicas before ending"),
+    P::honoured("shutdown-on-sigint", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigint), "what SIGINT does"),
+    P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
+
+    // Refused: these promise durability, security or a role that limpid cannot keep yet.
+    P::refused("daemonize", Bool, "no", AtStart, "it stays in the foreground; a service manager can put it in the background"),
+    P::refused("supervised", Choice(&["upstart", "systemd", "auto", "no"]), "no", AtStart, "it does not report to a supervisor").also(&["auto"]),
+    P::refused("syslog-enabled", Bool, "no", AtStart, "it logs to standard output or a file"),
+    P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
+    P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
+    P::refused("maxmemory-clients", Text, "0", Live, "clients are not evicted yet"),
+    P::refused("appendonly", Bool, "no", Live, NO_AOF),
+    P::refused("replicaof", WORDS, "", AtStart, NO_REPLICATION).alias(&["slaveof"]).also(&["no one"]),
+    P::refused("masterauth", Text, "", Live, NO_REPLICATION).secret(),
+    P::refused("masteruser", Text, "", Live, NO_REPLICATION).secret(),
+    P::refused("min-replicas-to-write", NATURAL, "0", Live, NO_REPLICATION).alias(&["min-slaves-to-write"]),
+    P::refused("bind-source-addr", Text, "", Live, NO_REPLICATION),
+    P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
+    P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
+    P::refused("user", WORDS, "", FileOnly, "there are no ACL users yet"),
+    P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
+    P::refused("enable-module-command", Choice(LocalAccess::NAMES), "no", AtStart, "there are no modules"),
+    P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
+    P::refused("tls-port", integer(0, 65535), "0", Live, NO_TLS),
+    P::refused("tls-replication", Bool, "no", Live, NO_TLS),
+    P::refused("tls-cluster", Bool, "no", Live, NO_TLS),
+    P::refused("tls-auth-clients", Choice(&["no", "yes", "optional"]), "yes", Live, NO_TLS),
+    P::refused("tls-cert-file", Text, "", Live, NO_TLS),
+    P::refused("tls-key-file", Text, "", Live, NO_TLS),
+    P::refused("tls-key-file-pass", Text, "", Live, NO_TLS).secret(),
+    P::refused("tls-client-cert-file", Text, "", Live, NO_TLS),
+    P::refused("tls-client-key-file", Text, "", Live, NO_TLS),
+    P::refused("tls-client-key-file-pass", Text, "", Live, NO_TLS).secret(),
+    P::refused("tls-dh-params-file", Text, "", Live, NO_TLS),
+    P::refused("tls-ca-cert-file", Text, "", Live, NO_TLS),
+    P::refused("tls-ca-cert-dir", Text, "", Live, NO_TLS),
+    P::refused("tls-protocols", Text, "", Live, NO_TLS),
+    P::refused("tls-ciphers", Text, "", Live, NO_TLS),
+    P::refused("tls-ciphersuites", Text, "", Live, NO_TLS),
+    P::refused("tls-prefer-server-ciphers", Bool, "no", Live, NO_TLS),
+    P::refused("tls-session-caching", Bool, "yes", Live, NO_TLS),
+    P::refused("tls-session-cache-size", NATURAL, "20480", Live, NO_TLS),
+    P::refused("tls-session-cache-timeout", NATURAL, "300", Live, NO_TLS),
+
+    // Ignored: these tune the insides of Redis, or parts that are off.
+    P::ignored("hash-max-listpack-entries", integer(0, i64::MAX), "512", Live, LAYOUT).alias(&["hash-max-ziplist-entries"]),
+    P::ignored("hash-max-listpack-value", memory(0, LONG_MAX), "64", Live, LAYOUT).alias(&["hash-max-ziplist-value"]),
+    P::ignored("list-max-listpack-size", integer(-INT_MAX - 1, INT_MAX), "-2", Live, LAYOUT).alias(&["list-max-ziplist-size"]),
+    P::ignored("list-compress-depth", NATURAL, "0", Live, LAYOUT),
+    P::ignored("set-max-intset-entries", integer(0, i64::MAX), "512", Live, LAYOUT),
+    P::ignored("zset-max-listpack-entries", integer(0, i64::MAX), "128", Live, LAYOUT).alias(&["zset-max-ziplist-entries"]),
+    P::ignored("zset-max-listpack-value", memory(0, LONG_MAX), "64", Live, LAYOUT).alias(&["zset-max-ziplist-value"]),
+    P::ignored("hll-sparse-max-bytes", memory(0, LONG_MAX), "3000", Live, LAYOUT),
+    P::ignored("stream-node-max-bytes", memory(0, LONG_MAX), "4096", Live, LAYOUT),
+    P::ignored("stream-node-max-entries", integer(0, i64::MAX), "100", Live, LAYOUT),
+    P::ignored("activerehashing", Bool, "yes", Live, TIMING),
+    P::ignored("hz", NATURAL, "10", Live, TIMING),
+    P::ignored("dynamic-hz", Bool, "yes", Live, TIMING),
+    P::ignored("active-expire-effort", integer(1, 10), "1", Live, TIMING),
+    P::ignored("activedefrag", Bool, "no", Live, FREEING),
+    P::ignored("active-defrag-ignore-bytes", memory(1, LONG_MAX), "104857600", Live, FREEING),
+    P::ignored("active-defrag-threshold-lower", integer(0, 1000), "10", Live, FREEING),
+    P::ignored("active-defrag-threshold-upper", integer(0, 1000), "100", Live, FREEING),
+    P::ignored("active-defrag-cycle-min", integer(1, 99), "1", Live, FREEING),
+    P::ignored("active-defrag-cycle-max", integer(1, 99), "25", Live, FREEING),
+    P::ignored("active-defrag-max-scan-fields", integer(1, i64::MAX), "1000", Live, FREEING),
+    P::ignored("jemalloc-bg-thread", Bool, "yes", Live, FREEING),
+    P::ignored("lazyfree-lazy-eviction", Bool, "no", Live, FREEING),
+    P::ignored("lazyfree-lazy-expire", Bool, "no", Live, FREEING),
+    P::ignored("lazyfree-lazy-server-del", Bool, "no", Live, FREEING),
+    P::ignored("lazyfree-lazy-user-del", Bool, "no", Live, FREEING),
+    P::ignored("lazyfree-lazy-user-flush", Bool, "no", Live, FREEING),
+    P::ignored("replica-lazy-flush", Bool, "no", Live, FREEING).alias(&["slave-lazy-flush"]),
+    P::ignored("io-threads", integer(1, 128), "1", AtStart, THREADS),
+    P::ignored("io-threads-do-reads", Bool, "no", AtStart, THREADS),
+    P::ignored("server_cpulist", Text, "", AtStart, THREADS),
+    P::ignored("bio_cpulist", Text, "", AtStart, THREADS),
+    P::ignored("aof_rewrite_cpulist", Text, "", AtStart, THREADS),
+    P::ignored("bgsave_cpulist", Text, "", AtStart, THREADS),
+    P::ignored("always-show-logo", Bool, "no", AtStart, "limpid has no logo"),
+    P::ignored("set-proc-title", Bool, "yes", AtStart, PROCESS),
+    P::ignored("proc-title-template", Text, "{title} {listen-addr} {server-mode}", Live, PROCESS),
+    P::ignored("crash-log-enabled", Bool, "yes", Live, "a panic is always logged"),
+    P::ignored("crash-memcheck-enabled", Bool, "yes", Live, PROCESS),
+    P::ignored("oom-score-adj", Choice(&["no", "yes", "relative", "absolute"]), "no", Live, PROCESS),
+    P::ignored("oom-score-adj-values", WORDS, "0 200 800", Live, PROCESS),
+    P::ignored("disable-thp", Bool, "yes", AtStart, PROCESS),
+    P::ignored("ignore-warnings", Text, "", Live, PROCESS),
+    P::ignored("socket-mark-id", integer(0, u32::MAX as i64), "0", AtStart, PROCESS),
+    P::ignored("syslog-ident", Text, "redis", AtStart, "there is no syslog"),
+    P::ignored("syslog-facility", Text, "local0", AtStart, "there is no syslog"),
+    P::ignored("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no", Live, "limpid checks every payload"),
+    P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
+    P::ignored("rdb-del-sync-files", Bool, "no", Live, NO_REPLICATION),
+    P::ignored("busy-reply-threshold", integer(0, i64::MAX), "5000", Live, "there are no scripts yet").alias(&["lua-time-limit"]),
+    P::ignored("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, NO_LATENCY),
+    P::ignored("latency-tracking", Bool, "yes", Live, NO_LATENCY),
+    P::ignored("latency-tracking-info-percentiles", WORDS, "50 99 99.9", Live, NO_LATENCY),
+    P::ignored("acllog-max-len", integer(0, i64::MAX), "128", Live, "there are no ACL users yet"),
+    P::ignored("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, NO_TRACKING),
+    P::ignored("maxmemory-samples", integer(1, INT_MAX), "5", Live, NO_EVICTION),
+    P::ignored("maxmemory-eviction-tenacity", integer(0, 100), "10", Live, NO_EVICTION),
+    P::ignored("lfu-log-factor", NATURAL, "10", Live, NO_EVICTION),
+    P::ignored("lfu-decay-time", NATURAL, "1", Live, NO_EVICTION),
+    P::ignored("appendfilename", Text, "appendonly.aof", AtStart, NO_AOF),
+    P::ignored("appenddirname", Text, "appendonlydir", AtStart, NO_AOF),
+    P::ignored("appendfsync", Choice(&["everysec", "always", "no"]), "everysec", Live, NO_AOF),
+    P::ignored("no-appendfsync-on-rewrite", Bool, "no", Live, NO_AOF),
+    P::ignored("auto-aof-rewrite-percentage", NATURAL, "100", Live, NO_AOF),
+    P::ignored("auto-aof-rewrite-min-size", memory(0, LONG_MAX), "67108864", Live, NO_AOF),
+    P::ignored("aof-load-truncated", Bool, "yes", Live, NO_AOF),
+    P::ignored("aof-use-rdb-preamble", Bool, "yes", Live, NO_AOF),
+    P::ignored("aof-timestamp-enabled", Bool, "no", Live, NO_AOF),
+    P::ignored("aof-rewrite-incremental-fsync", Bool, "yes", Live, NO_AOF),
+    P::ignored("aof-disable-auto-gc", Bool, "no", Live, NO_AOF),
+    P::ignored("replica-serve-stale-data", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-serve-stale-data"]),
+    P::ignored("replica-read-only", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-read-only"]),
+    P::ignored("replica-ignore-maxmemory", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-ignore-maxmemory"]),
+    P::ignored("replica-ignore-disk-write-errors", Bool, "no", Live, NO_REPLICATION),
+    P::ignored("replica-priority", NATURAL, "100", Live, NO_REPLICATION).alias(&["slave-priority"]),
+    P::ignored("replica-announced", Bool, "yes", Live, NO_REPLICATION),
+    P::ignored("replica-announce-ip", Text, "", Live, NO_REPLICATION).alias(&["slave-announce-ip"]),
+    P::ignored("replica-announce-port", integer(0, 65535), "0", Live, NO_REPLICATION).alias(&["slave-announce-port"]),
+    P::ignored("repl-timeout", integer(1, INT_MAX), "60", Live, NO_REPLICATION),
+    P::ignored("repl-ping-replica-period", integer(1, INT_MAX), "10", Live, NO_REPLICATION).alias(&["repl-ping-slave-period"]),
+    P::ignored("repl-backlog-ttl", integer(0, i64::MAX), "3600", Live, NO_REPLICATION),
+    P::ignored("repl-diskless-sync", Bool, "yes", Live, NO_REPLICATION),
+    P::ignored("repl-diskless-sync-delay", NATURAL, "5", Live, NO_REPLICATION),
+    P::ignored("repl-diskless-sync-max-replicas", NATURAL, "0", Live, NO_REPLICATION),
+    P::ignored("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", Live, NO_REPLICATION),
+    P::ignored("repl-disable-tcp-nodelay", Bool, "no", Live, NO_REPLICATION),
+    P::ignored("min-replicas-max-lag", NATURAL, "10", Live, NO_REPLICATION).alias(&["min-slaves-max-lag"]),
+    P::ignored("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", Live, NO_REPLICATION),
+    P::ignored("cluster-config-file", Text, "nodes.conf", AtStart, NO_CLUSTER),
+    P::ignored("cluster-node-timeout", integer(0, i64::MAX), "15000", Live, NO_CLUSTER),
+    P::ignored("cluster-port", integer(0, 65535), "0", AtStart, NO_CLUSTER),
+    P::ignored("cluster-announce-ip", Text, "", Live, NO_CLUSTER),
+    P::ignored("cluster-announce-hostname", Text, "", Live, NO_CLUSTER),
+    P::ignored("cluster-announce-port", integer(0, 65535), "0", Live, NO_CLUSTER),
+    P::ignored("cluster-announce-bus-port", integer(0, 65535), "0", Live, NO_CLUSTER),
+    P::ignored("cluster-announce-tls-port", integer(0, 65535), "0", Live, NO_CLUSTER),
+    P::ignored("cluster-preferred-endpoint-type", Choice(&["ip", "hostname", "unknown-endpoint"]), "ip", Live, NO_CLUSTER),
+    P::ignored("cluster-migration-barrier", NATURAL, "1", Live, NO_CLUSTER),
+    P::ignored("cluster-replica-validity-factor", NATURAL, "10", Live, NO_CLUSTER).alias(&["cluster-slave-validity-factor"]),
+    P::ignored("cluster-replica-no-failover", Bool, "no", Live, NO_CLUSTER).alias(&["cluster-slave-no-failover"]),
+    P::ignored("cluster-require-full-coverage", Bool, "yes", Live, NO_CLUSTER),
+    P::ignored("cluster-allow-replica-migration", Bool, "yes", Live, NO_CLUSTER),
+    P::ignored("cluster-allow-reads-when-down", Bool, "no", Live, NO_CLUSTER),
+    P::ignored("cluster-allow-pubsubshard-when-down", Bool, "yes", Live, NO_CLUSTER),
+    P::ignored("cluster-link-sendbuf-limit", memory(0, LONG_MAX), "0", Live, NO_CLUSTER),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use std::collections::HashSet;
+
+use super::super::kind::Kind;
+use super::super::parameter::{Change, Exposure, Standing};
+use super::super::values::Settings;
+use super::{P, PARAMETERS};
+
+fn words(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn names_and_aliases_are_unique_and_found() {
+    let mut seen = HashSet::new();
+    for parameter in PARAMETERS {
+        for name in parameter.names() {
+            assert!(seen.insert(name), "{name} is there twice");
+            assert_eq!(name, name.to_ascii_lowercase());
+            let found = P::named(&name.to_ascii_uppercase()).map(|found| found.name);
+            assert_eq!(found, Some(parameter.name));
+        }
+    }
+}
+
+#[test]
+fn variables_of_the_environment_are_unique() {
+    let names = PARAMETERS.iter().flat_map(P::names);
+    let mut seen = HashSet::new();
+    for name in names {
+        assert!(seen.insert(name.replace('-', "_")), "{name}");
+    }
+}
+
+#[test]
+fn each_default_is_canonical_and_is_what_settings_begin_with() {
+    let settings = Settings::default();
+    for parameter in PARAMETERS.iter().filter(|p| p.change != Change::FileOnly) {
+        let words = parameter.default_words().unwrap();
+        let canonical = parameter.kind.canonical(&words);
+        assert_eq!(canonical.map(|w| w.join(" ")).as_deref(), Ok(parameter.default));
+        if let Standing::Honoured(field) = parameter.standing {
+            assert_eq!((field.text)(&settings), parameter.default, "{}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn fields_hold_all_that_the_bounds_admit() {
+    let mut settings = Settings::default();
+    for parameter in PARAMETERS {
+        let Standing::Honoured(field) = parameter.standing else {
+            continue;
+        };
+        let bounds = match parameter.kind {
+            Kind::Integer { min, max } => [min.to_string(), max.to_string()],
+            Kind::Memory { min, max } => [min.to_string(), max.to_string()],
+            Kind::FileMode => ["0".to_owned(), "777".to_owned()],
+            Kind::Bool => ["yes".to_owned(), "no".to_owned()],
+            Kind::Choice(names) => [names[0].to_owned(), names[names.len() - 1].to_owned()],
+            _ => continue,
+        };
+        for bound in bounds {
+            (field.assign)(&mut settings, &words(&[&bound])).unwrap();
+            // Redis never keeps a backlog of less than 16 kB.
+            let is_raised = parameter.name == "repl-backlog-size" && bound == "1";
+            let text = if is_raised { "16384".to_owned() } else { bound };
+            assert_eq!((field.text)(&settings), text, "{}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn each_row_says_what_it_is_for() {
+    for parameter in PARAMETERS {
+        let reason = match parameter.standing {
+            Standing::Honoured(_) => parameter.description,
+            Standing::Ignored(reason) | Standing::Refused { reason, .. } => reason,
+        };
+        assert!(!reason.is_empty() && !reason.ends_with('.'), "{}", parameter.name);
+    }
+}
+
+#[test]
+fn passwords_are_marked_and_not_shown_by_debug() {
+    for name in ["requirepass", "masterauth", "masteruser", "tls-key-file-pass"] {
+        assert_eq!(P::named(name).unwrap().exposure, Exposure::Secret);
+    }
+    let (settings, _) = Settings::default().set(&[(b"requirepass", b"hunter2")]).unwrap();
+    assert_eq!(settings.security.requirepass.reveal(), Some("hunter2"));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn settings_of_redis_that_promise_something_are_refused() {
+    for (name, value) in [
+        ("appendonly", "yes"),
+        ("maxmemory", "104857600"),
+        ("maxmemory-policy", "allkeys-lru"),
+        ("replicaof", "10.0.0.1 6379"),
+        ("masterauth", "x"),
+        ("min-replicas-to-write", "1"),
+        ("aclfile", "users.acl"),
+        ("user", "alice on"),
+        ("loadmodule", "x.so"),
+        ("cluster-enabled", "yes"),
+        ("daemonize", "yes"),
+        ("syslog-enabled", "yes"),
+        ("tls-port", "6380"),
+        ("tls-cert-file", "x.crt"),
+    ] {
+        let parameter = P::named(name).unwrap();
+        let canonical = parameter.kind.canonical(&parameter.words_of_text(value)).unwrap();
+        let reason = parameter.refusal(&canonical).unwrap();
+        assert!(reason.starts_with(&format!("limpid cannot honour '{name}'")), "{reason}");
+    }
+}

@@ -1,0 +1,206 @@
+//! [`Settings`]: a typed field for each parameter that limpid honours. Owns no names, bounds or
+//! defaults: those are in the table of parameters.
+
+use super::choice::{Choice, choices};
+use super::parameter::{PARAMETERS, Standing};
+use super::types::{
+    ClientOutputBufferLimits, EventClasses, FileMode, RenamedCommand, SavePoint, Secret,
+    ShutdownFlags,
+};
+
+/// All settings of a server. `default()` has the defaults of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where the server listens.
+    pub network: Network,
+    /// How many clients, and what one may use.
+    pub clients: Clients,
+    /// Who may do what.
+    pub security: Security,
+    /// Databases and their events.
+    pub keyspace: Keyspace,
+    /// The RDB file.
+    pub snapshot: Snapshot,
+    /// The log of writes for replicas.
+    pub replication: Replication,
+    /// The server's own log.
+    pub log: Log,
+    /// The log of slow commands.
+    pub slowlog: Slowlog,
+    /// Threads, and how the server ends.
+    pub process: Process,
+    /// What the last load or change accepted without effect: one line each, for the logger.
+    pub warnings: Vec<String>,
+}
+
+/// Where the server listens. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Network {
+    /// Addresses; a leading `-` means: go on without it where it is not available. `*`: all of
+    /// IPv4. Empty: none.
+    pub bind: Vec<String>,
+    /// 0: no TCP.
+    pub port: u16,
+    /// Path of the Unix socket; empty: none.
+    pub unixsocket: String,
+    /// 0: as the process's umask has it.
+    pub unixsocketperm: FileMode,
+    /// Length of the queue of connections not yet accepted.
+    pub tcp_backlog: u32,
+    /// 0: no keepalive probes.
+    pub tcp_keepalive_secs: u32,
+}
+
+/// How many clients, and what one may use. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Clients {
+    /// Connections at a time.
+    pub maxclients: u32,
+    /// Idle clients are disconnected after this. 0: never.
+    pub timeout_secs: u32,
+    /// A client's unparsed request bytes.
+    pub query_buffer_limit_bytes: u64,
+    /// A client's unsent reply bytes, by class of client.
+    pub output_buffer_limits: ClientOutputBufferLimits,
+    /// The longest single argument of a request.
+    pub proto_max_bulk_len_bytes: u64,
+}
+
+/// Who may do what. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Security {
+    /// Without a password, only loopback may connect.
+    pub protected_mode: bool,
+    /// The default user's password.
+    pub requirepass: Secret,
+    /// Whether DEBUG is available.
+    pub enable_debug_command: LocalAccess,
+    /// Whether CONFIG SET may change protected parameters.
+    pub enable_protected_configs: LocalAccess,
+    /// In the order in which they are to be renamed.
+    pub renamed_commands: Vec<RenamedCommand>,
+}
+
+/// Databases and their events. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Keyspace {
+    /// Number of databases, 1 or more.
+    pub databases: u32,
+    /// Which events are published.
+    pub notify_events: EventClasses,
+}
+
+/// The RDB file. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// The folder of the file and the working folder; absolute once loaded.
+    pub dir: String,
+    /// The name of the file in `dir`.
+    pub dbfilename: String,
+    /// When to save by itself; empty: never.
+    pub save: Vec<SavePoint>,
+    /// Compress long strings with LZF.
+    pub rdbcompression: bool,
+    /// Write and check a checksum at the file's end.
+    pub rdbchecksum: bool,
+    /// Refuse writes after a failed background save.
+    pub stop_writes_on_bgsave_error: bool,
+    /// Memory that a running snapshot may retain for it before it is aborted.
+    pub retained_max_bytes: u64,
+}
+
+/// The log of writes. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Replication {
+    /// Bytes of the log kept for replicas that come back.
+    pub backlog_size_bytes: u64,
+}
+
+/// The server's own log. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Log {
+    /// The least weighty lines that are shown.
+    pub level: LogLevel,
+    /// Path; empty: standard output.
+    pub file: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// The log of slow commands. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Slowlog {
+    /// Commands that take longer are logged. Negative: none.
+    pub slower_than_us: i64,
+    /// Entries kept.
+    pub max_len: u64,
+}
+
+/// Threads, and how the server ends. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Process {
+    /// Path of a file that holds the process id while the server runs; empty: none.
+    pub pidfile: String,
+    /// Worker threads. 0: one per core.
+    pub workers: u32,
+    /// Tie each worker to a core.
+    pub pin_workers: bool,
+    /// How long to wait for replicas that lag behind before ending.
+    pub shutdown_timeout_secs: u32,
+    /// What SIGINT does.
+    pub shutdown_on_sigint: ShutdownFlags,
+    /// What SIGTERM does.
+    pub shutdown_on_sigterm: ShutdownFlags,
+}
+
+choices! {
+    /// The least weighty lines that the log shows.
+    pub enum LogLevel {
+        Debug = "debug",
+        Verbose = "verbose",
+        #[default]
+        Notice = "notice",
+        Warning = "warning",
+        Nothing = "nothing",
+    }
+    /// How a line of the log looks.
+    pub enum LogFormat { #[default] Text = "text", Json = "json" }
+    /// Who may use something dangerous: no one, everyone, or clients on this machine.
+    pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
+}
+
+impl Settings {
+    /// Every field empty: what the defaults and the layers above them are applied to.
+    pub(super) fn empty() -> Self {
+        Self {
+            network: Network::default(),
+            clients: Clients::default(),
+            security: Security::default(),
+            keyspace: Keyspace::default(),
+            snapshot: Snapshot::default(),
+            replication: Replication::default(),
+            log: Log::default(),
+            slowlog: Slowlog::default(),
+            process: Process::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let mut settings = Self::empty();
+        for parameter in PARAMETERS {
+            if let (Standing::Honoured(field), Some(words)) =
+                (&parameter.standing, parameter.default_words())
+            {
+                let assigned = parameter
+                    .kind
+                    .canonical(&words)
+                    .and_then(|canonical| (field.assign)(&mut settings, &canonical));
+                assigned.expect("a test walks the table and parses each default");
+            }
+        }
+        settings
+    }
+}

@@ -1,0 +1,3 @@
+//! What happens, told to people: the log. Depends on nothing else in the crate.
+
+pub(crate) mod log;
