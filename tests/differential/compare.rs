@@ -8,6 +8,8 @@ use crate::support::reply::Reply;
 /// How a subject differs from the reference.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
+    /// The subject does not have the command.
+    Missing,
     /// Another type of reply, or an error on one side only.
     Type,
     /// Two errors of different texts.
@@ -57,7 +59,9 @@ pub(crate) fn difference(
     if are_alike(&name, words, left, right) || is_excepted(&name, words, left, right) {
         return None;
     }
+    let is_unknown = |reply: &Reply| matches!(reply, Reply::Error(text) if text.starts_with(b"ERR unknown command"));
     let kind = match (left.is_error(), right.is_error()) {
+        _ if is_unknown(right) && !is_unknown(left) => Kind::Missing,
         (true, true) => Kind::ErrorText,
         _ if left.type_name() != right.type_name() => Kind::Type,
         _ => Kind::Value,

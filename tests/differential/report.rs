@@ -110,11 +110,16 @@ impl Collection {
         self.sorts.is_empty()
     }
 
-    /// First one line for each sort, the most frequent first; then examples.
+    /// What is missing; one line for each sort, the most frequent first; then examples.
     pub(crate) fn summary(&self) -> String {
-        let mut sorts: Vec<_> = self.sorts.iter().collect();
+        let is_missing = |kind: &Kind| *kind == Kind::Missing;
+        let missing = self.sorts.keys().filter(|(_, kind, _)| is_missing(kind));
+        let missing: Vec<_> = missing.map(|(name, _, _)| name.as_str()).collect();
+        let mut sorts: Vec<_> =
+            self.sorts.iter().filter(|((_, kind, _), _)| !is_missing(kind)).collect();
         sorts.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-        let mut text = format!("{} sorts of differences\n", sorts.len());
+        let mut text = format!("not there: {}\n", missing.join(", "));
+        writeln!(text, "{} other sorts of differences", sorts.len()).expect("a String takes all");
         for ((name, kind, sort), (count, _)) in &sorts {
             writeln!(text, "{count:>6}  {name:<28} {kind:?}: {sort}").expect("a String takes all");
         }

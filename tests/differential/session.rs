@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Protocol of the run, and the observer's subscription.
-    fn greet(&mut self) -> Outcome {
+    pub(crate) fn greet(&mut self) -> Outcome {
         for who in [Who::A, Who::B, Who::Subscriber, Who::Observer] {
             if self.plan.protocol == 3 {
                 self.step(who, &[Unit::one(words!["HELLO", "3"])])?;
@@ -425,7 +425,7 @@ impl Session {
             self.plan.seed
         );
         let sort = match kind {
-            Kind::Value => String::new(),
+            Kind::Value | Kind::Missing => String::new(),
             _ => format!("{} | {}", sort_of(left), sort_of(right)),
         };
         Box::new(Mismatch { name, kind, sort, report })

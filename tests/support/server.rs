@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::now;
 use super::reply::{ReadError, Reply};
+use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
@@ -87,7 +88,14 @@ impl Server {
             Program::Limpid => env!("CARGO_BIN_EXE_limpid-server"),
             Program::Redis => "redis-server",
         };
-        let mut process = Command::new(path)
+        let mut command = Command::new(path);
+        // limpid takes settings from the environment: those of the tests are not meant for it.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("LIMPID_") {
+                command.env_remove(name);
+            }
+        }
+        let mut process = command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(args)
             .current_dir(dir.path())

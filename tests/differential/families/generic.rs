@@ -154,9 +154,12 @@ fn restore(w: &mut World) -> Words {
     if absolute {
         words.push(b"ABSTTL".to_vec());
     }
-    for _ in 0..w.random.below(4) {
+    if w.random.percent(50) {
+        words.push(b"REPLACE".to_vec());
+    }
+    for _ in 0..w.random.below(3) {
         match w.random.below(10) {
-            0..6 => words.push(b"REPLACE".to_vec()),
+            0..6 => words.push(b"replace".to_vec()),
             6 => words.extend(words!["IDLETIME", w.random.below(100_000) as i64]),
             7 => words.extend(words!["FREQ", w.random.below(300) as i64 - 20]),
             8 => words.extend(words!["IDLETIME", w.odd_number()]),

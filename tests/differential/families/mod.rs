@@ -83,6 +83,18 @@ pub(crate) fn plain_command(world: &mut World) -> Words {
     }
 }
 
+/// A command as its generator makes it; seldom one that is refused before it is executed.
+pub(crate) fn sound_command(world: &mut World) -> Words {
+    loop {
+        if let Command(make) = drawn(world) {
+            let words = make(world);
+            if is_deterministic(&words) {
+                return words;
+            }
+        }
+    }
+}
+
 fn drawn(world: &mut World) -> Emit {
     let all = || FAMILIES.iter().copied().flatten();
     let mut place = world.random.below(all().map(|generator| generator.weight).sum());

@@ -1,6 +1,6 @@
 //! Transactions: whole ones, with a second client changing keys between.
 
-use super::{Exact, Generator, Steps, plain_command, row};
+use super::{Exact, Generator, Steps, plain_command, row, sound_command};
 use crate::pair::Unit;
 use crate::report::Who;
 use crate::session::{Outcome, Session};
@@ -34,8 +34,10 @@ fn transaction(session: &mut Session) -> Outcome {
         }
     }
     let mut commands = vec![words!["MULTI"]];
-    for _ in 0..session.world.random.below(8) {
-        commands.push(queued(&mut session.world));
+    // One command refused, and EXEC executes none: most transactions are without.
+    let make = if session.world.random.percent(70) { sound_command } else { queued };
+    for _ in 0..session.world.random.below(10) {
+        commands.push(make(&mut session.world));
     }
     let (last, after) = ending(&mut session.world);
     if session.plan.batch_max > 1 && session.world.random.percent(60) {
