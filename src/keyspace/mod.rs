@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
+pub(crate) use raw::entry::{Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
@@ -38,6 +38,8 @@ const EMBSTR_BYTES_MAX: usize = 44;
 pub(crate) struct Keyspace {
     shards: Shards<ShardState>,
     hasher: RandomState,
+    /// The number of a snapshot's walk among those that read without a lock.
+    walker: usize,
     /// Which tables each database has: SWAPDB exchanges two of these. Changes only under all the
     /// shard locks.
     mapping: Box<[AtomicUsize]>,
@@ -122,7 +124,9 @@ impl Keyspace {
     pub(crate) fn new(databases: usize, readers: usize, seeds: [u64; 4]) -> Self {
         let [a, b, c, d] = seeds;
         Self {
-            shards: Shards::new(databases, readers),
+            // One more for the walk of a snapshot.
+            shards: Shards::new(databases, readers + 1),
+            walker: readers,
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
         }

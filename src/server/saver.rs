@@ -25,6 +25,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Steps of the walk between two updates of the progress that INFO shows.
 const PROGRESS_STEPS: usize = 64;
 
+/// The saver's priority as `nice` has it: the lowest.
+const SAVER_NICE: i32 = 19;
+
 type FileWriter = EntryWriter<BufWriter<Box<dyn Target>>>;
 
 /// Saves a node's keys.
@@ -119,6 +122,10 @@ impl Saver {
 
     /// Runs on the saver's thread, to the end of the snapshot.
     fn finish(&self, snapshot: Snapshot, running: &Running) {
+        // Where cores are few, workers go first: their clients wait for them, nobody for this.
+        if let Err(error) = rustix::process::setpriority_process(None, SAVER_NICE) {
+            log!(Verbose, "The saver runs at the priority of the workers: {error}");
+        }
         let result = self.write_snapshot(snapshot, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
@@ -184,7 +191,7 @@ impl Saver {
     }
 
     fn show_progress(&self, running: &Running, keys: usize) {
-        let retained = running.retention.bytes();
+        let retained = running.retention.peak_bytes();
         self.node.persistence.update(|saving| {
             saving.retained_peak_bytes = saving.retained_peak_bytes.max(retained);
             if let Some(running) = &mut saving.running {

@@ -9,6 +9,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use crate::types::{Object, StringView};
@@ -420,6 +421,61 @@ impl fmt::Debug for EntryRef<'_> {
             .field("epoch", &self.header().epoch)
             .field("key_len", &self.header().key_len)
             .finish_non_exhaustive()
+    }
+}
+
+/// Copies of entries, made fast: the copying happens under a shard's lock, where every
+/// microsecond may keep a worker waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    /// Entries with inline values, byte for byte as they were, one after the other.
+    words: Vec<MaybeUninit<u64>>,
+    /// Where each begins.
+    starts: Vec<usize>,
+    /// Entries with objects, whose ownership a copy of bytes would not copy.
+    objects: Vec<Entry>,
+}
+
+impl Copies {
+    pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
+        let header = entry.header();
+        if header.encoding == Encoding::Object {
+            self.objects.push(Entry::new(entry.key(), entry.value().content(), entry.expire_at_ms()));
+            return;
+        }
+        let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);
+        let words = layout(header.has_expiry, key_len, value_len).size() / size_of::<u64>();
+        let start = self.words.len();
+        self.words.reserve(words);
+        // SAFETY: the entry's allocation has so many words, though the last may be unwritten: it
+        // is copied as bytes without a look at it, into capacity that was reserved; what is never
+        // read again after the entry's own length may stay unwritten here too.
+        unsafe {
+            let target = self.words.as_mut_ptr().add(start);
+            ptr::copy_nonoverlapping(entry.0.as_ptr().cast::<MaybeUninit<u64>>(), target, words);
+            self.words.set_len(start + words);
+        }
+        self.starts.push(start);
+    }
+
+    /// Gives out all the copies and forgets them, keeping the memory for the next.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(EntryRef<'_>)) {
+        let words = NonNull::from(self.words.as_mut_slice()).cast::<MaybeUninit<u64>>();
+        for &start in &self.starts {
+            // SAFETY: an entry was copied to there, and the buffer stays as it is meanwhile. The
+            // pointer comes from the whole buffer, since an entry spans more than its first word.
+            each(EntryRef(unsafe { words.add(start) }.cast::<Header>(), PhantomData));
+        }
+        for entry in &self.objects {
+            each(entry.view());
+        }
+        self.clear();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.words.clear();
+        self.starts.clear();
+        self.objects.clear();
     }
 }
 

@@ -234,6 +234,15 @@ impl Head {
         }
     }
 
+    /// Asks for all the entries of the segment that holds hash `from`, for a walk that is about
+    /// to lock it.
+    pub(crate) fn prefetch_segment(&self, from: u64, inside: &Inside<'_, Garbage>) {
+        let Some(segment) = self.prefetch_slots(from, inside) else { return };
+        for index in 0..SLOTS {
+            prefetch((segment.load(index) & ADDRESS) as *const u8);
+        }
+    }
+
     /// The entry of a key.
     ///
     /// # Safety
