@@ -11,6 +11,9 @@ mod failure;
 pub(crate) mod registry;
 
 mod connection;
+mod expiry;
+mod keys;
+mod object;
 mod strings;
 
 pub(crate) use args::Args;
@@ -22,5 +25,12 @@ pub(crate) use failure::Failure;
 
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    [strings::COMMANDS, connection::COMMANDS].into_iter().flatten()
+    let families = [
+        strings::COMMANDS,
+        keys::COMMANDS,
+        expiry::COMMANDS,
+        object::COMMANDS,
+        connection::COMMANDS,
+    ];
+    families.into_iter().flatten()
 }
