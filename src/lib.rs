@@ -14,7 +14,8 @@ pub mod settings;
 mod telemetry;
 mod types;
 
-pub use server::{REDIS_VERSION, run};
+pub use commands::REDIS_VERSION;
+pub use server::run;
 
 /// What `--help` says.
 pub const USAGE: &str = "\

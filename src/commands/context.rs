@@ -89,8 +89,9 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Removes a key that has expired.
     #[cold]
-    fn remove_expired(&mut self, database: usize, key: Key<'_>) {
+    pub(crate) fn remove_expired(&mut self, database: usize, key: Key<'_>) {
         self.locked.remove(database, key);
         self.stats.expired_keys.add(1);
         self.effects.expired(database, key);

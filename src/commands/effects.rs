@@ -103,6 +103,13 @@ impl Effects {
         self.form = Form::Always;
     }
 
+    /// Ends the removal of an expired key outside of any command.
+    pub(crate) fn end_sweep(&mut self) {
+        for (database, key) in self.expired.drain(..) {
+            self.log.push(database, [&b"DEL"[..], &key].into_iter());
+        }
+    }
+
     /// Ends a command: puts what it logs behind what the transaction has logged so far. `dirty`
     /// is what was counted before the command.
     #[inline]
@@ -111,9 +118,7 @@ impl Effects {
         if !self.logging {
             return;
         }
-        for (database, key) in self.expired.drain(..) {
-            self.log.push(database, [&b"DEL"[..], &key].into_iter());
-        }
+        self.end_sweep();
         match form {
             Form::Verbatim if self.dirty == dirty => {}
             Form::Verbatim | Form::Always => self.log.push(database, args.from(0)),

@@ -33,10 +33,9 @@ pub(crate) enum Failure {
     /// Of the full command name in lower case.
     Arity(String),
     /// The subcommand as it was sent, and the container in upper case.
-    UnknownSubcommand {
-        sent: Vec<u8>,
-        container: &'static str,
-    },
+    UnknownSubcommand { sent: Vec<u8>, container: &'static str },
+    /// The same where the number of arguments may be what is wrong.
+    UnknownSubcommandOrArity { sent: Vec<u8>, container: &'static str },
     /// An error of its own kind: code and text.
     Other(Cow<'static, str>),
     /// The same with bytes that a client sent in it.
@@ -83,10 +82,11 @@ impl Failure {
                 format!("ERR wrong number of arguments for '{command}' command").into()
             }
             Self::UnknownSubcommand { sent, container } => {
-                let sent: Vec<u8> = sent.iter().copied().take(128).collect();
-                let head = b"ERR unknown subcommand '";
-                let tail = format!("'. Try {container} HELP.");
-                return [&head[..], &sent, tail.as_bytes()].concat().into();
+                return unknown_subcommand("unknown subcommand", sent, container).into();
+            }
+            Self::UnknownSubcommandOrArity { sent, container } => {
+                let what = "unknown subcommand or wrong number of arguments for";
+                return unknown_subcommand(what, sent, container).into();
             }
             Self::Other(text) => text.as_ref().into(),
             Self::Bytes(bytes) => return bytes.into(),
@@ -96,4 +96,11 @@ impl Failure {
             Cow::Owned(text) => text.into_bytes().into(),
         }
     }
+}
+
+fn unknown_subcommand(what: &str, sent: &[u8], container: &str) -> Vec<u8> {
+    let mut text = format!("ERR {what} '").into_bytes();
+    text.extend(sent.iter().take(128));
+    text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
+    text
 }

@@ -11,10 +11,16 @@ mod failure;
 pub(crate) mod registry;
 
 mod connection;
+mod debug;
 mod expiry;
+mod info;
 mod keys;
 mod object;
+mod server;
 mod strings;
+
+/// The version of Redis whose behaviour limpid has.
+pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
 pub(crate) use command::{
@@ -25,12 +31,16 @@ pub(crate) use failure::Failure;
 
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
-    let families = [
-        strings::COMMANDS,
-        keys::COMMANDS,
-        expiry::COMMANDS,
-        object::COMMANDS,
+    [
         connection::COMMANDS,
-    ];
-    families.into_iter().flatten()
+        debug::COMMANDS,
+        expiry::COMMANDS,
+        info::COMMANDS,
+        keys::COMMANDS,
+        object::COMMANDS,
+        server::COMMANDS,
+        strings::COMMANDS,
+    ]
+    .into_iter()
+    .flatten()
 }

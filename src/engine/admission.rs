@@ -2,7 +2,7 @@
 
 use super::call::Caller;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Failure, Flag};
+use crate::commands::{Failure, Flag};
 use crate::node::admission::State;
 use crate::node::client::Client;
 use crate::resp::Protocol;
@@ -39,9 +39,11 @@ pub(super) fn judge(
     caller: &Caller<'_>,
     client: &Client,
     registered: &Registered,
-    args: &Args<'_>,
 ) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
+    if admission.has(State::ShuttingDown) {
+        return Verdict::Wait;
+    }
     if !client.authenticated && !row.flags.has(Flag::NoAuth) {
         return refuse("NOAUTH Authentication required.");
     }
@@ -92,7 +94,6 @@ pub(super) fn judge(
     // A pause never holds back the command that ends it.
     let ends_it = row.name == "UNPAUSE" || row.name == "PAUSE";
     if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {
-        let _ = args;
         return Verdict::Wait;
     }
     Verdict::Run

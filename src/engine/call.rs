@@ -155,7 +155,7 @@ impl<'e> Caller<'e> {
         loop {
             let epoch = self.node.admission.epoch();
             if !(self.node.admission.is_calm() && tools.client.is_plain()) {
-                match admission::judge(self, tools.client, registered, args) {
+                match admission::judge(self, tools.client, registered) {
                     Verdict::Run => {}
                     Verdict::Queue => {
                         super::transaction::queue(tools, registered, args);
@@ -296,36 +296,10 @@ impl<'e> Caller<'e> {
         self.last_nanos = now;
     }
 
-    /// Applies what was collected: the log, the count of changes, events. The locks are held.
+    /// Applies what was collected. The locks are held.
     #[inline]
     pub(super) fn settle(&self, effects: &mut Effects) {
-        if effects.dirty != 0 {
-            self.stats.dirty.add(effects.dirty);
-        }
-        if !effects.log.is_empty() {
-            self.node.log.append(&effects.log);
-            effects.log.clear();
-        }
-        if !effects.events.is_empty() {
-            self.publish(effects);
-        }
-    }
-
-    #[cold]
-    fn publish(&self, effects: &mut Effects) {
-        let classes = effects.classes;
-        for event in effects.events.drain(..) {
-            let (database, name) = (event.database, event.name.as_bytes());
-            if classes.contains(EventClasses::KEYSPACE) {
-                let mut channel = format!("__keyspace@{database}__:").into_bytes();
-                channel.extend_from_slice(&event.key);
-                self.node.pubsub.publish(&channel, name);
-            }
-            if classes.contains(EventClasses::KEYEVENT) {
-                let channel = format!("__keyevent@{database}__:{}", event.name);
-                self.node.pubsub.publish(channel.as_bytes(), &event.key);
-            }
-        }
+        settle(self.node, self.stats, effects);
     }
 
     /// Answers with an error without running anything.
@@ -344,6 +318,38 @@ impl<'e> Caller<'e> {
         }
         if let Some(multi) = &mut tools.client.multi {
             multi.broken = true;
+        }
+    }
+}
+
+/// Applies collected effects: the log, the count of changes, events. The locks are held.
+#[inline]
+pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
+    if effects.dirty != 0 {
+        stats.dirty.add(effects.dirty);
+    }
+    if !effects.log.is_empty() {
+        node.log.append(&effects.log);
+        effects.log.clear();
+    }
+    if !effects.events.is_empty() {
+        publish(node, effects);
+    }
+}
+
+#[cold]
+fn publish(node: &Node, effects: &mut Effects) {
+    let classes = effects.classes;
+    for event in effects.events.drain(..) {
+        let (database, name) = (event.database, event.name.as_bytes());
+        if classes.contains(EventClasses::KEYSPACE) {
+            let mut channel = format!("__keyspace@{database}__:").into_bytes();
+            channel.extend_from_slice(&event.key);
+            node.pubsub.publish(&channel, name);
+        }
+        if classes.contains(EventClasses::KEYEVENT) {
+            let channel = format!("__keyevent@{database}__:{}", event.name);
+            node.pubsub.publish(channel.as_bytes(), &event.key);
         }
     }
 }

@@ -6,11 +6,13 @@
 mod admission;
 mod batch;
 mod call;
+mod sweep;
 mod transaction;
 
 use std::sync::Arc;
 
 pub(crate) use batch::{After, Ran};
+pub(crate) use sweep::Sweeper;
 
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registry;

@@ -20,6 +20,7 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
+use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::table::{Detached, Garbage, Head, Segment};
@@ -365,7 +366,7 @@ impl<'k> Locked<'k> {
     }
 
     /// Empties a database; needs all the locks. Dropping what it gives frees the memory.
-    pub(crate) fn flush(&mut self, database: usize) -> Flushed<'k> {
+    pub(crate) fn flush(&mut self, database: usize) -> Flushed {
         let tables = self.keyspace.tables(database);
         let mut flushed = Vec::new();
         for shard in 0..SHARDS {
@@ -376,7 +377,8 @@ impl<'k> Locked<'k> {
                 None => flushed.push(detached),
             }
         }
-        Flushed { keyspace: self.keyspace, tables: flushed }
+        let reclaim = Arc::clone(self.keyspace.shards.reclaim());
+        Flushed { reclaim, tables: flushed }
     }
 
     /// Exchanges two databases; needs all the locks.
@@ -392,15 +394,22 @@ impl<'k> Locked<'k> {
 /// Tables of a flushed database, not yet freed.
 #[derive(Debug)]
 #[must_use = "dropping it frees the memory, which may take a while"]
-pub(crate) struct Flushed<'k> {
-    keyspace: &'k Keyspace,
+pub(crate) struct Flushed {
+    reclaim: Arc<Reclaim<Garbage>>,
     tables: Vec<Detached>,
 }
 
-impl Drop for Flushed<'_> {
+impl Flushed {
+    /// Keys that dropping this frees.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(Detached::len).sum()
+    }
+}
+
+impl Drop for Flushed {
     fn drop(&mut self) {
         for table in self.tables.drain(..) {
-            table.free(self.keyspace.shards.reclaim());
+            table.free(&self.reclaim);
         }
     }
 }

@@ -29,6 +29,14 @@ fn first_hash(shard: usize) -> u64 {
     (shard as u64) << 56
 }
 
+/// Keys with an expiry that has not come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Alive {
+    pub(crate) keys: usize,
+    /// The sum of the milliseconds that they have to live.
+    pub(crate) left_ms: i128,
+}
+
 impl Locked<'_> {
     /// Runs `with` with a shard locked: it is so already, or nothing is and it is locked for
     /// this.
@@ -177,22 +185,26 @@ impl Locked<'_> {
     }
 
     /// Looks for keys that expired before `now_ms` in the segment of a locked shard with hash
-    /// `from`. Gives how many keys with an expiry it saw, and where to go on in this shard.
+    /// `from`. Gives how many other keys with an expiry it saw and how long they have to live
+    /// together, and where to go on in this shard.
     pub(crate) fn expired_in_segment(
         &mut self,
         database: usize,
         from: u64,
         now_ms: i64,
         expired: &mut Vec<Box<[u8]>>,
-    ) -> (usize, Option<u64>) {
-        let mut seen = 0;
+    ) -> (Alive, Option<u64>) {
+        let mut alive = Alive::default();
         let next = self.segment(database, from, Only::Expiring, |entry| {
-            seen += 1;
-            if entry.expire_at_ms().is_some_and(|at| at < now_ms) {
-                expired.push(entry.key().into());
+            match entry.expire_at_ms().map(|at| at.saturating_sub(now_ms)) {
+                Some(left_ms) if left_ms >= 0 => {
+                    alive.keys += 1;
+                    alive.left_ms += i128::from(left_ms);
+                }
+                _ => expired.push(entry.key().into()),
             }
         });
-        (seen, next)
+        (alive, next)
     }
 
     /// The key of a locked shard with its hash.

@@ -63,6 +63,10 @@ impl Retention {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// Ends the snapshot soon, without a result.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);

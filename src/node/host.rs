@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::keyspace::Locked;
+use crate::keyspace::{Flushed, Locked};
 use crate::settings::Settings;
 
 /// Where time comes from.
@@ -49,9 +49,10 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn apply(&self, old: &Settings, new: &Settings) -> HostResult;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self) -> HostResult;
-    /// Frees flushed tables later, off this thread, where the process goes on.
-    fn processor_seconds(&self) -> [f64; 4];
-    /// Memory: bytes allocated, resident, and others by their INFO name.
+    /// Frees what a flush has taken out; a lot of it not on this thread.
+    fn free_later(&self, flushed: Flushed);
+    /// Processor time of the process: user and system seconds.
+    fn processor_seconds(&self) -> [f64; 2];
     fn memory(&self) -> Memory;
 }
 

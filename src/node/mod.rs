@@ -12,6 +12,7 @@ pub(crate) mod pubsub;
 pub(crate) mod slowlog;
 pub(crate) mod stats;
 
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -25,7 +26,7 @@ use host::{Clock, Host};
 use persistence::Persistence;
 use pubsub::PubSub;
 use slowlog::Slowlog;
-use stats::{ServerStats, WorkerStats};
+use stats::{Counter, ServerStats, WorkerStats};
 
 /// What is fixed for the life of a process.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct Identity {
     /// The file that settings came from, as an absolute path; CONFIG REWRITE writes it.
     pub(crate) config_file: Option<std::path::PathBuf>,
     pub(crate) executable: String,
+    /// Name, release and machine of the operating system.
+    pub(crate) operating_system: String,
     /// The address that clients reach over TCP; the port is the bound one.
     pub(crate) port: u16,
 }
@@ -52,11 +55,17 @@ pub(crate) struct Node {
     pub(crate) slowlog: Slowlog,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerStats>,
+    /// What the main thread counts: the sweeper's work, and commands run at no client's wish.
+    pub(crate) background: WorkerStats,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
+    /// By database, a running average of what the sweeper saw.
+    average_ttl_ms: Box<[AtomicI64]>,
+    /// Whether expired keys are looked for; DEBUG can stop that.
+    pub(crate) sweeping: AtomicBool,
     host: OnceLock<Arc<dyn Host>>,
 }
 
@@ -77,7 +86,10 @@ impl Node {
             pubsub: PubSub::default(),
             slowlog: Slowlog::default(),
             stats: ServerStats::default(),
+            background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
             workers,
+            average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
+            sweeping: AtomicBool::new(true),
             log: Log::new(log_id),
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
@@ -99,6 +111,28 @@ impl Node {
 
     /// Changes to the data set since the process began.
     pub(crate) fn dirty(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.dirty.get()).sum::<u64>() + self.stats.dirty.get()
+        self.sum(|stats| &stats.dirty)
+    }
+
+    /// The average time that keys with an expiry have to live, in milliseconds; 0 if unknown.
+    pub(crate) fn average_ttl_ms(&self, database: usize) -> i64 {
+        self.average_ttl_ms[database].load(Ordering::Relaxed)
+    }
+
+    /// Adds what the sweeper saw in one place, weighted as in Redis.
+    pub(crate) fn sample_ttl_ms(&self, database: usize, sample: i64) {
+        let old = self.average_ttl_ms(database);
+        let new = if old == 0 { sample } else { old / 50 * 49 + sample / 50 };
+        self.average_ttl_ms[database].store(new, Ordering::Relaxed);
+    }
+
+    /// All the sets of counters.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
+        self.workers.iter().chain(std::iter::once(&self.background))
+    }
+
+    /// The sum of one counter.
+    pub(crate) fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
+        self.counted().map(|stats| counter(stats).get()).sum()
     }
 }

@@ -126,10 +126,6 @@ pub(crate) struct ServerStats {
     pub(crate) connections_received: SharedCounter,
     /// Refused for maxclients.
     pub(crate) connections_rejected: SharedCounter,
-    /// Keys that the sweeper removed.
-    pub(crate) expired_keys: SharedCounter,
-    /// Changes made outside of workers.
-    pub(crate) dirty: SharedCounter,
     /// Microseconds that the sweeper has taken.
     pub(crate) expire_cycle_us: SharedCounter,
     /// Clients cut because their output grew too large.
@@ -138,6 +134,8 @@ pub(crate) struct ServerStats {
     /// Rates over the last seconds.
     pub(crate) rates: Mutex<Rates>,
     pub(crate) peak_memory_bytes: AtomicU64,
+    /// Allocated when the server began to serve.
+    pub(crate) startup_memory_bytes: AtomicU64,
 }
 
 impl ServerStats {
@@ -145,7 +143,6 @@ impl ServerStats {
         let counters = [
             &self.connections_received,
             &self.connections_rejected,
-            &self.expired_keys,
             &self.expire_cycle_us,
             &self.output_limit_disconnections,
             &self.query_limit_disconnections,

@@ -1,6 +1,6 @@
 //! The RDB file format: what Redis writes to `dump.rdb`, sends at a full resync and returns from
 //! DUMP. Owns the bytes of the format over [`std::io::Read`] and [`std::io::Write`]; opens no file
-//! or socket, reads no clock, knows no keyspace.
+//! or socket and reads no clock.
 //!
 //! The format is what Redis's `rdb.c` and `rdb.h` read and write; versions 1 to 12 (Redis up to 8.0)
 //! and 80 (Valkey 9) are read, version 10 (Redis 7.0) is written.
@@ -12,6 +12,7 @@
 //! decode    bytes → lengths, strings                          encode    lengths, strings → bytes
 //! format    opcodes, type codes and their names
 //! lzf       the compression of strings                        crc64     the checksum
+//! keyspace  entries as they are written
 //! ```
 //!
 //! What is read is untrusted: a file, or what a stranger hands to RESTORE. Every length may lie. No
@@ -32,6 +33,7 @@ mod decode;
 mod encode;
 mod error;
 mod format;
+mod keyspace;
 mod lzf;
 mod payload;
 mod reader;
@@ -40,6 +42,8 @@ mod writer;
 
 #[cfg(test)]
 mod real_redis;
+
+pub(crate) use keyspace::{EntryWriter, with_value};
 
 pub use error::{Error, ErrorKind};
 pub use format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN};

@@ -19,6 +19,7 @@ use tokio::time::{Duration, Sleep, sleep};
 use super::stream::Stream;
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
+use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
 use crate::resp::Parser;
 use crate::settings::BufferLimit;
@@ -287,6 +288,11 @@ impl Connection {
     /// Holds the input back until the node's pause ends.
     fn pause(&mut self) {
         let node = &self.engine.node;
+        if node.admission.has(State::ShuttingDown) {
+            // What is not executed now never will be, and must not be acknowledged.
+            self.client.closing = true;
+            return;
+        }
         if node.admission.wait(&self.handle) {
             let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
             let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));

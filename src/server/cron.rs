@@ -1,1 +1,101 @@
-//! Regular work.
+//! Regular work, ten times a second: expired keys, save points, idle clients, rates.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::engine::{Engine, Sweeper};
+use crate::keyspace::ShardSet;
+use crate::telemetry::log::log;
+
+/// Between two rounds.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// How soon after a failed save the next one may begin by itself, in milliseconds.
+const RETRY_MS: i64 = 5000;
+
+/// Runs for ever.
+pub(super) async fn run(engine: Arc<Engine>) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sweeper = Sweeper::default();
+    loop {
+        interval.tick().await;
+        sweeper.round(&engine);
+        end_pause(&engine);
+        sample(&engine);
+        save_when_due(&engine);
+        disconnect_idle(&engine);
+    }
+}
+
+fn end_pause(engine: &Engine) {
+    let node = &engine.node;
+    let over = || {
+        node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms()
+    };
+    if over() {
+        let mut guard = node.keyspace.lock(ShardSet::ALL);
+        // A longer pause may have begun.
+        if over() {
+            node.admission.unpause(&guard.locked());
+        }
+    }
+}
+
+fn sample(engine: &Engine) {
+    let node = &engine.node;
+    let commands =
+        node.counted().flat_map(|stats| &stats.commands).map(|command| command.calls.get()).sum();
+    let totals = [commands, node.sum(|s| &s.read_bytes), node.sum(|s| &s.written_bytes)];
+    node.stats.rates.lock().sample(node.clock.unix_us(), totals);
+    let allocated = node.host().memory().allocated;
+    node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
+}
+
+/// Begins a save in the background when a save point is reached, or one was asked for.
+fn save_when_due(engine: &Engine) {
+    let node = &engine.node;
+    let saving = node.persistence.get();
+    if saving.running.is_some() || saving.loading.is_some() {
+        return;
+    }
+    let now_ms = node.clock.unix_ms();
+    let changes = node.dirty().saturating_sub(saving.saved_dirty);
+    let seconds = (now_ms - saving.saved_ms).max(0).unsigned_abs() / 1000;
+    let settings = node.settings.load();
+    let reached = |point: &&crate::settings::SavePoint| {
+        changes >= point.changes && seconds > point.seconds && changes > 0
+    };
+    let may_retry = saving.last_ok || now_ms - saving.tried_ms > RETRY_MS;
+    match settings.snapshot.save.iter().find(reached) {
+        Some(point) if may_retry => {
+            log!(Notice, "{} changes in {} seconds. Saving...", point.changes, point.seconds);
+        }
+        _ if saving.scheduled => {}
+        _ => return,
+    }
+    let mut guard = node.keyspace.lock(ShardSet::ALL);
+    if let Err(error) = node.host().background_save(&mut guard.locked()) {
+        log!(Warning, "Can't save in the background: {error}");
+    }
+}
+
+fn disconnect_idle(engine: &Engine) {
+    let node = &engine.node;
+    let timeout_s = node.settings.load().clients.timeout_secs;
+    if timeout_s == 0 {
+        return;
+    }
+    let now_ms = node.clock.unix_ms();
+    for handle in node.clients.all() {
+        let subscribed = {
+            let shown = handle.shown.lock();
+            shown.channels + shown.patterns + shown.shard_channels > 0
+        };
+        let idle_ms = now_ms - handle.active_ms.load(Ordering::Relaxed);
+        if !subscribed && idle_ms > i64::from(timeout_s) * 1000 {
+            log!(Verbose, "Closing idle client");
+            handle.kill();
+        }
+    }
+}

@@ -1,7 +1,36 @@
 //! What commands ask of the outer layer.
 
-use crate::settings;
-use crate::telemetry::log::Level;
+use std::fs;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::loader;
+use super::saver::Saver;
+use crate::keyspace::{Flushed, Locked};
+use crate::node::Node;
+use crate::node::admission::State;
+use crate::node::host::{Host, HostResult, Memory, Shutdown};
+use crate::settings::{self, Settings};
+use crate::telemetry::log::{self, Level, log};
+
+/// So many keys are freed in less time than it takes to start a thread.
+const FREED_AT_ONCE: usize = 1000;
+
+/// The host of a server process.
+#[derive(Debug)]
+pub(super) struct ServerHost {
+    node: Arc<Node>,
+    pub(super) saver: Arc<Saver>,
+    /// Becomes true when the process is to end.
+    ending: watch::Sender<bool>,
+}
+
+impl ServerHost {
+    pub(super) fn new(node: Arc<Node>, saver: Arc<Saver>, ending: watch::Sender<bool>) -> Self {
+        Self { node, saver, ending }
+    }
+}
 
 /// The log's level of a setting.
 pub(super) fn level(level: settings::LogLevel) -> Option<Level> {
@@ -12,4 +41,145 @@ pub(super) fn level(level: settings::LogLevel) -> Option<Level> {
         settings::LogLevel::Warning => Some(Level::Warning),
         settings::LogLevel::Nothing => None,
     }
+}
+
+impl Host for ServerHost {
+    fn save(&self, locked: &mut Locked<'_>) -> HostResult {
+        self.saver.save(locked).map_err(|error| error.to_string())
+    }
+
+    fn background_save(&self, locked: &mut Locked<'_>) -> HostResult {
+        self.saver.start(locked).map_err(|error| error.to_string())
+    }
+
+    fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult {
+        if save {
+            self.save(locked)?;
+        }
+        let path = self.saver.path();
+        loader::validate(&self.node, &path)?;
+        for database in 0..self.node.keyspace.databases() {
+            drop(locked.flush(database));
+        }
+        loader::load_locked(&self.node, &path, locked)?;
+        Ok(())
+    }
+
+    fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
+        log!(Warning, "User requested shutdown...");
+        let settings = self.node.settings.load();
+        self.saver.give_up();
+        // A file that is still being loaded is not overwritten with its first half.
+        let loaded = !self.node.admission.has(State::Loading);
+        let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());
+        if save {
+            log!(Notice, "Saving the final RDB snapshot before exiting.");
+            if let Err(error) = self.saver.save(locked) {
+                if !how.force {
+                    log!(Warning, "Error trying to save the DB, can't exit.");
+                    return Err(error.to_string());
+                }
+                log!(Warning, "Error trying to save the DB, exiting anyway.");
+            }
+        }
+        // From here on nothing is acknowledged that the file does not have.
+        self.node.admission.set(locked, State::ShuttingDown, true);
+        drop(self.ending.send(true));
+        Ok(())
+    }
+
+    fn apply(&self, old: &Settings, new: &Settings) -> HostResult {
+        if old.snapshot.dir != new.snapshot.dir {
+            std::env::set_current_dir(&new.snapshot.dir).map_err(|error| error.to_string())?;
+        }
+        log::set_level(level(new.log.level));
+        Ok(())
+    }
+
+    fn rewrite_settings(&self) -> HostResult {
+        let Some(path) = &self.node.identity.config_file else {
+            return Err("The server is running without a config file".into());
+        };
+        let failed = |error: &dyn std::fmt::Display| format!("Rewriting config file: {error}");
+        let old = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(&error)),
+        };
+        let settings = self.node.settings.load();
+        let new = settings.rewritten(path, &old).map_err(|error| failed(&error))?;
+        write_whole(path, &new).map_err(|error| failed(&error))
+    }
+
+    fn free_later(&self, flushed: Flushed) {
+        if flushed.len() < FREED_AT_ONCE {
+            return;
+        }
+        let freer = std::thread::Builder::new().name("freer".into());
+        if let Err(error) = freer.spawn(move || drop(flushed)) {
+            // The closure is gone, and with it the keys.
+            log!(Verbose, "Freed flushed keys at once: {error}");
+        }
+    }
+
+    fn processor_seconds(&self) -> [f64; 2] {
+        // Fields 14 and 15 in clock ticks of a hundredth of a second, counted after the name,
+        // which may hold spaces.
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let mut ticks = after_name.split_ascii_whitespace().skip(11);
+        let mut next = || ticks.next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        [next() / 100.0, next() / 100.0]
+    }
+
+    fn memory(&self) -> Memory {
+        use tikv_jemalloc_ctl::{epoch, stats};
+        // Statistics are those of the last epoch; a refusal leaves the older ones.
+        drop(epoch::advance());
+        let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
+        Memory {
+            allocated: bytes(stats::allocated::read()),
+            active: bytes(stats::active::read()),
+            allocator_resident: bytes(stats::resident::read()),
+            resident: resident_bytes(),
+            total_system: total_system_bytes(),
+        }
+    }
+}
+
+/// Puts a text in the place of a file: whole, or not at all.
+fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let folder = path.parent().unwrap_or(std::path::Path::new("/"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    let written = write();
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written
+}
+
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    kilobytes(&status, "VmRSS:")
+}
+
+fn total_system_bytes() -> u64 {
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    kilobytes(&info, "MemTotal:")
+}
+
+/// The value of a line `name   123 kB`, in bytes.
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.trim().split(' ').next());
+    number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -6,29 +6,37 @@
 mod clock;
 mod connection;
 mod cron;
+mod files;
 mod host;
 mod listener;
+mod loader;
+mod saver;
+mod signals;
 mod stream;
 mod worker;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
+use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
 use crate::engine::{self, Engine};
+use crate::keyspace::ShardSet;
+use crate::node::admission::State;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
 use clock::SystemClock;
+use files::FileSystem;
+use host::ServerHost;
 use listener::Listeners;
+use saver::Saver;
 use worker::WorkerHandle;
-
-/// The Redis version whose behaviour limpid has.
-pub const REDIS_VERSION: &str = "7.0.15";
 
 /// Runs a server until it is told to end.
 ///
@@ -69,16 +77,94 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     );
     log!(Notice, "limpid: PID: {pid}");
     settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+    std::env::set_current_dir(&settings.snapshot.dir).map_err(|error| {
+        format!("Can't chdir to '{}': {error}", settings.snapshot.dir)
+    })?;
     let listeners = Listeners::bind(&settings)?;
     let engine = Arc::new(engine(settings, config_file, listeners.port())?);
-    let (end, ended) = watch::channel(false);
+    let node = &engine.node;
+    let saver = Arc::new(Saver::new(Arc::clone(node), Arc::new(FileSystem)));
+    let (ending, mut ended) = watch::channel(false);
+    let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending);
+    node.set_host(Arc::new(host));
     let workers = start_workers(&engine, &ended)?;
     log!(Notice, "Server initialized");
-    log!(Notice, "Ready to accept connections");
-    listeners.accept(&engine, &workers).await;
-    drop(end.send(true));
+    let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
+    let serving = async {
+        load(&engine, saver.path()).await?;
+        let allocated = node.host().memory().allocated;
+        node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
+        log!(Notice, "Ready to accept connections");
+        cron::run(Arc::clone(&engine)).await;
+        Ok(())
+    };
+    let result = tokio::select! {
+        result = serving => result,
+        () = listeners.accept(&engine, &workers) => Ok(()),
+        () = signals::run(Arc::clone(&engine)) => Ok(()),
+        // The sender lives in the node's host.
+        _ = ended.wait_for(|&ended| ended) => Ok(()),
+    };
+    if result.is_err() {
+        return result;
+    }
+    drop(listeners);
     workers.into_iter().for_each(WorkerHandle::join);
+    drop(pidfile);
+    log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Loads the RDB file on a thread of its own, so that clients are answered meanwhile.
+async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
+    let set_loading = |on| {
+        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.admission.set(&guard.locked(), State::Loading, on);
+    };
+    set_loading(true);
+    let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
+    let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
+    let loaded = loaded.await.map_err(|error| format!("Loading failed: {error}"))?.map_err(
+        |reason| format!("{reason}\nFatal error loading the DB, check server logs. Exiting."),
+    )?;
+    if let Some(loaded) = loaded {
+        let (keys, expired) = (loaded.keys, loaded.expired);
+        log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        let seconds = engine.node.clock.nanos().saturating_sub(began) as f64 / 1e9;
+        log!(Notice, "DB loaded from disk: {seconds:.3} seconds");
+        engine.node.persistence.update(|saving| {
+            (saving.keys_loaded, saving.keys_expired_at_load) = (keys, expired);
+        });
+    }
+    set_loading(false);
+    Ok(())
+}
+
+/// The file with the process id, while the process runs.
+#[derive(Debug)]
+struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes it, if one is wanted; a server without it serves all the same.
+    fn write(path: &str) -> Option<Self> {
+        if path.is_empty() {
+            return None;
+        }
+        match std::fs::write(path, format!("{}\n", std::process::id())) {
+            Ok(()) => Some(Self(path.into())),
+            Err(error) => {
+                log!(Warning, "Can't write the pidfile {path}: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Somebody else may have removed it.
+        drop(std::fs::remove_file(&self.0));
+    }
 }
 
 /// The node with its commands.
@@ -103,6 +189,7 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
         process_id: std::process::id(),
         config_file,
         executable: executable.to_string_lossy().into_owned(),
+        operating_system: operating_system(),
         port,
     };
     let node = Node::new(settings, identity, clock, stats, random(), random_hex());
@@ -122,6 +209,12 @@ fn start_workers(
         .map(start)
         .collect::<io::Result<_>>()
         .map_err(|error| format!("Cannot start a worker: {error}"))
+}
+
+/// As `uname -srm` has it.
+fn operating_system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {} {}", release.trim(), std::env::consts::ARCH)
 }
 
 /// Unpredictable numbers from the operating system.

@@ -104,7 +104,7 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The encoding's name, as OBJECT ENCODING gives it.
+    /// The name that OBJECT ENCODING gives.
     pub(crate) fn encoding_name(self) -> &'static str {
         match self {
             Self::Int(_) => "int",

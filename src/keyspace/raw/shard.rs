@@ -6,6 +6,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
@@ -64,7 +65,7 @@ pub(crate) struct Shards<S> {
     /// As the heads.
     counts: Box<[Counts]>,
     databases: usize,
-    reclaim: Reclaim<Garbage>,
+    reclaim: Arc<Reclaim<Garbage>>,
 }
 
 impl<S: Default> Shards<S> {
@@ -76,7 +77,7 @@ impl<S: Default> Shards<S> {
             heads: (0..SHARDS * databases).map(|_| Head::new()).collect(),
             counts: (0..SHARDS * databases).map(|_| Counts::default()).collect(),
             databases,
-            reclaim: Reclaim::new(readers),
+            reclaim: Arc::new(Reclaim::new(readers)),
         }
     }
 }
@@ -86,7 +87,7 @@ impl<S> Shards<S> {
         self.databases
     }
 
-    pub(crate) fn reclaim(&self) -> &Reclaim<Garbage> {
+    pub(crate) fn reclaim(&self) -> &Arc<Reclaim<Garbage>> {
         &self.reclaim
     }
 

@@ -1,0 +1,239 @@
+//! DEBUG: what Redis's test suite and its tools use. Behind enable-debug-command.
+
+use sha1::{Digest, Sha1};
+
+use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys};
+use crate::glob;
+use crate::keyspace::{Content, EntryRef};
+use crate::rdb;
+use crate::settings::LocalAccess;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "Depends on the subcommand", "subcommand [argument ...]", "Looks into the server and disturbs it, for tests."),
+];
+
+const HELP: &[&str] = &[
+    "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DIGEST",
+    "    Output a hex signature representing the current DB content.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Output a hex signature of the values of all the specified keys.",
+    "OBJECT <key>",
+    "    Show low level info about `key` and associated value.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Create <count> string keys named key:<num>, or with <prefix> for `key`.",
+    "RELOAD [NOSAVE]",
+    "    Save the RDB on disk and reload it back to memory; NOSAVE loads the file as it is.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Setting it to 0 disables expiring keys in background when they are not accessed.",
+    "SLEEP <seconds>",
+    "    Stop the server for <seconds>. Decimals allowed.",
+    "STRINGMATCH-TEST",
+    "    Run a fuzz tester against the glob matcher.",
+    "HELP",
+    "    Print this help.",
+];
+
+fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    check_allowed(ctx)?;
+    match (args.at(1).to_ascii_uppercase().as_slice(), args.len()) {
+        (b"HELP", 2) => {
+            ctx.reply.array(HELP.len());
+            HELP.iter().for_each(|line| ctx.reply.simple(line));
+        }
+        (b"SLEEP", 3) => sleep(ctx, args.at(2)),
+        (b"OBJECT", 3) => return object(ctx, args),
+        (b"RELOAD", _) => return reload(ctx, args),
+        (b"DIGEST", 2) => {
+            let digest = data_set_digest(ctx);
+            ctx.reply.simple(&hex(&digest));
+        }
+        (b"DIGEST-VALUE", 2..) => digest_values(ctx, args),
+        (b"SET-ACTIVE-EXPIRE", 3) => {
+            let on = crate::number::parse_i64(args.at(2)).unwrap_or(0) != 0;
+            ctx.node.sweeping.store(on, std::sync::atomic::Ordering::Relaxed);
+            ctx.reply.ok();
+        }
+        (b"POPULATE", 3..=5) => return populate(ctx, args),
+        (b"STRINGMATCH-TEST", 2) => string_match_test(ctx),
+        _ => {
+            let sent = args.at(1).to_vec();
+            return Err(Failure::UnknownSubcommandOrArity { sent, container: "DEBUG" });
+        }
+    }
+    Ok(())
+}
+
+fn check_allowed(ctx: &Context<'_>) -> Handled {
+    let local = || {
+        let origin = &ctx.client.handle.origin;
+        let address = origin.address.parse::<std::net::SocketAddr>();
+        origin.unix_socket || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+    };
+    match ctx.node.settings.load().security.enable_debug_command {
+        LocalAccess::Yes => Ok(()),
+        LocalAccess::Local if local() => Ok(()),
+        _ => Err(Failure::err(
+            "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        )),
+    }
+}
+
+/// Holds the whole server, whose locks are all held here.
+fn sleep(ctx: &mut Context<'_>, seconds: &[u8]) {
+    let seconds: f64 = std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+    ctx.node.clock.sleep_ms((seconds.max(0.0) * 1000.0) as u64);
+    ctx.reply.ok();
+}
+
+fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 2);
+    let clock = (ctx.keys.now_ms / 1000) as u32;
+    let entry = ctx.keys.locked.get(ctx.keys.database, key).ok_or(Failure::NoSuchKey)?;
+    let encoding = entry.value().encoding_name();
+    // Without the type byte and the footer: what DUMP adds to the value.
+    let serialized = rdb::with_value(entry, rdb::dump).len().saturating_sub(11);
+    let idle = clock.saturating_sub(entry.accessed_s());
+    let text = format!(
+        "Value at:{:p} refcount:1 encoding:{encoding} serializedlength:{serialized} lru:{} \
+         lru_seconds_idle:{idle}",
+        entry.key().as_ptr(),
+        entry.accessed_s() & 0xff_ffff,
+    );
+    ctx.reply.simple(&text);
+    Ok(())
+}
+
+fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let mut save = true;
+    for arg in args.from(2) {
+        if arg.eq_ignore_ascii_case(b"NOSAVE") {
+            save = false;
+        } else {
+            return Err(Failure::err("DEBUG RELOAD only supports the option NOSAVE."));
+        }
+    }
+    if ctx.node.persistence.get().running.is_some() {
+        return Err(Failure::err("Background save already in progress"));
+    }
+    ctx.node.host().reload(&mut ctx.keys.locked, save).map_err(|reason| {
+        Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
+    })?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+type Hash = [u8; 20];
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha1(bytes: &[u8]) -> Hash {
+    Sha1::digest(bytes).into()
+}
+
+/// Adds bytes so that their order among others does not matter.
+fn xor(digest: &mut Hash, bytes: &[u8]) {
+    for (byte, other) in digest.iter_mut().zip(sha1(bytes)) {
+        *byte ^= other;
+    }
+}
+
+/// Adds bytes so that it does.
+fn mix(digest: &mut Hash, bytes: &[u8]) {
+    xor(digest, bytes);
+    *digest = sha1(digest);
+}
+
+/// Adds a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
+fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
+    const STRING: u32 = 0;
+    mix(digest, &STRING.to_be_bytes());
+    let string = entry.value().string().expect("strings are the only type");
+    mix(digest, &string.to_bytes());
+    if entry.expire_at_ms().is_some() {
+        xor(digest, b"!!expire!!");
+    }
+}
+
+/// The digest of everything (`computeDatasetDigest` in Redis's debug.c).
+fn data_set_digest(ctx: &mut Context<'_>) -> Hash {
+    let mut all = Hash::default();
+    for database in 0..ctx.node.keyspace.databases() {
+        if ctx.node.keyspace.len(database) == 0 {
+            continue;
+        }
+        mix(&mut all, &(database as u32).to_be_bytes());
+        ctx.keys.locked.for_each(database, |entry| {
+            let mut digest = Hash::default();
+            mix(&mut digest, entry.key());
+            mix_value(&mut digest, entry);
+            xor(&mut all, &digest);
+        });
+    }
+    all
+}
+
+fn digest_values(ctx: &mut Context<'_>, args: &Args<'_>) {
+    ctx.reply.array(args.len() - 2);
+    for index in 2..args.len() {
+        let key = ctx.keys.at(args, index);
+        let mut digest = Hash::default();
+        if let Some(entry) = ctx.keys.peek(key) {
+            mix_value(&mut digest, entry);
+        }
+        ctx.reply.simple(&hex(&digest));
+    }
+}
+
+fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let count = Context::integer(args.at(2))?;
+    let prefix = args.get(3).unwrap_or(b"key");
+    let size = args.get(4).map(Context::integer).transpose()?;
+    if count < 0 || size.is_some_and(|size| size < 0) {
+        return Err(Failure::Other("ERR value is out of range, must be positive".into()));
+    }
+    for number in 0..count {
+        let name = [prefix, format!(":{number}").as_bytes()].concat();
+        let key = ctx.keys.key(&name);
+        if ctx.keys.locked.get(ctx.keys.database, key).is_some() {
+            continue;
+        }
+        let mut value = format!("value:{number}").into_bytes();
+        if let Some(size) = size {
+            value.resize(usize::try_from(size).unwrap_or(usize::MAX), 0);
+        }
+        store_populated(&mut ctx.keys, key, &value);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Not logged: DEBUG POPULATE is for this server alone.
+fn store_populated(keys: &mut Keys<'_>, key: crate::keyspace::Key<'_>, value: &[u8]) {
+    keys.store(key, Content::unencoded(value), None);
+}
+
+/// Matches random patterns; it is enough not to hang or crash.
+fn string_match_test(ctx: &mut Context<'_>) {
+    const CYCLES: usize = 100_000;
+    const ALPHABET: &[u8] = b"ab*?[]^-\\";
+    let mut text = |random: &mut super::Random| -> Vec<u8> {
+        let len = random.next() % 32;
+        (0..len).map(|_| ALPHABET[(random.next() % ALPHABET.len() as u64) as usize]).collect()
+    };
+    let matched = (0..CYCLES)
+        .filter(|_| {
+            let (pattern, subject) = (text(ctx.random), text(ctx.random));
+            glob::matches(&pattern, &subject)
+        })
+        .count();
+    debug_assert!(matched <= CYCLES);
+    ctx.reply.simple("Apparently Redis did not crash: test passed");
+}

@@ -1,0 +1,283 @@
+//! INFO: what the server tells of itself, in sections of `field:value` lines.
+//!
+//! Every field is measured or counted; one that limpid cannot have yet is left out.
+
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering;
+
+use super::command::{Group::Server, NO_KEYS, at_least, command};
+use super::registry::Registry;
+use super::{Args, Category, Command, Context, Flag::*, Handled};
+use crate::node::Node;
+use crate::node::pubsub::Kind;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command("INFO", info, at_least(1), &[Loading, Stale], NO_KEYS, Server)
+        .categories(&[Category::Dangerous])
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .docs("1.0.0", "O(1)", "[section [section ...]]", "Tells the server's state and statistics, all or by section."),
+];
+
+/// Writes a section's fields.
+type Fields = fn(&mut Lines, &Node, &Registry);
+
+/// A section of INFO.
+struct Section {
+    title: &'static str,
+    /// Part of a plain INFO.
+    default: bool,
+    fields: Fields,
+}
+
+/// All sections in their order. INFO's arguments are their titles in lower case.
+const SECTIONS: &[Section] = &[
+    Section { title: "Server", default: true, fields: server },
+    Section { title: "Clients", default: true, fields: clients },
+    Section { title: "Memory", default: true, fields: memory },
+    Section { title: "Persistence", default: true, fields: persistence },
+    Section { title: "Stats", default: true, fields: stats },
+    Section { title: "Replication", default: true, fields: replication },
+    Section { title: "CPU", default: true, fields: cpu },
+    Section { title: "Commandstats", default: false, fields: commandstats },
+    Section { title: "Errorstats", default: true, fields: errorstats },
+    Section { title: "Cluster", default: true, fields: cluster },
+    Section { title: "Keyspace", default: true, fields: keyspace },
+];
+
+/// Lines of the text.
+struct Lines(String);
+
+impl Lines {
+    fn field(&mut self, name: &str, value: impl Display) {
+        write!(self.0, "{name}:{value}\r\n").expect("writing to memory");
+    }
+
+    /// A number of bytes, also in a form for people.
+    fn bytes(&mut self, name: &str, bytes: u64) {
+        self.field(name, bytes);
+        self.field(&format!("{name}_human"), human(bytes));
+    }
+}
+
+/// As Redis writes sizes for people.
+fn human(bytes: u64) -> String {
+    let units = [("B", 1_u64), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
+    let (unit, size) = units.into_iter().rev().find(|(_, size)| bytes >= *size).unwrap_or(units[0]);
+    if size == 1 { format!("{bytes}B") } else { format!("{:.2}{unit}", bytes as f64 / size as f64) }
+}
+
+fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let wanted: Vec<Vec<u8>> = args.from(1).map(<[u8]>::to_ascii_lowercase).collect();
+    let asked = |word: &str| wanted.iter().any(|section| section == word.as_bytes());
+    let all = asked("all") || asked("everything");
+    let default = wanted.is_empty() || asked("default");
+    let mut lines = Lines(String::new());
+    for section in SECTIONS {
+        if all || default && section.default || asked(&section.title.to_ascii_lowercase()) {
+            let gap = if lines.0.is_empty() { "" } else { "\r\n" };
+            write!(lines.0, "{gap}# {}\r\n", section.title).expect("writing to memory");
+            (section.fields)(&mut lines, ctx.node, ctx.registry);
+        }
+    }
+    ctx.reply.verbatim(b"txt", lines.0.as_bytes());
+    Ok(())
+}
+
+fn server(lines: &mut Lines, node: &Node, _: &Registry) {
+    let identity = &node.identity;
+    let now_us = node.clock.unix_us();
+    let uptime_s = (now_us / 1000 - identity.started_ms) / 1000;
+    lines.field("redis_version", super::REDIS_VERSION);
+    lines.field("limpid_version", env!("CARGO_PKG_VERSION"));
+    lines.field("redis_mode", "standalone");
+    lines.field("os", &identity.operating_system);
+    lines.field("arch_bits", usize::BITS);
+    lines.field("multiplexing_api", "epoll");
+    lines.field("process_id", identity.process_id);
+    lines.field("run_id", &identity.run_id);
+    lines.field("tcp_port", identity.port);
+    lines.field("server_time_usec", now_us);
+    lines.field("uptime_in_seconds", uptime_s);
+    lines.field("uptime_in_days", uptime_s / 86400);
+    lines.field("lru_clock", (now_us / 1_000_000) & 0xff_ffff);
+    lines.field("executable", &identity.executable);
+    let file = identity.config_file.as_ref();
+    lines.field("config_file", file.map(|path| path.display().to_string()).unwrap_or_default());
+    lines.field("worker_threads", node.workers.len());
+}
+
+fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
+    let all = node.clients.all();
+    let max = |of: fn(&crate::node::client::Handle) -> usize| {
+        all.iter().map(|handle| of(handle)).max().unwrap_or(0)
+    };
+    lines.field("connected_clients", all.len());
+    lines.field("maxclients", node.settings.load().clients.maxclients);
+    let input = max(|handle| handle.input_bytes.load(Ordering::Relaxed));
+    let output = max(|handle| handle.output_bytes.load(Ordering::Relaxed));
+    lines.field("client_recent_max_input_buffer", input);
+    lines.field("client_recent_max_output_buffer", output);
+    lines.field("blocked_clients", node.admission.waiting());
+}
+
+fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
+    let memory = node.host().memory();
+    let peak = node.stats.peak_memory_bytes.fetch_max(memory.allocated, Ordering::Relaxed);
+    let peak = peak.max(memory.allocated);
+    let ratio = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 };
+    let retained = node.persistence.get().running.map_or(0, |running| running.retention.bytes());
+    lines.bytes("used_memory", memory.allocated);
+    lines.bytes("used_memory_rss", memory.resident);
+    lines.bytes("used_memory_peak", peak);
+    lines.field("used_memory_peak_perc", format!("{:.2}%", ratio(memory.allocated, peak) * 100.0));
+    lines.field("used_memory_startup", node.stats.startup_memory_bytes.load(Ordering::Relaxed));
+    lines.field("allocator_allocated", memory.allocated);
+    lines.field("allocator_active", memory.active);
+    lines.field("allocator_resident", memory.allocator_resident);
+    lines.bytes("total_system_memory", memory.total_system);
+    lines.bytes("maxmemory", 0);
+    lines.field("maxmemory_policy", "noeviction");
+    let difference = |a: u64, b: u64| a.cast_signed() - b.cast_signed();
+    lines.field("allocator_frag_ratio", format!("{:.2}", ratio(memory.active, memory.allocated)));
+    lines.field("allocator_frag_bytes", difference(memory.active, memory.allocated));
+    let resident = memory.allocator_resident;
+    lines.field("allocator_rss_ratio", format!("{:.2}", ratio(resident, memory.active)));
+    lines.field("allocator_rss_bytes", difference(resident, memory.active));
+    lines.field("rss_overhead_ratio", format!("{:.2}", ratio(memory.resident, resident)));
+    lines.field("rss_overhead_bytes", difference(memory.resident, resident));
+    let fragmentation = ratio(memory.resident, memory.allocated);
+    lines.field("mem_fragmentation_ratio", format!("{fragmentation:.2}"));
+    lines.field("mem_fragmentation_bytes", difference(memory.resident, memory.allocated));
+    lines.field("mem_snapshot_retained", retained);
+    lines.field("mem_allocator", "jemalloc");
+}
+
+fn persistence(lines: &mut Lines, node: &Node, _: &Registry) {
+    let saving = node.persistence.get();
+    let now_ms = node.clock.unix_ms();
+    lines.field("loading", u8::from(saving.loading.is_some()));
+    let running = saving.running.as_ref();
+    lines.field("current_cow_peak", saving.retained_peak_bytes);
+    lines.field("current_cow_size", running.map_or(0, |running| running.retention.bytes()));
+    lines.field("current_save_keys_processed", running.map_or(0, |running| running.keys_saved));
+    lines.field("current_save_keys_total", running.map_or(0, |running| running.keys_total));
+    lines.field("rdb_changes_since_last_save", node.dirty().saturating_sub(saving.saved_dirty));
+    lines.field("rdb_bgsave_in_progress", u8::from(running.is_some()));
+    lines.field("rdb_last_save_time", saving.saved_ms / 1000);
+    lines.field("rdb_last_bgsave_status", if saving.last_ok { "ok" } else { "err" });
+    lines.field("rdb_last_bgsave_time_sec", saving.last_duration_ms.map_or(-1, |ms| ms / 1000));
+    let current = running.map_or(-1, |running| (now_ms - running.started_ms) / 1000);
+    lines.field("rdb_current_bgsave_time_sec", current);
+    lines.field("rdb_saves", saving.saves);
+    lines.field("rdb_last_cow_size", saving.retained_peak_bytes);
+    lines.field("rdb_last_load_keys_expired", saving.keys_expired_at_load);
+    lines.field("rdb_last_load_keys_loaded", saving.keys_loaded);
+    lines.field("aof_enabled", 0);
+    if let Some(loading) = saving.loading {
+        let percent = loading.loaded_bytes as f64 * 100.0 / loading.total_bytes.max(1) as f64;
+        let seconds = (now_ms - loading.started_ms).max(1) as f64 / 1000.0;
+        let rate = loading.loaded_bytes as f64 / seconds;
+        let left = loading.total_bytes.saturating_sub(loading.loaded_bytes) as f64;
+        lines.field("loading_start_time", loading.started_ms / 1000);
+        lines.field("loading_total_bytes", loading.total_bytes);
+        lines.field("loading_loaded_bytes", loading.loaded_bytes);
+        lines.field("loading_loaded_perc", format!("{percent:.2}"));
+        lines.field("loading_eta_seconds", (left / rate.max(1.0)) as u64);
+    }
+}
+
+fn stats(lines: &mut Lines, node: &Node, _: &Registry) {
+    let commands: u64 =
+        node.counted().flat_map(|stats| &stats.commands).map(|command| command.calls.get()).sum();
+    let [ops, input, output] = node.stats.rates.lock().per_second();
+    let server = &node.stats;
+    lines.field("total_connections_received", server.connections_received.get());
+    lines.field("total_commands_processed", commands);
+    lines.field("instantaneous_ops_per_sec", ops as u64);
+    lines.field("total_net_input_bytes", node.sum(|stats| &stats.read_bytes));
+    lines.field("total_net_output_bytes", node.sum(|stats| &stats.written_bytes));
+    lines.field("instantaneous_input_kbps", format!("{:.2}", input / 1024.0));
+    lines.field("instantaneous_output_kbps", format!("{:.2}", output / 1024.0));
+    lines.field("rejected_connections", server.connections_rejected.get());
+    lines.field("expired_keys", node.sum(|stats| &stats.expired_keys));
+    lines.field("expire_cycle_cpu_milliseconds", server.expire_cycle_us.get() / 1000);
+    lines.field("keyspace_hits", node.sum(|stats| &stats.keyspace_hits));
+    lines.field("keyspace_misses", node.sum(|stats| &stats.keyspace_misses));
+    lines.field("pubsub_channels", node.pubsub.count(Kind::Channel));
+    lines.field("pubsub_patterns", node.pubsub.count(Kind::Pattern));
+    lines.field("pubsubshard_channels", node.pubsub.count(Kind::ShardChannel));
+    lines.field("total_error_replies", node.sum(|stats| &stats.error_replies));
+    lines.field("total_reads_processed", node.sum(|stats| &stats.reads));
+    lines.field("total_writes_processed", node.sum(|stats| &stats.writes));
+    let cut = server.query_limit_disconnections.get();
+    lines.field("client_query_buffer_limit_disconnections", cut);
+    let cut = server.output_limit_disconnections.get();
+    lines.field("client_output_buffer_limit_disconnections", cut);
+}
+
+fn replication(lines: &mut Lines, node: &Node, _: &Registry) {
+    lines.field("role", "master");
+    lines.field("connected_slaves", 0);
+    lines.field("master_replid", node.log.id());
+    lines.field("master_repl_offset", node.log.offset());
+    lines.field("repl_backlog_active", u8::from(node.log.is_recording()));
+    lines.field("repl_backlog_size", node.settings.load().replication.backlog_size_bytes);
+}
+
+fn cpu(lines: &mut Lines, node: &Node, _: &Registry) {
+    let [user, system] = node.host().processor_seconds();
+    lines.field("used_cpu_sys", format!("{system:.6}"));
+    lines.field("used_cpu_user", format!("{user:.6}"));
+}
+
+fn commandstats(lines: &mut Lines, node: &Node, registry: &Registry) {
+    for registered in registry.all() {
+        let sum = |of: fn(&crate::node::stats::CommandStats) -> u64| -> u64 {
+            node.counted().map(|stats| of(&stats.commands[registered.id])).sum()
+        };
+        let (calls, nanos) = (sum(|stats| stats.calls.get()), sum(|stats| stats.nanos.get()));
+        let (rejected, failed) =
+            (sum(|stats| stats.rejected.get()), sum(|stats| stats.failed.get()));
+        if calls + rejected + failed == 0 {
+            continue;
+        }
+        let per_call = nanos as f64 / 1000.0 / calls.max(1) as f64;
+        lines.field(
+            &format!("cmdstat_{}", registered.name),
+            format_args!(
+                "calls={calls},usec={},usec_per_call={per_call:.2},rejected_calls={rejected},\
+                 failed_calls={failed}",
+                nanos / 1000
+            ),
+        );
+    }
+}
+
+fn errorstats(lines: &mut Lines, node: &Node, _: &Registry) {
+    let mut all = std::collections::BTreeMap::new();
+    for stats in node.counted() {
+        for (word, count) in &*stats.errors.lock() {
+            *all.entry(word.clone()).or_insert(0) += count;
+        }
+    }
+    for (word, count) in all {
+        lines.field(&format!("errorstat_{word}"), format_args!("count={count}"));
+    }
+}
+
+fn cluster(lines: &mut Lines, _: &Node, _: &Registry) {
+    lines.field("cluster_enabled", 0);
+}
+
+fn keyspace(lines: &mut Lines, node: &Node, _: &Registry) {
+    for database in 0..node.keyspace.databases() {
+        let keys = node.keyspace.len(database);
+        if keys > 0 {
+            let expires = node.keyspace.expires(database);
+            lines.field(
+                &format!("db{database}"),
+                format_args!("keys={keys},expires={expires},avg_ttl={}", node.average_ttl_ms(database)),
+            );
+        }
+    }
+}

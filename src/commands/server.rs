@@ -1,0 +1,187 @@
+//! Commands on the server and on whole databases.
+
+use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, exactly};
+use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
+use crate::node::host::Shutdown;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command("SAVE", save, exactly(1), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "O(N) in the number of keys", "", "Saves the data set to disk, holding everything meanwhile."),
+    command("BGSAVE", bgsave, at_least(1), &[Admin, NoScript, NoAsyncLoading], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "O(1)", "[SCHEDULE]", "Saves the data set of this instant to disk in the background."),
+    command("LASTSAVE", lastsave, exactly(1), &[Loading, Stale, Fast], NO_KEYS, Server)
+        .categories(&[Category::Admin, Category::Dangerous])
+        .tips(&["nondeterministic_output"])
+        .docs("1.0.0", "O(1)", "", "Tells when the data set was last saved, as Unix time."),
+    command("SHUTDOWN", shutdown, at_least(1), &[Admin, NoScript, Loading, Stale, NoMulti, AllowBusy], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "O(N) when saving, in the number of keys", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", "Saves if that is due, and ends the server."),
+    command("TIME", time, exactly(1), &[Loading, Stale, Fast], NO_KEYS, Server)
+        .tips(&["nondeterministic_output"])
+        .docs("2.6.0", "O(1)", "", "Tells the server's time in seconds and microseconds."),
+    command("FLUSHDB", flushdb, at_least(1), &[Write], NO_KEYS, Server)
+        .locking(Locks::All)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .docs("1.0.0", "O(N) in the number of keys", "[ASYNC | SYNC]", "Removes all the keys of the selected database."),
+    command("FLUSHALL", flushall, at_least(1), &[Write], NO_KEYS, Server)
+        .locking(Locks::All)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .docs("1.0.0", "O(N) in the number of keys", "[ASYNC | SYNC]", "Removes all the keys of all databases."),
+    command("DBSIZE", dbsize, exactly(1), &[ReadOnly, Fast], NO_KEYS, Server)
+        .categories(&[Category::Keyspace])
+        .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
+        .docs("1.0.0", "O(1)", "", "Counts the keys of the selected database."),
+    command("SWAPDB", swapdb, exactly(3), &[Write, Fast], NO_KEYS, Server)
+        .locking(Locks::All)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .docs("4.0.0", "O(N) in the number of watched keys", "index1 index2", "Exchanges the keys of two databases."),
+];
+
+fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    if ctx.node.persistence.get().running.is_some() {
+        return Err(Failure::err("Background save already in progress"));
+    }
+    // The reason is in the log, as with Redis.
+    ctx.node.host().save(&mut ctx.keys.locked).map_err(|_| Failure::Other("ERR".into()))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let schedule = match args.len() {
+        1 => false,
+        2 if args.is(1, "SCHEDULE") => true,
+        _ => return Err(Failure::Syntax),
+    };
+    if ctx.node.persistence.get().running.is_some() {
+        if !schedule {
+            return Err(Failure::err("Background save already in progress"));
+        }
+        ctx.node.persistence.update(|saving| saving.scheduled = true);
+        ctx.reply.simple("Background saving scheduled");
+        return Ok(());
+    }
+    ctx.node.host().background_save(&mut ctx.keys.locked).map_err(Failure::err)?;
+    ctx.reply.simple("Background saving started");
+    Ok(())
+}
+
+fn lastsave(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply.integer(ctx.node.persistence.get().saved_ms / 1000);
+    Ok(())
+}
+
+fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let mut how = Shutdown::default();
+    let mut abort = false;
+    for arg in args.from(1) {
+        match arg.to_ascii_uppercase().as_slice() {
+            b"NOSAVE" => how.save = Some(false),
+            b"SAVE" => how.save = Some(true),
+            b"NOW" => how.now = true,
+            b"FORCE" => how.force = true,
+            b"ABORT" => abort = true,
+            _ => return Err(Failure::Syntax),
+        }
+    }
+    let both = |word: &str| args.from(1).any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    if (abort && args.len() != 2) || (both("SAVE") && both("NOSAVE")) {
+        return Err(Failure::Syntax);
+    }
+    if abort {
+        return Err(Failure::err("No shutdown in progress."));
+    }
+    let ended = ctx.node.host().shutdown(&mut ctx.keys.locked, how);
+    ended.map_err(|_| Failure::err("Errors trying to SHUTDOWN. Check logs."))?;
+    ctx.client.closing = true;
+    Ok(())
+}
+
+fn time(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    let now_us = ctx.node.clock.unix_us();
+    ctx.reply.array(2);
+    ctx.reply.bulk_integer(now_us / 1_000_000);
+    ctx.reply.bulk_integer(now_us % 1_000_000);
+    Ok(())
+}
+
+/// Checks FLUSHDB's and FLUSHALL's argument. Memory is given back after the command either way.
+fn check_flush(args: &Args<'_>) -> Handled {
+    match args.len() {
+        1 => Ok(()),
+        2 if args.is(1, "ASYNC") || args.is(1, "SYNC") => Ok(()),
+        _ => Err(Failure::Syntax),
+    }
+}
+
+fn flush(ctx: &mut Context<'_>, database: usize) {
+    let keys = &mut ctx.keys;
+    keys.locked.mark_watchers_of_database(database, &[database]);
+    let removed = ctx.node.keyspace.len(database) as u64;
+    let flushed = keys.locked.flush(database);
+    keys.changed_much(removed);
+    ctx.node.host().free_later(flushed);
+}
+
+fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    check_flush(args)?;
+    flush(ctx, ctx.keys.database);
+    // Even an empty database is flushed on replicas, which may not have it empty.
+    ctx.keys.log_always();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    check_flush(args)?;
+    for database in 0..ctx.node.keyspace.databases() {
+        flush(ctx, database);
+    }
+    ctx.keys.log_always();
+    ctx.keys.changed_much(1);
+    if !ctx.node.settings.load().snapshot.save.is_empty() {
+        // The file shall not bring the keys back. A save that runs has the state before this;
+        // another must follow it.
+        if ctx.node.persistence.get().running.is_some() {
+            ctx.node.persistence.update(|saving| saving.scheduled = true);
+        } else if ctx.node.host().save(&mut ctx.keys.locked).is_err() {
+            // Logged by the saver; the flush itself is done, as with Redis.
+            ctx.node.persistence.update(|saving| saving.last_ok = false);
+        }
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn dbsize(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply.count(ctx.node.keyspace.len(ctx.keys.database));
+    Ok(())
+}
+
+fn swapdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let index = |at: usize, which: &str| {
+        let index = crate::number::parse_i64(args.at(at)).filter(|&i| i32::try_from(i).is_ok());
+        index.ok_or_else(|| Failure::err(format_args!("invalid {which} DB index")))
+    };
+    let (one, two) = (index(1, "first")?, index(2, "second")?);
+    let databases = ctx.node.keyspace.databases();
+    let within = |index: i64| {
+        usize::try_from(index)
+            .ok()
+            .filter(|&index| index < databases)
+            .ok_or_else(|| Failure::err("DB index is out of range"))
+    };
+    let (one, two) = (within(one)?, within(two)?);
+    if one != two {
+        ctx.keys.locked.mark_watchers_of_database(one, &[one, two]);
+        ctx.keys.locked.mark_watchers_of_database(two, &[one, two]);
+        ctx.keys.locked.swap(one, two);
+    }
+    ctx.keys.changed_much(1);
+    ctx.reply.ok();
+    Ok(())
+}

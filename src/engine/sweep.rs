@@ -1,0 +1,121 @@
+//! The sweeper: finds and removes expired keys that nobody asks for.
+//!
+//! It walks the shards that have keys with expiries, in the order of hashes, a segment at a time
+//! under that shard's lock. A round ends with its time; the next goes on from there.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use crate::commands::Keys;
+use crate::commands::effects::Effects;
+use crate::keyspace::{SHARDS, ShardSet};
+use crate::node::admission::State;
+
+/// Time of a round while few of the keys that it meets have expired, in nanoseconds.
+const CALM_NANOS: u64 = 500_000;
+/// Time of a round while more than one in ten has.
+const BUSY_NANOS: u64 = 25_000_000;
+/// Segments visited between two looks at the clock.
+const SEGMENTS: usize = 16;
+
+/// Where the walk is.
+#[derive(Debug, Default)]
+pub(crate) struct Sweeper {
+    database: usize,
+    /// The next hash.
+    from: u64,
+    effects: Effects,
+    /// Met and expired in this round.
+    seen: usize,
+    expired: usize,
+}
+
+impl Sweeper {
+    /// One round.
+    pub(crate) fn round(&mut self, engine: &Engine) {
+        let node = &engine.node;
+        let held_back = node.admission.has(State::Loading) || node.admission.is_paused();
+        if held_back || !node.sweeping.load(Ordering::Relaxed) {
+            return;
+        }
+        let start = node.clock.nanos();
+        (self.seen, self.expired) = (0, 0);
+        // Once round everything at most.
+        for _ in 0..node.keyspace.databases() * SHARDS {
+            let shard = (self.from >> 56) as usize;
+            if node.keyspace.shard_expires(shard, self.database) == 0 {
+                self.next_shard(node.keyspace.databases());
+                continue;
+            }
+            loop {
+                let more = self.segments(engine, shard);
+                let spent = node.clock.nanos().saturating_sub(start);
+                let busy = self.expired * 10 > self.seen;
+                if spent > if busy { BUSY_NANOS } else { CALM_NANOS } {
+                    node.stats.expire_cycle_us.add(spent / 1000);
+                    return;
+                }
+                if !more {
+                    break;
+                }
+            }
+            self.next_shard(node.keyspace.databases());
+        }
+        node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
+    }
+
+    fn next_shard(&mut self, databases: usize) {
+        let shard = (self.from >> 56) + 1;
+        if shard < SHARDS as u64 {
+            self.from = shard << 56;
+        } else {
+            self.from = 0;
+            self.database = (self.database + 1) % databases;
+        }
+    }
+
+    /// Sweeps a few segments of a shard; false at its end.
+    fn segments(&mut self, engine: &Engine, shard: usize) -> bool {
+        let node = &engine.node;
+        let mut set = ShardSet::default();
+        set.insert(shard);
+        let mut guard = node.keyspace.lock(set);
+        let classes = node.settings.load().keyspace.notify_events;
+        self.effects.begin(node.log.is_recording(), classes);
+        let mut keys = Keys {
+            locked: guard.locked(),
+            database: self.database,
+            now_ms: node.clock.unix_ms(),
+            touch: false,
+            expire: true,
+            stats: &node.background,
+            effects: &mut self.effects,
+        };
+        let mut next = Some(self.from);
+        let mut expired = Vec::new();
+        for _ in 0..SEGMENTS {
+            let Some(from) = next else { break };
+            let now_ms = keys.now_ms;
+            let (alive, after) =
+                keys.locked.expired_in_segment(self.database, from, now_ms, &mut expired);
+            self.seen += alive.keys;
+            if alive.keys > 0 {
+                let average = alive.left_ms / alive.keys as i128;
+                node.sample_ttl_ms(self.database, i64::try_from(average).unwrap_or(i64::MAX));
+            }
+            next = after;
+        }
+        self.seen += expired.len();
+        self.expired += expired.len();
+        for bytes in &expired {
+            keys.remove_expired(self.database, keys.key(bytes));
+            // Each is a unit of its own in the log.
+            keys.effects.end_sweep();
+            super::call::settle(node, &node.background, keys.effects);
+        }
+        if let Some(next) = next {
+            self.from = next;
+        }
+        next.is_some()
+    }
+}

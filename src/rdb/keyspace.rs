@@ -1,0 +1,78 @@
+//! Entries of the keyspace as the file format has them.
+
+use std::io::{self, Write};
+
+use super::{Attributes, StringRef, ValueRef, Writer};
+use crate::keyspace::{self, EntryRef};
+use crate::types::Object;
+
+/// Gives `with` the value of an entry in the form in which it is written.
+pub(crate) fn with_value<R>(entry: EntryRef<'_>, with: impl FnOnce(ValueRef<'_>) -> R) -> R {
+    match entry.value() {
+        keyspace::ValueRef::Int(number) => with(ValueRef::String(StringRef::Int(number))),
+        keyspace::ValueRef::Embstr(bytes) | keyspace::ValueRef::Raw(bytes) => {
+            with(ValueRef::String(StringRef::Bytes(bytes)))
+        }
+        keyspace::ValueRef::Object(Object::String(chunks)) => {
+            let pieces: Vec<&[u8]> = chunks.chunks().iter().map(|chunk| chunk.as_slice()).collect();
+            with(ValueRef::String(StringRef::Chunks(&pieces)))
+        }
+    }
+}
+
+/// Writes keys of several databases in any order, selecting the database where it changes.
+#[derive(Debug)]
+pub(crate) struct EntryWriter<W> {
+    writer: Writer<W>,
+    selected: Option<usize>,
+    keys: usize,
+}
+
+impl<W: Write> EntryWriter<W> {
+    /// Goes on after the header and the auxiliary fields.
+    pub(crate) fn new(writer: Writer<W>) -> Self {
+        Self { writer, selected: None, keys: 0 }
+    }
+
+    /// Begins a database with its sizes, a hint for the reader.
+    ///
+    /// # Errors
+    /// When the sink fails.
+    pub(crate) fn database(&mut self, index: usize, keys: usize, expires: usize) -> io::Result<()> {
+        self.select(index)?;
+        self.writer.resize_db(keys as u64, expires as u64)
+    }
+
+    fn select(&mut self, index: usize) -> io::Result<()> {
+        if self.selected != Some(index) {
+            self.selected = Some(index);
+            self.writer.select_db(index as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one key.
+    ///
+    /// # Errors
+    /// When the sink fails.
+    pub(crate) fn entry(&mut self, database: usize, entry: EntryRef<'_>) -> io::Result<()> {
+        self.select(database)?;
+        self.keys = self.keys.saturating_add(1);
+        let attributes =
+            Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
+        with_value(entry, |value| self.writer.key(entry.key(), attributes, value))
+    }
+
+    /// Keys written so far.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Writes the end and the checksum.
+    ///
+    /// # Errors
+    /// When the sink fails.
+    pub(crate) fn finish(self) -> io::Result<W> {
+        self.writer.finish()
+    }
+}
