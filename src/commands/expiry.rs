@@ -125,10 +125,12 @@ fn expire_at(
     } else {
         keys.set_expiry(key, Some(at));
         keys.changed(key, EventClasses::GENERIC, "expire");
-        let at = Decimal::new(at);
-        let head = [&b"PEXPIREAT"[..], key.bytes, at.as_bytes()];
-        let logged: Vec<&[u8]> = head.into_iter().chain(args.from(3)).collect();
-        keys.log_instead(&[&logged]);
+        if name != "pexpireat" {
+            let at = Decimal::new(at);
+            let head = [&b"PEXPIREAT"[..], key.bytes, at.as_bytes()];
+            let logged: Vec<&[u8]> = head.into_iter().chain(args.from(3)).collect();
+            keys.log_instead(&[&logged]);
+        }
     }
     ctx.reply.integer(1);
     Ok(())
