@@ -161,14 +161,6 @@ impl<'a> Keys<'a> {
         self.alive(database, key)
     }
 
-    /// The entry of a key in another database, to be changed.
-    pub(crate) fn write_in(&mut self, database: usize, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.alive(database, key) {
-            return None;
-        }
-        self.locked.get(database, key)
-    }
-
     /// Notes an access, once a second at most per key.
     #[inline]
     fn touch(&mut self, key: Key<'_>) {

@@ -167,7 +167,7 @@ enum Value {
     Line(String),
     Bulk(Vec<u8>),
     Null,
-    Array(Vec<Value>),
+    Array(Vec<Self>),
 }
 
 /// All the values in some bytes.

@@ -166,9 +166,7 @@ impl Locked<'_> {
             let mut from = Some(start);
             let mut wrapped = false;
             loop {
-                let Some(at) = from.or_else(|| (!wrapped).then(|| first_hash(shard))) else {
-                    return None;
-                };
+                let at = from.or_else(|| (!wrapped).then(|| first_hash(shard)))?;
                 wrapped |= from.is_none();
                 let mut keys: Vec<Box<[u8]>> = Vec::new();
                 from = locked.segment(database, at, Only::All, |entry| {

@@ -80,10 +80,6 @@ impl Chunks {
         }
     }
 
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.write_at(self.len, bytes);
-    }
-
     /// Lengthens the string to `len` with zeros; never shortens it.
     fn grow(&mut self, len: usize) {
         while self.len < len {
@@ -159,7 +155,7 @@ mod tests {
         let original = Chunks::from_slice(&vec![1; 3 * CHUNK_BYTES + 5]);
         let mut changed = original.clone();
         changed.write_at(CHUNK_BYTES - 2, &[9; 4]);
-        changed.append(b"end");
+        changed.write_at(changed.len(), b"end");
         assert_eq!(original.to_vec(), vec![1; 3 * CHUNK_BYTES + 5]);
         assert_eq!(changed.range(CHUNK_BYTES - 3, CHUNK_BYTES + 3), [1, 9, 9, 9, 9, 1]);
         assert_eq!(changed.len(), original.len() + 3);
