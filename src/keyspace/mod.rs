@@ -178,6 +178,19 @@ impl Keyspace {
         (0..self.databases()).all(|database| self.len(database) == 0)
     }
 
+    /// Bytes of directories and segments of all the tables. Takes all the locks.
+    pub(crate) fn table_bytes(&self) -> usize {
+        let mut guard = self.shards.lock(ShardSet::ALL);
+        let mut view = guard.view();
+        let mut bytes = 0;
+        for database in 0..self.databases() {
+            for shard in 0..SHARDS {
+                bytes += view.table(shard, database).0.allocated_bytes();
+            }
+        }
+        bytes
+    }
+
     /// Lets a worker read slots without a lock, to prefetch, until the guard drops.
     #[inline]
     pub(crate) fn prefetching(&self, reader: usize) -> Prefetching<'_> {
@@ -390,6 +403,9 @@ impl<'k> Locked<'k> {
         mapping[b].store(to_b, Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(limpid_loom)))]
+mod tests;
 
 /// Tables of a flushed database, not yet freed.
 #[derive(Debug)]

@@ -251,3 +251,6 @@ impl Saver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
