@@ -12,7 +12,10 @@ pub(crate) mod registry;
 
 mod connection;
 mod debug;
+mod expiry;
 mod info;
+mod keys;
+mod object;
 mod server;
 mod strings;
 
@@ -31,7 +34,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
         connection::COMMANDS,
         debug::COMMANDS,
+        expiry::COMMANDS,
         info::COMMANDS,
+        keys::COMMANDS,
+        object::COMMANDS,
         server::COMMANDS,
         strings::COMMANDS,
     ]

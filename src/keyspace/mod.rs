@@ -20,10 +20,11 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use raw::entry::{Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
-pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
+pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::table::{Detached, Garbage, Head, Segment};
+pub(crate) use scan::Cursor;
 
 use crate::number;
 use crate::types::{Chunks, Object};
@@ -279,7 +280,7 @@ impl<'k> Locked<'k> {
         }
     }
 
-    /// Gives a key a value and an expiry, whatever it had before.
+    /// Gives a key a value and an expiry, whatever it had before. True when the key is new.
     #[inline]
     pub(crate) fn store(
         &mut self,
@@ -288,7 +289,7 @@ impl<'k> Locked<'k> {
         content: Content<'_>,
         expire_at_ms: Option<i64>,
         accessed_s: u32,
-    ) {
+    ) -> bool {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
         let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
@@ -296,14 +297,14 @@ impl<'k> Locked<'k> {
             entry.set_epoch(state.epoch);
             entry.set_accessed_s(accessed_s);
             table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
-            return;
+            return true;
         };
         let content = if state.retention.is_none() || entry.view().epoch() == state.epoch {
             match entry.overwrite(content, expire_at_ms) {
                 Ok(()) => {
                     entry.set_epoch(state.epoch);
                     entry.set_accessed_s(accessed_s);
-                    return;
+                    return false;
                 }
                 Err(content) => content,
             }
@@ -315,6 +316,7 @@ impl<'k> Locked<'k> {
         new.set_accessed_s(accessed_s);
         let old = entry.replace(new);
         state.displace(tables, old);
+        false
     }
 
     /// Changes a large value in place; `None` if the key has none.

@@ -74,7 +74,7 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
             let bytes = name(key);
             let edited = locked.edit(database, locked.key(&bytes), |object| {
                 let Object::String(chunks) = object;
-                chunks.append(b"more");
+                chunks.write_at(chunks.len(), b"more");
             });
             if edited.is_some() {
                 model[database].get_mut(&bytes).expect("in both").0.extend_from_slice(b"more");
@@ -312,8 +312,9 @@ fn random_keys_are_of_the_database_and_come_from_everywhere() {
     };
     let mut guard = keyspace.lock(ShardSet::default());
     let mut locked = guard.locked();
-    assert!(locked.random_key(0, [next(), next()]).is_none());
-    let picked: BTreeSet<_> =
-        (0..2000).map(|_| locked.random_key(1, [next(), next()]).expect("there are keys")).collect();
+    assert!(locked.random_key(0, [next(), next()], |_| true).is_none());
+    let picked: BTreeSet<_> = (0..2000)
+        .map(|_| locked.random_key(1, [next(), next()], |_| true).expect("there are keys"))
+        .collect();
     assert_eq!(picked.len(), 50);
 }

@@ -97,12 +97,21 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The type's name, as TYPE gives it.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Int(_) | Self::Embstr(_) | Self::Raw(_) => "string",
+            Self::Object(object) => object.type_name(),
+        }
+    }
+
     /// The name that OBJECT ENCODING gives.
     pub(crate) fn encoding_name(self) -> &'static str {
         match self {
             Self::Int(_) => "int",
             Self::Embstr(_) => "embstr",
-            Self::Raw(_) | Self::Object(Object::String(_)) => "raw",
+            Self::Raw(_) => "raw",
+            Self::Object(object) => object.encoding_name(),
         }
     }
 
@@ -316,8 +325,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         drop(self.take_object());
         let header = self.header();
-        let layout =
-            layout(header.has_expiry, header.key_len as usize, header.value_len as usize);
+        let layout = layout(header.has_expiry, header.key_len as usize, header.value_len as usize);
         // SAFETY: allocated in `new` with this layout: rounding makes it stay the same through
         // `overwrite`, which never lets the rounded size change.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) };
@@ -378,7 +386,9 @@ impl<'a> EntryRef<'a> {
             Encoding::Raw => ValueRef::Raw(bytes),
             Encoding::Object => {
                 // SAFETY: encoding Object: a pointer made by `Box::into_raw`, live with the entry.
-                ValueRef::Object(unsafe { &*bytes.as_ptr().cast::<*const Object>().read_unaligned() })
+                ValueRef::Object(unsafe {
+                    &*bytes.as_ptr().cast::<*const Object>().read_unaligned()
+                })
             }
         }
     }
