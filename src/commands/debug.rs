@@ -68,14 +68,9 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 fn check_allowed(ctx: &Context<'_>) -> Handled {
-    let local = || {
-        let origin = &ctx.client.handle.origin;
-        let address = origin.address.parse::<std::net::SocketAddr>();
-        origin.unix_socket || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
-    };
     match ctx.node.settings.load().security.enable_debug_command {
         LocalAccess::Yes => Ok(()),
-        LocalAccess::Local if local() => Ok(()),
+        LocalAccess::Local if ctx.client.handle.origin.is_local() => Ok(()),
         _ => Err(Failure::err(
             "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
              you can run it from a local connection, otherwise you need to set this option in the \

@@ -10,11 +10,18 @@ pub(crate) mod effects;
 mod failure;
 pub(crate) mod registry;
 
+mod client;
+mod config;
 mod connection;
 mod debug;
 mod info;
+mod introspection;
+mod pubsub;
 mod server;
+mod slowlog;
 mod strings;
+mod syntax;
+mod transactions;
 
 /// The version of Redis whose behaviour limpid has.
 pub const REDIS_VERSION: &str = "7.0.15";
@@ -29,11 +36,17 @@ pub(crate) use failure::Failure;
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
+        client::COMMANDS,
+        config::COMMANDS,
         connection::COMMANDS,
         debug::COMMANDS,
         info::COMMANDS,
+        introspection::COMMANDS,
+        pubsub::COMMANDS,
         server::COMMANDS,
+        slowlog::COMMANDS,
         strings::COMMANDS,
+        transactions::COMMANDS,
     ]
     .into_iter()
     .flatten()

@@ -2,6 +2,7 @@
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, exactly};
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
+use crate::keyspace::EntryRef;
 use crate::node::host::Shutdown;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -118,9 +119,15 @@ fn check_flush(args: &Args<'_>) -> Handled {
     }
 }
 
+/// Watchers see no change where a key that has expired goes, or comes.
+fn is_alive(entry: EntryRef<'_>, now_ms: i64) -> bool {
+    entry.expire_at_ms().is_none_or(|at| at >= now_ms)
+}
+
 fn flush(ctx: &mut Context<'_>, database: usize) {
     let keys = &mut ctx.keys;
-    keys.locked.mark_watchers_of_database(database, &[database]);
+    let now_ms = keys.now_ms;
+    keys.locked.mark_watchers_of_database(database, &[database], |entry| is_alive(entry, now_ms));
     let removed = ctx.node.keyspace.len(database) as u64;
     let flushed = keys.locked.flush(database);
     keys.changed_much(removed);
@@ -177,8 +184,11 @@ fn swapdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     };
     let (one, two) = (within(one)?, within(two)?);
     if one != two {
-        ctx.keys.locked.mark_watchers_of_database(one, &[one, two]);
-        ctx.keys.locked.mark_watchers_of_database(two, &[one, two]);
+        let now_ms = ctx.keys.now_ms;
+        for database in [one, two] {
+            let alive = |entry: EntryRef<'_>| is_alive(entry, now_ms);
+            ctx.keys.locked.mark_watchers_of_database(database, &[one, two], alive);
+        }
         ctx.keys.locked.swap(one, two);
     }
     ctx.keys.changed_much(1);

@@ -139,6 +139,11 @@ impl Log {
         self.recording.store(true, Ordering::Relaxed);
     }
 
+    /// Keeps at least the last `backlog_bytes_max` bytes from now on.
+    pub(crate) fn resize(&self, backlog_bytes_max: usize) {
+        self.state.lock().backlog_bytes_max = backlog_bytes_max;
+    }
+
     /// Appends records as one unit: several stand between MULTI and EXEC.
     pub(crate) fn append(&self, batch: &Batch) {
         let mut state = self.state.lock();

@@ -202,7 +202,12 @@ impl Connection {
     fn queue(&mut self, bytes: Bytes) {
         self.output_bytes += bytes.len();
         self.output.push_back(bytes);
+        self.show_output();
+    }
+
+    fn show_output(&self) {
         self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+        self.handle.output_pieces.store(self.output.len(), Ordering::Relaxed);
     }
 
     /// Writes what waits.
@@ -231,7 +236,7 @@ impl Connection {
                 self.output.pop_front();
             }
         }
-        self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+        self.show_output();
         Ok(Poll::Ready(()))
     }
 
@@ -240,7 +245,7 @@ impl Connection {
         let settings = self.engine.node.settings.load();
         let max = settings.clients.query_buffer_limit_bytes;
         let unauthenticated =
-            !self.client.authenticated && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
+            !self.client.is_trusted(&settings) && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
         if unauthenticated || self.input.len() as u64 > max {
             log!(Warning, "Closing client that reached max query buffer length: id={}", self.id());
             self.engine.node.stats.query_limit_disconnections.add(1);
@@ -272,7 +277,7 @@ impl Connection {
         let too_long =
             since.is_some_and(|since| (now_ms - since).unsigned_abs() > soft_secs * 1000);
         let unauthenticated =
-            !self.client.authenticated && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
+            !self.client.is_trusted(&settings) && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
         if (hard_bytes != 0 && waiting > hard_bytes) || too_long || unauthenticated {
             log!(
                 Warning,
@@ -304,6 +309,7 @@ impl Connection {
         let Some(deadline) = &mut self.paused else { return false };
         if self.handle.take_resumed() || deadline.as_mut().poll(cx).is_ready() {
             self.paused = None;
+            self.engine.node.admission.forget(&self.handle);
         }
         self.paused.is_some()
     }

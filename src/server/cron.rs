@@ -88,10 +88,7 @@ fn disconnect_idle(engine: &Engine) {
     }
     let now_ms = node.clock.unix_ms();
     for handle in node.clients.all() {
-        let subscribed = {
-            let shown = handle.shown.lock();
-            shown.channels + shown.patterns + shown.shard_channels > 0
-        };
+        let subscribed = handle.shown.lock().subscriptions() > 0;
         let idle_ms = now_ms - handle.active_ms.load(Ordering::Relaxed);
         if !subscribed && idle_ms > i64::from(timeout_s) * 1000 {
             log!(Verbose, "Closing idle client");
