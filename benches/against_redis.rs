@@ -56,16 +56,17 @@ fn requests(scale: Scale) {
     let (redis, limpid) = (Server::redis(&[]), Server::limpid(1, &[]));
     redis.fill(KEYS);
     limpid.fill(KEYS);
-    println!("| load | Redis µs CPU | limpid µs CPU | ratio | accepted | Redis req/s | limpid req/s |");
+    println!(
+        "| load | Redis µs CPU | limpid µs CPU | ratio | accepted | Redis req/s | limpid req/s |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for load in loads(scale) {
         let mut rounds = Vec::new();
         for _ in 0..scale.rounds {
             rounds.push((measure(&redis, load), measure(&limpid, load)));
         }
-        let of = |pick: fn(&((f64, f64), (f64, f64))) -> f64| {
-            median(rounds.iter().map(pick).collect())
-        };
+        let of =
+            |pick: fn(&((f64, f64), (f64, f64))) -> f64| median(rounds.iter().map(pick).collect());
         println!(
             "| {} depth {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
             load.test.to_uppercase(),
@@ -87,9 +88,8 @@ fn workers(scale: Scale) {
     two.fill(KEYS);
     println!("\n| load | one worker req/s | two workers req/s | ratio |\n|---|---|---|---|");
     for load in loads(scale) {
-        let rates: Vec<(f64, f64)> = (0..scale.rounds)
-            .map(|_| (measure(&one, load).1, measure(&two, load).1))
-            .collect();
+        let rates: Vec<(f64, f64)> =
+            (0..scale.rounds).map(|_| (measure(&one, load).1, measure(&two, load).1)).collect();
         let of = |pick: fn(&(f64, f64)) -> f64| median(rates.iter().map(pick).collect());
         println!(
             "| {} depth {} | {:.0} | {:.0} | {:.2} |",

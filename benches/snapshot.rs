@@ -112,7 +112,9 @@ fn main() {
         if quick { (1, Duration::from_secs(1)) } else { (5, Duration::from_secs(5)) };
     let server = Server::limpid(1, &[]);
     server.fill(KEYS);
-    println!("| round | quiet p50 | quiet p99.9 | BGSAVE p50 | BGSAVE p99.9 | save s | retained MiB |");
+    println!(
+        "| round | quiet p50 | quiet p99.9 | BGSAVE p50 | BGSAVE p99.9 | save s | retained MiB |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let mut control = server.connect();
     let (mut quiet_all, mut saving_all) = (Vec::new(), Vec::new());

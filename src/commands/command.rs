@@ -92,7 +92,7 @@ pub(crate) enum Flag {
 }
 
 impl Flag {
-    /// Names in the order in which COMMAND INFO lists them.
+    /// Names in the order in which COMMAND INFO lists them, which keeps `MayReplicate` to itself.
     pub(crate) const NAMES: &'static [(Self, &'static str)] = &[
         (Self::Write, "write"),
         (Self::ReadOnly, "readonly"),
@@ -107,7 +107,6 @@ impl Flag {
         (Self::SkipSlowlog, "skip_slowlog"),
         (Self::Fast, "fast"),
         (Self::NoAuth, "no_auth"),
-        (Self::MayReplicate, "may_replicate"),
         (Self::NoAsyncLoading, "no_async_loading"),
         (Self::NoMulti, "no_multi"),
         (Self::MovableKeys, "movablekeys"),
@@ -404,8 +403,15 @@ impl Command {
         self
     }
 
+    /// The same run by the engine instead of a handler.
     pub(super) const fn by_engine(mut self, command: EngineCommand) -> Self {
         self.run = Run::Engine(command);
+        self
+    }
+
+    /// The same with subcommands beside its handler, which runs without any.
+    pub(super) const fn subcommands(mut self, subcommands: &'static [Self]) -> Self {
+        self.subcommands = subcommands;
         self
     }
 

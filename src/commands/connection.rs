@@ -1,15 +1,82 @@
-//! Connection commands.
+//! Connection commands: greeting, authentication, the selected database.
+
+use sha1::{Digest, Sha1};
 
 use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
-use super::{Args, Command, Context, Failure, Flag::*, Handled};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, pubsub};
+use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
 
 pub(super) const COMMANDS: &[Command] = &[
+    command(
+        "AUTH",
+        auth,
+        at_least(2),
+        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
+        NO_KEYS,
+        Connection,
+    )
+    .docs(
+        "1.0.0",
+        "O(N) in the number of the user's passwords",
+        "[username] password",
+        "Authenticates the connection.",
+    ),
+    command("ECHO", echo, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection).docs(
+        "1.0.0",
+        "O(1)",
+        "message",
+        "Answers with the message.",
+    ),
+    command(
+        "HELLO",
+        hello,
+        at_least(1),
+        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
+        NO_KEYS,
+        Connection,
+    )
+    .docs(
+        "6.0.0",
+        "O(1)",
+        "[protover [AUTH username password] [SETNAME clientname]]",
+        "Begins to speak a version of the protocol, and tells of the server.",
+    ),
     command("PING", ping, at_least(1), &[Fast], NO_KEYS, Connection)
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .docs("1.0.0", "O(1)", "[message]", "Answers PONG, or with the message."),
-    command("ECHO", echo, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection)
-        .docs("1.0.0", "O(1)", "message", "Answers with the message."),
+    command(
+        "QUIT",
+        quit,
+        at_least(1),
+        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
+        NO_KEYS,
+        Connection,
+    )
+    .docs("1.0.0", "O(1)", "", "Closes the connection."),
+    command(
+        "RESET",
+        reset,
+        exactly(1),
+        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
+        NO_KEYS,
+        Connection,
+    )
+    .docs("6.2.0", "O(1)", "", "Makes the connection as it was when it was new."),
+    command("SELECT", select, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection).docs(
+        "1.0.0",
+        "O(1)",
+        "index",
+        "Selects the database that the following commands use.",
+    ),
 ];
+
+/// The only user there is.
+pub(super) const DEFAULT_USER: &[u8] = b"default";
+
+const WRONG_PASSWORD: Failure = Failure::Other(std::borrow::Cow::Borrowed(
+    "WRONGPASS invalid username-password pair or user is disabled.",
+));
 
 fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.len() > 2 {
@@ -31,5 +98,159 @@ fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn echo(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.reply.bulk(args.at(1));
+    Ok(())
+}
+
+fn quit(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply.ok();
+    ctx.client.closing = true;
+    Ok(())
+}
+
+fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let index = Context::integer(args.at(1))?;
+    if i32::try_from(index).is_err() {
+        let (min, max) = (i32::MIN, i32::MAX);
+        let text = format!("value is out of range, value must between {min} and {max}");
+        return Err(Failure::err(text));
+    }
+    let database = usize::try_from(index).ok();
+    let database = database.filter(|&database| database < ctx.keys.keyspace().databases());
+    ctx.client.database = database.ok_or_else(|| Failure::err("DB index is out of range"))?;
+    ctx.client.unpublished = true;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Whether this is the user's password. Takes the same time wherever two texts differ.
+fn is_password(ctx: &Context<'_>, user: &[u8], password: &[u8]) -> bool {
+    let settings = ctx.node.settings.load();
+    let same = match settings.security.requirepass.reveal() {
+        None => true,
+        // Digests also hide how long the right one is.
+        Some(right) => {
+            let pair = Sha1::digest(right).into_iter().zip(Sha1::digest(password));
+            pair.fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+        }
+    };
+    user == DEFAULT_USER && same
+}
+
+fn auth(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if args.len() > 3 {
+        return Err(Failure::Syntax);
+    }
+    (1..args.len()).for_each(|index| ctx.redact(index));
+    let (user, password) = match args.get(2) {
+        Some(password) => (args.at(1), password),
+        None => (DEFAULT_USER, args.at(1)),
+    };
+    if args.len() == 2 && ctx.node.settings.load().security.requirepass.reveal().is_none() {
+        return Err(Failure::err(
+            "AUTH <password> called without any password configured for the default user. Are \
+             you sure your configuration is correct?",
+        ));
+    }
+    if !is_password(ctx, user, password) {
+        return Err(WRONG_PASSWORD);
+    }
+    ctx.client.authenticated = true;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let protocol = args.get(1).map(protocol).transpose()?;
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        let more = args.len() - 1 - at;
+        if args.is(at, "AUTH") && more >= 2 {
+            ctx.redact(at + 1);
+            ctx.redact(at + 2);
+            if !is_password(ctx, args.at(at + 1), args.at(at + 2)) {
+                return Err(WRONG_PASSWORD);
+            }
+            ctx.client.authenticated = true;
+            at += 3;
+        } else if args.is(at, "SETNAME") && more >= 1 {
+            set_name(ctx.client, args.at(at + 1))?;
+            at += 2;
+        } else {
+            let text = [b"ERR Syntax error in HELLO option '", option, b"'"];
+            return Err(Failure::Bytes(text.concat()));
+        }
+    }
+    if !ctx.client.authenticated {
+        return Err(Failure::Other(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time"
+                .into(),
+        ));
+    }
+    if let Some(protocol) = protocol {
+        speak(ctx, protocol);
+    }
+    let reply = &mut *ctx.reply;
+    reply.map(7);
+    for (field, value) in [("server", "redis"), ("version", super::REDIS_VERSION)] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(ctx.client.protocol.version());
+    reply.bulk(b"id");
+    reply.integer(ctx.client.handle.origin.id.cast_signed());
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(())
+}
+
+fn protocol(version: &[u8]) -> Result<Protocol, Failure> {
+    match crate::number::parse_i64(version) {
+        Some(2) => Ok(Protocol::Resp2),
+        Some(3) => Ok(Protocol::Resp3),
+        Some(_) => Err(Failure::Other("NOPROTO unsupported protocol version".into())),
+        None => Err(Failure::err("Protocol version is not an integer or out of range")),
+    }
+}
+
+/// From here on the client is answered, and gets its messages, in this protocol.
+fn speak(ctx: &mut Context<'_>, protocol: Protocol) {
+    ctx.client.protocol = protocol;
+    ctx.reply.protocol = protocol;
+    ctx.client.publish();
+}
+
+/// Names a client; an empty name takes the name away.
+pub(super) fn set_name(client: &Client, name: &[u8]) -> Handled {
+    if !is_printable(name) {
+        let what = "Client names cannot contain spaces, newlines or special characters.";
+        return Err(Failure::err(what));
+    }
+    client.handle.shown.lock().name = name.to_vec();
+    Ok(())
+}
+
+/// Whether CLIENT LIST can show this as a field.
+pub(super) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
+}
+
+fn reset(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    let client = &mut *ctx.client;
+    client.database = 0;
+    client.authenticated = ctx.node.settings.load().security.requirepass.reveal().is_none();
+    client.multi = None;
+    client.reply_mode = ReplyMode::On;
+    client.forget_watches(ctx.keys.keyspace());
+    pubsub::leave_all(ctx.node, client);
+    client.handle.shown.lock().name.clear();
+    speak(ctx, Protocol::Resp2);
+    ctx.reply.simple("RESET");
     Ok(())
 }

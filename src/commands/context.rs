@@ -95,7 +95,9 @@ impl<'a> Keys<'a> {
         self.locked.remove(database, key);
         self.stats.expired_keys.add(1);
         self.effects.expired(database, key);
-        self.effects.touched(&self.locked, database, key);
+        if self.locked.is_watched(key.shard()) {
+            self.locked.mark_watchers_of_expired(database, key);
+        }
         self.effects.event(database, key, EventClasses::EXPIRED, "expired");
     }
 
@@ -312,6 +314,12 @@ impl Context<'_> {
         }
     }
 
+    /// Answers a HELP subcommand.
+    pub(crate) fn reply_help(&mut self, lines: &[&str]) {
+        self.reply.array(lines.len());
+        lines.iter().for_each(|line| self.reply.simple(line));
+    }
+
     /// Whether the data set is being loaded.
     pub(crate) fn is_loading(&self) -> bool {
         self.node.admission.has(State::Loading)
@@ -344,6 +352,11 @@ impl Context<'_> {
         lines.iter().for_each(|line| reply.simple(line));
         reply.simple("HELP");
         reply.simple("    Prints this help.");
+    }
+
+    /// The slow log does not show the argument at `index`: it is a password or the like.
+    pub(crate) fn redact(&mut self, index: usize) {
+        self.keys.effects.redacted.push(index);
     }
 
     /// A few bytes of an argument for an error text, lossily as UTF-8.

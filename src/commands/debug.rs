@@ -9,11 +9,15 @@ use crate::keyspace::{Content, EntryRef};
 use crate::rdb;
 use crate::settings::LocalAccess;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+pub(super) const COMMANDS: &[Command] =
+    &[command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("1.0.0", "Depends on the subcommand", "subcommand [argument ...]", "Looks into the server and disturbs it, for tests."),
-];
+        .docs(
+            "1.0.0",
+            "Depends on the subcommand",
+            "subcommand [argument ...]",
+            "Looks into the server and disturbs it, for tests.",
+        )];
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -68,14 +72,9 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 fn check_allowed(ctx: &Context<'_>) -> Handled {
-    let local = || {
-        let origin = &ctx.client.handle.origin;
-        let address = origin.address.parse::<std::net::SocketAddr>();
-        origin.unix_socket || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
-    };
     match ctx.node.settings.load().security.enable_debug_command {
         LocalAccess::Yes => Ok(()),
-        LocalAccess::Local if local() => Ok(()),
+        LocalAccess::Local if ctx.client.handle.origin.is_local() => Ok(()),
         _ => Err(Failure::err(
             "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
              you can run it from a local connection, otherwise you need to set this option in the \
@@ -86,7 +85,8 @@ fn check_allowed(ctx: &Context<'_>) -> Handled {
 
 /// Holds the whole server, whose locks are all held here.
 fn sleep(ctx: &mut Context<'_>, seconds: &[u8]) {
-    let seconds: f64 = std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+    let seconds: f64 =
+        std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
     ctx.node.clock.sleep_ms((seconds.max(0.0) * 1000.0) as u64);
     ctx.reply.ok();
 }

@@ -41,6 +41,8 @@ pub(crate) struct Effects {
     /// Which events are published.
     pub(crate) classes: EventClasses,
     pub(crate) events: Vec<Event>,
+    /// Indices of the command's arguments that the slow log must not show.
+    pub(crate) redacted: Vec<usize>,
     /// Keys found expired and removed, to be logged before the command.
     expired: Vec<(usize, Box<[u8]>)>,
     form: Form,

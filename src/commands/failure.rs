@@ -32,10 +32,16 @@ pub(crate) enum Failure {
     BadData,
     /// Of the full command name in lower case.
     Arity(String),
-    /// The subcommand as it was sent, and the container in upper case.
-    UnknownSubcommand { sent: Vec<u8>, container: &'static str },
+    /// The subcommand and the container as they were sent.
+    UnknownSubcommand {
+        sent: Vec<u8>,
+        container: Vec<u8>,
+    },
     /// The same where the number of arguments may be what is wrong.
-    UnknownSubcommandOrArity { sent: Vec<u8>, container: &'static str },
+    UnknownSubcommandOrArity {
+        sent: Vec<u8>,
+        container: &'static str,
+    },
     /// An error of its own kind: code and text.
     Other(Cow<'static, str>),
     /// The same with bytes that a client sent in it.
@@ -82,11 +88,12 @@ impl Failure {
                 format!("ERR wrong number of arguments for '{command}' command").into()
             }
             Self::UnknownSubcommand { sent, container } => {
-                return unknown_subcommand("unknown subcommand", sent, container).into();
+                let container = container.to_ascii_uppercase();
+                return unknown_subcommand("unknown subcommand", sent, &container).into();
             }
             Self::UnknownSubcommandOrArity { sent, container } => {
                 let what = "unknown subcommand or wrong number of arguments for";
-                return unknown_subcommand(what, sent, container).into();
+                return unknown_subcommand(what, sent, container.as_bytes()).into();
             }
             Self::Other(text) => text.as_ref().into(),
             Self::Bytes(bytes) => return bytes.into(),
@@ -98,9 +105,8 @@ impl Failure {
     }
 }
 
-fn unknown_subcommand(what: &str, sent: &[u8], container: &str) -> Vec<u8> {
-    let mut text = format!("ERR {what} '").into_bytes();
-    text.extend(sent.iter().take(128));
-    text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
-    text
+fn unknown_subcommand(what: &str, sent: &[u8], container: &[u8]) -> Vec<u8> {
+    // A string of C ends at its first zero.
+    let sent: Vec<u8> = sent.iter().copied().take(128).take_while(|&byte| byte != 0).collect();
+    [b"ERR ", what.as_bytes(), b" '", &sent, b"'. Try ", container, b" HELP."].concat()
 }

@@ -10,14 +10,21 @@ pub(crate) mod effects;
 mod failure;
 pub(crate) mod registry;
 
+mod client;
+mod config;
 mod connection;
 mod debug;
 mod expiry;
 mod info;
+mod introspection;
 mod keys;
 mod object;
+mod pubsub;
 mod server;
+mod slowlog;
 mod strings;
+mod syntax;
+mod transactions;
 
 /// The version of Redis whose behaviour limpid has.
 pub const REDIS_VERSION: &str = "7.0.15";
@@ -32,14 +39,20 @@ pub(crate) use failure::Failure;
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
+        client::COMMANDS,
+        config::COMMANDS,
         connection::COMMANDS,
         debug::COMMANDS,
         expiry::COMMANDS,
         info::COMMANDS,
         keys::COMMANDS,
         object::COMMANDS,
+        introspection::COMMANDS,
+        pubsub::COMMANDS,
         server::COMMANDS,
+        slowlog::COMMANDS,
         strings::COMMANDS,
+        transactions::COMMANDS,
     ]
     .into_iter()
     .flatten()

@@ -1,13 +1,16 @@
 //! Finds a command's row by the name that a client sends, after renames.
 
-use super::{Command, Run};
+use super::Command;
 
 /// A row as this server offers it.
 #[derive(Debug)]
 pub(crate) struct Registered {
     pub(crate) row: &'static Command,
-    /// Lower case; `container|subcommand` for a subcommand, after renames.
+    /// Lower case; `container|subcommand` for a subcommand. Errors, statistics and COMMAND have
+    /// it, also of a renamed command, as in Redis.
     pub(crate) name: String,
+    /// Lower case: what clients send. Another than `name` after a rename.
+    sent: String,
     /// Names this row in arrays of statistics.
     pub(crate) id: usize,
     pub(crate) subcommands: Vec<Registered>,
@@ -23,18 +26,16 @@ pub(crate) struct Registry {
     commands: Vec<Registered>,
     /// Indices into `commands` plus one, open addressing.
     buckets: Vec<u16>,
+    /// Length of the longest name in bytes: what is longer is not looked for.
+    name_bytes_max: usize,
     /// By id: the command's index, and the subcommand's within it.
     places: Vec<(usize, Option<usize>)>,
 }
 
-/// Longest name that is looked for, in bytes.
-const NAME_BYTES_MAX: usize = 64;
-
 fn bucket_hash(name: &[u8]) -> usize {
     // ASCII letters differ from their other case in one bit.
-    name.iter().fold(name.len(), |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
-    })
+    name.iter()
+        .fold(name.len(), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20)))
 }
 
 impl Registry {
@@ -50,20 +51,20 @@ impl Registry {
         let mut commands: Vec<Registered> =
             rows.map(|row| Registered::new(row, None, &mut ids)).collect();
         for (from, to) in renames {
-            let found = commands.iter().position(|command| command.name.eq_ignore_ascii_case(from));
+            let found = commands.iter().position(|command| command.sent.eq_ignore_ascii_case(from));
             let at = found.ok_or_else(|| format!("No such command in rename-command: '{from}'"))?;
             if to.is_empty() {
                 commands.remove(at);
-            } else if commands.iter().any(|command| command.name.eq_ignore_ascii_case(to)) {
+            } else if commands.iter().any(|command| command.sent.eq_ignore_ascii_case(to)) {
                 return Err(format!("Target command name already exists: '{to}'"));
             } else {
-                commands[at].name = to.to_ascii_lowercase();
+                commands[at].sent = to.to_ascii_lowercase();
             }
         }
         let size = (commands.len() * 4).next_power_of_two();
         let mut buckets = vec![0; size];
         for (index, command) in commands.iter().enumerate() {
-            let mut at = bucket_hash(command.name.as_bytes()) % size;
+            let mut at = bucket_hash(command.sent.as_bytes()) % size;
             while buckets[at] != 0 {
                 at = (at + 1) % size;
             }
@@ -76,7 +77,8 @@ impl Registry {
                 places[subcommand.id] = (index, Some(nth));
             }
         }
-        Ok(Self { commands, buckets, places })
+        let name_bytes_max = commands.iter().map(|command| command.sent.len()).max().unwrap_or(0);
+        Ok(Self { commands, buckets, name_bytes_max, places })
     }
 
     /// How many ids there are.
@@ -90,7 +92,9 @@ impl Registry {
 
     /// Commands and subcommands.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Registered> {
-        self.commands.iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands))
+        self.commands
+            .iter()
+            .flat_map(|command| std::iter::once(command).chain(&command.subcommands))
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Registered> {
@@ -107,18 +111,23 @@ impl Registry {
     /// A command's index among [`Registry::commands`].
     #[inline]
     pub(crate) fn find_index(&self, name: &[u8]) -> Option<usize> {
-        if name.len() > NAME_BYTES_MAX {
+        if name.len() > self.name_bytes_max {
             return None;
         }
         let size = self.buckets.len();
         let mut at = bucket_hash(name) & (size - 1);
         loop {
             let index = usize::from(self.buckets[at]).checked_sub(1)?;
-            if self.commands[index].name.as_bytes().eq_ignore_ascii_case(name) {
+            if self.commands[index].sent.as_bytes().eq_ignore_ascii_case(name) {
                 return Some(index);
             }
             at = (at + 1) & (size - 1);
         }
+    }
+
+    /// The row with this own full name, whatever clients have to send for it.
+    pub(crate) fn find_row(&self, name: &[u8]) -> Option<&Registered> {
+        self.all().find(|registered| registered.name.as_bytes() == name)
     }
 
     /// The row by the full name, `container|subcommand` included.
@@ -143,7 +152,7 @@ impl Registered {
             (Some(spec), second) => (spec.first, second.is_none() && spec.last == 0),
             (None, _) => (0, false),
         };
-        Self { row, name, id, subcommands, first_key, one_key }
+        Self { row, name, sent: own, id, subcommands, first_key, one_key }
     }
 
     /// The subcommand with this word.
@@ -151,7 +160,9 @@ impl Registered {
         self.subcommands.iter().find(|sub| sub.row.name.as_bytes().eq_ignore_ascii_case(word))
     }
 
+    /// Whether a second word names a subcommand.
+    #[inline]
     pub(crate) fn is_container(&self) -> bool {
-        matches!(self.row.run, Run::Subcommands)
+        !self.subcommands.is_empty()
     }
 }

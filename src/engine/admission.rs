@@ -2,7 +2,7 @@
 
 use super::call::Caller;
 use crate::commands::registry::Registered;
-use crate::commands::{Failure, Flag};
+use crate::commands::{Command, Failure, Flag};
 use crate::node::admission::State;
 use crate::node::client::Client;
 use crate::resp::Protocol;
@@ -35,33 +35,27 @@ const WHILE_SUBSCRIBED: &[&str] = &[
 const NOT_QUEUED: &[&str] = &["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"];
 
 #[cold]
-pub(super) fn judge(
-    caller: &Caller<'_>,
-    client: &Client,
-    registered: &Registered,
-) -> Verdict {
+pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
     if admission.has(State::ShuttingDown) {
         return Verdict::Wait;
     }
-    if !client.authenticated && !row.flags.has(Flag::NoAuth) {
+    if !client.is_trusted(&caller.settings) && !row.flags.has(Flag::NoAuth) {
         return refuse("NOAUTH Authentication required.");
     }
     if client.multi.is_some() && row.flags.has(Flag::NoMulti) {
         return refuse("ERR Command not allowed inside a transaction");
     }
-    // A transaction counts as what it holds.
-    let holds = |flag: Flag| {
-        row.flags.has(flag)
+    // EXEC counts as what it runs.
+    let holds = |wanted: &dyn Fn(&Command) -> bool| {
+        wanted(row)
             || row.run_by_engine().is_some()
                 && client.multi.as_ref().is_some_and(|multi| {
-                    let rows = multi.queued.iter().map(|queued| caller.row(queued.command));
-                    rows.into_iter().any(|registered| registered.row.flags.has(flag))
+                    multi.queued.iter().any(|queued| wanted(caller.row(queued.command).row))
                 })
     };
-    let writes = || holds(Flag::Write) || holds(Flag::MayReplicate);
     if admission.has(State::SaveFailed)
-        && (writes() || row.name == "PING")
+        && (holds(&|row| row.flags.has(Flag::Write)) || row.name == "PING")
         && caller.settings.snapshot.stop_writes_on_bgsave_error
         && !caller.settings.snapshot.save.is_empty()
     {
@@ -83,18 +77,19 @@ pub(super) fn judge(
             registered.name
         )));
     }
-    if admission.has(State::Loading) && !row.flags.has(Flag::Loading) {
+    if admission.has(State::Loading) && holds(&|row| !row.flags.has(Flag::Loading)) {
         return refuse("LOADING Redis is loading the dataset in memory");
     }
-    if client.multi.is_some() && !NOT_QUEUED.contains(&row.name) {
-        return Verdict::Queue;
-    }
-    let paused = admission.has(State::PausedAll)
-        || admission.has(State::PausedWrites) && writes();
+    let writes = |row: &Command| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate);
+    let paused =
+        admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
     // A pause never holds back the command that ends it.
     let ends_it = row.name == "UNPAUSE" || row.name == "PAUSE";
     if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {
         return Verdict::Wait;
+    }
+    if client.multi.is_some() && !NOT_QUEUED.contains(&row.name) {
+        return Verdict::Queue;
     }
     Verdict::Run
 }

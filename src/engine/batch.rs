@@ -58,16 +58,15 @@ impl Executor {
     /// may be left to run: call again until nothing is consumed.
     pub(crate) fn run(&mut self, client: &mut Client, parser: &mut Parser, input: &[u8]) -> Ran {
         let node = &*self.engine.node;
-        let settings = node.settings.load();
-        let mut caller = Caller::new(&self.engine, &settings, self.index);
+        let mut caller = Caller::new(&self.engine, self.index);
         self.output.protocol = client.protocol;
         let mut consumed = 0;
         let mut after = After::Continue;
         while after == After::Continue && self.output.len() < OUTPUT_BYTES_HIGH {
             let limits = Limits {
-                bulk_bytes_max: i64::try_from(settings.clients.proto_max_bulk_len_bytes)
+                bulk_bytes_max: i64::try_from(caller.settings.clients.proto_max_bulk_len_bytes)
                     .unwrap_or(i64::MAX),
-                authenticated: client.authenticated,
+                authenticated: client.is_trusted(&caller.settings),
             };
             let (parsed, error) =
                 self.scratch.parse(&self.engine.registry, parser, &input[consumed..], limits);
@@ -148,11 +147,7 @@ impl Scratch {
     }
 
     /// Where a request's arguments lie.
-    fn place<'s>(
-        &'s self,
-        pending: &Pending,
-        input: &'s [u8],
-    ) -> (&'s [u8], &'s [Span]) {
+    fn place<'s>(&'s self, pending: &Pending, input: &'s [u8]) -> (&'s [u8], &'s [Span]) {
         let spans = &self.spans[pending.spans.0..pending.spans.1];
         let buffer =
             if pending.inline { &self.inline[..] } else { &input[pending.start..][..pending.len] };

@@ -1,14 +1,15 @@
 //! One command: resolved, admitted, run under its locks, its effects applied and counted.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use arc_swap::Guard;
 
 use super::Engine;
 use super::admission::{self, Verdict};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{
-    Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run,
-};
+use crate::commands::{Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, ReplyMode};
@@ -30,7 +31,9 @@ pub(super) enum Flow {
 pub(super) struct Caller<'e> {
     pub(super) engine: &'e Engine,
     pub(super) node: &'e Node,
-    pub(super) settings: &'e Settings,
+    /// As they are in `settings_epoch`; a change of settings begins another.
+    pub(super) settings: Guard<Arc<Settings>>,
+    settings_epoch: u64,
     pub(super) stats: &'e WorkerStats,
     /// Unix milliseconds at the start of the batch.
     pub(super) now_ms: i64,
@@ -49,12 +52,15 @@ pub(super) struct Tools<'t> {
 }
 
 impl<'e> Caller<'e> {
-    pub(super) fn new(engine: &'e Engine, settings: &'e Settings, worker: usize) -> Self {
+    pub(super) fn new(engine: &'e Engine, worker: usize) -> Self {
         let node = &*engine.node;
+        // First the epoch: settings newer than it do no harm.
+        let settings_epoch = node.admission.epoch();
         Self {
             engine,
             node,
-            settings,
+            settings: node.settings.load(),
+            settings_epoch,
             stats: &node.workers[worker],
             now_ms: node.clock.unix_ms(),
             last_nanos: node.clock.nanos(),
@@ -63,7 +69,10 @@ impl<'e> Caller<'e> {
     }
 
     /// Shows others that the client was active.
-    pub(super) fn finish(&self, client: &Client) {
+    pub(super) fn finish(&self, client: &mut Client) {
+        if client.unpublished {
+            client.publish();
+        }
         client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
         if self.last_command != 0 {
             client.handle.last_command.store(self.last_command, Ordering::Relaxed);
@@ -78,7 +87,9 @@ impl<'e> Caller<'e> {
         error: &ProtocolError,
     ) {
         let text = format!("ERR {error}");
-        output.error(text.as_bytes());
+        if client.reply_mode == ReplyMode::On {
+            output.error(text.as_bytes());
+        }
         self.stats.error(text.as_bytes());
         client.closing = true;
     }
@@ -94,9 +105,14 @@ impl<'e> Caller<'e> {
         command: Option<usize>,
         args: &Args<'_>,
     ) -> Flow {
+        let resolved = self.resolve(command, args);
+        let exec = resolved.as_ref().is_ok_and(|found| found.row.run_by_engine().is_some());
+        if exec && client.handle.has_pushes() {
+            output.raw(&client.handle.take_pushes());
+        }
         let start = output.bookmark();
         let mut tools = Tools { client, output, effects, random };
-        let flow = match self.resolve(command, args) {
+        let flow = match resolved {
             Ok(registered) => self.admit_and_call(&mut tools, registered, args),
             Err((registered, failure)) => {
                 self.refuse(&mut tools, registered, &failure);
@@ -117,8 +133,14 @@ impl<'e> Caller<'e> {
             }
         }
         if client.handle.has_pushes() {
-            // Messages that this very command caused come before its reply, as in Redis.
-            output.insert(start, &client.handle.take_pushes());
+            let pushes = client.handle.take_pushes();
+            if exec {
+                // What a transaction caused follows its array: its own confirmations lie within.
+                output.raw(&pushes);
+            } else {
+                // Messages that this very command caused come before its reply, as in Redis.
+                output.insert(start, &pushes);
+            }
         }
         Flow::Done
     }
@@ -134,7 +156,7 @@ impl<'e> Caller<'e> {
         let mut registered = &self.engine.registry.commands()[command];
         if registered.is_container() && args.len() > 1 {
             registered = registered.subcommand(args.at(1)).ok_or_else(|| {
-                let (sent, container) = (args.at(1).to_vec(), registered.row.name);
+                let (sent, container) = (args.at(1).to_vec(), args.at(0).to_vec());
                 (None, Failure::UnknownSubcommand { sent, container })
             })?;
         }
@@ -152,8 +174,12 @@ impl<'e> Caller<'e> {
         registered: &'e Registered,
         args: &Args<'_>,
     ) -> Flow {
+        self.last_command = registered.id + 1;
         loop {
             let epoch = self.node.admission.epoch();
+            if epoch != self.settings_epoch {
+                (self.settings, self.settings_epoch) = (self.node.settings.load(), epoch);
+            }
             if !(self.node.admission.is_calm() && tools.client.is_plain()) {
                 match admission::judge(self, tools.client, registered) {
                     Verdict::Run => {}
@@ -168,7 +194,6 @@ impl<'e> Caller<'e> {
                     Verdict::Wait => return Flow::Wait,
                 }
             }
-            self.last_command = registered.id + 1;
             if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
                 if super::transaction::execute(self, tools, registered, epoch) {
                     return Flow::Done;
@@ -201,6 +226,10 @@ impl<'e> Caller<'e> {
         }
         for (index, _) in registered.row.keys.indices(args.len()) {
             set.insert(args.key(&self.node.keyspace, index).shard());
+        }
+        if registered.row.flags.has(Flag::MayReplicate) && set == ShardSet::default() {
+            // PUBLISH: what goes into the log holds a lock, or it could slip past a pause.
+            set.insert(args.key(&self.node.keyspace, 1).shard());
         }
         set
     }
@@ -260,20 +289,26 @@ impl<'e> Caller<'e> {
         command.nanos.add(nanos);
         let threshold = self.settings.slowlog.slower_than_us;
         if threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs() {
-            self.slow(tools.client, registered, args, nanos / 1000);
+            self.slow(tools, registered, args, nanos / 1000);
         }
+        tools.effects.redacted.clear();
     }
 
     #[cold]
-    fn slow(&self, client: &Client, registered: &Registered, args: &Args<'_>, duration_us: u64) {
+    fn slow(&self, tools: &Tools<'_>, registered: &Registered, args: &Args<'_>, duration_us: u64) {
         if registered.row.flags.has(Flag::SkipSlowlog) {
             return;
         }
+        let (client, redacted) = (&tools.client, &tools.effects.redacted);
+        let shown = args
+            .from(0)
+            .enumerate()
+            .map(|(index, arg)| if redacted.contains(&index) { &b"(redacted)"[..] } else { arg });
         let command = SlowCommand {
             id: 0,
             at_s: self.node.clock.unix_ms() / 1000,
             duration_us,
-            args: slowlog::shortened(args.from(0)),
+            args: slowlog::shortened(shown),
             address: client.handle.origin.address.clone(),
             client_name: client.handle.shown.lock().name.clone(),
         };
@@ -284,6 +319,19 @@ impl<'e> Caller<'e> {
     /// The row with an id.
     pub(super) fn row(&self, id: usize) -> &'e Registered {
         self.engine.registry.by_id(id)
+    }
+
+    /// Answers a command that the engine runs itself with an error.
+    pub(super) fn fail(
+        &mut self,
+        tools: &mut Tools<'_>,
+        registered: &Registered,
+        text: &'static str,
+    ) {
+        tools.output.error(text.as_bytes());
+        self.stats.error(text.as_bytes());
+        self.stats.commands[registered.id].failed.add(1);
+        self.count(registered);
     }
 
     /// Counts a command that the engine ran itself. Its parts were counted on their own, so only
@@ -310,14 +358,28 @@ impl<'e> Caller<'e> {
         registered: Option<&Registered>,
         failure: &Failure,
     ) {
-        let text = failure.text();
-        tools.output.error(&text);
-        self.stats.error(&text);
+        let mut text = failure.text();
         if let Some(registered) = registered {
             self.stats.commands[registered.id].rejected.add(1);
+            if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
+                super::transaction::forget(self, tools.client);
+                let reason = text.strip_prefix(b"ERR ").unwrap_or(&text);
+                let abort = b"EXECABORT Transaction discarded because of: ";
+                text = [&abort[..], reason].concat().into();
+            }
         }
+        tools.output.error(&text);
+        self.stats.error(&text);
         if let Some(multi) = &mut tools.client.multi {
             multi.broken = true;
+        }
+    }
+
+    /// Publishes the events of a command within a transaction, before the next one can publish.
+    #[inline]
+    pub(super) fn publish(&self, effects: &mut Effects) {
+        if !effects.events.is_empty() {
+            publish(self.node, effects);
         }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use super::call::{Caller, Tools};
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Failure, Locks};
+use crate::commands::{Args, Locks};
 use crate::keyspace::{Guard, Locked, ShardSet};
-use crate::node::client::{Client, Multi, Queued};
+use crate::node::client::{Client, Multi, Queued, Watched};
 use crate::resp::Span;
 
 /// Queues a command of a transaction.
@@ -18,13 +18,10 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
         Span { start, len: u32::try_from(arg.len()).expect("a request's length fits") }
     };
     let spans = args.from(0).map(span).collect();
+    tools.client.unpublished = true;
     let multi = tools.client.multi.as_mut().expect("only a transaction queues");
     multi.bytes += buffer.len();
-    multi.queued.push(Queued {
-        command: registered.id,
-        buffer: buffer.into_boxed_slice(),
-        spans,
-    });
+    multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
     tools.output.simple("QUEUED");
 }
 
@@ -36,13 +33,13 @@ pub(super) fn execute<'e>(
     epoch: u64,
 ) -> bool {
     let Some(multi) = &tools.client.multi else {
-        caller.refuse(tools, Some(exec), &Failure::Other("ERR EXEC without MULTI".into()));
+        caller.fail(tools, exec, "ERR EXEC without MULTI");
         return true;
     };
     if multi.broken {
         forget(caller, tools.client);
         let text = "EXECABORT Transaction discarded because of previous errors.";
-        caller.refuse(tools, Some(exec), &Failure::Other(text.into()));
+        caller.fail(tools, exec, text);
         return true;
     }
     let mut guard = caller.node.keyspace.lock(union(caller, tools.client, multi));
@@ -50,7 +47,8 @@ pub(super) fn execute<'e>(
         return false;
     }
     let multi = tools.client.multi.take().expect("looked at above");
-    let stale = is_stale(caller, tools.client, &guard.locked());
+    tools.client.unpublished = true;
+    let stale = is_stale(caller, tools.client);
     unwatch(tools.client, &mut guard.locked());
     if stale {
         tools.output.null_array();
@@ -64,12 +62,15 @@ pub(super) fn execute<'e>(
 
 fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>, multi: &Multi) {
     caller.begin(tools.effects);
+    tools.client.in_exec = true;
     tools.output.array(multi.queued.len());
     for queued in &multi.queued {
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
         caller.call(tools, guard.locked(), registered, &args);
+        caller.publish(tools.effects);
     }
+    tools.client.in_exec = false;
     caller.settle(tools.effects);
 }
 
@@ -77,8 +78,8 @@ fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>
 fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
     let keyspace = &caller.node.keyspace;
     let mut set = ShardSet::default();
-    for (_, key) in &client.watched {
-        set.insert(keyspace.key(key).shard());
+    for watched in &client.watched {
+        set.insert(keyspace.key(&watched.key).shard());
     }
     for queued in &multi.queued {
         let registered = caller.row(queued.command);
@@ -93,24 +94,23 @@ fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
     set
 }
 
-/// Whether a watched key changed, or expired since.
-fn is_stale(caller: &Caller<'_>, client: &Client, locked: &Locked<'_>) -> bool {
-    let expired = |(database, key): &(usize, Box<[u8]>)| {
-        let entry = locked.get(*database, locked.key(key));
-        entry.and_then(|entry| entry.expire_at_ms()).is_some_and(|at| at < caller.now_ms)
-    };
+/// Whether a watched key changed, or expired since. Had its expiry been changed, the mark would
+/// be set.
+fn is_stale(caller: &Caller<'_>, client: &Client) -> bool {
+    let expired = |watched: &Watched| watched.expire_at_ms.is_some_and(|at| at < caller.now_ms);
     client.watch_mark.load(Ordering::Relaxed) || client.watched.iter().any(expired)
 }
 
 fn unwatch(client: &mut Client, locked: &mut Locked<'_>) {
-    for (database, key) in client.watched.drain(..) {
+    for Watched { database, key, .. } in client.watched.drain(..) {
         locked.unwatch(database, locked.key(&key), &client.watch_mark);
     }
     client.watch_mark.store(false, Ordering::Relaxed);
 }
 
 /// Drops a transaction that will not run.
-fn forget(caller: &Caller<'_>, client: &mut Client) {
+pub(super) fn forget(caller: &Caller<'_>, client: &mut Client) {
     client.multi = None;
+    client.unpublished = true;
     client.forget_watches(&caller.node.keyspace);
 }

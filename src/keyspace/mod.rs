@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub(crate) use raw::entry::{Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
+pub(crate) use raw::entry::{
+    Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef,
+};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};

@@ -6,13 +6,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Key, Keyspace, Locked, ShardSet};
+use super::{EntryRef, Key, Keyspace, Locked, ShardSet};
 
 /// Set when a watched key changed.
 pub(crate) type Mark = Arc<AtomicBool>;
 
-/// Marks by key; each with the database in which the key is watched.
-pub(super) type Watches = HashMap<Box<[u8]>, Vec<(usize, Mark)>>;
+/// Watchers by key.
+pub(super) type Watches = HashMap<Box<[u8]>, Vec<Watcher>>;
+
+/// One who watches a key in one database.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    database: usize,
+    mark: Mark,
+    /// Whether the key was there, and not expired, when the watch began. If not, its removal for
+    /// having expired changes nothing for this watcher.
+    alive: bool,
+}
 
 impl Locked<'_> {
     /// Whether a change of any key of this shard could concern a watcher.
@@ -21,16 +31,19 @@ impl Locked<'_> {
         !self.held.state(shard).watches.is_empty()
     }
 
-    /// Sets `mark` when the key changes.
-    pub(crate) fn watch(&mut self, database: usize, key: Key<'_>, mark: &Mark) {
+    /// Sets `mark` when the key changes. `alive` tells whether it is there and not expired.
+    pub(crate) fn watch(&mut self, database: usize, key: Key<'_>, mark: &Mark, alive: bool) {
         let watches = &mut self.held.state_mut(key.shard()).watches;
-        watches.entry(key.bytes.into()).or_default().push((database, Arc::clone(mark)));
+        let watcher = Watcher { database, mark: Arc::clone(mark), alive };
+        watches.entry(key.bytes.into()).or_default().push(watcher);
     }
 
     pub(crate) fn unwatch(&mut self, database: usize, key: Key<'_>, mark: &Mark) {
         let watches = &mut self.held.state_mut(key.shard()).watches;
         if let Some(marks) = watches.get_mut(key.bytes) {
-            marks.retain(|(db, other)| *db != database || !Arc::ptr_eq(other, mark));
+            marks.retain(|watcher| {
+                watcher.database != database || !Arc::ptr_eq(&watcher.mark, mark)
+            });
             if marks.is_empty() {
                 watches.remove(key.bytes);
             }
@@ -39,23 +52,37 @@ impl Locked<'_> {
 
     /// Sets the marks of a key that changed.
     pub(crate) fn mark_watchers(&self, database: usize, key: Key<'_>) {
-        let Some(marks) = self.held.state(key.shard()).watches.get(key.bytes) else { return };
-        for (_, mark) in marks.iter().filter(|(db, _)| *db == database) {
-            mark.store(true, Ordering::Relaxed);
+        self.mark_where(database, key, |_| true);
+    }
+
+    /// Sets the marks of a key that is removed because it has expired.
+    pub(crate) fn mark_watchers_of_expired(&self, database: usize, key: Key<'_>) {
+        self.mark_where(database, key, |watcher| watcher.alive);
+    }
+
+    fn mark_where(&self, database: usize, key: Key<'_>, wanted: impl Fn(&Watcher) -> bool) {
+        let Some(watchers) = self.held.state(key.shard()).watches.get(key.bytes) else { return };
+        for watcher in watchers.iter().filter(|watcher| watcher.database == database) {
+            if wanted(watcher) {
+                watcher.mark.store(true, Ordering::Relaxed);
+            }
         }
     }
 
     /// Sets the marks of the watched keys of a database which exist in one of `among`, when
-    /// databases are flushed or swapped; needs all the locks.
-    pub(crate) fn mark_watchers_of_database(&self, database: usize, among: &[usize]) {
+    /// databases are flushed or swapped; needs all the locks. `alive` tells which entries count
+    /// as existing.
+    pub(crate) fn mark_watchers_of_database(
+        &self,
+        database: usize,
+        among: &[usize],
+        alive: impl Fn(EntryRef<'_>) -> bool,
+    ) {
         for shard in ShardSet::ALL.iter() {
-            for (bytes, marks) in &self.held.state(shard).watches {
+            for bytes in self.held.state(shard).watches.keys() {
                 let key = self.keyspace.key(bytes);
-                if among.iter().all(|&database| self.get(database, key).is_none()) {
-                    continue;
-                }
-                for (_, mark) in marks.iter().filter(|(db, _)| *db == database) {
-                    mark.store(true, Ordering::Relaxed);
+                if among.iter().any(|&database| self.get(database, key).is_some_and(&alive)) {
+                    self.mark_watchers(database, key);
                 }
             }
         }

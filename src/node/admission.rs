@@ -67,8 +67,17 @@ impl Admission {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Pauses clients until a moment of Unix time; a longer or stricter pause stays.
-    pub(crate) fn pause(&self, locked: &Locked<'_>, all: bool, until_ms: i64) {
+    /// Says that something else changed that commands are checked against: settings.
+    pub(crate) fn changed(&self, locked: &Locked<'_>) {
+        assert_eq!(locked.set(), ShardSet::ALL, "settings change under all the locks");
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Pauses clients until a moment of Unix time; a longer or stricter pause that lasts stays.
+    pub(crate) fn pause(&self, locked: &Locked<'_>, all: bool, until_ms: i64, now_ms: i64) {
+        if self.is_paused() && self.paused_until_ms() <= now_ms {
+            self.unpause(locked);
+        }
         let until = self.paused_until_ms.load(Ordering::Relaxed).max(until_ms);
         self.paused_until_ms.store(until, Ordering::Relaxed);
         let strictest = all || self.has(State::PausedAll);
@@ -101,8 +110,20 @@ impl Admission {
         if !self.is_paused() {
             return false;
         }
-        waiting.push(Arc::clone(handle));
+        if !waiting.iter().any(|other| Arc::ptr_eq(other, handle)) {
+            waiting.push(Arc::clone(handle));
+        }
         true
+    }
+
+    /// Whether a client waits for the end of a pause.
+    pub(crate) fn is_waiting(&self, handle: &Arc<Handle>) -> bool {
+        self.waiting.lock().iter().any(|other| Arc::ptr_eq(other, handle))
+    }
+
+    /// A client does not wait any more.
+    pub(crate) fn forget(&self, handle: &Arc<Handle>) {
+        self.waiting.lock().retain(|other| !Arc::ptr_eq(other, handle));
     }
 
     /// Clients that wait for the end of a pause.

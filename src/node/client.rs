@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::keyspace::Keyspace;
 use crate::resp::{Protocol, Span};
+use crate::settings::Settings;
 
 /// A subscription's channel or pattern.
 pub(crate) type Name = Box<[u8]>;
@@ -44,6 +45,15 @@ pub(crate) struct Multi {
     pub(crate) bytes: usize,
 }
 
+/// A watched key.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) database: usize,
+    pub(crate) key: Name,
+    /// When it expires. A key that had expired already counts as missing: it has none.
+    pub(crate) expire_at_ms: Option<i64>,
+}
+
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -53,7 +63,9 @@ pub(crate) struct Client {
     pub(crate) authenticated: bool,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) multi: Option<Multi>,
-    pub(crate) watched: Vec<(usize, Name)>,
+    /// EXEC is running this client's transaction.
+    pub(crate) in_exec: bool,
+    pub(crate) watched: Vec<Watched>,
     /// Set by a change of a watched key.
     pub(crate) watch_mark: Arc<AtomicBool>,
     pub(crate) channels: BTreeSet<Name>,
@@ -63,10 +75,13 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// Commands do not count as accesses of their keys.
     pub(crate) no_touch: bool,
+    /// What others see is older than this: it is shown at the end of the batch.
+    pub(crate) unpublished: bool,
 }
 
 impl Client {
     pub(crate) fn new(handle: Arc<Handle>, authenticated: bool) -> Self {
+        let watch_mark = Arc::clone(&handle.watch_mark);
         Self {
             handle,
             database: 0,
@@ -74,14 +89,21 @@ impl Client {
             authenticated,
             reply_mode: ReplyMode::On,
             multi: None,
+            in_exec: false,
             watched: Vec::new(),
-            watch_mark: Arc::default(),
+            watch_mark,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
             closing: false,
             no_touch: false,
+            unpublished: false,
         }
+    }
+
+    /// Whether it may do more than authenticate: it has, or nobody needs to.
+    pub(crate) fn is_trusted(&self, settings: &Settings) -> bool {
+        self.authenticated || settings.security.requirepass.reveal().is_none()
     }
 
     pub(crate) fn subscriptions(&self) -> usize {
@@ -105,28 +127,28 @@ impl Client {
     /// Stops watching. Takes locks, so none may be held; EXEC, which holds them, does it itself.
     pub(crate) fn forget_watches(&mut self, keyspace: &Keyspace) {
         let watched = std::mem::take(&mut self.watched);
-        let keys = watched.iter().map(|(database, key)| (*database, &**key));
+        let keys = watched.iter().map(|watched| (watched.database, &*watched.key));
         keyspace.unwatch(keys, &self.watch_mark);
         self.watch_mark.store(false, Ordering::Relaxed);
     }
 
-    /// Shows others what CLIENT LIST says of this client.
-    pub(crate) fn publish(&self) {
+    /// Shows others what CLIENT LIST says of this client, and in which protocol messages go to it.
+    pub(crate) fn publish(&mut self) {
+        self.unpublished = false;
         let mut shown = self.handle.shown.lock();
         shown.database = self.database;
         shown.protocol = self.protocol;
         shown.channels = self.channels.len();
         shown.patterns = self.patterns.len();
         shown.shard_channels = self.shard_channels.len();
-        shown.multi = self.multi.as_ref().map(|multi| multi.queued.len());
-        shown.watching = self.watched.len();
+        shown.multi = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes));
         shown.closing = self.closing;
         shown.no_touch = self.no_touch;
     }
 }
 
 /// What others see of a client.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) name: Vec<u8>,
     pub(crate) library_name: Vec<u8>,
@@ -136,11 +158,17 @@ pub(crate) struct Shown {
     pub(crate) channels: usize,
     pub(crate) patterns: usize,
     pub(crate) shard_channels: usize,
-    pub(crate) multi: Option<usize>,
-    pub(crate) watching: usize,
+    /// Commands queued, and their bytes.
+    pub(crate) multi: Option<(usize, usize)>,
     pub(crate) closing: bool,
     pub(crate) no_touch: bool,
     pub(crate) no_evict: bool,
+}
+
+impl Shown {
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.channels + self.patterns + self.shard_channels
+    }
 }
 
 /// Where a client came from; fixed.
@@ -153,6 +181,14 @@ pub(crate) struct Origin {
     /// Unix milliseconds.
     pub(crate) connected_ms: i64,
     pub(crate) unix_socket: bool,
+}
+
+impl Origin {
+    /// Whether the client is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let address = self.address.parse::<std::net::SocketAddr>();
+        self.unix_socket || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+    }
 }
 
 /// Something others want of a connection.
@@ -175,8 +211,11 @@ pub(crate) struct Handle {
     pub(crate) last_command: AtomicUsize,
     /// Bytes read and not yet executed.
     pub(crate) input_bytes: AtomicUsize,
-    /// Bytes of replies not yet written.
+    /// Bytes of replies not yet written, and in how many pieces they are.
     pub(crate) output_bytes: AtomicUsize,
+    pub(crate) output_pieces: AtomicUsize,
+    /// See [`Client::watch_mark`].
+    pub(crate) watch_mark: Arc<AtomicBool>,
     signals: AtomicU32,
     pushes: Mutex<Vec<u8>>,
     /// Most bytes that may wait to be written while the client has subscriptions; 0: no limit.

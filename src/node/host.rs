@@ -25,6 +25,14 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 /// How a save ended that could not begin or finish; the text is for the client.
 pub(crate) type HostResult = Result<(), String>;
 
+/// A changed setting that cannot be applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// The parameter's name.
+    pub(crate) argument: &'static str,
+    pub(crate) reason: String,
+}
+
 /// What SHUTDOWN asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shutdown {
@@ -45,8 +53,12 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Ends the process, after saving where that is asked for. Returns on failure only, or when
     /// the end has begun.
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult;
-    /// Applies changed settings to what lives in the outer layer.
-    fn apply(&self, old: &Settings, new: &Settings) -> HostResult;
+    /// Applies changed settings to what lives in the outer layer, and completes them there: a
+    /// folder becomes absolute.
+    ///
+    /// # Errors
+    /// What cannot be applied; then nothing is.
+    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self) -> HostResult;
     /// Frees what a flush has taken out; a lot of it not on this thread.

@@ -34,7 +34,15 @@ pub(crate) struct PubSub {
 }
 
 impl PubSub {
-    pub(crate) fn subscribe(&self, kind: Kind, name: &[u8], handle: &Arc<Handle>) {
+    /// Subscribes a client. The confirmation goes the way of messages, before any message that
+    /// the subscription brings.
+    pub(crate) fn subscribe(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        handle: &Arc<Handle>,
+        confirmation: Option<&[u8]>,
+    ) {
         let mut tables = self.tables.write();
         let table = &mut tables.by_kind[kind as usize];
         let subscribers = table.entry(name.into()).or_insert_with(|| {
@@ -42,10 +50,28 @@ impl PubSub {
             Subscribers::new()
         });
         subscribers.insert(handle.origin.id, Arc::clone(handle));
+        confirm(handle, confirmation);
     }
 
-    pub(crate) fn unsubscribe(&self, kind: Kind, name: &[u8], id: u64) {
+    /// Ends a subscription. The confirmation goes the way of messages, after the last of them.
+    pub(crate) fn unsubscribe(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        handle: &Handle,
+        confirmation: Option<&[u8]>,
+    ) {
         let mut tables = self.tables.write();
+        self.remove(&mut tables, kind, name, handle.origin.id);
+        confirm(handle, confirmation);
+    }
+
+    /// Ends a subscription of a client that is gone.
+    pub(crate) fn forget(&self, kind: Kind, name: &[u8], id: u64) {
+        self.remove(&mut self.tables.write(), kind, name, id);
+    }
+
+    fn remove(&self, tables: &mut Tables, kind: Kind, name: &[u8], id: u64) {
         let table = &mut tables.by_kind[kind as usize];
         if let Some(subscribers) = table.get_mut(name) {
             subscribers.remove(&id);
@@ -103,6 +129,12 @@ impl PubSub {
     }
 }
 
+fn confirm(handle: &Handle, confirmation: Option<&[u8]>) {
+    if let Some(confirmation) = confirmation {
+        handle.push(confirmation);
+    }
+}
+
 /// Encodes once per protocol and sends to all.
 fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
     let encode = |protocol| {
@@ -113,7 +145,9 @@ fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
     };
     let (mut two, mut three) = (None, None);
     for handle in subscribers.values() {
-        let protocol = handle.shown.lock().protocol;
+        // Held until the message is there, so that none in the old protocol follows a HELLO.
+        let shown = handle.shown.lock();
+        let protocol = shown.protocol;
         let encoded = match protocol {
             Protocol::Resp2 => &mut two,
             Protocol::Resp3 => &mut three,

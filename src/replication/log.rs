@@ -139,6 +139,11 @@ impl Log {
         self.recording.store(true, Ordering::Relaxed);
     }
 
+    /// Keeps at least the last `backlog_bytes_max` bytes from now on.
+    pub(crate) fn resize(&self, backlog_bytes_max: usize) {
+        self.state.lock().backlog_bytes_max = backlog_bytes_max;
+    }
+
     /// Appends records as one unit: several stand between MULTI and EXEC.
     pub(crate) fn append(&self, batch: &Batch) {
         let mut state = self.state.lock();
@@ -194,7 +199,8 @@ mod tests {
         log.append(&batch(&[(0, &[b"SET", b"a", b"1"])]));
         log.append(&batch(&[(0, &[b"DEL", b"a"]), (3, &[b"SET", b"b", b"2"])]));
         let bytes = log.read(0).expect("in the backlog");
-        let expected = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
+        let expected =
+            b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
             *1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n\
             *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n";
         assert_eq!(bytes, expected);

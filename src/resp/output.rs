@@ -57,7 +57,9 @@ impl Output {
 
     /// Bytes that will be written.
     pub(crate) fn len(&self) -> usize {
-        self.pieces.iter().fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
+        self.pieces
+            .iter()
+            .fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
     }
 
     /// The bytes, where no shared piece is among them.

@@ -148,12 +148,7 @@ impl Connection {
 
     /// Runs the requests in `input`, keeping what is left of it, and writes the replies.
     #[inline]
-    fn run(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &mut Worker,
-        input: &[u8],
-    ) -> Result<(), Over> {
+    fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
         let rest = &input[ran.consumed..];
         self.runnable = matches!(ran.after, After::More | After::Pause) && !rest.is_empty();
@@ -202,15 +197,16 @@ impl Connection {
     fn queue(&mut self, bytes: Bytes) {
         self.output_bytes += bytes.len();
         self.output.push_back(bytes);
+        self.show_output();
+    }
+
+    fn show_output(&self) {
         self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+        self.handle.output_pieces.store(self.output.len(), Ordering::Relaxed);
     }
 
     /// Writes what waits.
-    fn flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &mut Worker,
-    ) -> Result<Poll<()>, Over> {
+    fn flush(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<Poll<()>, Over> {
         while !self.output.is_empty() {
             let pieces: Vec<IoSlice<'_>> =
                 self.output.iter().take(PIECES_MAX).map(|bytes| IoSlice::new(bytes)).collect();
@@ -231,7 +227,7 @@ impl Connection {
                 self.output.pop_front();
             }
         }
-        self.handle.output_bytes.store(self.output_bytes, Ordering::Relaxed);
+        self.show_output();
         Ok(Poll::Ready(()))
     }
 
@@ -240,7 +236,7 @@ impl Connection {
         let settings = self.engine.node.settings.load();
         let max = settings.clients.query_buffer_limit_bytes;
         let unauthenticated =
-            !self.client.authenticated && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
+            !self.client.is_trusted(&settings) && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
         if unauthenticated || self.input.len() as u64 > max {
             log!(Warning, "Closing client that reached max query buffer length: id={}", self.id());
             self.engine.node.stats.query_limit_disconnections.add(1);
@@ -272,7 +268,7 @@ impl Connection {
         let too_long =
             since.is_some_and(|since| (now_ms - since).unsigned_abs() > soft_secs * 1000);
         let unauthenticated =
-            !self.client.authenticated && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
+            !self.client.is_trusted(&settings) && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
         if (hard_bytes != 0 && waiting > hard_bytes) || too_long || unauthenticated {
             log!(
                 Warning,
@@ -304,6 +300,7 @@ impl Connection {
         let Some(deadline) = &mut self.paused else { return false };
         if self.handle.take_resumed() || deadline.as_mut().poll(cx).is_ready() {
             self.paused = None;
+            self.engine.node.admission.forget(&self.handle);
         }
         self.paused.is_some()
     }

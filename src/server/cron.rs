@@ -30,9 +30,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
 
 fn end_pause(engine: &Engine) {
     let node = &engine.node;
-    let over = || {
-        node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms()
-    };
+    let over =
+        || node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms();
     if over() {
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         // A longer pause may have begun.
@@ -88,10 +87,7 @@ fn disconnect_idle(engine: &Engine) {
     }
     let now_ms = node.clock.unix_ms();
     for handle in node.clients.all() {
-        let subscribed = {
-            let shown = handle.shown.lock();
-            shown.channels + shown.patterns + shown.shard_channels > 0
-        };
+        let subscribed = handle.shown.lock().subscriptions() > 0;
         let idle_ms = now_ms - handle.active_ms.load(Ordering::Relaxed);
         if !subscribed && idle_ms > i64::from(timeout_s) * 1000 {
             log!(Verbose, "Closing idle client");

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::loader;
@@ -10,7 +12,7 @@ use super::saver::Saver;
 use crate::keyspace::{Flushed, Locked};
 use crate::node::Node;
 use crate::node::admission::State;
-use crate::node::host::{Host, HostResult, Memory, Shutdown};
+use crate::node::host::{Host, HostResult, Memory, Refusal, Shutdown};
 use crate::settings::{self, Settings};
 use crate::telemetry::log::{self, Level, log};
 
@@ -24,11 +26,12 @@ pub(super) struct ServerHost {
     pub(super) saver: Arc<Saver>,
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
+    rewriting: Mutex<()>,
 }
 
 impl ServerHost {
     pub(super) fn new(node: Arc<Node>, saver: Arc<Saver>, ending: watch::Sender<bool>) -> Self {
-        Self { node, saver, ending }
+        Self { node, saver, ending, rewriting: Mutex::new(()) }
     }
 }
 
@@ -88,11 +91,24 @@ impl Host for ServerHost {
         Ok(())
     }
 
-    fn apply(&self, old: &Settings, new: &Settings) -> HostResult {
+    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal> {
         if old.snapshot.dir != new.snapshot.dir {
-            std::env::set_current_dir(&new.snapshot.dir).map_err(|error| error.to_string())?;
+            new.snapshot.dir = change_folder(&new.snapshot.dir)
+                .map_err(|error| Refusal { argument: "dir", reason: system_text(&error) })?;
         }
         log::set_level(level(new.log.level));
+        new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+        let limit = new.clients.output_buffer_limits.pubsub.hard_bytes;
+        if old.clients.output_buffer_limits.pubsub.hard_bytes != limit {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            for handle in self.node.clients.all() {
+                handle.pushes_max.store(limit, Ordering::Relaxed);
+            }
+        }
+        if old.replication.backlog_size_bytes != new.replication.backlog_size_bytes {
+            let bytes = new.replication.backlog_size_bytes;
+            self.node.log.resize(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
         Ok(())
     }
 
@@ -100,6 +116,8 @@ impl Host for ServerHost {
         let Some(path) = &self.node.identity.config_file else {
             return Err("The server is running without a config file".into());
         };
+        // Two at once would write one temporary file.
+        let _one = self.rewriting.lock();
         let failed = |error: &dyn std::fmt::Display| format!("Rewriting config file: {error}");
         let old = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -145,6 +163,18 @@ impl Host for ServerHost {
             total_system: total_system_bytes(),
         }
     }
+}
+
+/// Makes a folder the working folder; gives its whole path.
+fn change_folder(path: &str) -> std::io::Result<String> {
+    std::env::set_current_dir(path)?;
+    Ok(std::env::current_dir()?.to_string_lossy().into_owned())
+}
+
+/// What the operating system says, as C programs give it.
+fn system_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Puts a text in the place of a file: whole, or not at all.

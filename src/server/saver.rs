@@ -11,9 +11,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::files::{Files, Target};
+use crate::commands::REDIS_VERSION;
 use crate::keyspace::snapshot::{GivenUp, Snapshot, Step};
 use crate::keyspace::{Locked, ShardSet};
-use crate::commands::REDIS_VERSION;
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::persistence::Running;

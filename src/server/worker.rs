@@ -58,8 +58,9 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
         (Kind::ShardChannel, std::mem::take(&mut client.shard_channels)),
     ];
     for (kind, names) in kinds {
-        names.iter().for_each(|name| node.pubsub.unsubscribe(kind, name, id));
+        names.iter().for_each(|name| node.pubsub.forget(kind, name, id));
     }
+    node.admission.forget(&client.handle);
     node.clients.remove(id);
 }
 

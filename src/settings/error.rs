@@ -58,7 +58,8 @@ pub enum SetError {
 }
 
 impl SetError {
-    pub(super) fn failed(argument: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// For a value of `argument` that cannot be applied.
+    pub fn failed(argument: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Failed { argument: argument.into(), reason: reason.into() }
     }
 

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::server::Server;
-use crate::words;
 use crate::support::connection::encode;
 use crate::support::reply::Reply;
+use crate::support::server::Server;
+use crate::words;
 
 const SOON: Duration = Duration::from_secs(20);
 

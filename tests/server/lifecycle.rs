@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use crate::support::reply::Reply;
 use crate::support::server::Server;
 use crate::words;
-use crate::support::reply::Reply;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -215,7 +215,11 @@ fn a_busy_port_is_named() {
     let port = server.port().to_string();
     let output = run(&["--port", &port, "--bind", "127.0.0.1"], dir.path());
     assert!(!output.status.success());
-    assert!(text(&output).contains(&format!("Failed listening on port {port}")), "{}", text(&output));
+    assert!(
+        text(&output).contains(&format!("Failed listening on port {port}")),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]

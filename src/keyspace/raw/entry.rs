@@ -450,7 +450,11 @@ impl Copies {
     pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
         let header = entry.header();
         if header.encoding == Encoding::Object {
-            self.objects.push(Entry::new(entry.key(), entry.value().content(), entry.expire_at_ms()));
+            self.objects.push(Entry::new(
+                entry.key(),
+                entry.value().content(),
+                entry.expire_at_ms(),
+            ));
             return;
         }
         let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);

@@ -8,7 +8,10 @@
 //!
 //! Each block says why it is sound. The folder runs under AddressSanitizer, and the unlocked
 //! reads are modelled with loom (`--cfg limpid_loom`).
-#![allow(unsafe_code, reason = "manual layout of entries and lock-free prefetch; see the module doc")]
+#![allow(
+    unsafe_code,
+    reason = "manual layout of entries and lock-free prefetch; see the module doc"
+)]
 
 pub(super) mod entry;
 pub(super) mod reclaim;

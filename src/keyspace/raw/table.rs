@@ -360,7 +360,8 @@ impl<'a> TableMut<'a> {
         Counts::add(&self.counts.expires, isize::from(expires));
         if self.directory().is_none() {
             let segments = Box::new([AtomicPtr::new(Box::into_raw(Segment::new()))]);
-            let directory = Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::default() }));
+            let directory =
+                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::default() }));
             self.head.0.store(directory, Ordering::Release);
         }
         loop {

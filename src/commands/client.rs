@@ -1,0 +1,448 @@
+//! CLIENT: connections, as clients see and steer them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::command::{Group::Connection, Locks, NO_KEYS, at_least, command, container, exactly};
+use super::connection::{DEFAULT_USER, is_printable, set_name};
+use super::registry::Registry;
+use super::{Args, Command, Context, Failure, Flag::*, Handled};
+use crate::node::Node;
+use crate::node::client::{Client, Handle, ReplyMode, Shown};
+use crate::number::parse_i64;
+
+pub(super) const COMMANDS: &[Command] = &[container("CLIENT", SUBCOMMANDS, Connection).docs(
+    "2.4.0",
+    "Depends on the subcommand",
+    "",
+    "Tells of connections and steers them.",
+)];
+
+const SUBCOMMANDS: &[Command] = &[
+    command("GETNAME", getname, exactly(2), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("2.6.9", "O(1)", "", "Gives the connection's name."),
+    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Connection)
+        .docs("5.0.0", "O(1)", "", "Tells of the subcommands."),
+    command("ID", id, exactly(2), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("5.0.0", "O(1)", "", "Gives the connection's number, which no other ever had."),
+    command("INFO", info, exactly(2), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .tips(&["nondeterministic_output"])
+        .docs("6.2.0", "O(1)", "", "Tells of this connection."),
+    command("KILL", kill, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("2.4.0", "O(N) in the number of connections", "<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]>>", "Ends connections."),
+    command("LIST", list, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .tips(&["nondeterministic_output"])
+        .docs("2.4.0", "O(N) in the number of connections", "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", "Tells of all connections, or of some."),
+    command("NO-EVICT", no_evict, exactly(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("7.0.0", "O(1)", "<ON | OFF>", "Keeps the connection when others are closed to save memory."),
+    command("NO-TOUCH", no_touch, exactly(3), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("7.2.0", "O(1)", "<ON | OFF>", "Has the connection's commands not count as accesses of their keys."),
+    command("PAUSE", pause, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .locking(Locks::All)
+        .docs("2.9.50", "O(1)", "timeout [WRITE | ALL]", "Holds back commands for some milliseconds: all, or those that write."),
+    command("REPLY", reply, exactly(3), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("3.2.0", "O(1)", "<ON | OFF | SKIP>", "Has the connection get replies, none, or not the next one."),
+    command("SETINFO", setinfo, exactly(4), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .docs("7.2.0", "O(1)", "<LIB-NAME libname | LIB-VER libver>", "Says which library the client uses."),
+    command("SETNAME", setname, exactly(3), &[NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("2.6.9", "O(1)", "connection-name", "Names the connection."),
+    command("UNBLOCK", unblock, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .docs("5.0.0", "O(1)", "client-id [TIMEOUT | ERROR]", "Ends the wait of a client that waits in a command."),
+    command("UNPAUSE", unpause, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Connection)
+        .locking(Locks::All)
+        .docs("6.2.0", "O(N) in the number of clients held back", "", "Ends a pause."),
+];
+
+const HELP: &[&str] = &[
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME",
+    "    The name of this connection.",
+    "ID",
+    "    The number of this connection.",
+    "INFO",
+    "    What CLIENT LIST says of this connection.",
+    "KILL <ip:port>",
+    "    End the connection from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    End connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      from this address",
+    "    * ID <client-id>",
+    "      with this number",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      to this address of the server",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      of this type",
+    "    * USER <username>",
+    "      of this user",
+    "    * SKIPME (YES|NO)",
+    "      whether this connection is spared (YES unless said otherwise)",
+    "LIST [options ...]",
+    "    Tell of connections. Options:",
+    "    * ID <client-id> [<client-id> [...]]",
+    "      only these",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      only those of this type",
+    "NO-EVICT (ON|OFF)",
+    "    Keep this connection when others are closed to save memory.",
+    "NO-TOUCH (ON|OFF)",
+    "    Do not count this connection's commands as accesses of their keys.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Hold back commands that write, or all, for <timeout> milliseconds.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Get replies, get none, or go without the next one.",
+    "SETINFO (LIB-NAME <libname>|LIB-VER <libver>)",
+    "    Say which library this connection uses.",
+    "SETNAME <name>",
+    "    Name this connection.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    End the wait of a client that waits in a command.",
+    "UNPAUSE",
+    "    End a pause.",
+    "HELP",
+    "    This text.",
+];
+
+/// What CLIENT KILL and CLIENT LIST tell apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Normal,
+    PubSub,
+    /// Links to replicas and to a master, of which there are none.
+    Replica,
+    Master,
+}
+
+impl Type {
+    fn named(name: &[u8]) -> Result<Self, Failure> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(Self::Normal),
+            b"pubsub" => Ok(Self::PubSub),
+            b"slave" | b"replica" => Ok(Self::Replica),
+            b"master" => Ok(Self::Master),
+            _ => Err(Failure::Bytes([b"ERR Unknown client type '", name, b"'"].concat())),
+        }
+    }
+
+    fn of(shown: &Shown) -> Self {
+        if shown.subscriptions() > 0 { Self::PubSub } else { Self::Normal }
+    }
+}
+
+/// Clients that are not about to go.
+fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
+    // What the client did in this batch is not shown yet, and this command is part of it.
+    ctx.client.publish();
+    ctx.client.handle.active_ms.store(ctx.keys.now_ms, Ordering::Relaxed);
+    let mut all = ctx.node.clients.all();
+    all.retain(|handle| !handle.is_killed());
+    all
+}
+
+/// The line of CLIENT LIST on one client, in the format of Redis 7.0 with the library of 7.2.
+fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
+    let now_ms = node.clock.unix_ms();
+    let seconds_since = |at_ms: i64| (now_ms - at_ms).max(0) / 1000;
+    let origin = &handle.origin;
+    let shown = handle.shown.lock();
+    let load = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
+    let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
+    let (queued, queued_bytes) =
+        shown.multi.map_or((-1, 0), |(queued, bytes)| (queued.cast_signed(), bytes));
+    let own = size_of::<Handle>() + size_of::<Client>() + shown.name.len();
+    let command = load(&handle.last_command).checked_sub(1);
+    let command = command.map_or("NULL", |id| registry.by_id(id).name.as_str());
+    let mut line = format!("id={} addr={}", origin.id, origin.address).into_bytes();
+    line.extend(format!(" laddr={} fd={} name=", origin.local_address, origin.fd).bytes());
+    line.extend_from_slice(&shown.name);
+    let fields = format!(
+        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={queued} qbuf={input} \
+         qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
+         tot-mem={} events={} cmd={command} user=default redir=-1 resp={} lib-name=",
+        seconds_since(origin.connected_ms),
+        seconds_since(handle.active_ms.load(Ordering::Relaxed)),
+        flags(node, handle, &shown),
+        shown.database,
+        shown.channels,
+        shown.patterns,
+        shown.shard_channels,
+        load(&handle.output_pieces),
+        own + input + output + queued_bytes,
+        if output > 0 { "rw" } else { "r" },
+        shown.protocol.version(),
+    );
+    line.extend(fields.bytes());
+    line.extend_from_slice(&shown.library_name);
+    line.extend_from_slice(b" lib-ver=");
+    line.extend_from_slice(&shown.library_version);
+    line.push(b'\n');
+    line
+}
+
+/// The letters of CLIENT LIST's flags.
+fn flags(node: &Node, handle: &Arc<Handle>, shown: &Shown) -> String {
+    let letters = [
+        ('P', shown.subscriptions() > 0),
+        ('x', shown.multi.is_some()),
+        ('b', node.admission.is_waiting(handle)),
+        ('d', handle.watch_mark.load(Ordering::Relaxed)),
+        ('c', shown.closing),
+        ('U', handle.origin.unix_socket),
+        ('e', shown.no_evict),
+        ('T', shown.no_touch),
+    ];
+    let set: String = letters.iter().filter(|(_, set)| *set).map(|(letter, _)| *letter).collect();
+    if set.is_empty() { "N".into() } else { set }
+}
+
+fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    note_command(ctx, b"client|list");
+    let clients = if args.len() == 4 && args.is(2, "TYPE") {
+        let wanted = Type::named(args.at(3))?;
+        let mut clients = present(ctx);
+        clients.retain(|handle| Type::of(&handle.shown.lock()) == wanted);
+        clients
+    } else if args.len() > 3 && args.is(2, "ID") {
+        let ids = args.from(3).map(|id| parse_i64(id));
+        let ids: Option<Vec<i64>> = ids.collect();
+        let ids = ids.ok_or_else(|| Failure::err("Invalid client ID"))?;
+        let all = present(ctx);
+        let with = |id: i64| all.iter().find(|handle| handle.origin.id.cast_signed() == id);
+        ids.into_iter().filter_map(with).cloned().collect()
+    } else if args.len() == 2 {
+        present(ctx)
+    } else {
+        return Err(Failure::Syntax);
+    };
+    let lines: Vec<Vec<u8>> =
+        clients.iter().map(|handle| line(ctx.node, ctx.registry, handle)).collect();
+    ctx.reply.verbatim(b"txt", &lines.concat());
+    Ok(())
+}
+
+fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    note_command(ctx, b"client|info");
+    drop(present(ctx));
+    let line = line(ctx.node, ctx.registry, &ctx.client.handle);
+    ctx.reply.verbatim(b"txt", &line);
+    Ok(())
+}
+
+/// The running command is its client's last one. Within a transaction that is EXEC.
+fn note_command(ctx: &Context<'_>, name: &[u8]) {
+    let name = if ctx.client.in_exec { b"exec" } else { name };
+    if let Some(registered) = ctx.registry.find_row(name) {
+        ctx.client.handle.last_command.store(registered.id + 1, Ordering::Relaxed);
+    }
+}
+
+/// Which clients CLIENT KILL means.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<i64>,
+    kind: Option<Type>,
+    address: Option<&'a [u8]>,
+    local_address: Option<&'a [u8]>,
+    skip_me: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn parse(args: &Args<'a>) -> Result<Self, Failure> {
+        if args.len() == 3 {
+            // In the old form clients may end themselves.
+            return Ok(Self { address: Some(args.at(2)), ..Self::default() });
+        }
+        let mut filter = Self { skip_me: true, ..Self::default() };
+        let mut at = 2;
+        while at < args.len() {
+            let Some(value) = args.get(at + 1) else { return Err(Failure::Syntax) };
+            match args.at(at).to_ascii_uppercase().as_slice() {
+                b"ID" => {
+                    let id = parse_i64(value).filter(|&id| id > 0);
+                    let wrong = || Failure::err("client-id should be greater than 0");
+                    filter.id = Some(id.ok_or_else(wrong)?);
+                }
+                b"TYPE" => filter.kind = Some(Type::named(value)?),
+                b"ADDR" => filter.address = Some(value),
+                b"LADDR" => filter.local_address = Some(value),
+                b"USER" if value == DEFAULT_USER => {}
+                b"USER" => {
+                    return Err(Failure::Bytes([b"ERR No such user '", value, b"'"].concat()));
+                }
+                b"SKIPME" => filter.skip_me = yes_or_no(value, "YES", "NO")?,
+                _ => return Err(Failure::Syntax),
+            }
+            at += 2;
+        }
+        Ok(filter)
+    }
+
+    fn means(&self, handle: &Handle) -> bool {
+        let origin = &handle.origin;
+        self.address.is_none_or(|address| address == origin.address.as_bytes())
+            && self.local_address.is_none_or(|address| address == origin.local_address.as_bytes())
+            && self.kind.is_none_or(|kind| kind == Type::of(&handle.shown.lock()))
+            && self.id.is_none_or(|id| id == origin.id.cast_signed())
+    }
+}
+
+fn kill(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let filter = Filter::parse(args)?;
+    let mut killed = 0;
+    let mut me = false;
+    for handle in present(ctx) {
+        let is_me = Arc::ptr_eq(&handle, &ctx.client.handle);
+        if !filter.means(&handle) || is_me && filter.skip_me {
+            continue;
+        }
+        if is_me {
+            me = true;
+        } else {
+            handle.kill();
+        }
+        killed += 1;
+    }
+    if args.len() > 3 {
+        ctx.reply.integer(killed);
+    } else if killed == 0 {
+        return Err(Failure::err("No such client"));
+    } else {
+        ctx.reply.ok();
+    }
+    if me {
+        ctx.client.closing = true;
+    }
+    Ok(())
+}
+
+/// Whether an argument is the one word or the other.
+fn yes_or_no(arg: &[u8], yes: &str, no: &str) -> Result<bool, Failure> {
+    if arg.eq_ignore_ascii_case(yes.as_bytes()) {
+        Ok(true)
+    } else if arg.eq_ignore_ascii_case(no.as_bytes()) {
+        Ok(false)
+    } else {
+        Err(Failure::Syntax)
+    }
+}
+
+fn id(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply.integer(ctx.client.handle.origin.id.cast_signed());
+    Ok(())
+}
+
+fn getname(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    let shown = ctx.client.handle.shown.lock();
+    if shown.name.is_empty() {
+        ctx.reply.null();
+    } else {
+        ctx.reply.bulk(&shown.name);
+    }
+    Ok(())
+}
+
+fn setname(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    set_name(ctx.client, args.at(2))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn setinfo(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let (attribute, value) = (args.at(2), args.at(3));
+    let (is_name, is_version) = (args.is(2, "LIB-NAME"), args.is(2, "LIB-VER"));
+    if !is_name && !is_version {
+        return Err(Failure::Bytes([b"ERR Unrecognized option '", attribute, b"'"].concat()));
+    }
+    if !is_printable(value) {
+        let reason = b" cannot contain spaces, newlines or special characters.";
+        return Err(Failure::Bytes([b"ERR ", attribute, reason].concat()));
+    }
+    let mut shown = ctx.client.handle.shown.lock();
+    let field = if is_name { &mut shown.library_name } else { &mut shown.library_version };
+    *field = value.to_vec();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn pause(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let all = match args.get(3) {
+        _ if args.len() > 4 => return Err(wrong_arity(args)),
+        None => true,
+        Some(mode) => yes_or_no(mode, "ALL", "WRITE")
+            .map_err(|_| Failure::err("CLIENT PAUSE mode must be WRITE or ALL"))?,
+    };
+    let timeout = parse_i64(args.at(2));
+    let timeout_ms =
+        timeout.ok_or_else(|| Failure::err("timeout is not an integer or out of range"))?;
+    if timeout_ms < 0 {
+        return Err(Failure::err("timeout is negative"));
+    }
+    let now_ms = ctx.node.clock.unix_ms();
+    let until_ms = now_ms.checked_add(timeout_ms);
+    let until_ms = until_ms.ok_or_else(|| Failure::err("timeout is out of range"))?;
+    ctx.node.admission.pause(&ctx.keys.locked, all, until_ms, now_ms);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn unpause(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.node.admission.unpause(&ctx.keys.locked);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// No reply to this command itself, unless it is ON.
+fn reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if args.is(2, "ON") {
+        ctx.client.reply_mode = ReplyMode::On;
+        ctx.reply.ok();
+    } else if args.is(2, "OFF") {
+        ctx.client.reply_mode = ReplyMode::Off;
+    } else if args.is(2, "SKIP") {
+        if ctx.client.reply_mode != ReplyMode::Off {
+            ctx.client.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(Failure::Syntax);
+    }
+    Ok(())
+}
+
+fn no_evict(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let on = yes_or_no(args.at(2), "ON", "OFF")?;
+    ctx.client.handle.shown.lock().no_evict = on;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn no_touch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.client.no_touch = yes_or_no(args.at(2), "ON", "OFF")?;
+    ctx.client.unpublished = true;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Nobody waits in a command as long as no command waits, so there is nobody to unblock.
+fn unblock(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    match args.get(3) {
+        _ if args.len() > 4 => return Err(wrong_arity(args)),
+        None => {}
+        Some(reason) => {
+            yes_or_no(reason, "TIMEOUT", "ERROR")
+                .map_err(|_| Failure::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"))?;
+        }
+    }
+    Context::integer(args.at(2))?;
+    ctx.reply.integer(0);
+    Ok(())
+}
+
+fn wrong_arity(args: &Args<'_>) -> Failure {
+    Failure::UnknownSubcommandOrArity { sent: args.at(1).to_vec(), container: "CLIENT" }
+}
+
+fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply_help(HELP);
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! CONFIG: the settings of the running server.
+
+use std::sync::Arc;
+
+use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, container, exactly};
+use super::{Args, Command, Context, Failure, Flag::*, Handled};
+use crate::glob;
+use crate::settings::{Change, Exposure, LocalAccess, Parameter, SetError};
+
+pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server).docs(
+    "2.0.0",
+    "Depends on the subcommand",
+    "",
+    "Shows and changes the server's settings.",
+)];
+
+const SUBCOMMANDS: &[Command] = &[
+    command("GET", get, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server).docs(
+        "2.0.0",
+        "O(N) in the number of patterns",
+        "parameter [parameter ...]",
+        "Gives the settings whose names match.",
+    ),
+    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server).docs(
+        "5.0.0",
+        "O(1)",
+        "",
+        "Tells of the subcommands.",
+    ),
+    command(
+        "RESETSTAT",
+        resetstat,
+        exactly(2),
+        &[Admin, NoScript, Loading, Stale],
+        NO_KEYS,
+        Server,
+    )
+    .docs("2.0.0", "O(1)", "", "Sets the statistics of INFO back."),
+    command("REWRITE", rewrite, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .docs("2.8.0", "O(1)", "", "Writes the settings to the file they came from."),
+    command("SET", set, at_least(4), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        // Under all the locks: nobody else changes settings, and no command is half under each.
+        .locking(Locks::All)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .docs(
+            "2.0.0",
+            "O(N) in the number of settings given",
+            "parameter value [parameter value ...]",
+            "Changes settings: all those given, or none.",
+        ),
+];
+
+const HELP: &[&str] = &[
+    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET <pattern>",
+    "    The settings whose names match the glob-style <pattern>, and their values.",
+    "SET <directive> <value>",
+    "    Set the setting <directive> to <value>.",
+    "RESETSTAT",
+    "    Set the statistics of INFO back.",
+    "REWRITE",
+    "    Write the settings to the file they came from.",
+    "HELP",
+    "    This text.",
+];
+
+fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let patterns: Vec<&[u8]> = args.from(2).collect();
+    let found = ctx.node.settings.load().get(&patterns, &glob::matches);
+    ctx.reply.map(found.len());
+    for (name, value) in found {
+        ctx.reply.bulk(name.as_bytes());
+        ctx.reply.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if !args.len().is_multiple_of(2) {
+        return Err(Failure::Syntax);
+    }
+    let pairs: Vec<(&[u8], &[u8])> =
+        (2..args.len()).step_by(2).map(|at| (args.at(at), args.at(at + 1))).collect();
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        if named(name).is_some_and(|parameter| parameter.exposure == Exposure::Secret) {
+            ctx.redact(3 + index * 2);
+        }
+    }
+    let old = ctx.node.settings.load_full();
+    check_protected(ctx, &pairs)?;
+    let (mut new, _) = old.set(&pairs).map_err(Failure::err)?;
+    ctx.node
+        .host()
+        .apply(&old, &mut new)
+        .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
+    ctx.node.settings.store(Arc::new(new));
+    ctx.node.admission.changed(&ctx.keys.locked);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn named(name: &[u8]) -> Option<&'static Parameter> {
+    std::str::from_utf8(name).ok().and_then(Parameter::named)
+}
+
+/// Refuses the first protected parameter, unless an earlier pair is wrong in another way, which
+/// is then what the client is told.
+fn check_protected(ctx: &Context<'_>, pairs: &[(&[u8], &[u8])]) -> Handled {
+    let allowed = match ctx.node.settings.load().security.enable_protected_configs {
+        LocalAccess::Yes => true,
+        LocalAccess::Local => ctx.client.handle.origin.is_local(),
+        LocalAccess::No => false,
+    };
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        match named(name).map(|parameter| (parameter.name, parameter.change)) {
+            Some((_, Change::Protected)) if !allowed => {
+                let name = String::from_utf8_lossy(name);
+                return Err(Failure::err(SetError::protected(&name)));
+            }
+            Some((own, Change::Live | Change::Protected)) => {
+                let same = |(other, _): &(&[u8], &[u8])| {
+                    named(other).is_some_and(|parameter| parameter.name == own)
+                };
+                if pairs[..index].iter().any(same) {
+                    return Ok(());
+                }
+            }
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn resetstat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.node.counted().for_each(|stats| stats.reset());
+    ctx.node.stats.reset();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn rewrite(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.node.host().rewrite_settings().map_err(Failure::err)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    ctx.reply_help(HELP);
+    Ok(())
+}

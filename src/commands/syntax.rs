@@ -1,0 +1,184 @@
+//! A row's syntax, in the notation of Redis's documentation, as the arguments of COMMAND DOCS.
+//!
+//! `[a]` may be left out, `a | b` is one of two, `<...>` groups, `a [a ...]` is one or more.
+//! Words in capitals are tokens, written as they are; others name a value.
+
+use super::Command;
+
+/// An argument of COMMAND DOCS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Argument {
+    pub(super) name: String,
+    /// In Redis's words: `string`, `key`, `oneof`, ...
+    pub(super) kind: &'static str,
+    pub(super) token: Option<String>,
+    /// Which key specification finds it.
+    pub(super) key_spec: Option<usize>,
+    pub(super) optional: bool,
+    pub(super) multiple: bool,
+    pub(super) arguments: Vec<Self>,
+}
+
+/// The arguments that a row's syntax describes; none where it does not follow the notation.
+pub(super) fn arguments(row: &Command) -> Vec<Argument> {
+    let spaced = ["[", "]", "<", ">", "|"]
+        .iter()
+        .fold(row.docs.syntax.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
+    let words: Vec<&str> = spaced.split_ascii_whitespace().collect();
+    let mut parser = Parser { words: &words, keys: 0, key_specs: row.keys.specs().count() };
+    let arguments = parser.choice();
+    match arguments {
+        Some(arguments) if parser.words.is_empty() => arguments,
+        _ => Vec::new(),
+    }
+}
+
+struct Parser<'w> {
+    words: &'w [&'w str],
+    /// Values that were keys so far.
+    keys: usize,
+    key_specs: usize,
+}
+
+impl<'w> Parser<'w> {
+    fn next_is(&mut self, word: &str) -> bool {
+        match self.words.split_first() {
+            Some((first, rest)) if *first == word => {
+                self.words = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Sequences between bars; more than one make a choice.
+    fn choice(&mut self) -> Option<Vec<Argument>> {
+        let mut alternatives = vec![self.sequence()?];
+        while self.next_is("|") {
+            alternatives.push(self.sequence()?);
+        }
+        if alternatives.len() == 1 {
+            return alternatives.pop();
+        }
+        let arguments: Vec<Argument> = alternatives.into_iter().map(block).collect();
+        let names: Vec<String> =
+            arguments.iter().map(|argument| argument.name.to_ascii_lowercase()).collect();
+        let name = names.join("_");
+        Some(vec![Argument { name, kind: "oneof", arguments, ..Argument::default() }])
+    }
+
+    fn sequence(&mut self) -> Option<Vec<Argument>> {
+        let mut arguments = Vec::new();
+        while let Some(word) = self.words.first()
+            && !["]", ">", "|"].contains(word)
+        {
+            let argument = self.argument()?;
+            arguments.push(argument);
+        }
+        (!arguments.is_empty() || self.words.is_empty()).then_some(arguments)
+    }
+
+    fn argument(&mut self) -> Option<Argument> {
+        if self.next_is("[") {
+            let inner = self.choice()?;
+            let closed = self.next_is("]");
+            return closed.then(|| Argument { optional: true, ..block(inner) });
+        }
+        if self.next_is("<") {
+            let inner = self.choice()?;
+            let closed = self.next_is(">");
+            return closed.then(|| block(inner));
+        }
+        let (word, rest) = self.words.split_first()?;
+        self.words = rest;
+        if is_token(word) {
+            return Some(self.token(word));
+        }
+        let mut names = vec![*word];
+        // More values right behind are one repeated unit with this one if `[... ...]` follows.
+        while let Some(next) = self.words.get(names.len() - 1)
+            && !is_mark(next)
+            && !is_token(next)
+            && self.repeats(names.len(), &[&names[..], &[*next]].concat())
+        {
+            names.push(next);
+        }
+        let multiple = self.repeats(names.len() - 1, &names);
+        if multiple {
+            self.words = &self.words[names.len() - 1 + names.len() + 3..];
+        }
+        let values = names.iter().map(|name| self.value(name)).collect();
+        Some(Argument { multiple, ..block(values) })
+    }
+
+    /// Whether `[names ...]` follows after some words.
+    fn repeats(&self, skip: usize, names: &[&str]) -> bool {
+        let Some(rest) = self.words.get(skip..) else { return false };
+        let repeated = [&["["][..], names, &["...", "]"]].concat();
+        rest.starts_with(&repeated)
+    }
+
+    /// A token with the values that belong to it.
+    fn token(&mut self, token: &str) -> Argument {
+        let mut values = Vec::new();
+        while let Some(word) = self.words.first()
+            && !is_mark(word)
+            && !is_token(word)
+        {
+            values.extend(self.argument());
+        }
+        let chooses = values.is_empty() && self.words.first() == Some(&"<");
+        if chooses {
+            values.extend(self.argument());
+        }
+        if values.is_empty() {
+            let name = token.to_ascii_lowercase();
+            return Argument {
+                name,
+                kind: "pure-token",
+                token: Some(token.to_owned()),
+                ..Argument::default()
+            };
+        }
+        Argument { token: Some(token.to_owned()), ..block(values) }
+    }
+
+    fn value(&mut self, name: &str) -> Argument {
+        let is_key = ["key", "newkey", "source", "destination"].contains(&name);
+        let key_spec = is_key.then(|| {
+            self.keys += 1;
+            (self.keys - 1).min(self.key_specs.saturating_sub(1))
+        });
+        Argument { name: name.to_owned(), kind: kind_of(name), key_spec, ..Argument::default() }
+    }
+}
+
+fn is_mark(word: &str) -> bool {
+    ["[", "]", "<", ">", "|", "..."].contains(&word)
+}
+
+fn is_token(word: &str) -> bool {
+    word.bytes().all(|byte| !byte.is_ascii_lowercase()) && !is_mark(word)
+}
+
+/// The type of a value by its name.
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        "key" | "newkey" | "source" | "destination" => "key",
+        "pattern" => "pattern",
+        name if name.starts_with("unix-time") => "unix-time",
+        "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end"
+        | "increment" | "index" | "index1" | "index2" | "milliseconds" | "numkeys" | "offset"
+        | "protover" | "seconds" | "start" | "timeout" => "integer",
+        _ => "string",
+    }
+}
+
+/// One argument as it is, several as a block.
+fn block(mut arguments: Vec<Argument>) -> Argument {
+    if arguments.len() == 1 {
+        return arguments.remove(0);
+    }
+    let name = arguments.first().map(|first| first.name.clone()).unwrap_or_default();
+    Argument { name, kind: "block", arguments, ..Argument::default() }
+}
