@@ -343,17 +343,6 @@ impl Context<'_> {
         index.filter(|&i| i < self.keys.keyspace().databases()).ok_or(Failure::DbOutOfRange)
     }
 
-    /// Replies to a container's HELP: its usage, the given lines, and those of HELP itself.
-    pub(crate) fn reply_help(reply: &mut Output, container: &str, lines: &[&str]) {
-        reply.array(lines.len() + 3);
-        reply.simple(&format!(
-            "{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-        ));
-        lines.iter().for_each(|line| reply.simple(line));
-        reply.simple("HELP");
-        reply.simple("    Prints this help.");
-    }
-
     /// The slow log does not show the argument at `index`: it is a password or the like.
     pub(crate) fn redact(&mut self, index: usize) {
         self.keys.effects.redacted.push(index);

@@ -106,6 +106,7 @@ fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn object_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     let lines = [
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",
         "    Return the kind of internal representation used in order to store the value",
         "    associated with a <key>.",
@@ -118,18 +119,23 @@ fn object_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
         "REFCOUNT <key>",
         "    Return the number of references of the value associated with the specified",
         "    <key>.",
+        "HELP",
+        "    Prints this help.",
     ];
-    Context::reply_help(ctx.reply, "OBJECT", &lines);
+    ctx.reply_help(&lines);
     Ok(())
 }
 
 fn memory_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     let lines = [
+        "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "USAGE <key> [SAMPLES <count>]",
         "    Return memory in bytes used by <key> and its value. Nested values are",
         "    sampled up to <count> times (default: 5, 0 means sample all).",
+        "HELP",
+        "    Prints this help.",
     ];
-    Context::reply_help(ctx.reply, "MEMORY", &lines);
+    ctx.reply_help(&lines);
     Ok(())
 }
 
