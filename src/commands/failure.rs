@@ -100,7 +100,7 @@ impl Failure {
 
 fn unknown_subcommand(what: &str, sent: &[u8], container: &str) -> Vec<u8> {
     let mut text = format!("ERR {what} '").into_bytes();
-    text.extend(sent.iter().take(128));
+    text.extend(sent.iter().take(128).take_while(|&&byte| byte != 0));
     text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
     text
 }
