@@ -198,7 +198,8 @@ fn keys(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
     ctx.keys.locked.for_each(database, |entry| {
-        if is_alive(entry, now_ms) && glob::matches(pattern, entry.key()) {
+        let matches = pattern == b"*" || glob::matches(pattern, entry.key());
+        if matches && is_alive(entry, now_ms) {
             found.push(entry.key().into());
         }
     });
@@ -249,9 +250,10 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Reads a cursor as C's `strtoul` does: a sign is allowed, and nothing at all is 0.
+/// Reads a cursor as C's `strtoul` does: it ends at a zero byte, a sign is allowed, and nothing at
+/// all is 0.
 fn cursor(arg: &[u8]) -> Result<Cursor, Failure> {
-    let (negative, digits) = match arg {
+    let (negative, digits) = match arg.split(|&byte| byte == 0).next().unwrap_or_default() {
         [] => return Ok(Cursor(0)),
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),

@@ -72,12 +72,19 @@ fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    match ctx.keys.inspect(key).map(|entry| entry.value()) {
-        Some(ValueRef::Int(0..SHARED_INTEGERS)) => ctx.reply.integer(SHARED_REFCOUNT),
-        Some(_) => ctx.reply.integer(1),
+    match ctx.keys.inspect(key).map(|entry| reference_count(entry.value())) {
+        Some(count) => ctx.reply.integer(count),
         None => ctx.reply.null(),
     }
     Ok(())
+}
+
+/// As Redis counts, which shares small integers.
+pub(super) fn reference_count(value: ValueRef<'_>) -> i64 {
+    match value {
+        ValueRef::Int(0..SHARED_INTEGERS) => SHARED_REFCOUNT,
+        _ => 1,
+    }
 }
 
 fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -35,6 +35,9 @@ fn looking_at_keys_changes_nothing() {
         ("TYPE none", "none", "", "keymiss none"),
         ("KEYS *", "[\"a\"]", "", ""),
         ("KEYS b*", "[]", "", ""),
+        ("SET \"\" 1", "OK", "SET  1", "new , set "),
+        ("KEYS **", "[\"a\"]", "", ""),
+        ("DEL \"\"", "1", "DEL ", "del "),
         ("RANDOMKEY", "\"a\"", "", ""),
     ]);
 }
@@ -152,6 +155,7 @@ fn scan_filters_and_refuses() {
         ("SCAN 0 COUNT 0", "-ERR syntax error", "", ""),
         ("SCAN 0 COUNT x", "-ERR value is not an integer or out of range", "", ""),
         ("SCAN 0 COUNT", "-ERR syntax error", "", ""),
+        ("SCAN \"+0\\x00x\"", "[\"0\", [\"a1\", \"b1\"]]", "", ""),
         ("SCAN x", "-ERR invalid cursor", "", ""),
         ("SCAN \" 0\"", "-ERR invalid cursor", "", ""),
         ("SCAN 18446744073709551616", "-ERR invalid cursor", "", ""),
