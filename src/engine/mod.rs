@@ -9,6 +9,11 @@ mod call;
 mod sweep;
 mod transaction;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub(crate) use batch::{After, Ran};
