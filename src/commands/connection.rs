@@ -183,7 +183,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if !ctx.client.authenticated {
         return Err(Failure::Other(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             HELLO AUTH <user> <pass> option can be used to authenticate the client and \
              select the RESP protocol version at the same time"
                 .into(),
         ));

@@ -180,20 +180,19 @@ fn index(index: usize) -> i64 {
 /// First key, last key and step, as they were told before there were key specifications: of the
 /// first range and those that go on where it ends (`populateCommandLegacyRangeSpec` in Redis).
 fn legacy_range(row: &Command) -> [i64; 3] {
-    let (mut first, mut last, mut step) = (i64::MAX, 0, 0);
-    let mut ends = None;
-    for spec in row.keys.specs() {
-        let begin = index(spec.first);
-        if ends.is_some_and(|end: i64| end != begin - 1) || spec.step > 1 && ends.is_some() {
-            continue;
+    let end_of = |spec: &KeySpec| {
+        let last = i64::from(spec.last);
+        if last < 0 { last } else { index(spec.first) + last }
+    };
+    let mut specs = row.keys.specs();
+    let Some(spec) = specs.next() else { return [0; 3] };
+    let (first, mut last, step) = (index(spec.first), end_of(spec), index(spec.step));
+    for spec in specs.filter(|spec| spec.step == 1) {
+        if index(spec.first) == last + 1 {
+            last = end_of(spec);
         }
-        let end = if spec.last < 0 { i64::from(spec.last) } else { begin + i64::from(spec.last) };
-        first = first.min(begin);
-        last = if end < 0 || last < 0 { end.min(last) } else { end.max(last) };
-        step = index(spec.step);
-        ends = Some(end);
     }
-    if first == i64::MAX { [0; 3] } else { [first, last, step] }
+    [first, last, step]
 }
 
 fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -26,6 +26,9 @@ mod strings;
 mod syntax;
 mod transactions;
 
+#[cfg(test)]
+mod tests;
+
 /// The version of Redis whose behaviour limpid has.
 pub const REDIS_VERSION: &str = "7.0.15";
 

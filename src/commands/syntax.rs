@@ -61,10 +61,7 @@ impl<'w> Parser<'w> {
             return alternatives.pop();
         }
         let arguments: Vec<Argument> = alternatives.into_iter().map(block).collect();
-        let names: Vec<String> =
-            arguments.iter().map(|argument| argument.name.to_ascii_lowercase()).collect();
-        let name = names.join("_");
-        Some(vec![Argument { name, kind: "oneof", arguments, ..Argument::default() }])
+        Some(vec![Argument { kind: "oneof", ..block(arguments) }])
     }
 
     fn sequence(&mut self) -> Option<Vec<Argument>> {
@@ -75,7 +72,7 @@ impl<'w> Parser<'w> {
             let argument = self.argument()?;
             arguments.push(argument);
         }
-        (!arguments.is_empty() || self.words.is_empty()).then_some(arguments)
+        (!arguments.is_empty()).then_some(arguments)
     }
 
     fn argument(&mut self) -> Option<Argument> {
@@ -89,7 +86,7 @@ impl<'w> Parser<'w> {
             let closed = self.next_is(">");
             return closed.then(|| block(inner));
         }
-        let (word, rest) = self.words.split_first()?;
+        let (word, rest) = self.words.split_first().filter(|(word, _)| !is_mark(word))?;
         self.words = rest;
         if is_token(word) {
             return Some(self.token(word));
@@ -179,6 +176,60 @@ fn block(mut arguments: Vec<Argument>) -> Argument {
     if arguments.len() == 1 {
         return arguments.remove(0);
     }
-    let name = arguments.first().map(|first| first.name.clone()).unwrap_or_default();
+    let names: Vec<&str> = arguments.iter().map(|argument| argument.name.as_str()).collect();
+    let name = names.join("_");
     Argument { name, kind: "block", arguments, ..Argument::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Arguments in one line: `name:type`, a token before, flags and parts behind.
+    fn shown(arguments: &[Argument]) -> String {
+        let one = |argument: &Argument| {
+            let token = argument.token.iter().map(|token| format!("{token}="));
+            let mut text: String = token.collect();
+            text += &format!("{}:{}", argument.name, argument.kind);
+            text += if argument.optional { "?" } else { "" };
+            text += if argument.multiple { "+" } else { "" };
+            if !argument.arguments.is_empty() {
+                text += &format!("({})", shown(&argument.arguments));
+            }
+            text
+        };
+        arguments.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    fn parsed(syntax: &'static str) -> String {
+        let row = super::super::all().next().expect("there are commands");
+        shown(&arguments(&row.docs("", "", syntax, "")))
+    }
+
+    #[test]
+    fn the_notation_of_the_documentation_becomes_arguments() {
+        for (syntax, arguments) in [
+            ("", ""),
+            ("key value", "key:key value:string"),
+            ("[message]", "message:string?"),
+            ("key [key ...]", "key:key+"),
+            ("[channel [channel ...]]", "channel:string?+"),
+            ("key value [key value ...]", "key_value:block+(key:key value:string)"),
+            ("timeout [WRITE | ALL]", "timeout:integer write_all:oneof?(WRITE=write:pure-token ALL=all:pure-token)"),
+            ("<ON | OFF>", "on_off:oneof(ON=on:pure-token OFF=off:pure-token)"),
+            ("[EX seconds | KEEPTTL]", "seconds_keepttl:oneof?(EX=seconds:integer KEEPTTL=keepttl:pure-token)"),
+            ("[LIMIT offset count]", "LIMIT=offset_count:block?(offset:integer count:integer)"),
+            ("[ID client-id [client-id ...]]", "ID=client-id:integer?+"),
+            ("[TYPE <A | B>]", "TYPE=a_b:oneof?(A=a:pure-token B=b:pure-token)"),
+        ] {
+            assert_eq!(parsed(syntax), arguments, "{syntax}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_follow_the_notation_gives_no_arguments() {
+        for syntax in ["key [value", "subcommand [argument ...]", "a ]", "a | ", "< >"] {
+            assert_eq!(parsed(syntax), "", "{syntax}");
+        }
+    }
 }

@@ -11,6 +11,11 @@ mod transaction;
 #[cfg(test)]
 mod transcript;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub(crate) use batch::{After, Ran};

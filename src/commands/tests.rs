@@ -1,0 +1,143 @@
+//! What every row of the table keeps to.
+
+use std::collections::BTreeSet;
+
+use super::command::Locks;
+use super::{Command, Flag, KeyFlag, KeySpec, Run, all};
+
+/// All rows with their full names, subcommands included.
+fn rows() -> Vec<(String, &'static Command)> {
+    let with_subcommands = |row: &'static Command| {
+        let own = std::iter::once((row.name.to_owned(), row));
+        let name = |sub: &'static Command| (format!("{}|{}", row.name, sub.name), sub);
+        own.chain(row.subcommands.iter().map(name))
+    };
+    all().flat_map(with_subcommands).collect()
+}
+
+#[test]
+fn names_are_unique_and_in_capitals() {
+    let mut names = BTreeSet::new();
+    for (name, _) in rows() {
+        let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"|-_".contains(&byte);
+        assert!(name.bytes().all(plain), "{name}");
+        assert!(names.insert(name.clone()), "{name} is there twice");
+    }
+}
+
+#[test]
+fn documentation_is_filled_in() {
+    for (name, row) in rows() {
+        let docs = &row.docs;
+        assert!(docs.summary.ends_with('.') && docs.summary.len() > 5, "{name}: {}", docs.summary);
+        assert!(!docs.complexity.is_empty(), "{name}");
+        let numbers: Vec<_> = docs.since.split('.').map(str::parse::<u32>).collect();
+        assert!(numbers.len() == 3 && numbers.iter().all(Result::is_ok), "{name}: {}", docs.since);
+    }
+}
+
+#[test]
+fn every_row_can_run_and_takes_its_own_name() {
+    for (name, row) in rows() {
+        assert_ne!(row.arity.0, 0, "{name}");
+        // A subcommand's own word counts as well.
+        let words = name.split('|').count();
+        assert!(row.arity.0.unsigned_abs() as usize >= words, "{name}");
+        assert!(row.subcommands.iter().all(|sub| sub.subcommands.is_empty()), "{name}");
+        if matches!(row.run, Run::Subcommands) {
+            assert!(!row.subcommands.is_empty(), "{name}");
+            assert!(row.arity.0 == -2 && row.keys.specs().count() == 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn containers_offer_help() {
+    for (name, row) in rows().into_iter().filter(|(_, row)| !row.subcommands.is_empty()) {
+        let help = row.subcommands.iter().find(|sub| sub.name == "HELP");
+        let help = help.unwrap_or_else(|| panic!("{name} has no HELP"));
+        assert_eq!(help.arity.0, 2, "{name}");
+        assert!(help.flags.has(Flag::Loading) && help.flags.has(Flag::Stale), "{name}");
+    }
+}
+
+#[test]
+fn key_specifications_lie_within_the_arity() {
+    for (name, row) in rows() {
+        let least = row.arity.0.unsigned_abs() as usize;
+        let words = name.split('|').count();
+        for spec in row.keys.specs() {
+            assert!(spec.first >= words && spec.step >= 1, "{name}");
+            // SUNSUBSCRIBE's channels may all be left out.
+            let optional = spec.flags.contains(&KeyFlag::NotKey);
+            assert!(optional || spec.first < least, "{name}");
+            if spec.last >= 0 {
+                let last = spec.first + spec.last.unsigned_abs() as usize;
+                assert!(optional || last < least, "{name}");
+            }
+        }
+        let found: Vec<usize> = row.keys.indices(least).map(|(index, _)| index).collect();
+        let unique: BTreeSet<&usize> = found.iter().collect();
+        assert_eq!(unique.len(), found.len(), "{name}: a key in two specifications");
+    }
+}
+
+/// What a specification says is done: it reads, changes, overwrites or removes, one of them.
+fn access(name: &str, spec: &KeySpec) -> KeyFlag {
+    let kinds = [KeyFlag::Ro, KeyFlag::Rw, KeyFlag::Ow, KeyFlag::Rm];
+    let mut said = spec.flags.iter().filter(|flag| kinds.contains(flag));
+    let one = said.next().unwrap_or_else(|| panic!("{name} does not say what it does"));
+    assert!(said.next().is_none(), "{name}");
+    *one
+}
+
+#[test]
+fn flags_agree_with_keys() {
+    for (name, row) in rows() {
+        let (write, read) = (row.flags.has(Flag::Write), row.flags.has(Flag::ReadOnly));
+        assert!(!(write && read), "{name}");
+        let keys = row.keys.specs().filter(|spec| !spec.flags.contains(&KeyFlag::NotKey));
+        let accesses: Vec<KeyFlag> = keys.map(|spec| access(&name, spec)).collect();
+        let changes = accesses.iter().any(|access| *access != KeyFlag::Ro);
+        // WATCH reads no values.
+        let values = !accesses.is_empty() && row.name != "WATCH";
+        assert!(!values || write || read, "{name} has keys and neither reads nor writes");
+        assert!(!changes || write, "{name} changes keys");
+        assert!(accesses.is_empty() || !write || changes, "{name} writes and changes no key");
+        assert!(!row.flags.has(Flag::DenyOom) || write, "{name}");
+        assert!(!row.flags.has(Flag::NoAuth) || row.flags.has(Flag::Loading), "{name}");
+    }
+}
+
+#[test]
+fn what_writes_without_keys_locks_everything() {
+    for (name, row) in rows() {
+        let keyless = row.keys.specs().count() == 0 && !row.flags.has(Flag::MovableKeys);
+        if row.flags.has(Flag::Write) && keyless {
+            assert_eq!(row.locks, Locks::All, "{name}");
+        }
+    }
+}
+
+#[test]
+fn tips_are_those_that_clients_know() {
+    let known = [
+        "nondeterministic_output",
+        "nondeterministic_output_order",
+        "request_policy:all_nodes",
+        "request_policy:all_shards",
+        "request_policy:multi_shard",
+        "request_policy:special",
+        "response_policy:one_succeeded",
+        "response_policy:all_succeeded",
+        "response_policy:agg_logical_and",
+        "response_policy:agg_logical_or",
+        "response_policy:agg_min",
+        "response_policy:agg_max",
+        "response_policy:agg_sum",
+        "response_policy:special",
+    ];
+    for (name, row) in rows() {
+        assert!(row.tips.iter().all(|tip| known.contains(tip)), "{name}: {:?}", row.tips);
+    }
+}

@@ -1,0 +1,246 @@
+//! An engine without sockets, for tests: a clock that moves when it is told to, a host that only
+//! notes what is asked of it, and clients that are letters in a transcript.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::batch::After;
+use super::{Engine, Executor};
+use crate::commands::registry::Registry;
+use crate::keyspace::{Flushed, Locked};
+use crate::node::client::{Client, Handle, Origin};
+use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::pubsub::Kind;
+use crate::node::stats::WorkerStats;
+use crate::node::{Identity, Node};
+use crate::resp::{Parser, split_inline};
+use crate::settings::Settings;
+
+/// When every fixture begins, in Unix milliseconds.
+pub(super) const START_MS: i64 = 1_700_000_000_000;
+
+/// A clock that stands still unless it is moved.
+#[derive(Debug)]
+pub(super) struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(super) fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn unix_us(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn nanos(&self) -> u64 {
+        self.unix_us().unsigned_abs() * 1000
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        self.advance_ms(ms.cast_signed());
+    }
+}
+
+/// A host without files and threads.
+#[derive(Debug, Default)]
+pub(super) struct StubHost {
+    /// What `apply` answers next, if it is to refuse.
+    pub(super) refusal: Mutex<Option<Refusal>>,
+}
+
+impl Host for StubHost {
+    fn save(&self, _: &mut Locked<'_>) -> HostResult {
+        Ok(())
+    }
+
+    fn background_save(&self, _: &mut Locked<'_>) -> HostResult {
+        Ok(())
+    }
+
+    fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: &mut Locked<'_>, _: Shutdown) -> HostResult {
+        Ok(())
+    }
+
+    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), Refusal> {
+        self.refusal.lock().take().map_or(Ok(()), Err)
+    }
+
+    fn rewrite_settings(&self) -> HostResult {
+        Err("The server is running without a config file".into())
+    }
+
+    fn free_later(&self, flushed: Flushed) {
+        drop(flushed);
+    }
+
+    fn processor_seconds(&self) -> [f64; 2] {
+        [0.0; 2]
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+}
+
+/// A client as its connection has it.
+#[derive(Debug)]
+struct Connected {
+    client: Client,
+    parser: Parser,
+    /// What a pause held back.
+    input: Vec<u8>,
+}
+
+/// An engine with clients.
+#[derive(Debug)]
+pub(super) struct Fixture {
+    pub(super) engine: Arc<Engine>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) host: Arc<StubHost>,
+    executor: Executor,
+    clients: BTreeMap<String, Connected>,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        Self::with(Settings::default(), &[])
+    }
+
+    /// With other settings, and commands renamed.
+    pub(super) fn with(settings: Settings, renames: &[(&str, &str)]) -> Self {
+        let renames: Vec<(String, String)> =
+            renames.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        let registry = Registry::new(super::rows(), &renames).expect("renames name commands");
+        let clock = Arc::new(ManualClock(AtomicI64::new(START_MS * 1000)));
+        let identity = Identity {
+            run_id: "0".repeat(40),
+            started_ms: START_MS,
+            process_id: 1,
+            config_file: None,
+            executable: "limpid-server".into(),
+            operating_system: "none".into(),
+            port: 6379,
+        };
+        let workers = vec![WorkerStats::new(registry.ids())];
+        let log_id = "0".repeat(40);
+        let node = Node::new(settings, identity, Arc::clone(&clock) as _, workers, [1; 4], log_id);
+        let host = Arc::new(StubHost::default());
+        node.set_host(Arc::clone(&host) as _);
+        let engine = Arc::new(Engine { node: Arc::new(node), registry });
+        let executor = Executor::new(Arc::clone(&engine), 0, 1);
+        Self { engine, clock, host, executor, clients: BTreeMap::new() }
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.engine.node
+    }
+
+    /// The state of a client; a new one if it is not connected.
+    pub(super) fn client(&mut self, name: &str) -> &mut Client {
+        &mut self.connected(name).client
+    }
+
+    fn connected(&mut self, name: &str) -> &mut Connected {
+        let node = &self.engine.node;
+        self.clients.entry(name.to_owned()).or_insert_with(|| {
+            let id = node.clients.next_id();
+            let handle = Arc::new(Handle::new(Origin {
+                id,
+                address: format!("127.0.0.1:{}", 50000 + id),
+                local_address: "127.0.0.1:6379".into(),
+                fd: 10,
+                connected_ms: node.clock.unix_ms(),
+                unix_socket: false,
+            }));
+            node.clients.add(Arc::clone(&handle));
+            let open = node.settings.load().security.requirepass.reveal().is_none();
+            let client = Client::new(handle, open);
+            Connected { client, parser: Parser::default(), input: Vec::new() }
+        })
+    }
+
+    /// Ends a client's connection as a worker does.
+    pub(super) fn disconnect(&mut self, name: &str) {
+        let Some(Connected { mut client, .. }) = self.clients.remove(name) else { return };
+        let node = &self.engine.node;
+        client.forget_watches(&node.keyspace);
+        for channel in &client.channels {
+            node.pubsub.forget(Kind::Channel, channel, client.handle.origin.id);
+        }
+        node.admission.forget(&client.handle);
+        node.clients.remove(client.handle.origin.id);
+    }
+
+    /// Sends a command, in the notation of an inline request; gives what the client then reads,
+    /// with a space for each line break. `<wait>` at the end: the command waits for the end of a
+    /// pause; `<close>`: the connection is closed.
+    pub(super) fn run(&mut self, name: &str, line: &str) -> String {
+        let (mut arena, mut spans) = (Vec::new(), Vec::new());
+        split_inline(line.as_bytes(), &mut arena, 0, &mut spans).expect("quotes match");
+        let mut bytes = format!("*{}\r\n", spans.len()).into_bytes();
+        for span in &spans {
+            let arg = &arena[span.start as usize..][..span.len as usize];
+            bytes.extend(format!("${}\r\n", arg.len()).bytes());
+            bytes.extend_from_slice(arg);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        self.send(name, &bytes)
+    }
+
+    /// The same with bytes as they are. With none, what was held back is tried again.
+    pub(super) fn send(&mut self, name: &str, bytes: &[u8]) -> String {
+        self.connected(name);
+        let Connected { client, parser, input } =
+            self.clients.get_mut(name).expect("connected above");
+        let mut read = client.handle.take_pushes();
+        input.extend_from_slice(bytes);
+        let mut end = "";
+        loop {
+            let ran = self.executor.run(client, parser, input);
+            input.drain(..ran.consumed);
+            self.executor.output.take(|bytes| read.extend_from_slice(&bytes));
+            self.executor.output.clear();
+            match ran.after {
+                After::More => continue,
+                After::Continue => {}
+                After::Close => end = "<close>",
+                After::Pause => end = "<wait>",
+            }
+            break;
+        }
+        if client.handle.is_killed() {
+            end = "<killed>";
+        }
+        let text = String::from_utf8_lossy(&read).replace("\r\n", " ");
+        format!("{}{}{end}", text.trim_end(), if text.is_empty() { "" } else { " " })
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Runs lines of the form `client: command -> reply`. Instead of a command, `(reads)` shows
+    /// what the client gets on its own, or what was held back. `#` begins a remark.
+    #[track_caller]
+    pub(super) fn transcript(&mut self, text: &str) {
+        for line in text.lines().map(str::trim) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (step, reply) = line.split_once("->").expect("a reply after `->`");
+            let (name, command) = step.split_once(':').expect("a client before `:`");
+            let read = match command.trim() {
+                "(reads)" => self.send(name, b""),
+                command => self.run(name, command),
+            };
+            assert_eq!(read, reply.trim(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Transcripts: what clients send, and what they then read. Each was compared with Redis 7.0.15.
+
+mod admission;
+mod client;
+mod config;
+mod connection;
+mod introspection;
+mod pubsub;
+mod slowlog;
+mod transactions;

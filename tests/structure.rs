@@ -1,0 +1,108 @@
+//! The shape of the code: which module may know which.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from the bottom up. A module may use those of lower ranks, and itself.
+const RANKS: &[(&str, u32)] = &[
+    ("number", 0),
+    ("glob", 0),
+    ("telemetry", 0),
+    ("settings", 0),
+    ("resp", 1),
+    ("types", 1),
+    ("keyspace", 2),
+    ("rdb", 3),
+    ("replication", 4),
+    ("node", 5),
+    ("commands", 6),
+    ("engine", 7),
+    ("server", 8),
+    ("admin", 9),
+];
+
+/// Below this rank nothing may know a setting.
+const KNOWS_SETTINGS: u32 = 5;
+
+fn rank(module: &str) -> u32 {
+    let known = RANKS.iter().find(|(name, _)| *name == module);
+    known.unwrap_or_else(|| panic!("{module} has no place in the order of modules")).1
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn source_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The code of a file without comments and without the tests at its end.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let lines = text[..tests].lines();
+    lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The first words behind every `crate::`, also of `crate::{a, b}`.
+fn modules_used(code: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let group = rest.strip_prefix('{').and_then(|rest| rest.split_once("};"));
+        let paths = match group {
+            Some((group, _)) => group.split(',').map(str::trim).collect(),
+            None => vec![rest],
+        };
+        for path in paths {
+            let end = path.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            used.push(path[..end.unwrap_or(path.len())].to_owned());
+        }
+    }
+    used
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let root = source_folder();
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    assert!(paths.len() > 50, "the sources are in {}", root.display());
+    for path in paths {
+        let inner = path.strip_prefix(&root).unwrap();
+        let first = inner.components().next().unwrap().as_os_str().to_string_lossy();
+        let module = first.strip_suffix(".rs").unwrap_or(&first);
+        let is_tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
+        if module == "lib" || module == "main" || is_tests {
+            continue;
+        }
+        for used in modules_used(&code(&path)) {
+            // Items at the top of the crate are for the binary.
+            let allowed = match used.as_str() {
+                own if own == module => true,
+                "settings" => rank(module) >= KNOWS_SETTINGS,
+                other => rank(other) < rank(module),
+            };
+            assert!(allowed, "{} must not use crate::{used}", inner.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_small_enough_to_read() {
+    const LINES_MAX: usize = 800;
+    let mut paths = Vec::new();
+    sources(&source_folder(), &mut paths);
+    for path in paths {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines: split it by noun", path.display());
+    }
+}
