@@ -215,9 +215,15 @@ mod tests {
             ("key [key ...]", "key:key+"),
             ("[channel [channel ...]]", "channel:string?+"),
             ("key value [key value ...]", "key_value:block+(key:key value:string)"),
-            ("timeout [WRITE | ALL]", "timeout:integer write_all:oneof?(WRITE=write:pure-token ALL=all:pure-token)"),
+            (
+                "timeout [WRITE | ALL]",
+                "timeout:integer write_all:oneof?(WRITE=write:pure-token ALL=all:pure-token)",
+            ),
             ("<ON | OFF>", "on_off:oneof(ON=on:pure-token OFF=off:pure-token)"),
-            ("[EX seconds | KEEPTTL]", "seconds_keepttl:oneof?(EX=seconds:integer KEEPTTL=keepttl:pure-token)"),
+            (
+                "[EX seconds | KEEPTTL]",
+                "seconds_keepttl:oneof?(EX=seconds:integer KEEPTTL=keepttl:pure-token)",
+            ),
             ("[LIMIT offset count]", "LIMIT=offset_count:block?(offset:integer count:integer)"),
             ("[ID client-id [client-id ...]]", "ID=client-id:integer?+"),
             ("[TYPE <A | B>]", "TYPE=a_b:oneof?(A=a:pure-token B=b:pure-token)"),

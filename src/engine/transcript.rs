@@ -94,7 +94,7 @@ impl Fixture {
         node.log.start(1 << 30);
         let handle = |id| Arc::new(Handle::new(Origin { id, ..Origin::default() }));
         let listener = handle(2);
-        node.pubsub.subscribe(Kind::Pattern, b"__key*__:*", &listener);
+        node.pubsub.subscribe(Kind::Pattern, b"__key*__:*", &listener, None);
         let engine = Arc::new(Engine { node: Arc::clone(&node), registry });
         Self {
             node,
