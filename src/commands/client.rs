@@ -231,7 +231,7 @@ fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 
 /// The running command is its client's last one. Within a transaction that is EXEC.
 fn note_command(ctx: &Context<'_>, name: &[u8]) {
-    let name = if ctx.client.in_exec { b"exec" } else { name };
+    let name = if ctx.client.in_exec.is_some() { b"exec" } else { name };
     if let Some(registered) = ctx.registry.find_row(name) {
         ctx.client.handle.last_command.store(registered.id + 1, Ordering::Relaxed);
     }

@@ -122,7 +122,11 @@ fn expire_at(
         keys.remove(key);
         keys.changed(key, EventClasses::GENERIC, "del");
         keys.log_instead(&[&[b"DEL", key.bytes]]);
+        ctx.reply.integer(1);
     } else {
+        ctx.reply.integer(1);
+        ctx.replied_before_events();
+        let keys = &mut ctx.keys;
         keys.set_expiry(key, Some(at));
         keys.changed(key, EventClasses::GENERIC, "expire");
         if name != "pexpireat" {
@@ -132,7 +136,6 @@ fn expire_at(
             keys.log_instead(&[&logged]);
         }
     }
-    ctx.reply.integer(1);
     Ok(())
 }
 
