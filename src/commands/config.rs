@@ -7,9 +7,11 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::glob;
 use crate::settings::{Change, Exposure, LocalAccess, Parameter, SetError};
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server)
     .docs("2.0.0", "Depends on the subcommand", "", "Shows and changes the server's settings.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("GET", get, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         .docs("2.0.0", "O(N) in the number of patterns", "parameter [parameter ...]", "Gives the settings whose names match."),
@@ -65,9 +67,10 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let old = ctx.node.settings.load_full();
     check_protected(ctx, &pairs)?;
     let (mut new, _) = old.set(&pairs).map_err(Failure::err)?;
-    ctx.node.host().apply(&old, &mut new).map_err(|refusal| {
-        Failure::err(SetError::failed(refusal.argument, refusal.reason))
-    })?;
+    ctx.node
+        .host()
+        .apply(&old, &mut new)
+        .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
     ctx.node.settings.store(Arc::new(new));
     ctx.node.admission.changed(&ctx.keys.locked);
     ctx.reply.ok();

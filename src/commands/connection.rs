@@ -7,6 +7,7 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled, pubsub};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("AUTH", auth, at_least(2), &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy], NO_KEYS, Connection)
         .docs("1.0.0", "O(N) in the number of the user's passwords", "[username] password", "Authenticates the connection."),

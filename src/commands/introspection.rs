@@ -7,6 +7,7 @@ use super::{Args, Category, Command, Context, Failure, Flag, Flag::*, Handled, K
 use crate::glob;
 use crate::resp::Output;
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] =
     &[command("COMMAND", all, at_least(1), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
@@ -14,6 +15,7 @@ pub(super) const COMMANDS: &[Command] =
         .subcommands(SUBCOMMANDS)
         .docs("2.8.13", "O(N) in the number of commands", "", "Tells of all commands.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("COUNT", count, exactly(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
@@ -271,11 +273,11 @@ fn reply_arguments(reply: &mut Output, arguments: &[Argument]) {
     }
 }
 
+/// A key, and what is done with it.
+type Found<'a> = (&'a [u8], &'static [KeyFlag]);
+
 /// The keys of the command that the arguments from the third on spell, with their flags.
-fn keys_of<'a>(
-    ctx: &Context<'_>,
-    args: &Args<'a>,
-) -> Result<Vec<(&'a [u8], &'static [KeyFlag])>, Failure> {
+fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Failure> {
     let found = ctx.registry.find(args.at(2)).and_then(|command| {
         if command.is_container() { command.subcommand(args.at(3)) } else { Some(command) }
     });
@@ -289,9 +291,8 @@ fn keys_of<'a>(
         return Err(Failure::err("Invalid number of arguments specified for command"));
     }
     let keys = row.keys.indices(count).filter(|(_, spec)| is_key(spec));
-    let keys: Vec<_> = keys
-        .map(|(index, spec)| (args.at(index + 2), flags_for(row, spec, args)))
-        .collect();
+    let keys: Vec<_> =
+        keys.map(|(index, spec)| (args.at(index + 2), flags_for(row, spec, args))).collect();
     if keys.is_empty() {
         return Err(Failure::err("Invalid arguments specified for command"));
     }

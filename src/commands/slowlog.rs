@@ -4,9 +4,11 @@ use super::command::{Group::Server, NO_KEYS, at_least, command, container, exact
 use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::number::parse_i64;
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[container("SLOWLOG", SUBCOMMANDS, Server)
     .docs("2.2.12", "Depends on the subcommand", "", "Shows and empties the log of slow commands.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("GET", get, at_least(2), &[Admin, Loading, Stale], NO_KEYS, Server)
         .tips(&["request_policy:all_nodes", "nondeterministic_output"])
@@ -46,8 +48,7 @@ fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         });
     }
     let count = args.get(2).map_or(Some(COUNT), parse_i64).filter(|&count| count >= -1);
-    let count =
-        count.ok_or_else(|| Failure::err("count should be greater than or equal to -1"))?;
+    let count = count.ok_or_else(|| Failure::err("count should be greater than or equal to -1"))?;
     let entries = ctx.node.slowlog.newest(usize::try_from(count).unwrap_or(usize::MAX));
     ctx.reply.array(entries.len());
     for entry in entries {

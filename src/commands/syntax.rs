@@ -21,9 +21,9 @@ pub(super) struct Argument {
 
 /// The arguments that a row's syntax describes; none where it does not follow the notation.
 pub(super) fn arguments(row: &Command) -> Vec<Argument> {
-    let spaced = ["[", "]", "<", ">", "|"].iter().fold(row.docs.syntax.to_owned(), |text, mark| {
-        text.replace(mark, &format!(" {mark} "))
-    });
+    let spaced = ["[", "]", "<", ">", "|"]
+        .iter()
+        .fold(row.docs.syntax.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
     let words: Vec<&str> = spaced.split_ascii_whitespace().collect();
     let mut parser = Parser { words: &words, keys: 0, key_specs: row.keys.specs().count() };
     let arguments = parser.choice();
@@ -215,9 +215,15 @@ mod tests {
             ("key [key ...]", "key:key+"),
             ("[channel [channel ...]]", "channel:string?+"),
             ("key value [key value ...]", "key_value:block+(key:key value:string)"),
-            ("timeout [WRITE | ALL]", "timeout:integer write_all:oneof?(WRITE=write:pure-token ALL=all:pure-token)"),
+            (
+                "timeout [WRITE | ALL]",
+                "timeout:integer write_all:oneof?(WRITE=write:pure-token ALL=all:pure-token)",
+            ),
             ("<ON | OFF>", "on_off:oneof(ON=on:pure-token OFF=off:pure-token)"),
-            ("[EX seconds | KEEPTTL]", "seconds_keepttl:oneof?(EX=seconds:integer KEEPTTL=keepttl:pure-token)"),
+            (
+                "[EX seconds | KEEPTTL]",
+                "seconds_keepttl:oneof?(EX=seconds:integer KEEPTTL=keepttl:pure-token)",
+            ),
             ("[LIMIT offset count]", "LIMIT=offset_count:block?(offset:integer count:integer)"),
             ("[ID client-id [client-id ...]]", "ID=client-id:integer?+"),
             ("[TYPE <A | B>]", "TYPE=a_b:oneof?(A=a:pure-token B=b:pure-token)"),

@@ -19,7 +19,8 @@ fn rows() -> Vec<(String, &'static Command)> {
 fn names_are_unique_and_in_capitals() {
     let mut names = BTreeSet::new();
     for (name, _) in rows() {
-        let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"|-_".contains(&byte);
+        let plain =
+            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"|-_".contains(&byte);
         assert!(name.bytes().all(plain), "{name}");
         assert!(names.insert(name.clone()), "{name} is there twice");
     }

@@ -1,9 +1,12 @@
 //! Transactions. EXEC itself is the engine's: it runs commands.
 
-use super::command::{EngineCommand, Group::Transactions, NO_KEYS, at_least, command, exactly, key_range};
+use super::command::{
+    EngineCommand, Group::Transactions, NO_KEYS, at_least, command, exactly, key_range,
+};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::Ro};
 use crate::node::client::{Multi, Watched};
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("DISCARD", discard, exactly(1), &[NoScript, Loading, Stale, Fast, AllowBusy], NO_KEYS, Transactions)
         .docs("2.0.0", "O(N) in the number of queued commands", "", "Drops the commands that were queued, and ends the transaction."),

@@ -35,11 +35,7 @@ const WHILE_SUBSCRIBED: &[&str] = &[
 const NOT_QUEUED: &[&str] = &["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"];
 
 #[cold]
-pub(super) fn judge(
-    caller: &Caller<'_>,
-    client: &Client,
-    registered: &Registered,
-) -> Verdict {
+pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
     if admission.has(State::ShuttingDown) {
         return Verdict::Wait;
@@ -85,8 +81,8 @@ pub(super) fn judge(
         return refuse("LOADING Redis is loading the dataset in memory");
     }
     let writes = |row: &Command| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate);
-    let paused = admission.has(State::PausedAll)
-        || admission.has(State::PausedWrites) && holds(&writes);
+    let paused =
+        admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
     // A pause never holds back the command that ends it.
     let ends_it = row.name == "UNPAUSE" || row.name == "PAUSE";
     if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {

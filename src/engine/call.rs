@@ -9,9 +9,7 @@ use super::Engine;
 use super::admission::{self, Verdict};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{
-    Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run,
-};
+use crate::commands::{Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, ReplyMode};
@@ -302,9 +300,10 @@ impl<'e> Caller<'e> {
             return;
         }
         let (client, redacted) = (&tools.client, &tools.effects.redacted);
-        let shown = args.from(0).enumerate().map(|(index, arg)| {
-            if redacted.contains(&index) { &b"(redacted)"[..] } else { arg }
-        });
+        let shown = args
+            .from(0)
+            .enumerate()
+            .map(|(index, arg)| if redacted.contains(&index) { &b"(redacted)"[..] } else { arg });
         let command = SlowCommand {
             id: 0,
             at_s: self.node.clock.unix_ms() / 1000,
@@ -323,7 +322,12 @@ impl<'e> Caller<'e> {
     }
 
     /// Answers a command that the engine runs itself with an error.
-    pub(super) fn fail(&mut self, tools: &mut Tools<'_>, registered: &Registered, text: &'static str) {
+    pub(super) fn fail(
+        &mut self,
+        tools: &mut Tools<'_>,
+        registered: &Registered,
+        text: &'static str,
+    ) {
         tools.output.error(text.as_bytes());
         self.stats.error(text.as_bytes());
         self.stats.commands[registered.id].failed.add(1);

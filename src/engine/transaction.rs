@@ -21,11 +21,7 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
     tools.client.unpublished = true;
     let multi = tools.client.multi.as_mut().expect("only a transaction queues");
     multi.bytes += buffer.len();
-    multi.queued.push(Queued {
-        command: registered.id,
-        buffer: buffer.into_boxed_slice(),
-        spans,
-    });
+    multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
     tools.output.simple("QUEUED");
 }
 
