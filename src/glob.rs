@@ -12,6 +12,10 @@ pub(crate) fn matches_any_case(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 fn matches_with(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
+    if text.is_empty() {
+        // Not even a star matches nothing at all, a quirk of Redis's.
+        return pattern.is_empty();
+    }
     let (mut p, mut t) = (0, 0);
     // Where to go on when the text after the last star does not match: that star may take one
     // byte more. An earlier star never needs to.
@@ -85,13 +89,29 @@ mod tests {
     #[test]
     fn patterns_match_as_in_redis() {
         let yes: &[(&str, &str)] = &[
-            ("*", ""), ("*", "abc"), ("a*c", "abbbc"), ("a?c", "abc"), ("[a-c]x", "bx"),
-            ("[^a]x", "bx"), ("\\*", "*"), ("h[e\\]]l", "h]l"), ("a**", "a"), ("[c-a]", "b"),
-            ("*b*b*", "abab"), ("[abc", "b"), ("", ""),
+            ("*", "abc"),
+            ("a*c", "abbbc"),
+            ("a?c", "abc"),
+            ("[a-c]x", "bx"),
+            ("[^a]x", "bx"),
+            ("\\*", "*"),
+            ("h[e\\]]l", "h]l"),
+            ("a**", "a"),
+            ("[c-a]", "b"),
+            ("*b*b*", "abab"),
+            ("[abc", "b"),
+            ("", ""),
         ];
         let no: &[(&str, &str)] = &[
-            ("a", "b"), ("a?", "a"), ("[^a]", "a"), ("", "a"), ("*a", "ab"), ("\\*", "a"),
+            ("a", "b"),
+            ("a?", "a"),
+            ("[^a]", "a"),
+            ("", "a"),
+            ("*a", "ab"),
+            ("\\*", "a"),
             ("[]", "a"),
+            ("*", ""),
+            ("**", ""),
         ];
         for (pattern, text) in yes {
             assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");

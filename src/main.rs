@@ -18,7 +18,10 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {
-            eprintln!("\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\n{error}", limpid::REDIS_VERSION);
+            eprintln!(
+                "\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\n{error}",
+                limpid::REDIS_VERSION
+            );
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,10 @@
 //! Numbers as Redis reads and writes them: strict integers, and floats.
 
+mod big;
+mod long_double;
+
+pub(crate) use long_double::LongDouble;
+
 /// The decimal form of an i64, without allocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decimal {
@@ -53,11 +58,7 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
         }
         value = value * 10 + u64::from(digit - b'0');
     }
-    if negative {
-        0_i64.checked_sub_unsigned(value)
-    } else {
-        i64::try_from(value).ok()
-    }
+    if negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
 #[cfg(test)]
@@ -76,8 +77,20 @@ mod tests {
     #[test]
     fn only_the_canonical_form_is_an_integer() {
         let wrong = [
-            "", "-", "-0", "00", "01", "+1", " 1", "1 ", "1a", "9223372036854775808",
-            "-9223372036854775809", "99999999999999999999", "1.0", "0x1",
+            "",
+            "-",
+            "-0",
+            "00",
+            "01",
+            "+1",
+            " 1",
+            "1 ",
+            "1a",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "99999999999999999999",
+            "1.0",
+            "0x1",
         ];
         for text in wrong {
             assert_eq!(parse_i64(text.as_bytes()), None, "{text}");

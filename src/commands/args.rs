@@ -41,9 +41,9 @@ impl<'a> Args<'a> {
     /// The arguments from `index` on.
     pub(crate) fn from(&self, index: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         let (buffer, spans) = (self.buffer, &self.spans[index.min(self.spans.len())..]);
-        spans.iter().map(move |span| {
-            &buffer[span.start as usize..span.start as usize + span.len as usize]
-        })
+        spans
+            .iter()
+            .map(move |span| &buffer[span.start as usize..span.start as usize + span.len as usize])
     }
 
     /// Whether the argument at `index` is this word, in any case.

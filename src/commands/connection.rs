@@ -63,15 +63,7 @@ fn quit(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 }
 
 fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let index = Context::integer(args.at(1))?;
-    if i32::try_from(index).is_err() {
-        let (min, max) = (i32::MIN, i32::MAX);
-        let text = format!("value is out of range, value must between {min} and {max}");
-        return Err(Failure::err(text));
-    }
-    let database = usize::try_from(index).ok();
-    let database = database.filter(|&database| database < ctx.keys.keyspace().databases());
-    ctx.client.database = database.ok_or_else(|| Failure::err("DB index is out of range"))?;
+    ctx.client.database = ctx.database(args.at(1))?;
     ctx.client.unpublished = true;
     ctx.reply.ok();
     Ok(())

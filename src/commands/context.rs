@@ -67,6 +67,12 @@ impl<'a> Keys<'a> {
         expire_at_ms < self.now_ms
     }
 
+    /// Whether a key that is given this expiry would be gone at once. Not so where expired keys
+    /// are only hidden: their end is then decided elsewhere.
+    pub(crate) fn is_elapsed(&self, expire_at_ms: i64) -> bool {
+        self.expire && expire_at_ms <= self.now_ms
+    }
+
     /// Removes the key if it has expired (or hides it where that is not ours to do). True when
     /// the key is there.
     #[inline]
@@ -107,6 +113,14 @@ impl<'a> Keys<'a> {
         self.locked.get(self.database, key)
     }
 
+    /// The same, neither an access nor told of as a miss: for commands about keys themselves.
+    pub(crate) fn inspect(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let found = self.alive(self.database, key);
+        let counter = if found { &self.stats.keyspace_hits } else { &self.stats.keyspace_misses };
+        counter.add(1);
+        if found { self.locked.get(self.database, key) } else { None }
+    }
+
     /// The same without counting as an access.
     pub(crate) fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         if !self.found(key) {
@@ -137,12 +151,16 @@ impl<'a> Keys<'a> {
         self.locked.get(self.database, key)
     }
 
-    /// The entry of a key in another database, to be changed.
-    pub(crate) fn write_in(&mut self, database: usize, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.alive(database, key) {
-            return None;
-        }
-        self.locked.get(database, key)
+    /// Whether a key that the command is about to overwrite or remove is there. Neither counted
+    /// nor an access.
+    #[inline]
+    pub(crate) fn has(&mut self, key: Key<'_>) -> bool {
+        self.alive(self.database, key)
+    }
+
+    /// The same in another database.
+    pub(crate) fn has_in(&mut self, database: usize, key: Key<'_>) -> bool {
+        self.alive(database, key)
     }
 
     /// Notes an access, once a second at most per key.
@@ -152,6 +170,12 @@ impl<'a> Keys<'a> {
         if self.locked.get(self.database, key).is_some_and(|entry| entry.accessed_s() != clock) {
             self.locked.touch(self.database, key, clock);
         }
+    }
+
+    /// Has a key appear unused for some seconds.
+    pub(crate) fn set_idle(&mut self, key: Key<'_>, seconds: u32) {
+        let clock = access_clock(self.now_ms).saturating_sub(seconds);
+        self.locked.touch(self.database, key, clock);
     }
 
     /// The string of a key that the command reads.
@@ -170,13 +194,14 @@ impl<'a> Keys<'a> {
     #[inline]
     pub(crate) fn store(&mut self, key: Key<'_>, content: Content<'_>, expire_at_ms: Option<i64>) {
         let clock = access_clock(self.now_ms);
-        self.locked.store(self.database, key, content, expire_at_ms, clock);
+        if self.locked.store(self.database, key, content, expire_at_ms, clock) {
+            self.effects.event(self.database, key, EventClasses::NEW, "new");
+        }
     }
 
     /// Gives a key a value; it keeps its expiry.
     pub(crate) fn store_value(&mut self, key: Key<'_>, content: Content<'_>) {
-        let expiry = self.locked.get(self.database, key).and_then(EntryRef::expire_at_ms);
-        self.store(key, content, expiry);
+        self.store(key, content, self.expire_at_ms(key));
     }
 
     /// Changes a large value in place.
@@ -193,8 +218,36 @@ impl<'a> Keys<'a> {
         self.locked.remove(self.database, key)
     }
 
+    /// The same in another database.
+    pub(crate) fn remove_in(&mut self, database: usize, key: Key<'_>) -> bool {
+        self.locked.remove(database, key)
+    }
+
+    /// Takes a key's entry out, to be put elsewhere by [`Keys::put_in`].
     pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Entry> {
         self.locked.take(self.database, key)
+    }
+
+    /// Puts an entry under a key of a database where that key is missing.
+    pub(crate) fn put_in(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        entry: Entry,
+        expire_at_ms: Option<i64>,
+    ) {
+        self.locked.put(database, key, entry, expire_at_ms);
+        self.effects.event(database, key, EventClasses::NEW, "new");
+    }
+
+    /// The expiry of a key that was found alive.
+    pub(crate) fn expire_at_ms(&self, key: Key<'_>) -> Option<i64> {
+        self.locked.get(self.database, key).and_then(EntryRef::expire_at_ms)
+    }
+
+    /// Sets or takes away the expiry of a key.
+    pub(crate) fn set_expiry(&mut self, key: Key<'_>, expire_at_ms: Option<i64>) {
+        self.locked.set_expiry(self.database, key, expire_at_ms);
     }
 
     /// Says that a key changed: one change, its watchers, and the event `name` of a class.
@@ -212,6 +265,18 @@ impl<'a> Keys<'a> {
         name: &'static str,
     ) {
         self.effects.changed(&self.locked, database, key, class, name);
+    }
+
+    /// Says that one more key changed, as part of a change that was already told of.
+    pub(crate) fn changed_too(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        class: EventClasses,
+        name: &'static str,
+    ) {
+        self.effects.touched(&self.locked, database, key);
+        self.effects.event(database, key, class, name);
     }
 
     /// One more event of a change that was already told of.
@@ -266,6 +331,16 @@ impl Context<'_> {
     /// [`Failure::NotInteger`] unless it is one in canonical form.
     pub(crate) fn integer(arg: &[u8]) -> Result<i64, Failure> {
         crate::number::parse_i64(arg).ok_or(Failure::NotInteger)
+    }
+
+    /// Parses an argument as the index of a database, as COPY and MOVE take it.
+    ///
+    /// # Errors
+    /// [`Failure::NotInteger`], [`Failure::NotInInt`], or [`Failure::DbOutOfRange`].
+    pub(crate) fn database(&self, arg: &[u8]) -> Result<usize, Failure> {
+        let index = i32::try_from(Self::integer(arg)?).map_err(|_| Failure::NotInInt)?;
+        let index = usize::try_from(index).ok();
+        index.filter(|&i| i < self.keys.keyspace().databases()).ok_or(Failure::DbOutOfRange)
     }
 
     /// The slow log does not show the argument at `index`: it is a password or the like.

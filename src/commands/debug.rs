@@ -7,13 +7,18 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys};
 use crate::glob;
 use crate::keyspace::{Content, EntryRef};
 use crate::rdb;
+use crate::resp::{Output, Protocol};
 use crate::settings::LocalAccess;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+pub(super) const COMMANDS: &[Command] =
+    &[command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("1.0.0", "Depends on the subcommand", "subcommand [argument ...]", "Looks into the server and disturbs it, for tests."),
-];
+        .docs(
+            "1.0.0",
+            "Depends on the subcommand",
+            "subcommand [argument ...]",
+            "Looks into the server and disturbs it, for tests.",
+        )];
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -25,6 +30,9 @@ const HELP: &[&str] = &[
     "    Show low level info about `key` and associated value.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create <count> string keys named key:<num>, or with <prefix> for `key`.",
+    "PROTOCOL <type>",
+    "    Reply with a test value: string, integer, double, bignum, null, array, set, map,",
+    "    attrib, push, verbatim, true or false.",
     "RELOAD [NOSAVE]",
     "    Save the RDB on disk and reload it back to memory; NOSAVE loads the file as it is.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -58,6 +66,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.ok();
         }
         (b"POPULATE", 3..=5) => return populate(ctx, args),
+        (b"PROTOCOL", 3) => return protocol(ctx, args.at(2)),
         (b"STRINGMATCH-TEST", 2) => string_match_test(ctx),
         _ => {
             let sent = args.at(1).to_vec();
@@ -81,7 +90,8 @@ fn check_allowed(ctx: &Context<'_>) -> Handled {
 
 /// Holds the whole server, whose locks are all held here.
 fn sleep(ctx: &mut Context<'_>, seconds: &[u8]) {
-    let seconds: f64 = std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+    let seconds: f64 =
+        std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
     ctx.node.clock.sleep_ms((seconds.max(0.0) * 1000.0) as u64);
     ctx.reply.ok();
 }
@@ -94,8 +104,9 @@ fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     // Without the type byte and the footer: what DUMP adds to the value.
     let serialized = rdb::with_value(entry, rdb::dump).len().saturating_sub(11);
     let idle = clock.saturating_sub(entry.accessed_s());
+    let refcount = super::object::reference_count(entry.value());
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{encoding} serializedlength:{serialized} lru:{} \
+        "Value at:{:p} refcount:{refcount} encoding:{encoding} serializedlength:{serialized} lru:{} \
          lru_seconds_idle:{idle}",
         entry.key().as_ptr(),
         entry.accessed_s() & 0xff_ffff,
@@ -120,6 +131,63 @@ fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
     })?;
     ctx.reply.ok();
+    Ok(())
+}
+
+/// One value of each type, the same as Redis's.
+fn protocol(ctx: &mut Context<'_>, kind: &[u8]) -> Handled {
+    let reply = &mut *ctx.reply;
+    let numbers = |reply: &mut Output| (0..3).for_each(|number| reply.integer(number));
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.integer(12345),
+        b"double" => reply.double(b"3.141"),
+        b"bignum" => reply.big_number(b"1234567999999999999999999999999999999"),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            numbers(reply);
+        }
+        b"set" => {
+            reply.set(3);
+            numbers(reply);
+        }
+        b"map" => {
+            reply.map(3);
+            for number in 0..3 {
+                reply.integer(number);
+                reply.boolean(number == 1);
+            }
+        }
+        b"attrib" => {
+            if reply.protocol == Protocol::Resp3 {
+                reply.attribute(1);
+                reply.bulk(b"key-popularity");
+                reply.array(2);
+                reply.bulk(b"key:123");
+                reply.integer(90);
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"push" => {
+            if reply.protocol == Protocol::Resp2 {
+                return Err(Failure::err("RESP2 is not supported by this command"));
+            }
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.integer(42);
+            reply.bulk(b"Some real reply following the push reply");
+        }
+        b"verbatim" => reply.verbatim(b"txt", b"This is a verbatim\nstring"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        _ => {
+            return Err(Failure::err(
+                "Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -219,7 +287,7 @@ fn store_populated(keys: &mut Keys<'_>, key: crate::keyspace::Key<'_>, value: &[
 fn string_match_test(ctx: &mut Context<'_>) {
     const CYCLES: usize = 100_000;
     const ALPHABET: &[u8] = b"ab*?[]^-\\";
-    let mut text = |random: &mut super::Random| -> Vec<u8> {
+    let text = |random: &mut super::Random| -> Vec<u8> {
         let len = random.next() % 32;
         (0..len).map(|_| ALPHABET[(random.next() % ALPHABET.len() as u64) as usize]).collect()
     };

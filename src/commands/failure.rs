@@ -19,15 +19,29 @@ pub(crate) enum Failure {
     InvalidExpire(&'static str),
     StringTooLong,
     InvalidDbIndex,
+    DbOutOfRange,
+    /// An integer argument outside of what a C int holds.
+    NotInInt,
     NegativeOffset,
     SameObject,
     InvalidCursor,
+    BusyKey,
+    /// A payload of DUMP whose version or checksum is wrong.
+    BadPayload,
+    /// A payload of DUMP that holds no value.
+    BadData,
     /// Of the full command name in lower case.
     Arity(String),
     /// The subcommand and the container as they were sent.
-    UnknownSubcommand { sent: Vec<u8>, container: Vec<u8> },
+    UnknownSubcommand {
+        sent: Vec<u8>,
+        container: Vec<u8>,
+    },
     /// The same where the number of arguments may be what is wrong.
-    UnknownSubcommandOrArity { sent: Vec<u8>, container: &'static str },
+    UnknownSubcommandOrArity {
+        sent: Vec<u8>,
+        container: &'static str,
+    },
     /// An error of its own kind: code and text.
     Other(Cow<'static, str>),
     /// The same with bytes that a client sent in it.
@@ -60,9 +74,16 @@ impl Failure {
                 "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
             }
             Self::InvalidDbIndex => "ERR invalid DB index".into(),
+            Self::DbOutOfRange => "ERR DB index is out of range".into(),
+            Self::NotInInt => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647".into()
+            }
             Self::NegativeOffset => "ERR offset is out of range".into(),
             Self::SameObject => "ERR source and destination objects are the same".into(),
             Self::InvalidCursor => "ERR invalid cursor".into(),
+            Self::BusyKey => "BUSYKEY Target key name already exists.".into(),
+            Self::BadPayload => "ERR DUMP payload version or checksum are wrong".into(),
+            Self::BadData => "ERR Bad data format".into(),
             Self::Arity(command) => {
                 format!("ERR wrong number of arguments for '{command}' command").into()
             }

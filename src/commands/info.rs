@@ -11,12 +11,16 @@ use super::{Args, Category, Command, Context, Flag::*, Handled};
 use crate::node::Node;
 use crate::node::pubsub::Kind;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("INFO", info, at_least(1), &[Loading, Stale], NO_KEYS, Server)
+pub(super) const COMMANDS: &[Command] =
+    &[command("INFO", info, at_least(1), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Dangerous])
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
-        .docs("1.0.0", "O(1)", "[section [section ...]]", "Tells the server's state and statistics, all or by section."),
-];
+        .docs(
+            "1.0.0",
+            "O(1)",
+            "[section [section ...]]",
+            "Tells the server's state and statistics, all or by section.",
+        )];
 
 /// Writes a section's fields.
 type Fields = fn(&mut Lines, &Node, &Registry);
@@ -276,7 +280,10 @@ fn keyspace(lines: &mut Lines, node: &Node, _: &Registry) {
             let expires = node.keyspace.expires(database);
             lines.field(
                 &format!("db{database}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={}", node.average_ttl_ms(database)),
+                format_args!(
+                    "keys={keys},expires={expires},avg_ttl={}",
+                    node.average_ttl_ms(database)
+                ),
             );
         }
     }

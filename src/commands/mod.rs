@@ -14,8 +14,11 @@ mod client;
 mod config;
 mod connection;
 mod debug;
+mod expiry;
 mod info;
 mod introspection;
+mod keys;
+mod object;
 mod pubsub;
 mod server;
 mod slowlog;
@@ -33,7 +36,7 @@ pub(crate) use args::Args;
 pub(crate) use command::{
     Category, Command, EngineCommand, Flag, Handled, KeyFlag, KeySpec, Locks, Run,
 };
-pub(crate) use context::{Context, Keys, Random};
+pub(crate) use context::{Context, Keys, Random, access_clock};
 pub(crate) use failure::Failure;
 
 /// All the rows, by family.
@@ -43,7 +46,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         config::COMMANDS,
         connection::COMMANDS,
         debug::COMMANDS,
+        expiry::COMMANDS,
         info::COMMANDS,
+        keys::COMMANDS,
+        object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,
         server::COMMANDS,

@@ -34,9 +34,8 @@ pub(crate) struct Registry {
 
 fn bucket_hash(name: &[u8]) -> usize {
     // ASCII letters differ from their other case in one bit.
-    name.iter().fold(name.len(), |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
-    })
+    name.iter()
+        .fold(name.len(), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20)))
 }
 
 impl Registry {
@@ -93,7 +92,9 @@ impl Registry {
 
     /// Commands and subcommands.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Registered> {
-        self.commands.iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands))
+        self.commands
+            .iter()
+            .flat_map(|command| std::iter::once(command).chain(&command.subcommands))
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Registered> {

@@ -8,17 +8,39 @@ use crate::node::host::Shutdown;
 pub(super) const COMMANDS: &[Command] = &[
     command("SAVE", save, exactly(1), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("1.0.0", "O(N) in the number of keys", "", "Saves the data set to disk, holding everything meanwhile."),
+        .docs(
+            "1.0.0",
+            "O(N) in the number of keys",
+            "",
+            "Saves the data set to disk, holding everything meanwhile.",
+        ),
     command("BGSAVE", bgsave, at_least(1), &[Admin, NoScript, NoAsyncLoading], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("1.0.0", "O(1)", "[SCHEDULE]", "Saves the data set of this instant to disk in the background."),
+        .docs(
+            "1.0.0",
+            "O(1)",
+            "[SCHEDULE]",
+            "Saves the data set of this instant to disk in the background.",
+        ),
     command("LASTSAVE", lastsave, exactly(1), &[Loading, Stale, Fast], NO_KEYS, Server)
         .categories(&[Category::Admin, Category::Dangerous])
         .tips(&["nondeterministic_output"])
         .docs("1.0.0", "O(1)", "", "Tells when the data set was last saved, as Unix time."),
-    command("SHUTDOWN", shutdown, at_least(1), &[Admin, NoScript, Loading, Stale, NoMulti, AllowBusy], NO_KEYS, Server)
-        .locking(Locks::All)
-        .docs("1.0.0", "O(N) when saving, in the number of keys", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", "Saves if that is due, and ends the server."),
+    command(
+        "SHUTDOWN",
+        shutdown,
+        at_least(1),
+        &[Admin, NoScript, Loading, Stale, NoMulti, AllowBusy],
+        NO_KEYS,
+        Server,
+    )
+    .locking(Locks::All)
+    .docs(
+        "1.0.0",
+        "O(N) when saving, in the number of keys",
+        "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+        "Saves if that is due, and ends the server.",
+    ),
     command("TIME", time, exactly(1), &[Loading, Stale, Fast], NO_KEYS, Server)
         .tips(&["nondeterministic_output"])
         .docs("2.6.0", "O(1)", "", "Tells the server's time in seconds and microseconds."),
@@ -26,12 +48,22 @@ pub(super) const COMMANDS: &[Command] = &[
         .locking(Locks::All)
         .categories(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .docs("1.0.0", "O(N) in the number of keys", "[ASYNC | SYNC]", "Removes all the keys of the selected database."),
+        .docs(
+            "1.0.0",
+            "O(N) in the number of keys",
+            "[ASYNC | SYNC]",
+            "Removes all the keys of the selected database.",
+        ),
     command("FLUSHALL", flushall, at_least(1), &[Write], NO_KEYS, Server)
         .locking(Locks::All)
         .categories(&[Category::Keyspace, Category::Dangerous])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
-        .docs("1.0.0", "O(N) in the number of keys", "[ASYNC | SYNC]", "Removes all the keys of all databases."),
+        .docs(
+            "1.0.0",
+            "O(N) in the number of keys",
+            "[ASYNC | SYNC]",
+            "Removes all the keys of all databases.",
+        ),
     command("DBSIZE", dbsize, exactly(1), &[ReadOnly, Fast], NO_KEYS, Server)
         .categories(&[Category::Keyspace])
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
@@ -39,7 +71,12 @@ pub(super) const COMMANDS: &[Command] = &[
     command("SWAPDB", swapdb, exactly(3), &[Write, Fast], NO_KEYS, Server)
         .locking(Locks::All)
         .categories(&[Category::Keyspace, Category::Dangerous])
-        .docs("4.0.0", "O(N) in the number of watched keys", "index1 index2", "Exchanges the keys of two databases."),
+        .docs(
+            "4.0.0",
+            "O(N) in the number of watched keys",
+            "index1 index2",
+            "Exchanges the keys of two databases.",
+        ),
 ];
 
 fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {

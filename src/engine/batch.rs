@@ -147,11 +147,7 @@ impl Scratch {
     }
 
     /// Where a request's arguments lie.
-    fn place<'s>(
-        &'s self,
-        pending: &Pending,
-        input: &'s [u8],
-    ) -> (&'s [u8], &'s [Span]) {
+    fn place<'s>(&'s self, pending: &Pending, input: &'s [u8]) -> (&'s [u8], &'s [Span]) {
         let spans = &self.spans[pending.spans.0..pending.spans.1];
         let buffer =
             if pending.inline { &self.inline[..] } else { &input[pending.start..][..pending.len] };

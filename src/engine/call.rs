@@ -287,6 +287,10 @@ impl<'e> Caller<'e> {
         self.last_nanos = now;
         command.calls.add(1);
         command.nanos.add(nanos);
+        if registered.row.flags.has(Flag::Admin) {
+            // CONFIG SET holds for its own entry in the slow log, too.
+            self.settings = self.node.settings.load();
+        }
         let threshold = self.settings.slowlog.slower_than_us;
         if threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs() {
             self.slow(tools, registered, args, nanos / 1000);

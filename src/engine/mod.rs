@@ -8,6 +8,8 @@ mod batch;
 mod call;
 mod sweep;
 mod transaction;
+#[cfg(test)]
+mod transcript;
 
 #[cfg(test)]
 mod fixture;

@@ -19,11 +19,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub(crate) use raw::entry::{Content, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
-pub(crate) use raw::shard::{SHARDS, ShardSet};
+pub(crate) use raw::entry::{
+    Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef,
+};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
+pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::table::{Detached, Garbage, Head, Segment};
+pub(crate) use scan::Cursor;
 
 use crate::number;
 use crate::types::{Chunks, Object};
@@ -38,6 +41,8 @@ const EMBSTR_BYTES_MAX: usize = 44;
 pub(crate) struct Keyspace {
     shards: Shards<ShardState>,
     hasher: RandomState,
+    /// The number of a snapshot's walk among those that read without a lock.
+    walker: usize,
     /// Which tables each database has: SWAPDB exchanges two of these. Changes only under all the
     /// shard locks.
     mapping: Box<[AtomicUsize]>,
@@ -122,7 +127,9 @@ impl Keyspace {
     pub(crate) fn new(databases: usize, readers: usize, seeds: [u64; 4]) -> Self {
         let [a, b, c, d] = seeds;
         Self {
-            shards: Shards::new(databases, readers),
+            // One more for the walk of a snapshot.
+            shards: Shards::new(databases, readers + 1),
+            walker: readers,
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
         }
@@ -175,6 +182,19 @@ impl Keyspace {
 
     pub(crate) fn is_empty(&self) -> bool {
         (0..self.databases()).all(|database| self.len(database) == 0)
+    }
+
+    /// Bytes of directories and segments of all the tables. Takes all the locks.
+    pub(crate) fn table_bytes(&self) -> usize {
+        let mut guard = self.shards.lock(ShardSet::ALL);
+        let mut view = guard.view();
+        let mut bytes = 0;
+        for database in 0..self.databases() {
+            for shard in 0..SHARDS {
+                bytes += view.table(shard, database).0.allocated_bytes();
+            }
+        }
+        bytes
     }
 
     /// Lets a worker read slots without a lock, to prefetch, until the guard drops.
@@ -262,7 +282,7 @@ impl<'k> Locked<'k> {
         }
     }
 
-    /// Gives a key a value and an expiry, whatever it had before.
+    /// Gives a key a value and an expiry, whatever it had before. True when the key is new.
     #[inline]
     pub(crate) fn store(
         &mut self,
@@ -271,7 +291,7 @@ impl<'k> Locked<'k> {
         content: Content<'_>,
         expire_at_ms: Option<i64>,
         accessed_s: u32,
-    ) {
+    ) -> bool {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
         let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
@@ -279,14 +299,14 @@ impl<'k> Locked<'k> {
             entry.set_epoch(state.epoch);
             entry.set_accessed_s(accessed_s);
             table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
-            return;
+            return true;
         };
         let content = if state.retention.is_none() || entry.view().epoch() == state.epoch {
             match entry.overwrite(content, expire_at_ms) {
                 Ok(()) => {
                     entry.set_epoch(state.epoch);
                     entry.set_accessed_s(accessed_s);
-                    return;
+                    return false;
                 }
                 Err(content) => content,
             }
@@ -298,6 +318,7 @@ impl<'k> Locked<'k> {
         new.set_accessed_s(accessed_s);
         let old = entry.replace(new);
         state.displace(tables, old);
+        false
     }
 
     /// Changes a large value in place; `None` if the key has none.
@@ -388,6 +409,9 @@ impl<'k> Locked<'k> {
         mapping[b].store(to_b, Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(limpid_loom)))]
+mod tests;
 
 /// Tables of a flushed database, not yet freed.
 #[derive(Debug)]

@@ -140,8 +140,13 @@ impl Locked<'_> {
     }
 
     /// A key picked with two random numbers: the first chooses a shard by its share of the keys,
-    /// the second a key within it.
-    pub(crate) fn random_key(&mut self, database: usize, random: [u64; 2]) -> Option<Box<[u8]>> {
+    /// the second one of the keys within it that are `wanted`. `None` when that shard has none.
+    pub(crate) fn random_key(
+        &mut self,
+        database: usize,
+        random: [u64; 2],
+        wanted: impl Fn(EntryRef<'_>) -> bool,
+    ) -> Option<Box<[u8]>> {
         let keyspace = self.keyspace;
         let tables = keyspace.tables(database);
         let sizes = || (0..SHARDS).map(|shard| keyspace.shards.counts(shard, tables).keys() as u64);
@@ -156,17 +161,19 @@ impl Locked<'_> {
             nth -= size;
         }
         self.with_shard(shard, |locked| {
-            // Segments may be empty: from a random one on, take the first that is not.
+            // Segments may have none: from a random one on, take the first that is not.
             let start = first_hash(shard) | (random[1] >> 8);
             let mut from = Some(start);
             let mut wrapped = false;
             loop {
-                let Some(at) = from.or_else(|| (!wrapped).then(|| first_hash(shard))) else {
-                    return None;
-                };
+                let at = from.or_else(|| (!wrapped).then(|| first_hash(shard)))?;
                 wrapped |= from.is_none();
                 let mut keys: Vec<Box<[u8]>> = Vec::new();
-                from = locked.segment(database, at, Only::All, |entry| keys.push(entry.key().into()));
+                from = locked.segment(database, at, Only::All, |entry| {
+                    if wanted(entry) {
+                        keys.push(entry.key().into());
+                    }
+                });
                 if !keys.is_empty() {
                     let at = (random[1] % keys.len() as u64) as usize;
                     return Some(keys.swap_remove(at));

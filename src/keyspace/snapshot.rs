@@ -19,13 +19,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::raw::table::Only;
-use super::{Detached, Entry, EntryRef, Keyspace, Locked, SHARDS, ShardSet};
+use super::{Copies, Detached, Entry, EntryRef, Keyspace, Locked, SHARDS, ShardSet};
 
 /// Old values kept for a running snapshot.
 #[derive(Debug)]
 pub(crate) struct Retention {
     queue: Mutex<Queue>,
     bytes: AtomicUsize,
+    peak_bytes: AtomicUsize,
     bytes_max: usize,
     given_up: AtomicBool,
     /// Bytes retained when that became too much, else 0.
@@ -47,6 +48,7 @@ impl Retention {
         let bytes = entry.view().allocated_bytes();
         self.queue.lock().entries.push((tables, entry));
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
         if bytes > self.bytes_max {
             self.dropped_at_bytes.store(bytes, Ordering::Relaxed);
             self.given_up.store(true, Ordering::Relaxed);
@@ -61,6 +63,11 @@ impl Retention {
     /// Bytes of single old values that wait to be saved.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most that they have been.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.peak_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
@@ -102,7 +109,7 @@ pub(crate) struct Snapshot {
     /// The walk: databases in `sizes`, and the next hash within.
     position: (usize, u64),
     /// Kept between steps to save allocations.
-    slice: Vec<Entry>,
+    slice: Copies,
 }
 
 /// How a step of the walk ended.
@@ -124,6 +131,7 @@ impl Snapshot {
         let retention = Arc::new(Retention {
             queue: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            peak_bytes: AtomicUsize::new(0),
             bytes_max: retained_bytes_max,
             given_up: AtomicBool::new(false),
             dropped_at_bytes: AtomicUsize::new(0),
@@ -145,7 +153,7 @@ impl Snapshot {
             }
         }
         let keyspace = Arc::clone(keyspace);
-        let (position, slice) = ((0, 0), Vec::new());
+        let (position, slice) = ((0, 0), Copies::default());
         Self { keyspace, retention, epoch, database_of, sizes, position, slice }
     }
 
@@ -172,9 +180,7 @@ impl Snapshot {
         // A walk that is through with the tables knows that nothing of the cut is left in them:
         // what was retained until then is all there is.
         let walked = self.walk();
-        for entry in self.slice.drain(..) {
-            each(database, entry.view());
-        }
+        self.slice.drain(|entry| each(database, entry));
         if walked == Step::Done {
             self.end();
         }
@@ -206,15 +212,19 @@ impl Snapshot {
         let mut set = ShardSet::default();
         set.insert(shard);
         let slice = &mut self.slice;
+        // The lock is held for as long as it takes to copy a segment's entries. They shall be in
+        // the cache by then.
+        {
+            let inside = self.keyspace.shards.reclaim().enter(self.keyspace.walker);
+            self.keyspace.shards.head(shard, tables).prefetch_segment(from, &inside);
+        }
         let next = {
             let mut guard = self.keyspace.lock(set);
             let mut locked = guard.locked();
             let (mut table, _) = locked.held.table(shard, tables);
             table.visit_segment(from, Only::All, |mut entry| {
                 if entry.view().epoch() != epoch {
-                    let view = entry.view();
-                    let content = view.value().content();
-                    slice.push(Entry::new(view.key(), content, view.expire_at_ms()));
+                    slice.push(entry.view());
                     entry.set_epoch(epoch);
                 }
                 ControlFlow::Continue(())

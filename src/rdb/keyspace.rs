@@ -58,8 +58,7 @@ impl<W: Write> EntryWriter<W> {
     pub(crate) fn entry(&mut self, database: usize, entry: EntryRef<'_>) -> io::Result<()> {
         self.select(database)?;
         self.keys = self.keys.saturating_add(1);
-        let attributes =
-            Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
+        let attributes = Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
         with_value(entry, |value| self.writer.key(entry.key(), attributes, value))
     }
 

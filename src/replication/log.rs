@@ -199,7 +199,8 @@ mod tests {
         log.append(&batch(&[(0, &[b"SET", b"a", b"1"])]));
         log.append(&batch(&[(0, &[b"DEL", b"a"]), (3, &[b"SET", b"b", b"2"])]));
         let bytes = log.read(0).expect("in the backlog");
-        let expected = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
+        let expected =
+            b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
             *1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n\
             *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n";
         assert_eq!(bytes, expected);

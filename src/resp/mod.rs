@@ -2,7 +2,11 @@
 //!
 //! Requests are parsed in place: an argument is a [`Span`] of the buffer it arrived in, which the
 //! engine reads while the bytes still lie there.
-#![deny(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::arithmetic_side_effects)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::arithmetic_side_effects
+)]
 
 mod output;
 mod request;

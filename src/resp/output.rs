@@ -57,7 +57,9 @@ impl Output {
 
     /// Bytes that will be written.
     pub(crate) fn len(&self) -> usize {
-        self.pieces.iter().fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
+        self.pieces
+            .iter()
+            .fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
     }
 
     /// The bytes, where no shared piece is among them.
@@ -143,11 +145,16 @@ impl Output {
         self.raw(b"+OK\r\n");
     }
 
-    /// An error with its code, e.g. `ERR syntax error`. Line breaks in it become spaces.
+    /// An error with its code, e.g. `ERR syntax error`. Line breaks around it go, and those in it
+    /// become spaces.
     pub(crate) fn error(&mut self, text: &[u8]) {
         self.bytes.push(b'-');
         let clean = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
-        self.bytes.extend(text.iter().map(clean));
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let start = text.iter().position(|byte| !is_break(byte)).unwrap_or(text.len());
+        let last = text.iter().rposition(|byte| !is_break(byte));
+        let end = last.map_or(start, |last| last.saturating_add(1));
+        self.bytes.extend(text.get(start..end).unwrap_or_default().iter().map(clean));
         self.raw(b"\r\n");
     }
 
@@ -180,6 +187,23 @@ impl Output {
         let at = self.bytes.len();
         self.pieces.extend(pieces.map(|bytes| Piece { at, bytes }));
         self.raw(b"\r\n");
+    }
+
+    /// An integer of any size, in decimal: a bulk string in RESP2.
+    pub(crate) fn big_number(&mut self, digits: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits),
+            Protocol::Resp3 => {
+                self.bytes.push(b'(');
+                self.raw(digits);
+                self.raw(b"\r\n");
+            }
+        }
+    }
+
+    /// An attribute of `pairs` keys and values, which follow, for the reply after it. RESP3 only.
+    pub(crate) fn attribute(&mut self, pairs: usize) {
+        self.length(b'|', pairs);
     }
 
     /// No value: a null bulk string in RESP2.

@@ -148,12 +148,7 @@ impl Connection {
 
     /// Runs the requests in `input`, keeping what is left of it, and writes the replies.
     #[inline]
-    fn run(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &mut Worker,
-        input: &[u8],
-    ) -> Result<(), Over> {
+    fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
         let rest = &input[ran.consumed..];
         self.runnable = matches!(ran.after, After::More | After::Pause) && !rest.is_empty();
@@ -213,11 +208,7 @@ impl Connection {
     }
 
     /// Writes what waits.
-    fn flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &mut Worker,
-    ) -> Result<Poll<()>, Over> {
+    fn flush(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<Poll<()>, Over> {
         while !self.output.is_empty() {
             let pieces: Vec<IoSlice<'_>> =
                 self.output.iter().take(PIECES_MAX).map(|bytes| IoSlice::new(bytes)).collect();

@@ -30,9 +30,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
 
 fn end_pause(engine: &Engine) {
     let node = &engine.node;
-    let over = || {
-        node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms()
-    };
+    let over =
+        || node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms();
     if over() {
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         // A longer pause may have begun.

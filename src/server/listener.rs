@@ -61,7 +61,10 @@ impl Listeners {
                             "Warning: Could not create server TCP listening socket {name}:{}: {error}",
                             network.port
                         );
-                        return Err(format!("Failed listening on port {} (TCP), aborting.", network.port));
+                        return Err(format!(
+                            "Failed listening on port {} (TCP), aborting.",
+                            network.port
+                        ));
                     }
                 }
             }
@@ -98,9 +101,10 @@ impl Listeners {
                 if let Some(listener) = &self.unix
                     && let std::task::Poll::Ready(accepted) = listener.poll_accept(cx)
                 {
-                    return std::task::Poll::Ready(accepted.and_then(|(stream, _)| {
-                        Ok((Accepted::Unix(stream.into_std()?), None))
-                    }));
+                    return std::task::Poll::Ready(
+                        accepted
+                            .and_then(|(stream, _)| Ok((Accepted::Unix(stream.into_std()?), None))),
+                    );
                 }
                 std::task::Poll::Pending
             })

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
+use crate::commands::access_clock;
 use crate::keyspace::{Content, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::persistence::Loading;
@@ -32,7 +33,7 @@ pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, 
         let key = node.keyspace.key(&record.key);
         let mut set = ShardSet::default();
         set.insert(key.shard());
-        store(&mut node.keyspace.lock(set).locked(), database, &record)
+        store(&mut node.keyspace.lock(set).locked(), database, &record, clock(node))
     };
     load(node, path, &mut store)
 }
@@ -48,10 +49,20 @@ pub(super) fn load_locked(
     path: &Path,
     locked: &mut Locked<'_>,
 ) -> Result<Option<Loaded>, String> {
-    load(node, path, &mut |database, record| store(locked, database, &record))
+    load(node, path, &mut |database, record| store(locked, database, &record, clock(node)))
 }
 
-fn store(locked: &mut Locked<'_>, database: usize, record: &KeyRecord) -> Result<(), String> {
+/// Keys count as accessed when they are loaded.
+fn clock(node: &Node) -> u32 {
+    access_clock(node.clock.unix_ms())
+}
+
+fn store(
+    locked: &mut Locked<'_>,
+    database: usize,
+    record: &KeyRecord,
+    accessed_s: u32,
+) -> Result<(), String> {
     let key = locked.key(&record.key);
     if locked.get(database, key).is_some() {
         return Err(format!(
@@ -62,8 +73,7 @@ fn store(locked: &mut Locked<'_>, database: usize, record: &KeyRecord) -> Result
     let content = match &record.value {
         Value::String(bytes) => Content::encode(bytes),
     };
-    // The access clock begins anew with the process.
-    locked.store(database, key, content, record.expire_at_ms, 0);
+    locked.store(database, key, content, record.expire_at_ms, accessed_s);
     Ok(())
 }
 

@@ -77,9 +77,8 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     );
     log!(Notice, "limpid: PID: {pid}");
     settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
-    std::env::set_current_dir(&settings.snapshot.dir).map_err(|error| {
-        format!("Can't chdir to '{}': {error}", settings.snapshot.dir)
-    })?;
+    std::env::set_current_dir(&settings.snapshot.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.snapshot.dir))?;
     let listeners = Listeners::bind(&settings)?;
     let engine = Arc::new(engine(settings, config_file, listeners.port())?);
     let node = &engine.node;
@@ -124,9 +123,10 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     set_loading(true);
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
     let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
-    let loaded = loaded.await.map_err(|error| format!("Loading failed: {error}"))?.map_err(
-        |reason| format!("{reason}\nFatal error loading the DB, check server logs. Exiting."),
-    )?;
+    let loaded =
+        loaded.await.map_err(|error| format!("Loading failed: {error}"))?.map_err(|reason| {
+            format!("{reason}\nFatal error loading the DB, check server logs. Exiting.")
+        })?;
     if let Some(loaded) = loaded {
         let (keys, expired) = (loaded.keys, loaded.expired);
         log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::files::{Files, Target};
+use crate::commands::REDIS_VERSION;
 use crate::keyspace::snapshot::{GivenUp, Snapshot, Step};
 use crate::keyspace::{Locked, ShardSet};
-use crate::commands::REDIS_VERSION;
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::persistence::Running;
@@ -24,6 +24,9 @@ use crate::telemetry::log::log;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Steps of the walk between two updates of the progress that INFO shows.
 const PROGRESS_STEPS: usize = 64;
+
+/// The saver's priority as `nice` has it: the lowest.
+const SAVER_NICE: i32 = 19;
 
 type FileWriter = EntryWriter<BufWriter<Box<dyn Target>>>;
 
@@ -119,6 +122,10 @@ impl Saver {
 
     /// Runs on the saver's thread, to the end of the snapshot.
     fn finish(&self, snapshot: Snapshot, running: &Running) {
+        // Where cores are few, workers go first: their clients wait for them, nobody for this.
+        if let Err(error) = rustix::process::setpriority_process(None, SAVER_NICE) {
+            log!(Verbose, "The saver runs at the priority of the workers: {error}");
+        }
         let result = self.write_snapshot(snapshot, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
@@ -184,7 +191,7 @@ impl Saver {
     }
 
     fn show_progress(&self, running: &Running, keys: usize) {
-        let retained = running.retention.bytes();
+        let retained = running.retention.peak_bytes();
         self.node.persistence.update(|saving| {
             saving.retained_peak_bytes = saving.retained_peak_bytes.max(retained);
             if let Some(running) = &mut saving.running {
@@ -251,3 +258,6 @@ impl Saver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

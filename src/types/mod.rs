@@ -15,6 +15,20 @@ pub(crate) enum Object {
 }
 
 impl Object {
+    /// The type's name, as TYPE gives it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "string",
+        }
+    }
+
+    /// The encoding's name, as OBJECT ENCODING gives it.
+    pub(crate) fn encoding_name(&self) -> &'static str {
+        match self {
+            Self::String(_) => "raw",
+        }
+    }
+
     /// Bytes allocated for the value, chunks shared with a snapshot included.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let inner = match self {

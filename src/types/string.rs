@@ -57,6 +57,16 @@ impl Chunks {
         bytes
     }
 
+    /// The same range as pieces for a reply, which keep their chunks alive without a copy.
+    pub(crate) fn shared_range(&self, start: usize, end: usize) -> impl Iterator<Item = Bytes> {
+        let first = start / CHUNK_BYTES;
+        self.shared().enumerate().skip(first).map_while(move |(index, chunk)| {
+            let at = index * CHUNK_BYTES;
+            let range = start.saturating_sub(at)..end.checked_sub(at)?.min(chunk.len());
+            (!range.is_empty()).then(|| chunk.slice(range))
+        })
+    }
+
     /// Writes `bytes` at `offset`, growing the string with zeros up to there when it is shorter.
     pub(crate) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         self.grow(offset + bytes.len());
@@ -68,10 +78,6 @@ impl Chunks {
             chunk[within..within + take].copy_from_slice(&rest[..take]);
             (at, rest) = (at + take, &rest[take..]);
         }
-    }
-
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.write_at(self.len, bytes);
     }
 
     /// Lengthens the string to `len` with zeros; never shortens it.
@@ -149,11 +155,26 @@ mod tests {
         let original = Chunks::from_slice(&vec![1; 3 * CHUNK_BYTES + 5]);
         let mut changed = original.clone();
         changed.write_at(CHUNK_BYTES - 2, &[9; 4]);
-        changed.append(b"end");
+        changed.write_at(changed.len(), b"end");
         assert_eq!(original.to_vec(), vec![1; 3 * CHUNK_BYTES + 5]);
         assert_eq!(changed.range(CHUNK_BYTES - 3, CHUNK_BYTES + 3), [1, 9, 9, 9, 9, 1]);
         assert_eq!(changed.len(), original.len() + 3);
         assert!(Arc::ptr_eq(&changed.chunks()[2], &original.chunks()[2]));
+    }
+
+    #[test]
+    fn a_range_is_the_same_copied_or_shared() {
+        let bytes: Vec<u8> = (0..2 * CHUNK_BYTES + 9).map(|i| (i % 251) as u8).collect();
+        let chunks = Chunks::from_slice(&bytes);
+        let edges =
+            [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, bytes.len()];
+        for start in edges {
+            for end in edges.into_iter().filter(|&end| end >= start) {
+                let shared: Vec<Bytes> = chunks.shared_range(start, end).collect();
+                assert_eq!(shared.concat(), bytes[start..end], "{start}..{end}");
+                assert_eq!(chunks.range(start, end), bytes[start..end], "{start}..{end}");
+            }
+        }
     }
 
     #[test]

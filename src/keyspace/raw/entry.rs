@@ -9,6 +9,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use crate::types::{Object, StringView};
@@ -96,12 +97,21 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The type's name, as TYPE gives it.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Int(_) | Self::Embstr(_) | Self::Raw(_) => "string",
+            Self::Object(object) => object.type_name(),
+        }
+    }
+
     /// The name that OBJECT ENCODING gives.
     pub(crate) fn encoding_name(self) -> &'static str {
         match self {
             Self::Int(_) => "int",
             Self::Embstr(_) => "embstr",
-            Self::Raw(_) | Self::Object(Object::String(_)) => "raw",
+            Self::Raw(_) => "raw",
+            Self::Object(object) => object.encoding_name(),
         }
     }
 
@@ -315,8 +325,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         drop(self.take_object());
         let header = self.header();
-        let layout =
-            layout(header.has_expiry, header.key_len as usize, header.value_len as usize);
+        let layout = layout(header.has_expiry, header.key_len as usize, header.value_len as usize);
         // SAFETY: allocated in `new` with this layout: rounding makes it stay the same through
         // `overwrite`, which never lets the rounded size change.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) };
@@ -377,7 +386,9 @@ impl<'a> EntryRef<'a> {
             Encoding::Raw => ValueRef::Raw(bytes),
             Encoding::Object => {
                 // SAFETY: encoding Object: a pointer made by `Box::into_raw`, live with the entry.
-                ValueRef::Object(unsafe { &*bytes.as_ptr().cast::<*const Object>().read_unaligned() })
+                ValueRef::Object(unsafe {
+                    &*bytes.as_ptr().cast::<*const Object>().read_unaligned()
+                })
             }
         }
     }
@@ -420,6 +431,65 @@ impl fmt::Debug for EntryRef<'_> {
             .field("epoch", &self.header().epoch)
             .field("key_len", &self.header().key_len)
             .finish_non_exhaustive()
+    }
+}
+
+/// Copies of entries, made fast: the copying happens under a shard's lock, where every
+/// microsecond may keep a worker waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    /// Entries with inline values, byte for byte as they were, one after the other.
+    words: Vec<MaybeUninit<u64>>,
+    /// Where each begins.
+    starts: Vec<usize>,
+    /// Entries with objects, whose ownership a copy of bytes would not copy.
+    objects: Vec<Entry>,
+}
+
+impl Copies {
+    pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
+        let header = entry.header();
+        if header.encoding == Encoding::Object {
+            self.objects.push(Entry::new(
+                entry.key(),
+                entry.value().content(),
+                entry.expire_at_ms(),
+            ));
+            return;
+        }
+        let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);
+        let words = layout(header.has_expiry, key_len, value_len).size() / size_of::<u64>();
+        let start = self.words.len();
+        self.words.reserve(words);
+        // SAFETY: the entry's allocation has so many words, though the last may be unwritten: it
+        // is copied as bytes without a look at it, into capacity that was reserved; what is never
+        // read again after the entry's own length may stay unwritten here too.
+        unsafe {
+            let target = self.words.as_mut_ptr().add(start);
+            ptr::copy_nonoverlapping(entry.0.as_ptr().cast::<MaybeUninit<u64>>(), target, words);
+            self.words.set_len(start + words);
+        }
+        self.starts.push(start);
+    }
+
+    /// Gives out all the copies and forgets them, keeping the memory for the next.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(EntryRef<'_>)) {
+        let words = NonNull::from(self.words.as_mut_slice()).cast::<MaybeUninit<u64>>();
+        for &start in &self.starts {
+            // SAFETY: an entry was copied to there, and the buffer stays as it is meanwhile. The
+            // pointer comes from the whole buffer, since an entry spans more than its first word.
+            each(EntryRef(unsafe { words.add(start) }.cast::<Header>(), PhantomData));
+        }
+        for entry in &self.objects {
+            each(entry.view());
+        }
+        self.clear();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.words.clear();
+        self.starts.clear();
+        self.objects.clear();
     }
 }
 

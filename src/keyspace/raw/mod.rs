@@ -8,20 +8,19 @@
 //!
 //! Each block says why it is sound. The folder runs under AddressSanitizer, and the unlocked
 //! reads are modelled with loom (`--cfg limpid_loom`).
-#![allow(unsafe_code, reason = "manual layout of entries and lock-free prefetch; see the module doc")]
+#![allow(
+    unsafe_code,
+    reason = "manual layout of entries and lock-free prefetch; see the module doc"
+)]
 
 pub(super) mod entry;
 pub(super) mod reclaim;
 pub(super) mod shard;
 pub(super) mod table;
 
-/// Atomics, or loom's models of them.
-mod sync {
-    #[cfg(limpid_loom)]
-    pub(super) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
-    #[cfg(not(limpid_loom))]
-    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
-}
+#[cfg(all(test, limpid_loom))]
+mod model;
+mod sync;
 
 /// Asks the processor to load the cache line at `address`. A hint: any address is allowed.
 #[inline]

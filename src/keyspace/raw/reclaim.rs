@@ -10,9 +10,7 @@
 
 use std::fmt;
 
-use parking_lot::Mutex;
-
-use super::sync::{AtomicU64, Ordering, fence};
+use super::sync::{AtomicU64, Mutex, Ordering, fence};
 
 /// A reader outside of any epoch.
 const OUTSIDE: u64 = 0;

@@ -179,7 +179,8 @@ impl<S> View<'_, S> {
     #[inline]
     pub(crate) fn table(&mut self, shard: usize, database: usize) -> (TableMut<'_>, &mut S) {
         let cell = self.cell(shard);
-        let (head, counts) = (self.shards.head(shard, database), self.shards.counts(shard, database));
+        let (head, counts) =
+            (self.shards.head(shard, database), self.shards.counts(shard, database));
         // SAFETY: the lock is held and `&mut self` makes this the only way in.
         unsafe { (TableMut::new(head, counts, &self.shards.reclaim), &mut *cell) }
     }

@@ -32,10 +32,17 @@ use std::sync::atomic::AtomicUsize;
 use super::entry::{Entry, EntryRef};
 use super::prefetch;
 use super::reclaim::{Inside, Reclaim};
-use super::sync::{AtomicPtr, AtomicU64, Ordering};
+use super::sync::{AtomicPtr, AtomicU64, Life, Ordering};
 
+#[cfg(not(limpid_loom))]
 const LINE: usize = 8;
+#[cfg(not(limpid_loom))]
 const LINES: usize = 8;
+// Models take time that grows exponentially with the number of slots.
+#[cfg(limpid_loom)]
+const LINE: usize = 1;
+#[cfg(limpid_loom)]
+const LINES: usize = 2;
 const SLOTS: usize = LINE * LINES;
 
 /// Bits of the hash that choose the shard, above those that index the directory.
@@ -50,7 +57,7 @@ const EXPIRES: u64 = 1 << 63;
 const MARK: u64 = 0x7fff << 48;
 
 fn home(hash: u64) -> usize {
-    (hash & 7) as usize
+    hash as usize % LINES
 }
 
 /// What a slot's bits 62..48 are for a hash placed `displaced` lines from home.
@@ -62,11 +69,13 @@ fn mark(hash: u64, displaced: usize) -> u64 {
 #[repr(align(64))]
 pub(crate) struct Segment {
     slots: [AtomicU64; SLOTS],
+    life: Life,
 }
 
 impl Segment {
     fn new() -> Box<Self> {
-        Box::new(Self { slots: std::array::from_fn(|_| AtomicU64::new(0)) })
+        let slots = std::array::from_fn(|_| AtomicU64::new(0));
+        Box::new(Self { slots, life: Life::default() })
     }
 
     fn load(&self, index: usize) -> u64 {
@@ -160,6 +169,7 @@ impl Segment {
 pub(crate) struct Directory {
     bits: u32,
     segments: Box<[AtomicPtr<Segment>]>,
+    life: Life,
 }
 
 impl Directory {
@@ -216,9 +226,20 @@ impl Head {
         // directory's immutable fields, which the Release stores that linked them published.
         unsafe {
             let directory = directory.as_ref()?;
+            directory.life.look();
             let segment = directory.segment(directory.index(hash)).as_ref()?;
+            segment.life.look();
             prefetch(&raw const segment.slots[home(hash) * LINE]);
             Some(segment)
+        }
+    }
+
+    /// Asks for all the entries of the segment that holds hash `from`, for a walk that is about
+    /// to lock it.
+    pub(crate) fn prefetch_segment(&self, from: u64, inside: &Inside<'_, Garbage>) {
+        let Some(segment) = self.prefetch_slots(from, inside) else { return };
+        for index in 0..SLOTS {
+            prefetch((segment.load(index) & ADDRESS) as *const u8);
         }
     }
 
@@ -240,6 +261,7 @@ impl Head {
     /// Second stage: asks for the entries in the home line that may be the hash's.
     #[inline]
     pub(crate) fn prefetch_entry(segment: &Segment, hash: u64) {
+        segment.life.look();
         let start = home(hash) * LINE;
         let wanted = mark(hash, 0);
         for index in start..start + LINE {
@@ -338,7 +360,8 @@ impl<'a> TableMut<'a> {
         Counts::add(&self.counts.expires, isize::from(expires));
         if self.directory().is_none() {
             let segments = Box::new([AtomicPtr::new(Box::into_raw(Segment::new()))]);
-            let directory = Box::into_raw(Box::new(Directory { bits: 0, segments }));
+            let directory =
+                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::default() }));
             self.head.0.store(directory, Ordering::Release);
         }
         loop {
@@ -395,7 +418,7 @@ impl<'a> TableMut<'a> {
         assert!(old.bits < BITS_MAX, "more than 64 keys share 48 bits of a keyed hash");
         let segments =
             (0..old.segments.len() * 2).map(|i| AtomicPtr::new(old.segment(i / 2))).collect();
-        self.relink(Directory { bits: old.bits + 1, segments });
+        self.relink(Directory { bits: old.bits + 1, segments, life: Life::default() });
     }
 
     fn relink(&mut self, new: Directory) {
@@ -458,8 +481,20 @@ impl<'a> TableMut<'a> {
                 return;
             }
             let segments = (0..pairs).map(|i| AtomicPtr::new(old.segment(2 * i))).collect();
-            self.relink(Directory { bits: old.bits - 1, segments });
+            self.relink(Directory { bits: old.bits - 1, segments, life: Life::default() });
         }
+    }
+
+    /// Bytes of the directory and its segments.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        let Some(directory) = self.directory() else { return 0 };
+        let mut segments = 0;
+        let mut index = 0;
+        while index < directory.segments.len() {
+            index = directory.run(index).end;
+            segments += size_of::<Segment>();
+        }
+        segments + size_of::<Directory>() + directory.segments.len() * size_of::<usize>()
     }
 
     /// Takes everything out, leaving an empty table.

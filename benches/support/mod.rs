@@ -1,0 +1,193 @@
+//! Servers for benchmarks: started on a free port, their processor time and memory read from the
+//! operating system, ended with the benchmark.
+#![allow(dead_code, reason = "each benchmark uses a part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(60);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    pub name: &'static str,
+    pub port: u16,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+/// A port that nobody uses now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
+    listener.local_addr().expect("bound").port()
+}
+
+impl Server {
+    /// limpid with so many workers, and more arguments.
+    pub fn limpid(workers: usize, arguments: &[&str]) -> Self {
+        let workers = workers.to_string();
+        let mut all = vec!["--workers", &workers];
+        all.extend(arguments);
+        Self::start("limpid", env!("CARGO_BIN_EXE_limpid-server"), &all)
+    }
+
+    /// The redis-server of this machine, which must be the version that figures name.
+    pub fn redis(arguments: &[&str]) -> Self {
+        let version = Command::new("redis-server").arg("--version").output();
+        let version = version.expect("redis-server is installed").stdout;
+        let version = String::from_utf8_lossy(&version);
+        assert!(version.contains("v=7.0.15"), "compared with 7.0.15, this is {version}");
+        Self::start("redis", "redis-server", arguments)
+    }
+
+    fn start(name: &'static str, program: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let mut child = Command::new(program)
+            .args(["--port", &port.to_string(), "--save", ""])
+            .args(["--enable-debug-command", "yes"])
+            .arg("--dir")
+            .arg(folder.path())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let ready = lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept")));
+        assert!(ready, "{name} ended before it was ready");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { name, port, child, _folder: folder }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Processor time of all threads so far, in nanoseconds, from the scheduler's own account.
+    pub fn cpu_nanos(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let nanos = |task: std::io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            stat.split(' ').next()?.parse::<u64>().ok()
+        };
+        tasks.filter_map(nanos).sum()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kilobytes.expect("VmRSS in kB") * 1024
+    }
+
+    pub fn connect(&self) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        stream.set_nodelay(true).expect("TCP");
+        stream.set_read_timeout(Some(START)).expect("TCP");
+        Client { reader: BufReader::new(stream.try_clone().expect("a socket")), writer: stream }
+    }
+
+    /// Sets `count` keys of 16 bytes to values of 16 bytes.
+    pub fn fill(&self, count: usize) {
+        let mut client = self.connect();
+        for start in (0..count).step_by(1000) {
+            let mut bytes = Vec::new();
+            let end = (start + 1000).min(count);
+            for number in start..end {
+                let key = format!("key:{number:012}");
+                let value = format!("value:{number:010}");
+                command(&mut bytes, &[b"SET", key.as_bytes(), value.as_bytes()]);
+            }
+            client.writer.write_all(&bytes).expect("it reads");
+            (start..end).for_each(|_| assert_eq!(client.line(), "+OK"));
+        }
+    }
+
+    /// Runs redis-benchmark; gives requests per second.
+    pub fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
+        let output = Command::new("timeout")
+            .args(["120", "redis-benchmark", "--csv", "-c", "50", "-d", "16"])
+            .args(["-p", &self.port.to_string(), "-t", test, "-P", &depth.to_string()])
+            .args(["-n", &requests.to_string(), "-r", &keys.to_string()])
+            .output()
+            .expect("redis-benchmark is installed");
+        assert!(output.status.success(), "redis-benchmark: {output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().last().unwrap_or_default();
+        let field = last.split(',').nth(1).unwrap_or_default();
+        field.trim_matches('"').parse().expect("requests per second")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A plain connection.
+#[derive(Debug)]
+pub struct Client {
+    pub reader: BufReader<TcpStream>,
+    pub writer: TcpStream,
+}
+
+impl Client {
+    /// One line of a reply.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).expect("a reply in time");
+        line.trim_end().to_owned()
+    }
+
+    /// Sends a command; gives the first line of the reply.
+    pub fn ask(&mut self, args: &[&str]) -> String {
+        let mut bytes = Vec::new();
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        command(&mut bytes, &args);
+        self.writer.write_all(&bytes).expect("it reads");
+        self.line()
+    }
+
+    /// The number in a line of INFO.
+    pub fn info(&mut self, section: &str, field: &str) -> u64 {
+        let header = self.ask(&["INFO", section]);
+        let len: usize = header.trim_start_matches('$').parse().expect("a bulk reply");
+        let mut text = vec![0; len + 2];
+        self.reader.read_exact(&mut text).expect("the reply is whole");
+        let text = String::from_utf8_lossy(&text);
+        let value = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
+        value.and_then(|value| value.trim().parse().ok()).expect("a number")
+    }
+}
+
+/// Appends a request.
+pub fn command(bytes: &mut Vec<u8>, args: &[&[u8]]) {
+    bytes.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
+    for arg in args {
+        bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+        bytes.extend_from_slice(arg);
+        bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Waits for a condition, looking every few milliseconds.
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < START, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

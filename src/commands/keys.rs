@@ -1,0 +1,309 @@
+//! Commands about keys whatever they hold: removing, renaming, finding.
+
+use super::command::{
+    Category, Group::Generic, Locks, NO_KEYS, at_least, command, exactly, key_range, one_key,
+    two_keys,
+};
+use super::context::access_clock;
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
+use crate::glob;
+use crate::keyspace::{Cursor, Entry, EntryRef};
+use crate::settings::EventClasses;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    command("COPY", copy, at_least(3), &[Write, DenyOom], two_keys(&[Ro, Access], &[Ow, Update]), Generic)
+        .docs("6.2.0", "O(N) for collections of N items, O(1) for strings",
+            "source destination [DB destination-db] [REPLACE]",
+            "Copies a key's value and expiry to another key."),
+    command("DEL", del, at_least(2), &[Write], key_range(&[Rm, Delete], 1, -1, 1), Generic)
+        .docs("1.0.0", "O(N) where N is the number of keys", "key [key ...]", "Removes keys.")
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
+    command("EXISTS", exists, at_least(2), &[ReadOnly, Fast], key_range(&[Ro], 1, -1, 1), Generic)
+        .docs("1.0.0", "O(N) where N is the number of keys", "key [key ...]",
+            "Counts how many of the keys are there; one named twice counts twice.")
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
+    command("KEYS", keys, exactly(2), &[ReadOnly], NO_KEYS, Generic)
+        .locking(Locks::All)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .docs("1.0.0", "O(N) where N is the number of keys in the database", "pattern",
+            "Lists all keys that match a pattern.")
+        .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
+    command("MOVE", move_key, exactly(3), &[Write, Fast], one_key(&[Rw, Access, Update]), Generic)
+        .docs("1.0.0", "O(1)", "key db", "Moves a key to another database, unless it is there already."),
+    command("RANDOMKEY", randomkey, exactly(1), &[ReadOnly], NO_KEYS, Generic)
+        .locking(Locks::OneByOne)
+        .docs("1.0.0", "O(1)", "", "Gives a key picked at random.")
+        .tips(&["request_policy:all_shards", "nondeterministic_output"]),
+    command("RENAME", rename, exactly(3), &[Write], two_keys(&[Rw, Access, Delete], &[Ow, Update]), Generic)
+        .docs("1.0.0", "O(1)", "key newkey", "Renames a key, in place of what had the new name."),
+    command("RENAMENX", renamenx, exactly(3), &[Write, Fast],
+        two_keys(&[Rw, Access, Delete], &[Ow, Insert]), Generic)
+        .docs("1.0.0", "O(1)", "key newkey", "Renames a key, unless the new name is taken."),
+    command("SCAN", scan, at_least(2), &[ReadOnly], NO_KEYS, Generic)
+        .locking(Locks::OneByOne)
+        .docs("2.8.0", "O(1) per call, O(N) for a whole walk over N keys",
+            "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+            "Walks over the keys of the database, a few per call.")
+        .tips(&["nondeterministic_output", "request_policy:special"]),
+    command("TOUCH", touch, at_least(2), &[ReadOnly, Fast], key_range(&[Ro], 1, -1, 1), Generic)
+        .docs("3.2.1", "O(N) where N is the number of keys", "key [key ...]",
+            "Marks keys as just used, and counts how many of them are there.")
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
+    command("TYPE", type_of, exactly(2), &[ReadOnly, Fast], one_key(&[Ro]), Generic)
+        .docs("1.0.0", "O(1)", "key", "Gives the type of what a key holds."),
+    command("UNLINK", del, at_least(2), &[Write, Fast], key_range(&[Rm, Delete], 1, -1, 1), Generic)
+        .docs("4.0.0", "O(N) where N is the number of keys", "key [key ...]", "Removes keys, as DEL does.")
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
+];
+
+fn del(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let mut removed = 0;
+    for index in 1..args.len() {
+        let key = ctx.keys.at(args, index);
+        if ctx.keys.has(key) {
+            ctx.keys.remove(key);
+            ctx.keys.changed(key, EventClasses::GENERIC, "del");
+            removed += 1;
+        }
+    }
+    ctx.reply.count(removed);
+    Ok(())
+}
+
+fn exists(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let mut found = 0;
+    for index in 1..args.len() {
+        let key = ctx.keys.at(args, index);
+        found += usize::from(ctx.keys.peek(key).is_some());
+    }
+    ctx.reply.count(found);
+    Ok(())
+}
+
+fn touch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let mut found = 0;
+    for index in 1..args.len() {
+        let key = ctx.keys.at(args, index);
+        found += usize::from(ctx.keys.read(key).is_some());
+    }
+    ctx.reply.count(found);
+    Ok(())
+}
+
+fn type_of(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 1);
+    let name = ctx.keys.peek(key).map(|entry| entry.value().type_name());
+    ctx.reply.simple(name.unwrap_or("none"));
+    Ok(())
+}
+
+fn rename(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let from = ctx.keys.at(args, 1);
+    ctx.keys.write(from).ok_or(Failure::NoSuchKey)?;
+    if args.at(1) != args.at(2) {
+        rename_found(&mut ctx.keys, args);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let (from, to) = (ctx.keys.at(args, 1), ctx.keys.at(args, 2));
+    ctx.keys.write(from).ok_or(Failure::NoSuchKey)?;
+    let free = args.at(1) != args.at(2) && !ctx.keys.has(to);
+    if free {
+        rename_found(&mut ctx.keys, args);
+    }
+    ctx.reply.integer(i64::from(free));
+    Ok(())
+}
+
+/// Renames a key that is there to another name than its own.
+fn rename_found(keys: &mut Keys<'_>, args: &Args<'_>) {
+    let (from, to) = (keys.at(args, 1), keys.at(args, 2));
+    if keys.has(to) {
+        keys.remove(to);
+    }
+    let entry = keys.take(from).expect("found under the same lock");
+    let expire_at_ms = entry.view().expire_at_ms();
+    keys.put_in(keys.database, to, entry, expire_at_ms);
+    keys.changed(from, EventClasses::GENERIC, "rename_from");
+    keys.changed_too(keys.database, to, EventClasses::GENERIC, "rename_to");
+}
+
+fn move_key(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let target = ctx.database(args.at(2))?;
+    let keys = &mut ctx.keys;
+    if target == keys.database {
+        return Err(Failure::SameObject);
+    }
+    let key = keys.at(args, 1);
+    let moves = keys.write(key).is_some() && !keys.has_in(target, key);
+    if moves {
+        let entry = keys.take(key).expect("found under the same lock");
+        let expire_at_ms = entry.view().expire_at_ms();
+        keys.put_in(target, key, entry, expire_at_ms);
+        keys.changed(key, EventClasses::GENERIC, "move_from");
+        keys.changed_too(target, key, EventClasses::GENERIC, "move_to");
+    }
+    ctx.reply.integer(i64::from(moves));
+    Ok(())
+}
+
+fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let (mut target, mut replace) = (ctx.keys.database, false);
+    let mut index = 3;
+    while index < args.len() {
+        if args.is(index, "REPLACE") {
+            replace = true;
+        } else if args.is(index, "DB") && index + 1 < args.len() {
+            index += 1;
+            target = ctx.database(args.at(index))?;
+        } else {
+            return Err(Failure::Syntax);
+        }
+        index += 1;
+    }
+    let keys = &mut ctx.keys;
+    if target == keys.database && args.at(1) == args.at(2) {
+        return Err(Failure::SameObject);
+    }
+    let (from, to) = (keys.at(args, 1), keys.at(args, 2));
+    let clock = access_clock(keys.now_ms);
+    let Some((mut entry, expire_at_ms)) = keys.read(from).map(|entry| {
+        let at = entry.expire_at_ms();
+        (Entry::new(to.bytes, entry.value().content(), at), at)
+    }) else {
+        ctx.reply.integer(0);
+        return Ok(());
+    };
+    entry.set_accessed_s(clock);
+    let taken = keys.has_in(target, to);
+    if taken && !replace {
+        ctx.reply.integer(0);
+        return Ok(());
+    }
+    if taken {
+        keys.remove_in(target, to);
+    }
+    keys.put_in(target, to, entry, expire_at_ms);
+    keys.changed_in(target, to, EventClasses::GENERIC, "copy_to");
+    ctx.reply.integer(1);
+    Ok(())
+}
+
+fn keys(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let pattern = args.at(1);
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
+    ctx.keys.locked.for_each(database, |entry| {
+        let matches = pattern == b"*" || glob::matches(pattern, entry.key());
+        if matches && is_alive(entry, now_ms) {
+            found.push(entry.key().into());
+        }
+    });
+    reply_keys(ctx, &found);
+    Ok(())
+}
+
+fn is_alive(entry: EntryRef<'_>, now_ms: i64) -> bool {
+    entry.expire_at_ms().is_none_or(|at| at >= now_ms)
+}
+
+fn reply_keys(ctx: &mut Context<'_>, found: &[Box<[u8]>]) {
+    ctx.reply.array(found.len());
+    found.iter().for_each(|key| ctx.reply.bulk(key));
+}
+
+/// Options of SCAN.
+#[derive(Debug)]
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    type_name: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(args: &Args<'a>) -> Result<Self, Failure> {
+        let mut options = Self { pattern: None, count: 10, type_name: None };
+        for index in (2..args.len()).step_by(2) {
+            let value = args.get(index + 1).ok_or(Failure::Syntax)?;
+            if args.is(index, "COUNT") {
+                let count = usize::try_from(Context::integer(value)?);
+                options.count = count.ok().filter(|&count| count > 0).ok_or(Failure::Syntax)?;
+            } else if args.is(index, "MATCH") {
+                options.pattern = (value != b"*").then_some(value);
+            } else if args.is(index, "TYPE") {
+                options.type_name = Some(value);
+            } else {
+                return Err(Failure::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, entry: EntryRef<'_>) -> bool {
+        let name = || entry.value().type_name().as_bytes();
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()))
+            && self.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name()))
+    }
+}
+
+/// Reads a cursor as C's `strtoul` does: it ends at a zero byte, a sign is allowed, and nothing at
+/// all is 0.
+fn cursor(arg: &[u8]) -> Result<Cursor, Failure> {
+    let (negative, digits) = match arg.split(|&byte| byte == 0).next().unwrap_or_default() {
+        [] => return Ok(Cursor(0)),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if !digits.first().is_some_and(u8::is_ascii_digit) {
+        return Err(Failure::InvalidCursor);
+    }
+    let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = number.ok_or(Failure::InvalidCursor)?;
+    Ok(Cursor(if negative { number.wrapping_neg() } else { number }))
+}
+
+fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let from = cursor(args.at(1))?;
+    let options = ScanOptions::parse(args)?;
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
+    let next = ctx.keys.locked.scan(database, from, options.count, |entry| {
+        if is_alive(entry, now_ms) && options.wants(entry) {
+            found.push(entry.key().into());
+        }
+    });
+    ctx.reply.array(2);
+    ctx.reply.bulk(next.0.to_string().as_bytes());
+    reply_keys(ctx, &found);
+    Ok(())
+}
+
+/// Random shards that RANDOMKEY tries before it takes the first key it finds. Only where most
+/// keys have expired and wait for removal are there shards without any.
+const RANDOM_TRIES: usize = 100;
+
+fn randomkey(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
+    let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
+    let (locked, random) = (&mut ctx.keys.locked, &mut *ctx.random);
+    let mut picked = (0..RANDOM_TRIES).find_map(|_| {
+        let random = [random.next(), random.next()];
+        locked.random_key(database, random, |entry| is_alive(entry, now_ms))
+    });
+    if picked.is_none() {
+        locked.scan(database, Cursor(0), usize::MAX, |entry| {
+            if picked.is_none() && is_alive(entry, now_ms) {
+                picked = Some(entry.key().into());
+            }
+        });
+    }
+    match picked {
+        Some(key) => ctx.reply.bulk(&key),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! What lies behind keys: OBJECT, DUMP and RESTORE, MEMORY USAGE.
+
+use super::command::{
+    Category, Group, Group::Generic, NO_KEYS, at_least, command, container, exactly, key_range,
+    one_key,
+};
+use super::context::access_clock;
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
+use crate::keyspace::{Content, ValueRef};
+use crate::number::Decimal;
+use crate::rdb::{self, StringRef, Value};
+use crate::settings::EventClasses;
+use crate::types::StringView;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    command("DUMP", dump, exactly(2), &[ReadOnly], one_key(&[Ro, Access]), Generic)
+        .docs("2.6.0", "O(1) to find the key and O(N) for the size of its value", "key",
+            "Gives a key's value in the form that RESTORE takes.")
+        .tips(&["nondeterministic_output"]),
+    container("MEMORY", MEMORY_SUBCOMMANDS, Group::Server)
+        .docs("4.0.0", "Depends on the subcommand.", "", "Says where memory goes."),
+    container("OBJECT", OBJECT_SUBCOMMANDS, Generic)
+        .docs("2.2.3", "Depends on the subcommand.", "", "Says how a key's value is kept."),
+    command("RESTORE", restore, at_least(4), &[Write, DenyOom], one_key(&[Ow, Update]), Generic)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .docs("2.6.0", "O(1) to make the key and O(N) for the size of its value",
+            "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            "Makes a key of a value that DUMP has given."),
+];
+
+#[rustfmt::skip]
+const OBJECT_SUBCOMMANDS: &[Command] = &[
+    command("ENCODING", encoding, exactly(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Generic)
+        .docs("2.2.3", "O(1)", "key", "Gives the encoding in which a key's value is kept.")
+        .tips(&["nondeterministic_output"]),
+    command("FREQ", freq, exactly(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Generic)
+        .docs("4.0.0", "O(1)", "key", "Gives how often a key is used, on a logarithmic scale.")
+        .tips(&["nondeterministic_output"]),
+    command("HELP", object_help, exactly(2), &[Loading, Stale], NO_KEYS, Generic)
+        .docs("6.2.0", "O(1)", "", "Lists the subcommands."),
+    command("IDLETIME", idletime, exactly(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Generic)
+        .docs("2.2.3", "O(1)", "key", "Gives how many seconds ago a key was last used.")
+        .tips(&["nondeterministic_output"]),
+    command("REFCOUNT", refcount, exactly(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Generic)
+        .docs("2.2.3", "O(1)", "key", "Gives how many references to a key's value there are.")
+        .tips(&["nondeterministic_output"]),
+];
+
+#[rustfmt::skip]
+const MEMORY_SUBCOMMANDS: &[Command] = &[
+    command("HELP", memory_help, exactly(2), &[Loading, Stale], NO_KEYS, Group::Server)
+        .docs("4.0.0", "O(1)", "", "Lists the subcommands."),
+    command("USAGE", memory_usage, at_least(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Group::Server)
+        .docs("4.0.0", "O(N) where N is the number of samples", "key [SAMPLES count]",
+            "Estimates how many bytes a key takes with its value."),
+];
+
+/// Integers from 0 to before this are one shared object each in Redis.
+const SHARED_INTEGERS: i64 = 10_000;
+/// References to a shared object: they are not counted.
+const SHARED_REFCOUNT: i64 = i32::MAX as i64;
+
+fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 2);
+    match ctx.keys.inspect(key) {
+        Some(entry) => ctx.reply.bulk(entry.value().encoding_name().as_bytes()),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 2);
+    match ctx.keys.inspect(key).map(|entry| reference_count(entry.value())) {
+        Some(count) => ctx.reply.integer(count),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+/// As Redis counts, which shares small integers.
+pub(super) fn reference_count(value: ValueRef<'_>) -> i64 {
+    match value {
+        ValueRef::Int(0..SHARED_INTEGERS) => SHARED_REFCOUNT,
+        _ => 1,
+    }
+}
+
+fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 2);
+    let now_s = access_clock(ctx.keys.now_ms);
+    match ctx.keys.inspect(key) {
+        Some(entry) => {
+            ctx.reply.integer(i64::from(now_s.saturating_sub(entry.accessed_s())));
+        }
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 2);
+    if ctx.keys.inspect(key).is_none() {
+        ctx.reply.null();
+        return Ok(());
+    }
+    Err(Failure::err(
+        "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+         when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    ))
+}
+
+fn object_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
+    let lines = [
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        "HELP",
+        "    Prints this help.",
+    ];
+    ctx.reply_help(&lines);
+    Ok(())
+}
+
+fn memory_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
+    let lines = [
+        "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return memory in bytes used by <key> and its value. Nested values are",
+        "    sampled up to <count> times (default: 5, 0 means sample all).",
+        "HELP",
+        "    Prints this help.",
+    ];
+    ctx.reply_help(&lines);
+    Ok(())
+}
+
+/// Bytes that a table takes for each key besides its entry.
+const SLOT_BYTES: usize = size_of::<u64>();
+
+fn memory_usage(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    // Values know their size, so nothing is sampled.
+    for index in (3..args.len()).step_by(2) {
+        let count = args.get(index + 1).filter(|_| args.is(index, "SAMPLES"));
+        if Context::integer(count.ok_or(Failure::Syntax)?)? < 0 {
+            return Err(Failure::Syntax);
+        }
+    }
+    let key = ctx.keys.at(args, 2);
+    match ctx.keys.locked.get(ctx.keys.database, key) {
+        Some(entry) => ctx.reply.count(entry.allocated_bytes() + SLOT_BYTES),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let key = ctx.keys.at(args, 1);
+    match ctx.keys.read_string(key)? {
+        Some(string) => ctx.reply.bulk(&payload(string)),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+fn payload(string: StringView<'_>) -> Vec<u8> {
+    let chunks: Vec<&[u8]>;
+    let string = match string {
+        StringView::Int(value) => StringRef::Int(value),
+        StringView::Bytes(bytes) => StringRef::Bytes(bytes),
+        StringView::Chunks(chunked) => {
+            chunks = chunked.chunks().iter().map(|chunk| chunk.as_slice()).collect();
+            StringRef::Chunks(&chunks)
+        }
+    };
+    rdb::dump(rdb::ValueRef::String(string))
+}
+
+/// Options of RESTORE.
+#[derive(Debug, Default)]
+struct RestoreOptions {
+    replace: bool,
+    /// The time to live is a Unix time.
+    absolute: bool,
+    idle_s: Option<i64>,
+    freq: Option<i64>,
+}
+
+impl RestoreOptions {
+    fn parse(args: &Args<'_>) -> Result<Self, Failure> {
+        let mut options = Self::default();
+        let mut index = 4;
+        while index < args.len() {
+            let value = args.get(index + 1);
+            if args.is(index, "REPLACE") {
+                options.replace = true;
+            } else if args.is(index, "ABSTTL") {
+                options.absolute = true;
+            } else if let (true, Some(value), None) =
+                (args.is(index, "IDLETIME"), value, options.freq)
+            {
+                let idle_s = Context::integer(value)?;
+                if idle_s < 0 {
+                    return Err(Failure::err("Invalid IDLETIME value, must be >= 0"));
+                }
+                options.idle_s = Some(idle_s);
+                index += 1;
+            } else if let (true, Some(value), None) =
+                (args.is(index, "FREQ"), value, options.idle_s)
+            {
+                let freq = Context::integer(value)?;
+                if !(0..=255).contains(&freq) {
+                    return Err(Failure::err("Invalid FREQ value, must be >= 0 and <= 255"));
+                }
+                options.freq = Some(freq);
+                index += 1;
+            } else {
+                return Err(Failure::Syntax);
+            }
+            index += 1;
+        }
+        Ok(options)
+    }
+}
+
+fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let options = RestoreOptions::parse(args)?;
+    let key = ctx.keys.at(args, 1);
+    if !options.replace && ctx.keys.has(key) {
+        return Err(Failure::BusyKey);
+    }
+    let ttl = Context::integer(args.at(2))?;
+    if ttl < 0 {
+        return Err(Failure::err("Invalid TTL value, must be >= 0"));
+    }
+    let Value::String(string) = rdb::restore(args.at(3)).map_err(|error| {
+        if error.is_payload_footer() { Failure::BadPayload } else { Failure::BadData }
+    })?;
+    let base_ms = if options.absolute { 0 } else { ctx.keys.now_ms };
+    let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));
+    put_restored(&mut ctx.keys, args, &options, Content::encode(&string), expire_at_ms);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn put_restored(
+    keys: &mut Keys<'_>,
+    args: &Args<'_>,
+    options: &RestoreOptions,
+    content: Content<'_>,
+    expire_at_ms: Option<i64>,
+) {
+    let key = keys.at(args, 1);
+    // Also what has expired: its end is part of this command.
+    let removed = options.replace && keys.remove(key);
+    if expire_at_ms.is_some_and(|at| keys.is_elapsed(at)) {
+        if removed {
+            keys.changed(key, EventClasses::GENERIC, "del");
+            keys.log_instead(&[&[b"DEL", key.bytes]]);
+        }
+        return;
+    }
+    keys.store(key, content, expire_at_ms);
+    if let Some(idle_s) = options.idle_s {
+        keys.set_idle(key, u32::try_from(idle_s).unwrap_or(u32::MAX));
+    }
+    keys.changed(key, EventClasses::GENERIC, "restore");
+    if let (Some(at), false) = (expire_at_ms, options.absolute) {
+        let at = Decimal::new(at);
+        let mut logged: Vec<&[u8]> = args.from(0).collect();
+        logged[2] = at.as_bytes();
+        logged.push(b"ABSTTL");
+        keys.log_instead(&[&logged]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Atomics, locks and lives of memory; loom's models of them under `--cfg limpid_loom`.
+
+#[cfg(not(limpid_loom))]
+pub(super) use real::{AtomicPtr, AtomicU64, Life, Mutex, Ordering, fence};
+
+#[cfg(limpid_loom)]
+pub(super) use modelled::{AtomicPtr, AtomicU64, Life, Mutex, Ordering, fence};
+
+#[cfg(not(limpid_loom))]
+mod real {
+    pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+
+    /// Nothing, outside of models.
+    #[derive(Debug, Default)]
+    pub(crate) struct Life;
+
+    impl Life {
+        #[inline]
+        pub(crate) fn look(&self) {}
+    }
+}
+
+#[cfg(limpid_loom)]
+mod modelled {
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+
+    /// As `parking_lot` has it.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("models do not poison")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    /// Memory that readers look at until it is freed. Freeing counts as a write, so that loom
+    /// finds any look that does not happen before it.
+    #[derive(Debug)]
+    pub(crate) struct Life(loom::cell::UnsafeCell<()>);
+
+    impl Default for Life {
+        fn default() -> Self {
+            Self(loom::cell::UnsafeCell::new(()))
+        }
+    }
+
+    impl Life {
+        pub(crate) fn look(&self) {
+            self.0.with(|_| ());
+        }
+    }
+
+    impl Drop for Life {
+        fn drop(&mut self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+}

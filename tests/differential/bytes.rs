@@ -1,0 +1,201 @@
+//! Requests that are no good RESP, or unusual: the very bytes answered, and whether the
+//! connection stays open.
+
+use crate::session::ARGS;
+use crate::subject;
+use crate::support::reply::escaped;
+use crate::support::server::Server;
+
+/// Follows each case: answered only by a server that still listens. The end of the stream then
+/// makes the server close, so all bytes up to there are the answer.
+const PROBE: &[u8] = b"*2\r\n$4\r\nPING\r\n$5\r\nprobe\r\n";
+
+/// Lines and frames; each is sent over a connection of its own.
+const CASES: &[&[u8]] = &[
+    b"",
+    // Inline commands.
+    b"PING\r\n",
+    b"PING\n",
+    b"ping hello\r\n",
+    b"  PING  \r\n",
+    b"\tPING\t\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n\r\nPING\r\n",
+    b"   \r\nPING\r\n",
+    b"PING \"hello world\"\r\n",
+    b"PING 'hello world'\r\n",
+    b"PING \"\\x41\\n\\r\\t\\a\\b\\\\\\\"\\q\"\r\n",
+    b"PING \"\\x4\"\r\n",
+    b"PING \"\\xzz\"\r\n",
+    b"PING 'it\\'s \\n'\r\n",
+    b"PING \"\"\r\n",
+    b"PING ''\r\n",
+    b"\"PING\"\r\n",
+    b"\"\"\r\n",
+    b"PING \"unbalanced\r\n",
+    b"PING 'unbalanced\r\n",
+    b"PING \"a\"b\r\n",
+    b"PING 'a'b\r\n",
+    b"PING a\"b\"\r\n",
+    b"PING a\"b\r\n",
+    b"PING \0\r\n",
+    b"PING a\0b c\r\n",
+    b"PING \xff\xfe\r\n",
+    b"PING a\rb\r\n",
+    b"PING\r\r\n",
+    b"SET inline 1\r\nGET inline\r\nDEL inline\r\n",
+    b"NOSUCH a b\r\n",
+    b"GET\r\n",
+    b"+PING\r\n",
+    b"-ERR\r\n",
+    b":1\r\n",
+    b"$4\r\nPING\r\n",
+    b"PING",
+    // Sizes of arrays.
+    b"*1\r\n$4\r\nPING\r\n",
+    b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n",
+    b"*0\r\n",
+    b"*-1\r\n",
+    b"*-10\r\n",
+    b"*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n",
+    b"*\r\n",
+    b"*a\r\n",
+    b"*1a\r\n",
+    b"* 1\r\n$4\r\nPING\r\n",
+    b"*+1\r\n$4\r\nPING\r\n",
+    b"*01\r\n$4\r\nPING\r\n",
+    b"*-0\r\n",
+    b"*1 \r\n$4\r\nPING\r\n",
+    b"*1.0\r\n",
+    b"*1048576\r\n",
+    b"*1048577\r\n",
+    b"*2147483647\r\n",
+    b"*2147483648\r\n",
+    b"*9223372036854775807\r\n",
+    b"*9223372036854775808\r\n",
+    b"*-9223372036854775808\r\n",
+    b"*\0\r\n",
+    b"**\r\n",
+    // A line that ends otherwise: the character before LF is taken for CR.
+    b"*1\n$4\r\nPING\r\n",
+    b"*12\n$4\r\nPING\r\n",
+    b"*1\rX$4\r\nPING\r\n",
+    b"*1\r\n$4\rXPING\r\n",
+    // Sizes of bulks.
+    b"*1\r\n$0\r\n\r\n",
+    b"*2\r\n$4\r\nPING\r\n$0\r\n\r\n",
+    b"*1\r\n$-1\r\n",
+    b"*1\r\n$-10\r\n",
+    b"*1\r\n$\r\n",
+    b"*1\r\n$a\r\n",
+    b"*1\r\n$4a\r\nPING\r\n",
+    b"*1\r\n$+4\r\nPING\r\n",
+    b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$ 4\r\nPING\r\n",
+    b"*1\r\n$4 \r\nPING\r\n",
+    b"*1\r\n$536870912\r\n",
+    b"*1\r\n$536870913\r\n",
+    b"*1\r\n$4294967297\r\n",
+    b"*1\r\n$9223372036854775808\r\n",
+    b"*1\r\n$4\r\nPINGXX",
+    b"*1\r\n$4\r\nPINGXX*1\r\n$4\r\nPING\r\n",
+    b"*1\r\n$3\r\nPING\r\n",
+    b"*1\r\n$5\r\nPING\r\n",
+    b"*1\r\nPING\r\n",
+    b"*1\r\n*1\r\n$4\r\nPING\r\n",
+    b"*1\r\n+PING\r\n",
+    b"*1\r\n:1\r\n",
+    b"*1\r\n\r\n",
+    b"*1\r\n\xff\r\n",
+    b"*1\r\n\0\r\n",
+    b"*2\r\n$4\r\nPING\r\nx",
+    b"*2\r\n$4\r\nECHO\r\n$4\r\n\r\n\r\n\r\n",
+    b"*2\r\n$4\r\nECHO\r\n$6\r\n*1\r\n$4\r\n",
+    b"*1\r\n$4\r\nPIN",
+    b"*1\r\n$",
+    b"*1\r",
+    b"*",
+    // Inline and arrays in turn; an error after good commands.
+    b"PING\r\n*1\r\n$4\r\nPING\r\nPING\r\n",
+    b"*1\r\n$4\r\nPING\r\n*x\r\n*1\r\n$4\r\nPING\r\n",
+    b"PING\r\nPING \"\r\nPING\r\n",
+    // Quitting and resetting.
+    b"QUIT\r\nPING\r\n",
+    b"*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n",
+    b"QUIT now\r\nPING\r\n",
+    b"RESET\r\nPING\r\n",
+    b"MULTI\r\nQUIT\r\n",
+    b"MULTI\r\nPING\r\n*x\r\n",
+    b"SUBSCRIBE a\r\nPING\r\nGET k\r\nQUIT\r\nPING\r\n",
+    b"CLIENT REPLY OFF\r\nPING\r\nNOSUCH\r\n*x\r\n",
+    b"CLIENT REPLY SKIP\r\nPING\r\nPING\r\n",
+    b"HELLO 3\r\nPING\r\n*x\r\n",
+    b"HELLO 3\r\nMGET nosuch\r\nGET nosuch\r\nHELLO 2 AUTH a b\r\n",
+    // What browsers send.
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST / HTTP/1.1\r\n\r\n",
+    b"Host: localhost\r\n",
+    b"post\r\n",
+];
+
+/// Too long to be spelled out.
+fn long_cases() -> Vec<Vec<u8>> {
+    let digits = vec![b'1'; 100_000];
+    let letters = vec![b'a'; 200_000];
+    let words = b"word ".repeat(5_000);
+    let value = [b"*2\r\n$4\r\nECHO\r\n$200000\r\n", &letters[..], b"\r\n"].concat();
+    let many = [b"*1001\r\n$5\r\nMGET \r\n".to_vec(), b"$2\r\nk1\r\n".repeat(1_000)].concat();
+    let mget = [b"*1001\r\n$4\r\nMGET\r\n".to_vec(), b"$2\r\nk1\r\n".repeat(1_000)].concat();
+    vec![
+        letters.clone(),
+        [b"PING ", &letters[..30_000], b"\r\n"].concat(),
+        [b"NOSUCH ", &words[..], b"\r\n"].concat(),
+        [b"*", &digits[..]].concat(),
+        [b"*1\r\n$", &digits[..]].concat(),
+        value,
+        many,
+        mget,
+        b"PING\r\n".repeat(10_000),
+        b"*1\r\n$4\r\nPING\r\n".repeat(10_000),
+        [&letters[..100], b"\r\n"].concat(),
+        [b"*1\r\n$200\r\n", &letters[..200], b"\r\n"].concat(),
+    ]
+}
+
+/// What the server answers, and whether it closed in the end.
+fn answer(server: &Server, case: &[u8]) -> (Vec<u8>, bool) {
+    server.connect().send_last(&[case, PROBE].concat())
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn bytes_that_are_no_good_request_are_answered_alike() {
+    let reference = Server::redis(ARGS);
+    let subject = Server::start(subject(), ARGS);
+    let cases = CASES.iter().map(|case| case.to_vec()).chain(long_cases());
+    let mut differences = Vec::new();
+    for case in cases {
+        let (left, right) = (answer(&reference, &case), answer(&subject, &case));
+        let (left, right) = ((without_id(left.0), left.1), (without_id(right.0), right.1));
+        if left != right {
+            let show = |(bytes, closed): &(Vec<u8>, bool)| match closed {
+                true => escaped(bytes),
+                false => format!("{}, left open", escaped(bytes)),
+            };
+            differences.push(format!("{}\n  {}\n  {}", escaped(&case), show(&left), show(&right)));
+        }
+    }
+    assert!(differences.is_empty(), "redis and limpid:\n{}", differences.join("\n"));
+}
+
+/// HELLO tells the id of the client, which is the server's own.
+fn without_id(mut bytes: Vec<u8>) -> Vec<u8> {
+    const FIELD: &[u8] = b"$2\r\nid\r\n:";
+    let found = bytes.windows(FIELD.len()).position(|window| window == FIELD);
+    if let Some(at) = found.map(|at| at + FIELD.len()) {
+        let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        bytes.drain(at..at + digits);
+    }
+    bytes
+}

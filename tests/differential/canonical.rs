@@ -1,0 +1,290 @@
+//! What two sound servers may answer differently, as one table: a reply is rewritten to what must
+//! be equal, or two numbers to lie near each other. An error is never rewritten.
+
+use crate::command_form::{sorted_command_infos, sorted_flags};
+use crate::support::connection::Words;
+use crate::support::reply::Reply;
+
+/// Seconds that the two servers may execute a command apart.
+const APART_SECS: i64 = 2;
+
+pub(crate) struct Canonicaliser {
+    /// Names of commands in lower case, with subcommand where there is one.
+    commands: &'static [&'static str],
+    how: How,
+    /// Why the replies differ between two sound servers.
+    reason: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    Rewrite(fn(&Words, Reply) -> Reply),
+    /// Positive numbers at most so far apart.
+    Near(i64),
+}
+
+use How::{Near, Rewrite};
+
+pub(crate) const CANONICALISERS: &[Canonicaliser] = &[
+    row(&["keys"], Rewrite(sorted), "the order is that of a table with a random seed"),
+    row(
+        &["scan"],
+        Rewrite(scan_page),
+        "cursors and pages are the server's own; scenarios compare full iterations",
+    ),
+    row(&["randomkey"], Rewrite(shape), "random; a scenario compares that the key exists"),
+    row(&["ttl", "expiretime"], Near(APART_SECS), "the two execute at different moments"),
+    row(&["pttl", "pexpiretime"], Near(APART_SECS * 1_000), "the two execute at different moments"),
+    row(&["object idletime"], Near(APART_SECS), "the two execute at different moments"),
+    row(
+        &["time", "lastsave", "memory usage", "client id"],
+        Rewrite(shape),
+        "a clock, a size, a counter of the server's own",
+    ),
+    row(
+        &["client list", "client info"],
+        Rewrite(client_lines),
+        "ids, addresses, ages and sizes are the server's own",
+    ),
+    row(&["hello"], Rewrite(hello), "the id of the client is the server's own"),
+    row(&["debug object"], Rewrite(debug_object), "an address and clocks are in it"),
+    row(
+        &["slowlog get"],
+        Rewrite(slowlog),
+        "ids, moments, durations and addresses are the server's own",
+    ),
+    row(&["slowlog len"], Rewrite(shape), "which commands are slow is a matter of time"),
+    row(&["config get"], Rewrite(sorted_pairs), "parameters come in the order of a table"),
+    row(&["info"], Rewrite(info), "an average of times is in it"),
+    row(
+        &["pubsub channels", "pubsub shardchannels"],
+        Rewrite(sorted),
+        "the order is that of a table with a random seed",
+    ),
+    row(
+        &["command info"],
+        Rewrite(command_infos),
+        "flags are sets, subcommands in the order of a table",
+    ),
+    row(&["command getkeysandflags"], Rewrite(keys_and_flags), "flags are sets"),
+];
+
+const fn row(commands: &'static [&'static str], how: How, reason: &'static str) -> Canonicaliser {
+    Canonicaliser { commands, how, reason }
+}
+
+/// Whether the two replies to a command count as equal.
+pub(crate) fn are_alike(name: &str, words: &Words, left: &Reply, right: &Reply) -> bool {
+    if left == right {
+        return true;
+    }
+    let Some(row) = CANONICALISERS.iter().find(|row| row.commands.contains(&name)) else {
+        return false;
+    };
+    debug_assert!(!row.reason.is_empty());
+    match row.how {
+        _ if left.is_error() || right.is_error() => false,
+        Rewrite(rewrite) => rewrite(words, left.clone()) == rewrite(words, right.clone()),
+        Near(most) => match (left, right) {
+            (Reply::Integer(left @ 0..), Reply::Integer(right @ 0..)) => {
+                left.abs_diff(*right) <= most.unsigned_abs()
+            }
+            _ => false,
+        },
+    }
+}
+
+/// One subscriber gets one message once per matching pattern, in the order of a table with a
+/// random seed: such neighbours are sorted.
+pub(crate) fn sorted_messages(mut messages: Vec<Reply>) -> Vec<Reply> {
+    let of = |reply: &Reply| match reply.items() {
+        Some(items) if items.len() == 4 && items[0].text() == Some(b"pmessage") => {
+            Some((items[2].clone(), items[3].clone()))
+        }
+        _ => None,
+    };
+    messages
+        .chunk_by_mut(|one, next| of(one).is_some() && of(one) == of(next))
+        .for_each(<[Reply]>::sort);
+    messages
+}
+
+/// Unsubscribing from all goes in the order of a table with a random seed: channels are sorted,
+/// the falling counts are left as they are.
+pub(crate) fn sorted_unsubscriptions(replies: &[Reply]) -> Vec<Reply> {
+    let items: Vec<_> = replies.iter().map(|reply| reply.items().unwrap_or_default()).collect();
+    if items.iter().any(|items| items.len() != 3) {
+        return replies.to_vec();
+    }
+    let mut channels: Vec<_> = items.iter().map(|items| items[1].clone()).collect();
+    channels.sort();
+    let is_push = |index: usize| matches!(replies[index], Reply::Push(_));
+    let rebuilt = items.iter().zip(channels).enumerate().map(|(index, (items, channel))| {
+        let items = vec![items[0].clone(), channel, items[2].clone()];
+        if is_push(index) { Reply::Push(items) } else { Reply::Array(items) }
+    });
+    rebuilt.collect()
+}
+
+fn sorted(_: &Words, reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(mut items) => {
+            items.sort();
+            Reply::Array(items)
+        }
+        Reply::Set(mut items) => {
+            items.sort();
+            Reply::Set(items)
+        }
+        other => other,
+    }
+}
+
+fn sorted_pairs(_: &Words, reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(items) => {
+            let mut pairs: Vec<_> = items.chunks(2).map(<[Reply]>::to_vec).collect();
+            pairs.sort();
+            Reply::Array(pairs.concat())
+        }
+        Reply::Map(mut pairs) => {
+            pairs.sort();
+            Reply::Map(pairs)
+        }
+        other => other,
+    }
+}
+
+/// The types only: numbers become 0, texts empty.
+fn shape(_: &Words, reply: Reply) -> Reply {
+    zeroed(reply)
+}
+
+fn zeroed(reply: Reply) -> Reply {
+    match reply {
+        Reply::Integer(_) => Reply::Integer(0),
+        Reply::Bulk(_) => Reply::Bulk(Vec::new()),
+        Reply::Array(items) => Reply::Array(items.into_iter().map(zeroed).collect()),
+        other => other,
+    }
+}
+
+fn scan_page(_: &Words, reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(items) => match &items[..] {
+            [Reply::Bulk(_), Reply::Array(_)] => Reply::Simple(b"a page".to_vec()),
+            _ => Reply::Array(items),
+        },
+        other => other,
+    }
+}
+
+/// One line for each client, by id: Redis goes round its list from another one each time.
+fn client_lines(_: &Words, reply: Reply) -> Reply {
+    match reply {
+        Reply::Bulk(text) => Reply::Bulk(client_text(&text)),
+        Reply::Verbatim(text) => match text.strip_prefix(b"txt:") {
+            Some(text) => Reply::Verbatim(client_text(text)),
+            None => Reply::Verbatim(text),
+        },
+        other => other,
+    }
+}
+
+fn client_text(text: &[u8]) -> Vec<u8> {
+    /// What is compared; of the other fields only that they are there and where.
+    const COMPARED: &[&str] =
+        &["name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp"];
+    let text = String::from_utf8_lossy(text);
+    let id =
+        |line: &&str| -> Option<u64> { line.split(' ').next()?.strip_prefix("id=")?.parse().ok() };
+    let mut lines: Vec<&str> = text.split_terminator('\n').collect();
+    lines.sort_by_key(id);
+    let field = |field: &str| match field.split_once('=') {
+        Some((name, value)) if COMPARED.contains(&name) => format!("{name}={value}"),
+        Some((name, _)) => format!("{name}=.."),
+        None => field.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(field).collect::<Vec<_>>().join(" ");
+    let end = if text.ends_with('\n') { "\n" } else { "" };
+    let lines: Vec<_> = lines.into_iter().map(line).collect();
+    (lines.join("\n") + end).into_bytes()
+}
+
+fn hello(_: &Words, reply: Reply) -> Reply {
+    let is_id = |reply: &Reply| reply.text() == Some(b"id");
+    match reply {
+        Reply::Map(mut pairs) => {
+            pairs
+                .iter_mut()
+                .filter(|pair| is_id(&pair.0))
+                .for_each(|pair| pair.1 = zeroed(pair.1.clone()));
+            Reply::Map(pairs)
+        }
+        Reply::Array(mut items) => {
+            if let Some(at) = items.iter().position(is_id) {
+                items[at + 1] = zeroed(items[at + 1].clone());
+            }
+            Reply::Array(items)
+        }
+        other => other,
+    }
+}
+
+fn debug_object(_: &Words, reply: Reply) -> Reply {
+    let Reply::Simple(text) = &reply else { return reply };
+    let text = String::from_utf8_lossy(text).into_owned();
+    let field = |field: &str| match field.split_once(':') {
+        Some((name @ ("at" | "lru" | "lru_seconds_idle"), _)) => format!("{name}:.."),
+        _ => field.to_owned(),
+    };
+    Reply::Simple(text.split(' ').map(field).collect::<Vec<_>>().join(" ").into_bytes())
+}
+
+/// Only entries that a scenario made certain are compared, and of those command and client name.
+fn slowlog(_: &Words, reply: Reply) -> Reply {
+    let Reply::Array(entries) = reply else { return reply };
+    let entry = |entry: Reply| match entry {
+        Reply::Array(mut fields) if fields.len() == 6 => {
+            for field in &mut fields[..3] {
+                *field = zeroed(field.clone());
+            }
+            fields[4] = zeroed(fields[4].clone());
+            Reply::Array(fields)
+        }
+        other => other,
+    };
+    Reply::Array(entries.into_iter().map(entry).collect())
+}
+
+fn info(_: &Words, reply: Reply) -> Reply {
+    let rewrite = |text: Vec<u8>| {
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let line = |line: &str| match line.split_once(",avg_ttl=") {
+            Some((counts, _)) => format!("{counts},avg_ttl=.."),
+            None => line.to_owned(),
+        };
+        text.split("\r\n").map(line).collect::<Vec<_>>().join("\r\n").into_bytes()
+    };
+    match reply {
+        Reply::Bulk(text) => Reply::Bulk(rewrite(text)),
+        Reply::Verbatim(text) => Reply::Verbatim(rewrite(text)),
+        other => other,
+    }
+}
+
+fn command_infos(_: &Words, reply: Reply) -> Reply {
+    sorted_command_infos(reply)
+}
+
+fn keys_and_flags(_: &Words, reply: Reply) -> Reply {
+    let Reply::Array(keys) = reply else { return reply };
+    let key = |key: Reply| match key {
+        Reply::Array(mut fields) if fields.len() == 2 => {
+            let flags = fields.remove(1);
+            Reply::Array(vec![fields.remove(0), sorted_flags(flags)])
+        }
+        other => other,
+    };
+    Reply::Array(keys.into_iter().map(key).collect())
+}

@@ -1,0 +1,143 @@
+//! Any command with any number of any arguments; and names that are no command.
+
+use super::{Exact, Generator, row};
+use crate::mangle::{is_deterministic, recased};
+use crate::support::connection::Words;
+use crate::words;
+use crate::world::World;
+
+pub(super) const GENERATORS: &[Generator] =
+    &[row(60, Exact(any_arguments)), row(12, Exact(unknown)), row(8, Exact(unknown_subcommand))];
+
+/// Every command built, but for those that end the run or silence a client when they succeed.
+const NAMES: &[&str] = &[
+    "APPEND",
+    "AUTH",
+    "CLIENT",
+    "CLIENT GETNAME",
+    "CLIENT ID",
+    "CLIENT INFO",
+    "CLIENT NO-EVICT",
+    "CLIENT UNBLOCK",
+    "CLIENT UNPAUSE",
+    "COMMAND COUNT x",
+    "COMMAND GETKEYS",
+    "CONFIG",
+    "CONFIG SET timeout",
+    "CONFIG RESETSTAT x",
+    "COPY",
+    "DBSIZE",
+    "DEBUG OBJECT",
+    "DEBUG DIGEST-VALUE",
+    "DECR",
+    "DECRBY",
+    "DEL",
+    "DUMP",
+    "ECHO",
+    "EXISTS",
+    "EXPIRE",
+    "EXPIREAT",
+    "EXPIRETIME",
+    "FLUSHALL x",
+    "FLUSHDB x",
+    "GET",
+    "GETDEL",
+    "GETEX",
+    "GETRANGE",
+    "GETSET",
+    "INCR",
+    "INCRBY",
+    "INCRBYFLOAT",
+    "KEYS",
+    "LASTSAVE",
+    "LCS",
+    "MEMORY USAGE",
+    "MGET",
+    "MOVE",
+    "MSET",
+    "MSETNX",
+    "OBJECT",
+    "OBJECT ENCODING",
+    "OBJECT FREQ",
+    "OBJECT HELP",
+    "OBJECT IDLETIME",
+    "OBJECT REFCOUNT",
+    "PERSIST",
+    "PEXPIRE",
+    "PEXPIREAT",
+    "PEXPIRETIME",
+    "PING",
+    "PSETEX",
+    "PTTL",
+    "PUBLISH",
+    "PUBSUB",
+    "PUBSUB CHANNELS",
+    "PUBSUB NUMPAT",
+    "PUBSUB NUMSUB",
+    "RENAME",
+    "RENAMENX",
+    "RESTORE",
+    "SCAN",
+    "SELECT",
+    "SET",
+    "SETEX",
+    "SETNX",
+    "SETRANGE",
+    "SLOWLOG",
+    "SLOWLOG LEN x",
+    "SLOWLOG RESET x",
+    "SPUBLISH",
+    "STRLEN",
+    "SUBSTR",
+    "SWAPDB",
+    "TIME",
+    "TOUCH",
+    "TTL",
+    "TYPE",
+    "UNLINK",
+];
+
+fn any_arguments(w: &mut World) -> Words {
+    loop {
+        let name = *w.random.pick(NAMES);
+        let mut words: Words = name.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        for _ in 0..w.random.below(6) {
+            words.push(w.anything());
+        }
+        let words = recased(w, words);
+        if is_deterministic(&words) {
+            return words;
+        }
+    }
+}
+
+/// The error shows the name and as many arguments as fit.
+fn unknown(w: &mut World) -> Words {
+    let names: &[&[u8]] = &[
+        b"NOSUCH",
+        b"",
+        b"get ",
+        b"GE",
+        b"foo\r\nbar",
+        b"\xff\0",
+        b"'quoted'",
+        &[b'n'; 200],
+        b"client|id",
+    ];
+    let mut words = words![*w.random.pick(names)];
+    for _ in 0..w.random.below(6) {
+        words.push(w.anything());
+    }
+    words
+}
+
+fn unknown_subcommand(w: &mut World) -> Words {
+    let containers =
+        ["CLIENT", "COMMAND", "CONFIG", "DEBUG", "MEMORY", "OBJECT", "PUBSUB", "SLOWLOG"];
+    let subs: &[&[u8]] = &[b"NOSUCH", b"", b"foo\r\nbar", b"\xff", &[b'n'; 200], b"get|set"];
+    let mut words = words![*w.random.pick(&containers), *w.random.pick(subs)];
+    for _ in 0..w.random.below(3) {
+        words.push(w.anything());
+    }
+    words
+}

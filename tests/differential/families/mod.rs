@@ -1,0 +1,161 @@
+//! Generators of commands, one file per family of commands. To add a family: a file with a table
+//! of rows, and the table in [`FAMILIES`].
+
+mod arity;
+mod connection;
+mod expiry;
+mod generic;
+mod pubsub;
+mod server;
+mod string;
+mod transaction;
+
+use crate::mangle::{is_deterministic, mangled, recased};
+use crate::pair::Unit;
+use crate::session::{Outcome, Session};
+use crate::support::connection::Words;
+use crate::world::World;
+
+/// One kind of command, or of things to do.
+pub(crate) struct Generator {
+    /// How often, relative to the others.
+    weight: usize,
+    emit: Emit,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Emit {
+    /// A command that may be made wrong at random.
+    Command(fn(&mut World) -> Words),
+    /// A command that goes as it is: changed, it might stop the run.
+    Exact(fn(&mut World) -> Words),
+    /// Commands that belong together.
+    Unit(fn(&mut World) -> Unit),
+    /// Several steps, on several connections.
+    Scenario(Scenario),
+}
+
+pub(crate) type Scenario = fn(&mut Session) -> Outcome;
+
+pub(crate) enum Next {
+    Unit(Unit),
+    Scenario(Scenario),
+}
+
+use Emit::{Command, Exact, Scenario as Steps, Unit as Together};
+
+const FAMILIES: &[&[Generator]] = &[
+    connection::GENERATORS,
+    string::GENERATORS,
+    generic::GENERATORS,
+    expiry::GENERATORS,
+    transaction::GENERATORS,
+    pubsub::GENERATORS,
+    server::GENERATORS,
+    arity::GENERATORS,
+];
+
+const MANGLED_PERCENT: usize = 10;
+const RECASED_PERCENT: usize = 20;
+
+const fn row(weight: usize, emit: Emit) -> Generator {
+    Generator { weight, emit }
+}
+
+/// What to do next.
+pub(crate) fn next(world: &mut World) -> Next {
+    match drawn(world) {
+        Command(make) => Next::Unit(Unit::one(varied(world, make))),
+        Exact(make) => Next::Unit(Unit::one(make(world))),
+        Together(make) => Next::Unit(make(world)),
+        Steps(run) => Next::Scenario(run),
+    }
+}
+
+/// A command that stands alone: for inside a transaction or another command.
+pub(crate) fn plain_command(world: &mut World) -> Words {
+    loop {
+        match drawn(world) {
+            Command(make) => return varied(world, make),
+            Exact(make) => return make(world),
+            Together(_) | Steps(_) => {}
+        }
+    }
+}
+
+/// A command as its generator makes it; seldom one that is refused before it is executed.
+pub(crate) fn sound_command(world: &mut World) -> Words {
+    loop {
+        if let Command(make) = drawn(world) {
+            let words = make(world);
+            if is_deterministic(&words) {
+                return words;
+            }
+        }
+    }
+}
+
+fn drawn(world: &mut World) -> Emit {
+    let all = || FAMILIES.iter().copied().flatten();
+    let mut place = world.random.below(all().map(|generator| generator.weight).sum());
+    for generator in all() {
+        if place < generator.weight {
+            return generator.emit;
+        }
+        place -= generator.weight;
+    }
+    unreachable!("the place is below the sum of the weights")
+}
+
+/// A command, sometimes made wrong, sometimes in another case.
+fn varied(world: &mut World, make: fn(&mut World) -> Words) -> Words {
+    loop {
+        let mut words = make(world);
+        if world.random.percent(MANGLED_PERCENT) {
+            words = mangled(world, words);
+        }
+        if world.random.percent(RECASED_PERCENT) {
+            words = recased(world, words);
+        }
+        if is_deterministic(&words) {
+            return words;
+        }
+    }
+}
+
+/// One argument out of something.
+pub(crate) trait ToWord {
+    fn to_word(self) -> Vec<u8>;
+}
+
+impl ToWord for Vec<u8> {
+    fn to_word(self) -> Vec<u8> {
+        self
+    }
+}
+
+impl ToWord for &[u8] {
+    fn to_word(self) -> Vec<u8> {
+        self.to_vec()
+    }
+}
+
+impl ToWord for &str {
+    fn to_word(self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl ToWord for i64 {
+    fn to_word(self) -> Vec<u8> {
+        self.to_string().into_bytes()
+    }
+}
+
+/// A command out of its arguments.
+#[macro_export]
+macro_rules! words {
+    ($($word:expr),* $(,)?) => {
+        vec![$($crate::families::ToWord::to_word($word)),*]
+    };
+}

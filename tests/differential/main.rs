@@ -1,0 +1,99 @@
+//! The same commands to limpid and to a real redis-server 7.0.15: what they answer, the messages
+//! they publish and the data they hold must be equal, but for a short table of reasons
+//! (`canonical`) and of exceptions (`exceptions`).
+//!
+//! - [`session`]: one run; [`pair`] and [`sides`]: one client on both servers
+//! - [`families`]: the generators, drawing from [`world`]; [`mangle`] makes commands wrong
+//! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: what is said
+//! - [`bytes`]: requests that are no good RESP; [`command_table`]: COMMAND INFO; [`self_check`]:
+//!   a subject that differs is found out
+//!
+//! Run them with `cargo test --test differential -- --include-ignored`. From the environment:
+//!
+//! - `LIMPID_DIFF_SEED`: another seed; a failure names the one it had
+//! - `LIMPID_DIFF_COMMANDS`: how many commands, over all runs (200000)
+//! - `LIMPID_DIFF_COLLECT=1`: go on after a difference, in the end print one line for each sort of
+//!   difference and examples
+//! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
+#![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
+
+mod bytes;
+mod canonical;
+mod command_form;
+mod command_table;
+mod compare;
+mod exceptions;
+mod families;
+mod mangle;
+mod pair;
+mod payload;
+mod random;
+mod report;
+mod self_check;
+mod session;
+mod sides;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+
+use session::{Plan, Session};
+use std::env;
+use support::server::Program;
+
+const SEED: u64 = 1;
+const COMMANDS: usize = 200_000;
+const RUNS: usize = 4;
+const BATCH_MAX: usize = 100;
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn random_commands_one_by_one_in_resp2() {
+    run(2, 1);
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn random_commands_one_by_one_in_resp3() {
+    run(3, 1);
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn random_commands_in_batches_in_resp2() {
+    run(2, BATCH_MAX);
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn random_commands_in_batches_in_resp3() {
+    run(3, BATCH_MAX);
+}
+
+fn run(protocol: u8, batch_max: usize) {
+    let plan = Plan {
+        seed: number("LIMPID_DIFF_SEED").unwrap_or(SEED),
+        commands: number("LIMPID_DIFF_COMMANDS").map_or(COMMANDS, |count| count as usize) / RUNS,
+        protocol,
+        batch_max,
+        subject: subject(),
+        subject_args: Vec::new(),
+        collects: env::var_os("LIMPID_DIFF_COLLECT").is_some(),
+    };
+    if let Err(report) = Session::start(plan).run() {
+        panic!("the servers differ:\n{report}");
+    }
+}
+
+/// What is compared with redis-server.
+fn subject() -> Program {
+    match env::var("LIMPID_DIFF_SUBJECT").as_deref() {
+        Ok("redis") => Program::Redis,
+        Ok(other) => panic!("LIMPID_DIFF_SUBJECT={other}: only redis is known"),
+        Err(_) => Program::Limpid,
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}

@@ -1,0 +1,13 @@
+//! The server process: how it starts, ends, saves, loads, and what it does to clients that
+//! misbehave. Needs nothing but the binary.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod lifecycle;
+
+/// The words of a command.
+fn words(command: &str) -> Vec<&[u8]> {
+    command.split(' ').map(str::as_bytes).collect()
+}

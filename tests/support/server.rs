@@ -1,0 +1,267 @@
+//! A server process: limpid-server as built, or the redis-server that it is compared with.
+
+use super::connection::Connection;
+use super::now;
+use super::reply::{ReadError, Reply};
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The release whose replies are the measure.
+pub(crate) const REDIS_VERSION: &str = "7.0.15";
+
+/// How long a server may take to start, or to end.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A free port may be taken between finding and using it; another is tried so often.
+const PORTS_TRIED: usize = 10;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Program {
+    Limpid,
+    Redis,
+}
+
+/// A running server, killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    program: Program,
+    process: Child,
+    port: u16,
+    dir: TempDir,
+    log: Arc<Log>,
+}
+
+/// The lines of standard output and standard error so far.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    streams_ended: usize,
+}
+
+impl Server {
+    /// Starts limpid-server and waits until it serves.
+    pub(crate) fn limpid(args: &[&str]) -> Self {
+        Self::start(Program::Limpid, args)
+    }
+
+    /// Starts redis-server and waits until it serves.
+    pub(crate) fn redis(args: &[&str]) -> Self {
+        Self::start(Program::Redis, args)
+    }
+
+    pub(crate) fn start(program: Program, args: &[&str]) -> Self {
+        if program == Program::Redis {
+            assert_redis_version();
+        }
+        for _ in 0..PORTS_TRIED {
+            let server = Self::spawn(program, args);
+            let outcome = server.log.wait(DEADLINE, |line| {
+                line.contains("Ready to accept connections") || is_port_busy(line)
+            });
+            match outcome {
+                Some(line) if is_port_busy(&line) => {}
+                Some(_) => return server,
+                None => panic!("{program:?} did not get ready; it said:\n{}", server.log_text()),
+            }
+        }
+        panic!("{program:?} found no free port");
+    }
+
+    fn spawn(program: Program, args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the server");
+        let port = free_port();
+        let path = match program {
+            Program::Limpid => env!("CARGO_BIN_EXE_limpid-server"),
+            Program::Redis => "redis-server",
+        };
+        let mut command = Command::new(path);
+        // limpid takes settings from the environment: those of the tests are not meant for it.
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("LIMPID_") {
+                command.env_remove(name);
+            }
+        }
+        let mut process = command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(args)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
+        let log = Arc::new(Log::default());
+        log.follow(process.stdout.take().expect("piped"));
+        log.follow(process.stderr.take().expect("piped"));
+        Self { program, process, port, dir, log }
+    }
+
+    pub(crate) const fn program(&self) -> Program {
+        self.program
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The working folder: its RDB file lies here.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::tcp(self.port).expect("a ready server accepts")
+    }
+
+    /// Sends one command over a connection of its own.
+    pub(crate) fn call(&self, words: &[&[u8]]) -> Result<Reply, ReadError> {
+        self.connect().call(words)
+    }
+
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        self.log.lines.lock().expect("no holder panics").lines.clone()
+    }
+
+    pub(crate) fn log_text(&self) -> String {
+        self.log_lines().join("\n")
+    }
+
+    /// Waits for a line that contains the text, from the start on; `None` when none came in time
+    /// or the server ended without it.
+    pub(crate) fn wait_for_log(&self, text: &str, timeout: Duration) -> Option<String> {
+        self.log.wait(timeout, |line| line.contains(text))
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal, by name as kill(1) has it.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .expect("kill(1) is there");
+        assert!(status.success(), "no process {} to send {name}", self.pid());
+    }
+
+    /// Asks the server to end (SIGTERM) and returns how it ended.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        if !self.log.wait_for_end(DEADLINE) {
+            self.process.kill().expect("it runs still");
+            let text = self.log_text();
+            panic!("{:?} did not end on SIGTERM; it said:\n{text}", self.program);
+        }
+        self.process.wait().expect("it is ours")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(Some(status)) = self.process.try_wait() {
+            if status.signal().is_some() && !thread::panicking() {
+                eprintln!("{:?} ended by {status}; it said:\n{}", self.program, self.log_text());
+            }
+            return;
+        }
+        // Nothing is left to do about one that cannot be killed.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+impl Log {
+    /// Gathers the lines of a stream on a thread that ends with the stream.
+    fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+        let log = Arc::clone(self);
+        thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            let mut line = Vec::new();
+            while stream.read_until(b'\n', &mut line).is_ok_and(|len| len > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                log.lines.lock().expect("no holder panics").lines.push(text);
+                log.changed.notify_all();
+                line.clear();
+            }
+            log.lines.lock().expect("no holder panics").streams_ended += 1;
+            log.changed.notify_all();
+        });
+    }
+
+    fn wait(&self, timeout: Duration, is_it: impl Fn(&str) -> bool) -> Option<String> {
+        let mut seen = 0;
+        self.wait_until(timeout, |lines| {
+            let found = lines.lines[seen..].iter().find(|line| is_it(line)).cloned();
+            seen = lines.lines.len();
+            match found {
+                None if lines.streams_ended == 2 => Some(None),
+                None => None,
+                found => Some(found),
+            }
+        })
+        .flatten()
+    }
+
+    /// Both streams end when the process does.
+    fn wait_for_end(&self, timeout: Duration) -> bool {
+        self.wait_until(timeout, |lines| (lines.streams_ended == 2).then_some(())).is_some()
+    }
+
+    fn wait_until<T>(
+        &self,
+        timeout: Duration,
+        mut outcome: impl FnMut(&Lines) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = now() + timeout;
+        let mut lines = self.lines.lock().expect("no holder panics");
+        loop {
+            if let Some(outcome) = outcome(&lines) {
+                return Some(outcome);
+            }
+            let left = deadline.checked_duration_since(now())?;
+            lines = self.changed.wait_timeout(lines, left).expect("no holder panics").0;
+        }
+    }
+}
+
+/// Whether this redis-server is the release compared with; checked once.
+fn assert_redis_version() {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    let version =
+        VERSION.get_or_init(|| match Command::new("redis-server").arg("--version").output() {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(error) => format!("none: {error}"),
+        });
+    assert!(
+        version.contains(&format!("v={REDIS_VERSION} ")),
+        "these tests compare with redis-server {REDIS_VERSION} on the PATH; found {version}"
+    );
+}
+
+fn is_port_busy(line: &str) -> bool {
+    line.contains("Failed listening on port") || line.contains("Address already in use")
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("it is bound").port()
+}
