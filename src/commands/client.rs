@@ -11,13 +11,11 @@ use crate::node::Node;
 use crate::node::client::{Client, Handle, ReplyMode, Shown};
 use crate::number::parse_i64;
 
-pub(super) const COMMANDS: &[Command] = &[container("CLIENT", SUBCOMMANDS, Connection).docs(
-    "2.4.0",
-    "Depends on the subcommand",
-    "",
-    "Tells of connections and steers them.",
-)];
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[container("CLIENT", SUBCOMMANDS, Connection)
+    .docs("2.4.0", "Depends on the subcommand", "", "Tells of connections and steers them.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("GETNAME", getname, exactly(2), &[NoScript, Loading, Stale], NO_KEYS, Connection)
         .docs("2.6.9", "O(1)", "", "Gives the connection's name."),
@@ -130,11 +128,15 @@ impl Type {
     }
 }
 
-/// Clients that are not about to go.
-fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
-    // What the client did in this batch is not shown yet, and this command is part of it.
+/// Shows what the client did in this batch, which is not shown before its end otherwise.
+fn note_activity(ctx: &mut Context<'_>) {
     ctx.client.publish();
     ctx.client.handle.active_ms.store(ctx.keys.now_ms, Ordering::Relaxed);
+}
+
+/// Clients that are not about to go.
+fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
+    note_activity(ctx);
     let mut all = ctx.node.clients.all();
     all.retain(|handle| !handle.is_killed());
     all
@@ -204,12 +206,11 @@ fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         clients.retain(|handle| Type::of(&handle.shown.lock()) == wanted);
         clients
     } else if args.len() > 3 && args.is(2, "ID") {
-        let ids = args.from(3).map(|id| parse_i64(id));
-        let ids: Option<Vec<i64>> = ids.collect();
+        let ids: Option<Vec<i64>> = args.from(3).map(parse_i64).collect();
         let ids = ids.ok_or_else(|| Failure::err("Invalid client ID"))?;
-        let all = present(ctx);
-        let with = |id: i64| all.iter().find(|handle| handle.origin.id.cast_signed() == id);
-        ids.into_iter().filter_map(with).cloned().collect()
+        note_activity(ctx);
+        let with = |id| ctx.node.clients.get(u64::try_from(id).ok()?);
+        ids.into_iter().filter_map(with).filter(|handle| !handle.is_killed()).collect()
     } else if args.len() == 2 {
         present(ctx)
     } else {
@@ -223,7 +224,7 @@ fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     note_command(ctx, b"client|info");
-    drop(present(ctx));
+    note_activity(ctx);
     let line = line(ctx.node, ctx.registry, &ctx.client.handle);
     ctx.reply.verbatim(b"txt", &line);
     Ok(())

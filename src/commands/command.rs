@@ -41,7 +41,7 @@ pub(crate) struct Command {
     pub(crate) group: Group,
     pub(crate) categories: &'static [Category],
     pub(crate) tips: &'static [&'static str],
-    pub(crate) subcommands: &'static [Command],
+    pub(crate) subcommands: &'static [Self],
     pub(crate) docs: Docs,
 }
 

@@ -7,47 +7,25 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::glob;
 use crate::settings::{Change, Exposure, LocalAccess, Parameter, SetError};
 
-pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server).docs(
-    "2.0.0",
-    "Depends on the subcommand",
-    "",
-    "Shows and changes the server's settings.",
-)];
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server)
+    .docs("2.0.0", "Depends on the subcommand", "", "Shows and changes the server's settings.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
-    command("GET", get, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server).docs(
-        "2.0.0",
-        "O(N) in the number of patterns",
-        "parameter [parameter ...]",
-        "Gives the settings whose names match.",
-    ),
-    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server).docs(
-        "5.0.0",
-        "O(1)",
-        "",
-        "Tells of the subcommands.",
-    ),
-    command(
-        "RESETSTAT",
-        resetstat,
-        exactly(2),
-        &[Admin, NoScript, Loading, Stale],
-        NO_KEYS,
-        Server,
-    )
-    .docs("2.0.0", "O(1)", "", "Sets the statistics of INFO back."),
+    command("GET", get, at_least(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .docs("2.0.0", "O(N) in the number of patterns", "parameter [parameter ...]", "Gives the settings whose names match."),
+    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server)
+        .docs("5.0.0", "O(1)", "", "Tells of the subcommands."),
+    command("RESETSTAT", resetstat, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .docs("2.0.0", "O(1)", "", "Sets the statistics of INFO back."),
     command("REWRITE", rewrite, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         .docs("2.8.0", "O(1)", "", "Writes the settings to the file they came from."),
     command("SET", set, at_least(4), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         // Under all the locks: nobody else changes settings, and no command is half under each.
         .locking(Locks::All)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
-        .docs(
-            "2.0.0",
-            "O(N) in the number of settings given",
-            "parameter value [parameter value ...]",
-            "Changes settings: all those given, or none.",
-        ),
+        .docs("2.0.0", "O(N) in the number of settings given", "parameter value [parameter value ...]", "Changes settings: all those given, or none."),
 ];
 
 const HELP: &[&str] = &[

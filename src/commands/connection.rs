@@ -7,68 +7,23 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled, pubsub};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    command(
-        "AUTH",
-        auth,
-        at_least(2),
-        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
-        NO_KEYS,
-        Connection,
-    )
-    .docs(
-        "1.0.0",
-        "O(N) in the number of the user's passwords",
-        "[username] password",
-        "Authenticates the connection.",
-    ),
-    command("ECHO", echo, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection).docs(
-        "1.0.0",
-        "O(1)",
-        "message",
-        "Answers with the message.",
-    ),
-    command(
-        "HELLO",
-        hello,
-        at_least(1),
-        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
-        NO_KEYS,
-        Connection,
-    )
-    .docs(
-        "6.0.0",
-        "O(1)",
-        "[protover [AUTH username password] [SETNAME clientname]]",
-        "Begins to speak a version of the protocol, and tells of the server.",
-    ),
+    command("AUTH", auth, at_least(2), &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy], NO_KEYS, Connection)
+        .docs("1.0.0", "O(N) in the number of the user's passwords", "[username] password", "Authenticates the connection."),
+    command("ECHO", echo, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection)
+        .docs("1.0.0", "O(1)", "message", "Answers with the message."),
+    command("HELLO", hello, at_least(1), &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy], NO_KEYS, Connection)
+        .docs("6.0.0", "O(1)", "[protover [AUTH username password] [SETNAME clientname]]", "Begins to speak a version of the protocol, and tells of the server."),
     command("PING", ping, at_least(1), &[Fast], NO_KEYS, Connection)
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .docs("1.0.0", "O(1)", "[message]", "Answers PONG, or with the message."),
-    command(
-        "QUIT",
-        quit,
-        at_least(1),
-        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
-        NO_KEYS,
-        Connection,
-    )
-    .docs("1.0.0", "O(1)", "", "Closes the connection."),
-    command(
-        "RESET",
-        reset,
-        exactly(1),
-        &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy],
-        NO_KEYS,
-        Connection,
-    )
-    .docs("6.2.0", "O(1)", "", "Makes the connection as it was when it was new."),
-    command("SELECT", select, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection).docs(
-        "1.0.0",
-        "O(1)",
-        "index",
-        "Selects the database that the following commands use.",
-    ),
+    command("QUIT", quit, at_least(1), &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy], NO_KEYS, Connection)
+        .docs("1.0.0", "O(1)", "", "Closes the connection."),
+    command("RESET", reset, exactly(1), &[NoScript, Loading, Stale, Fast, NoAuth, AllowBusy], NO_KEYS, Connection)
+        .docs("6.2.0", "O(1)", "", "Makes the connection as it was when it was new."),
+    command("SELECT", select, exactly(2), &[Loading, Stale, Fast], NO_KEYS, Connection)
+        .docs("1.0.0", "O(1)", "index", "Selects the database that the following commands use."),
 ];
 
 /// The only user there is.
@@ -108,15 +63,7 @@ fn quit(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 }
 
 fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let index = Context::integer(args.at(1))?;
-    if i32::try_from(index).is_err() {
-        let (min, max) = (i32::MIN, i32::MAX);
-        let text = format!("value is out of range, value must between {min} and {max}");
-        return Err(Failure::err(text));
-    }
-    let database = usize::try_from(index).ok();
-    let database = database.filter(|&database| database < ctx.keys.keyspace().databases());
-    ctx.client.database = database.ok_or_else(|| Failure::err("DB index is out of range"))?;
+    ctx.client.database = ctx.database(args.at(1))?;
     ctx.client.unpublished = true;
     ctx.reply.ok();
     Ok(())

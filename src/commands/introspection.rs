@@ -7,6 +7,7 @@ use super::{Args, Category, Command, Context, Failure, Flag, Flag::*, Handled, K
 use crate::glob;
 use crate::resp::Output;
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] =
     &[command("COMMAND", all, at_least(1), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
@@ -14,6 +15,7 @@ pub(super) const COMMANDS: &[Command] =
         .subcommands(SUBCOMMANDS)
         .docs("2.8.13", "O(N) in the number of commands", "", "Tells of all commands.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("COUNT", count, exactly(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
@@ -21,49 +23,24 @@ const SUBCOMMANDS: &[Command] = &[
     command("DOCS", docs, at_least(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .docs(
-            "7.0.0",
-            "O(N) in the number of commands to look up",
-            "[command-name [command-name ...]]",
-            "Gives the documentation of commands.",
-        ),
+        .docs("7.0.0", "O(N) in the number of commands to look up", "[command-name [command-name ...]]", "Gives the documentation of commands."),
     command("GETKEYS", getkeys, at_least(4), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
-        .docs(
-            "2.8.13",
-            "O(N) in the number of arguments",
-            "",
-            "Gives the keys of a whole command.",
-        ),
+        .docs("2.8.13", "O(N) in the number of arguments", "", "Gives the keys of a whole command."),
     command("GETKEYSANDFLAGS", getkeysandflags, at_least(4), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
-        .docs(
-            "7.0.0",
-            "O(N) in the number of arguments",
-            "",
-            "Gives the keys of a whole command, and what it does with each.",
-        ),
+        .docs("7.0.0", "O(N) in the number of arguments", "", "Gives the keys of a whole command, and what it does with each."),
     command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
         .docs("5.0.0", "O(1)", "", "Tells of the subcommands."),
     command("INFO", info, at_least(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .docs(
-            "2.8.13",
-            "O(N) in the number of commands to look up",
-            "[command-name [command-name ...]]",
-            "Tells of commands: all, or those given.",
-        ),
+        .docs("2.8.13", "O(N) in the number of commands to look up", "[command-name [command-name ...]]", "Tells of commands: all, or those given."),
     command("LIST", list, at_least(2), &[Loading, Stale], NO_KEYS, Server)
         .categories(&[Category::Connection])
         .tips(&["nondeterministic_output_order"])
-        .docs(
-            "7.0.0",
-            "O(N) in the number of commands",
-            "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
-            "Gives the names of the commands, all or some.",
-        ),
+        .docs("7.0.0", "O(N) in the number of commands", "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", "Gives the names of the commands, all or some."),
 ];
 
 const HELP: &[&str] = &[
@@ -296,11 +273,11 @@ fn reply_arguments(reply: &mut Output, arguments: &[Argument]) {
     }
 }
 
+/// A key, and what is done with it.
+type Found<'a> = (&'a [u8], &'static [KeyFlag]);
+
 /// The keys of the command that the arguments from the third on spell, with their flags.
-fn keys_of<'a>(
-    ctx: &Context<'_>,
-    args: &Args<'a>,
-) -> Result<Vec<(&'a [u8], &'static [KeyFlag])>, Failure> {
+fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Failure> {
     let found = ctx.registry.find(args.at(2)).and_then(|command| {
         if command.is_container() { command.subcommand(args.at(3)) } else { Some(command) }
     });
@@ -324,13 +301,11 @@ fn keys_of<'a>(
 
 /// What a command does with a key where its arguments decide that.
 fn flags_for(row: &Command, spec: &KeySpec, args: &Args<'_>) -> &'static [KeyFlag] {
-    use KeyFlag::{Access, Ow, Ro, Rw, Update};
+    use KeyFlag::{Access, Ow, Rw, Update};
     let given = |word: &str| (4..args.len()).any(|at| args.is(at, word));
     match row.name {
         "SET" if !given("GET") => &[Ow, Update],
         "SET" => &[Rw, Access, Update],
-        "BITFIELD" if !given("SET") && !given("INCRBY") => &[Ro, Access],
-        "BITFIELD" => &[Rw, Access, Update],
         _ => spec.flags,
     }
 }

@@ -8,191 +8,53 @@ use std::collections::BTreeSet;
 use super::command::{
     Group::PubSub, NO_KEYS, at_least, command, container, exactly, key_range, one_key,
 };
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::NotKey};
+use super::{Args, Command, Context, Failure, Flag, Flag::*, Handled, KeyFlag::NotKey};
 use crate::node::Node;
 use crate::node::client::{Client, Name};
 use crate::node::pubsub::Kind;
 use crate::resp::Output;
 
+const SUBSCRIBING: &[Flag] = &[Flag::PubSub, NoScript, Loading, Stale];
+const PUBLISHING: &[Flag] = &[Flag::PubSub, Loading, Stale, Fast, MayReplicate];
+const ASKING: &[Flag] = &[Flag::PubSub, Loading, Stale];
+
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    command(
-        "PSUBSCRIBE",
-        psubscribe,
-        at_least(2),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.0.0",
-        "O(N) in the number of the client's patterns",
-        "pattern [pattern ...]",
-        "Subscribes to the channels whose names match a pattern.",
-    ),
-    command(
-        "PUBLISH",
-        publish,
-        exactly(3),
-        &[super::Flag::PubSub, Loading, Stale, Fast, MayReplicate],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.0.0",
-        "O(N+M) in the number of the channel's subscribers and of all patterns",
-        "channel message",
-        "Sends a message to the subscribers of a channel, and counts them.",
-    ),
-    container("PUBSUB", SUBCOMMANDS, PubSub).docs(
-        "2.8.0",
-        "Depends on the subcommand",
-        "",
-        "Tells of channels and their subscribers.",
-    ),
-    command(
-        "PUNSUBSCRIBE",
-        punsubscribe,
-        at_least(1),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.0.0",
-        "O(N) in the number of patterns",
-        "[pattern [pattern ...]]",
-        "Ends subscriptions to patterns: all, or those given.",
-    ),
-    command(
-        "SPUBLISH",
-        spublish,
-        exactly(3),
-        &[super::Flag::PubSub, Loading, Stale, Fast, MayReplicate],
-        one_key(&[NotKey]),
-        PubSub,
-    )
-    .docs(
-        "7.0.0",
-        "O(N) in the number of the channel's subscribers",
-        "shardchannel message",
-        "Sends a message to the subscribers of a shard channel, and counts them.",
-    ),
-    command(
-        "SSUBSCRIBE",
-        ssubscribe,
-        at_least(2),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        key_range(&[NotKey], 1, -1, 1),
-        PubSub,
-    )
-    .docs(
-        "7.0.0",
-        "O(N) in the number of channels given",
-        "shardchannel [shardchannel ...]",
-        "Subscribes to shard channels.",
-    ),
-    command(
-        "SUBSCRIBE",
-        subscribe,
-        at_least(2),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.0.0",
-        "O(N) in the number of channels given",
-        "channel [channel ...]",
-        "Subscribes to channels.",
-    ),
-    command(
-        "SUNSUBSCRIBE",
-        sunsubscribe,
-        at_least(1),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        key_range(&[NotKey], 1, -1, 1),
-        PubSub,
-    )
-    .docs(
-        "7.0.0",
-        "O(N) in the number of channels given",
-        "[shardchannel [shardchannel ...]]",
-        "Ends subscriptions to shard channels: all, or those given.",
-    ),
-    command(
-        "UNSUBSCRIBE",
-        unsubscribe,
-        at_least(1),
-        &[super::Flag::PubSub, NoScript, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.0.0",
-        "O(N) in the number of channels given",
-        "[channel [channel ...]]",
-        "Ends subscriptions to channels: all, or those given.",
-    ),
+    command("PSUBSCRIBE", psubscribe, at_least(2), SUBSCRIBING, NO_KEYS, PubSub)
+        .docs("2.0.0", "O(N) in the number of the client's patterns", "pattern [pattern ...]", "Subscribes to the channels whose names match a pattern."),
+    command("PUBLISH", publish, exactly(3), PUBLISHING, NO_KEYS, PubSub)
+        .docs("2.0.0", "O(N+M) in the number of the channel's subscribers and of all patterns", "channel message", "Sends a message to the subscribers of a channel, and counts them."),
+    container("PUBSUB", SUBCOMMANDS, PubSub)
+        .docs("2.8.0", "Depends on the subcommand", "", "Tells of channels and their subscribers."),
+    command("PUNSUBSCRIBE", punsubscribe, at_least(1), SUBSCRIBING, NO_KEYS, PubSub)
+        .docs("2.0.0", "O(N) in the number of patterns", "[pattern [pattern ...]]", "Ends subscriptions to patterns: all, or those given."),
+    command("SPUBLISH", spublish, exactly(3), PUBLISHING, one_key(&[NotKey]), PubSub)
+        .docs("7.0.0", "O(N) in the number of the channel's subscribers", "shardchannel message", "Sends a message to the subscribers of a shard channel, and counts them."),
+    command("SSUBSCRIBE", ssubscribe, at_least(2), SUBSCRIBING, key_range(&[NotKey], 1, -1, 1), PubSub)
+        .docs("7.0.0", "O(N) in the number of channels given", "shardchannel [shardchannel ...]", "Subscribes to shard channels."),
+    command("SUBSCRIBE", subscribe, at_least(2), SUBSCRIBING, NO_KEYS, PubSub)
+        .docs("2.0.0", "O(N) in the number of channels given", "channel [channel ...]", "Subscribes to channels."),
+    command("SUNSUBSCRIBE", sunsubscribe, at_least(1), SUBSCRIBING, key_range(&[NotKey], 1, -1, 1), PubSub)
+        .docs("7.0.0", "O(N) in the number of channels given", "[shardchannel [shardchannel ...]]", "Ends subscriptions to shard channels: all, or those given."),
+    command("UNSUBSCRIBE", unsubscribe, at_least(1), SUBSCRIBING, NO_KEYS, PubSub)
+        .docs("2.0.0", "O(N) in the number of channels given", "[channel [channel ...]]", "Ends subscriptions to channels: all, or those given."),
 ];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
-    command(
-        "CHANNELS",
-        channels,
-        at_least(2),
-        &[super::Flag::PubSub, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "2.8.0",
-        "O(N) in the number of channels",
-        "[pattern]",
-        "Lists the channels with subscribers, all or those that match.",
-    ),
-    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, PubSub).categories(&[]).docs(
-        "6.2.0",
-        "O(1)",
-        "",
-        "Tells of the subcommands.",
-    ),
-    command("NUMPAT", numpat, exactly(2), &[super::Flag::PubSub, Loading, Stale], NO_KEYS, PubSub)
+    command("CHANNELS", channels, at_least(2), ASKING, NO_KEYS, PubSub)
+        .docs("2.8.0", "O(N) in the number of channels", "[pattern]", "Lists the channels with subscribers, all or those that match."),
+    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, PubSub)
+        .categories(&[])
+        .docs("6.2.0", "O(1)", "", "Tells of the subcommands."),
+    command("NUMPAT", numpat, exactly(2), ASKING, NO_KEYS, PubSub)
         .docs("2.8.0", "O(1)", "", "Counts the different patterns with subscribers."),
-    command("NUMSUB", numsub, at_least(2), &[super::Flag::PubSub, Loading, Stale], NO_KEYS, PubSub)
-        .docs(
-            "2.8.0",
-            "O(N) in the number of channels given",
-            "[channel [channel ...]]",
-            "Counts the subscribers of channels.",
-        ),
-    command(
-        "SHARDCHANNELS",
-        shardchannels,
-        at_least(2),
-        &[super::Flag::PubSub, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "7.0.0",
-        "O(N) in the number of shard channels",
-        "[pattern]",
-        "Lists the shard channels with subscribers, all or those that match.",
-    ),
-    command(
-        "SHARDNUMSUB",
-        shardnumsub,
-        at_least(2),
-        &[super::Flag::PubSub, Loading, Stale],
-        NO_KEYS,
-        PubSub,
-    )
-    .docs(
-        "7.0.0",
-        "O(N) in the number of shard channels given",
-        "[shardchannel [shardchannel ...]]",
-        "Counts the subscribers of shard channels.",
-    ),
+    command("NUMSUB", numsub, at_least(2), ASKING, NO_KEYS, PubSub)
+        .docs("2.8.0", "O(N) in the number of channels given", "[channel [channel ...]]", "Counts the subscribers of channels."),
+    command("SHARDCHANNELS", shardchannels, at_least(2), ASKING, NO_KEYS, PubSub)
+        .docs("7.0.0", "O(N) in the number of shard channels", "[pattern]", "Lists the shard channels with subscribers, all or those that match."),
+    command("SHARDNUMSUB", shardnumsub, at_least(2), ASKING, NO_KEYS, PubSub)
+        .docs("7.0.0", "O(N) in the number of shard channels given", "[shardchannel [shardchannel ...]]", "Counts the subscribers of shard channels."),
 ];
 
 const HELP: &[&str] = &[

@@ -13,7 +13,7 @@ pub(crate) struct Registered {
     sent: String,
     /// Names this row in arrays of statistics.
     pub(crate) id: usize,
-    pub(crate) subcommands: Vec<Registered>,
+    pub(crate) subcommands: Vec<Self>,
     /// Index of the first key, when it is always there: what is prefetched. 0 if none.
     pub(crate) first_key: usize,
     /// The first key is the only one: its shard is the whole lock set.

@@ -4,28 +4,17 @@ use super::command::{Group::Server, NO_KEYS, at_least, command, container, exact
 use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::number::parse_i64;
 
-pub(super) const COMMANDS: &[Command] = &[container("SLOWLOG", SUBCOMMANDS, Server).docs(
-    "2.2.12",
-    "Depends on the subcommand",
-    "",
-    "Shows and empties the log of slow commands.",
-)];
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[container("SLOWLOG", SUBCOMMANDS, Server)
+    .docs("2.2.12", "Depends on the subcommand", "", "Shows and empties the log of slow commands.")];
 
+#[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
     command("GET", get, at_least(2), &[Admin, Loading, Stale], NO_KEYS, Server)
         .tips(&["request_policy:all_nodes", "nondeterministic_output"])
-        .docs(
-            "2.2.12",
-            "O(N) in the number of entries",
-            "[count]",
-            "Gives the newest entries: ten, or as many as asked for; -1: all.",
-        ),
-    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server).docs(
-        "6.2.0",
-        "O(1)",
-        "",
-        "Tells of the subcommands.",
-    ),
+        .docs("2.2.12", "O(N) in the number of entries", "[count]", "Gives the newest entries: ten, or as many as asked for; -1: all."),
+    command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server)
+        .docs("6.2.0", "O(1)", "", "Tells of the subcommands."),
     command("LEN", len, exactly(2), &[Admin, Loading, Stale], NO_KEYS, Server)
         .tips(&["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"])
         .docs("2.2.12", "O(1)", "", "Counts the entries."),

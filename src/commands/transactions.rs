@@ -6,68 +6,19 @@ use super::command::{
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::Ro};
 use crate::node::client::{Multi, Watched};
 
+#[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    command(
-        "DISCARD",
-        discard,
-        exactly(1),
-        &[NoScript, Loading, Stale, Fast, AllowBusy],
-        NO_KEYS,
-        Transactions,
-    )
-    .docs(
-        "2.0.0",
-        "O(N) in the number of queued commands",
-        "",
-        "Drops the commands that were queued, and ends the transaction.",
-    ),
-    command(
-        "EXEC",
-        discard,
-        exactly(1),
-        &[NoScript, Loading, Stale, SkipSlowlog],
-        NO_KEYS,
-        Transactions,
-    )
-    .by_engine(EngineCommand::Exec)
-    .docs(
-        "1.2.0",
-        "That of the queued commands",
-        "",
-        "Runs the commands that were queued, unless a watched key changed.",
-    ),
-    command(
-        "MULTI",
-        multi,
-        exactly(1),
-        &[NoScript, Loading, Stale, Fast, AllowBusy],
-        NO_KEYS,
-        Transactions,
-    )
-    .docs("1.2.0", "O(1)", "", "Begins a transaction: commands are queued until EXEC."),
-    command(
-        "UNWATCH",
-        unwatch,
-        exactly(1),
-        &[NoScript, Loading, Stale, Fast, AllowBusy],
-        NO_KEYS,
-        Transactions,
-    )
-    .docs("2.2.0", "O(1)", "", "Stops watching all keys."),
-    command(
-        "WATCH",
-        watch,
-        at_least(2),
-        &[NoScript, Loading, Stale, Fast, AllowBusy],
-        key_range(&[Ro], 1, -1, 1),
-        Transactions,
-    )
-    .docs(
-        "2.2.0",
-        "O(1) for each key",
-        "key [key ...]",
-        "Has the next EXEC run only if none of these keys changes before.",
-    ),
+    command("DISCARD", discard, exactly(1), &[NoScript, Loading, Stale, Fast, AllowBusy], NO_KEYS, Transactions)
+        .docs("2.0.0", "O(N) in the number of queued commands", "", "Drops the commands that were queued, and ends the transaction."),
+    command("EXEC", discard, exactly(1), &[NoScript, Loading, Stale, SkipSlowlog], NO_KEYS, Transactions)
+        .by_engine(EngineCommand::Exec)
+        .docs("1.2.0", "That of the queued commands", "", "Runs the commands that were queued, unless a watched key changed."),
+    command("MULTI", multi, exactly(1), &[NoScript, Loading, Stale, Fast, AllowBusy], NO_KEYS, Transactions)
+        .docs("1.2.0", "O(1)", "", "Begins a transaction: commands are queued until EXEC."),
+    command("UNWATCH", unwatch, exactly(1), &[NoScript, Loading, Stale, Fast, AllowBusy], NO_KEYS, Transactions)
+        .docs("2.2.0", "O(1)", "", "Stops watching all keys."),
+    command("WATCH", watch, at_least(2), &[NoScript, Loading, Stale, Fast, AllowBusy], key_range(&[Ro], 1, -1, 1), Transactions)
+        .docs("2.2.0", "O(1) for each key", "key [key ...]", "Has the next EXEC run only if none of these keys changes before."),
 ];
 
 fn multi(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {

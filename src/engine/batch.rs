@@ -113,6 +113,8 @@ impl Scratch {
         // AUTH changes what may follow: until then, one at a time.
         let max = if limits.authenticated { REQUESTS_MAX } else { 1 };
         let mut at = 0;
+        // Clients repeat themselves: the command of the request before, by the name as sent.
+        let mut last: (&[u8], Option<usize>) = (b"", None);
         while self.requests.len() < max {
             let first = self.spans.len();
             let (request, len) = match parser.parse(&input[at..], &mut self.spans, limits) {
@@ -140,7 +142,16 @@ impl Scratch {
             if pending.spans.1 > first {
                 let (buffer, spans) = self.place(&pending, input);
                 let name = Args::new(buffer, spans, None).at(0);
-                pending.command = registry.find_index(name);
+                if pending.inline {
+                    pending.command = registry.find_index(name);
+                } else {
+                    if name != last.0 {
+                        let span = spans[0];
+                        let start = at + span.start as usize;
+                        last = (&input[start..start + span.len as usize], registry.find_index(name));
+                    }
+                    pending.command = last.1;
+                }
             }
             at += len;
             self.requests.push(pending);

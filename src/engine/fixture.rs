@@ -117,6 +117,15 @@ impl Fixture {
 
     /// With other settings, and commands renamed.
     pub(super) fn with(settings: Settings, renames: &[(&str, &str)]) -> Self {
+        Self::with_workers(settings, renames, 1)
+    }
+
+    /// For executors of several workers; the fixture's own is the first.
+    pub(super) fn with_workers(
+        settings: Settings,
+        renames: &[(&str, &str)],
+        workers: usize,
+    ) -> Self {
         let renames: Vec<(String, String)> =
             renames.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         let registry = Registry::new(super::rows(), &renames).expect("renames name commands");
@@ -130,7 +139,7 @@ impl Fixture {
             operating_system: "none".into(),
             port: 6379,
         };
-        let workers = vec![WorkerStats::new(registry.ids())];
+        let workers = (0..workers).map(|_| WorkerStats::new(registry.ids())).collect();
         let log_id = "0".repeat(40);
         let node = Node::new(settings, identity, Arc::clone(&clock) as _, workers, [1; 4], log_id);
         let host = Arc::new(StubHost::default());

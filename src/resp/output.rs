@@ -24,6 +24,9 @@ impl Protocol {
     }
 }
 
+/// Most bytes that a bulk string takes besides its own.
+const BULK_FRAME_BYTES: usize = 32;
+
 /// A shared piece that goes out after the first `at` bytes.
 #[derive(Clone, Debug)]
 struct Piece {
@@ -134,10 +137,14 @@ impl Output {
     /// A length line; lengths of what is in memory fit.
     #[inline]
     fn length(&mut self, kind: u8, len: usize) {
-        if let (true, Ok(digit)) = (len < 10, u8::try_from(len)) {
-            self.raw(&[kind, b'0'.wrapping_add(digit), b'\r', b'\n']);
-        } else {
-            self.line(kind, i64::try_from(len).unwrap_or(i64::MAX));
+        // Most are short: one store of a few bytes known in advance.
+        match u8::try_from(len) {
+            Ok(len @ 0..10) => self.raw(&[kind, b'0'.wrapping_add(len), b'\r', b'\n']),
+            Ok(len @ 10..100) => {
+                let (tens, ones) = (len.wrapping_div(10), len.wrapping_rem(10));
+                self.raw(&[kind, b'0'.wrapping_add(tens), b'0'.wrapping_add(ones), b'\r', b'\n']);
+            }
+            _ => self.line(kind, i64::try_from(len).unwrap_or(i64::MAX)),
         }
     }
 
@@ -177,8 +184,8 @@ impl Output {
 
     #[inline]
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.bytes.reserve(bytes.len().saturating_add(BULK_FRAME_BYTES));
         self.length(b'$', bytes.len());
-        self.bytes.reserve(bytes.len().saturating_add(2));
         self.raw(bytes);
         self.raw(b"\r\n");
     }

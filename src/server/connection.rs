@@ -162,6 +162,8 @@ impl Connection {
         if !rest.is_empty() || !self.input.is_empty() {
             self.input = rest.to_vec();
             self.check_input_limit()?;
+        } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
+            self.handle.input_bytes.store(0, Ordering::Relaxed);
         }
         self.write(cx, worker)
     }

@@ -7,4 +7,5 @@ mod connection;
 mod introspection;
 mod pubsub;
 mod slowlog;
+mod snapshot;
 mod transactions;

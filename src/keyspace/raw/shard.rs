@@ -35,8 +35,18 @@ impl ShardSet {
         self.0[shard / 64] & (1 << (shard % 64)) != 0
     }
 
-    /// Ascending.
+    /// Visits the shards, ascending; what locking does for every command.
     #[inline]
+    fn for_each(self, mut each: impl FnMut(usize)) {
+        for (word, mut bits) in self.0.into_iter().enumerate() {
+            while bits != 0 {
+                each(word * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// Ascending.
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         self.0.into_iter().enumerate().flat_map(|(word, mut bits)| {
             std::iter::from_fn(move || {
@@ -104,9 +114,7 @@ impl<S> Shards<S> {
     /// Takes the locks of a set, lowest first. A thread holds at most one set at a time.
     #[inline]
     pub(crate) fn lock(&self, set: ShardSet) -> Held<'_, S> {
-        for shard in set.iter() {
-            self.shards[shard].lock.lock();
-        }
+        set.for_each(|shard| self.shards[shard].lock.lock());
         Held { shards: self, set }
     }
 }
@@ -194,9 +202,7 @@ impl<S> View<'_, S> {
 impl<S> Drop for Held<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        for shard in self.set.iter() {
-            // SAFETY: this guard took the lock and releases it once.
-            unsafe { self.shards.shards[shard].lock.unlock() };
-        }
+        // SAFETY: this guard took the locks and releases each once.
+        self.set.for_each(|shard| unsafe { self.shards.shards[shard].lock.unlock() });
     }
 }
