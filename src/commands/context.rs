@@ -37,6 +37,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) touch: bool,
     /// Expired keys are removed when met; otherwise they are only hidden.
     pub(crate) expire: bool,
+    /// Clients are paused: for so long expired keys are only hidden, too.
+    pub(crate) frozen: bool,
     pub(crate) stats: &'a WorkerStats,
     pub(crate) effects: &'a mut Effects,
 }
@@ -81,7 +83,7 @@ impl<'a> Keys<'a> {
         let entry = self.locked.get(database, key)?;
         match entry.expire_at_ms() {
             Some(at) if at < self.now_ms => {
-                if self.expire {
+                if self.expire && !self.frozen {
                     self.remove_expired(database, key);
                 }
                 None
@@ -105,7 +107,7 @@ impl<'a> Keys<'a> {
     /// Keys that a walk met expired go as if they had been asked for: at once where their shards
     /// are locked for the whole command, else after it, each under its own lock.
     pub(crate) fn met_expired(&mut self, expired: Vec<Box<[u8]>>) {
-        if !self.expire {
+        if !self.expire || self.frozen {
             return;
         }
         for bytes in expired {

@@ -148,6 +148,12 @@ fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));
     }
+    // What is loaded again counts as changed.
+    let now_ms = ctx.keys.now_ms;
+    for database in 0..ctx.node.keyspace.databases() {
+        let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
+        ctx.keys.locked.mark_watchers_of_database(database, &[database], alive);
+    }
     ctx.node.host().reload(&mut ctx.keys.locked, save).map_err(|reason| {
         Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
     })?;

@@ -1,7 +1,7 @@
 //! Expiry commands: when keys go by themselves.
 
 use super::command::{Group::Generic, at_least, command, exactly, one_key};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, c_string};
 use crate::keyspace::EntryRef;
 use crate::number::Decimal;
 use crate::settings::EventClasses;
@@ -59,8 +59,8 @@ impl Conditions {
             } else if args.is(index, "LT") {
                 &mut said.earlier
             } else {
-                let sent = args.at(index).split(|&byte| byte == 0).next().unwrap_or_default();
-                return Err(Failure::Bytes([b"ERR Unsupported option ", sent].concat()));
+                let text = [b"ERR Unsupported option ", c_string(args.at(index))];
+                return Err(Failure::Bytes(text.concat()));
             };
             *condition = true;
         }

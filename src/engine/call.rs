@@ -9,7 +9,9 @@ use super::Engine;
 use super::admission::{self, Verdict};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run};
+use crate::commands::{
+    Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run, c_string,
+};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, ReplyMode};
@@ -277,8 +279,9 @@ impl<'e> Caller<'e> {
                 database,
                 now_ms: self.now_ms,
                 touch: !tools.client.no_touch,
-                // While clients are paused the data set stays as it is.
-                expire: !self.node.admission.is_paused_at(self.now_ms),
+                expire: true,
+                frozen: !self.node.admission.is_calm()
+                    && self.node.admission.is_paused_at(self.node.clock.unix_ms()),
                 stats: self.stats,
                 effects: tools.effects,
             },
@@ -461,9 +464,9 @@ fn is_cross_protocol(args: &Args<'_>) -> bool {
 
 /// Redis's text for a command that there is not, with the start of its arguments.
 fn unknown_command(args: &Args<'_>) -> Failure {
-    let c_string = |bytes: &[u8], max: usize| -> Vec<u8> {
-        bytes.iter().copied().take(max).take_while(|&byte| byte != 0).collect()
-    };
+    fn c_string_within(bytes: &[u8], max: usize) -> &[u8] {
+        c_string(&bytes[..bytes.len().min(max)])
+    }
     let mut shown = Vec::new();
     for arg in args.from(1) {
         if shown.len() >= 128 {
@@ -471,10 +474,10 @@ fn unknown_command(args: &Args<'_>) -> Failure {
         }
         let room = 128 - shown.len();
         shown.push(b'\'');
-        shown.extend(c_string(arg, room));
+        shown.extend_from_slice(c_string_within(arg, room));
         shown.extend_from_slice(b"' ");
     }
-    let name = c_string(args.at(0), 128);
-    let text = [b"ERR unknown command '", &name[..], b"', with args beginning with: ", &shown];
+    let name = c_string_within(args.at(0), 128);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &shown];
     Failure::Bytes(text.concat())
 }

@@ -90,6 +90,7 @@ impl Sweeper {
             now_ms: node.clock.unix_ms(),
             touch: false,
             expire: true,
+            frozen: false,
             stats: &node.background,
             effects: &mut self.effects,
         };
@@ -137,6 +138,7 @@ pub(super) fn remove_met(caller: &Caller<'_>, tools: &mut Tools<'_>) {
             now_ms: caller.now_ms,
             touch: false,
             expire: true,
+            frozen: false,
             stats: caller.stats,
             effects: tools.effects,
         };

@@ -96,7 +96,7 @@ impl Admission {
     /// Whether a pause lasts, at a moment of Unix time.
     #[inline]
     pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
-        !self.is_calm() && self.is_paused() && self.paused_until_ms() > now_ms
+        self.is_paused() && self.paused_until_ms() > now_ms
     }
 
     /// Ends a pause and wakes who waits for that.

@@ -81,10 +81,10 @@ impl SetError {
                 let what = b"Unknown option or number of arguments for CONFIG SET - '";
                 [&what[..], name, b"'"].concat()
             }
-            Self::Failed { argument, reason } => format!(
-                "CONFIG SET failed (possibly related to argument '{argument}') - {reason}"
-            )
-            .into_bytes(),
+            Self::Failed { argument, reason } => {
+                format!("CONFIG SET failed (possibly related to argument '{argument}') - {reason}")
+                    .into_bytes()
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ fn what_follows_the_value_is_ignored() {
 fn a_wrong_checksum_is_passed_over_where_it_is_to_be_ignored() {
     let mut wrong = payload(b"\x00\x03abc", 10);
     wrong[8] ^= 1;
-    let unchecked = |payload| super::restore(payload, PayloadChecksum::Ignored);
+    let unchecked = |payload: &[u8]| super::restore(payload, PayloadChecksum::Ignored);
     assert!(restore(&wrong).unwrap_err().is_payload_footer());
     assert_eq!(unchecked(&wrong).unwrap(), string(b"abc"));
     assert!(unchecked(&payload(b"\x00\x03abc", 13)).unwrap_err().is_payload_footer());
