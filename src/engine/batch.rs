@@ -146,7 +146,8 @@ impl Scratch {
                     if name != last.0 {
                         let span = spans[0];
                         let start = at + span.start as usize;
-                        last = (&input[start..start + span.len as usize], registry.find_index(name));
+                        last =
+                            (&input[start..start + span.len as usize], registry.find_index(name));
                     }
                     pending.command = last.1;
                 }

@@ -241,7 +241,10 @@ impl Head {
             directory.life.look();
             let segment = directory.segment(directory.index(hash)).as_ref()?;
             segment.life.look();
-            prefetch(&raw const segment.slots[home(hash) * LINE]);
+            let line = home(hash) * LINE;
+            prefetch(&raw const segment.slots[line]);
+            // Where an entry lies whose home is full.
+            prefetch(&raw const segment.slots[(line + LINE) % SLOTS]);
             Some(segment)
         }
     }
@@ -270,17 +273,25 @@ impl Head {
         }
     }
 
-    /// Second stage: asks for the entries in the home line that may be the hash's.
+    /// Second stage: asks for the entry that may be the hash's, where it most probably lies.
     #[inline]
     pub(crate) fn prefetch_entry(segment: &Segment, hash: u64) {
         segment.life.look();
-        let start = home(hash) * LINE;
-        let wanted = mark(hash, 0);
-        for index in start..start + LINE {
-            let slot = segment.load(index);
-            if slot & MARK == wanted {
-                // The entry may be gone by now: it is only asked for, never read.
-                prefetch((slot & ADDRESS) as *const u8);
+        for displaced in 0..2 {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            let wanted = mark(hash, displaced);
+            let mut vacant = false;
+            for index in start..start + LINE {
+                let slot = segment.load(index);
+                vacant |= slot == 0;
+                if slot & MARK == wanted && slot != 0 {
+                    // The entry may be gone by now: it is only asked for, never read.
+                    prefetch((slot & ADDRESS) as *const u8);
+                    return;
+                }
+            }
+            if vacant {
+                return;
             }
         }
     }
