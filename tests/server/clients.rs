@@ -150,3 +150,46 @@ fn one_client_too_many_is_told_so() {
     let refusal = third.read_reply().expect("a line before it is closed");
     assert_eq!(refusal, Reply::Error(b"ERR max number of clients reached".to_vec()));
 }
+
+#[test]
+fn a_subscriber_that_never_reads_is_cut_at_its_limit() {
+    let args = ["--save", "", "--client-output-buffer-limit", "pubsub", "2mb", "0", "0"];
+    let server = Server::limpid(&args);
+    let mut subscriber = server.connect();
+    subscriber.call(&words("SUBSCRIBE news")).expect("answers");
+    let mut publisher = server.connect();
+    let message = vec![b'm'; 100_000];
+    let mut published = 0;
+    // The kernel's buffers take the first megabytes.
+    while published < 1000 {
+        let reply = publisher.call(&[&b"PUBLISH"[..], b"news", &message]).expect("answers");
+        if reply == Reply::Integer(0) {
+            break;
+        }
+        published += 1;
+    }
+    assert!(published < 1000, "the subscriber is gone at some point");
+    let (_, closed) = subscriber.read_to_end();
+    assert!(closed);
+}
+
+#[test]
+fn a_unix_socket_serves_as_tcp_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
+    let text = path.to_str().expect("a path");
+    let server =
+        Server::limpid(&["--save", "", "--unixsocket", text, "--unixsocketperm", "700"]);
+    let mut client = crate::support::connection::Connection::unix(&path).expect("it listens");
+    client.call(&words("SET a 1")).expect("answers");
+    assert_eq!(server.call(&words("GET a")).expect("answers").text(), Some(&b"1"[..]));
+}
+
+#[test]
+fn an_idle_client_is_disconnected_after_the_timeout() {
+    let server = Server::limpid(&["--save", "", "--timeout", "1"]);
+    let mut idle = server.connect();
+    idle.call(&words("PING")).expect("answers");
+    let (_, closed) = idle.read_to_end();
+    assert!(closed);
+}
