@@ -178,8 +178,7 @@ fn a_unix_socket_serves_as_tcp_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("socket");
     let text = path.to_str().expect("a path");
-    let server =
-        Server::limpid(&["--save", "", "--unixsocket", text, "--unixsocketperm", "700"]);
+    let server = Server::limpid(&["--save", "", "--unixsocket", text, "--unixsocketperm", "700"]);
     let mut client = crate::support::connection::Connection::unix(&path).expect("it listens");
     client.call(&words("SET a 1")).expect("answers");
     assert_eq!(server.call(&words("GET a")).expect("answers").text(), Some(&b"1"[..]));
