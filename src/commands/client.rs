@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::command::{Group::Connection, Locks, NO_KEYS, at_least, command, container, exactly};
 use super::connection::{DEFAULT_USER, is_printable, set_name};
 use super::registry::Registry;
-use super::{Args, Command, Context, Failure, Flag::*, Handled};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string};
 use crate::node::Node;
 use crate::node::client::{Client, Handle, ReplyMode, Shown};
 use crate::number::parse_i64;
@@ -119,7 +119,7 @@ impl Type {
             b"pubsub" => Ok(Self::PubSub),
             b"slave" | b"replica" => Ok(Self::Replica),
             b"master" => Ok(Self::Master),
-            _ => Err(Failure::Bytes([b"ERR Unknown client type '", name, b"'"].concat())),
+            _ => Err(Failure::Bytes([b"ERR Unknown client type '", c_string(name), b"'"].concat())),
         }
     }
 
@@ -232,7 +232,7 @@ fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 
 /// The running command is its client's last one. Within a transaction that is EXEC.
 fn note_command(ctx: &Context<'_>, name: &[u8]) {
-    let name = if ctx.client.in_exec { b"exec" } else { name };
+    let name = if ctx.client.in_exec.is_some() { b"exec" } else { name };
     if let Some(registered) = ctx.registry.find_row(name) {
         ctx.client.handle.last_command.store(registered.id + 1, Ordering::Relaxed);
     }
@@ -269,7 +269,8 @@ impl<'a> Filter<'a> {
                 b"LADDR" => filter.local_address = Some(value),
                 b"USER" if value == DEFAULT_USER => {}
                 b"USER" => {
-                    return Err(Failure::Bytes([b"ERR No such user '", value, b"'"].concat()));
+                    let text = [b"ERR No such user '", c_string(value), b"'"];
+                    return Err(Failure::Bytes(text.concat()));
                 }
                 b"SKIPME" => filter.skip_me = yes_or_no(value, "YES", "NO")?,
                 _ => return Err(Failure::Syntax),
@@ -353,7 +354,9 @@ fn setinfo(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (attribute, value) = (args.at(2), args.at(3));
     let (is_name, is_version) = (args.is(2, "LIB-NAME"), args.is(2, "LIB-VER"));
     if !is_name && !is_version {
-        return Err(Failure::Bytes([b"ERR Unrecognized option '", attribute, b"'"].concat()));
+        return Err(Failure::Bytes(
+            [b"ERR Unrecognized option '", c_string(attribute), b"'"].concat(),
+        ));
     }
     if !is_printable(value) {
         let reason = b" cannot contain spaces, newlines or special characters.";

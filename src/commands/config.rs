@@ -66,7 +66,7 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     let old = ctx.node.settings.load_full();
     check_protected(ctx, &pairs)?;
-    let (mut new, _) = old.set(&pairs).map_err(Failure::err)?;
+    let (mut new, _) = old.set(&pairs).map_err(|error| failure(&error))?;
     ctx.node
         .host()
         .apply(&old, &mut new)
@@ -75,6 +75,10 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.node.admission.changed(&ctx.keys.locked);
     ctx.reply.ok();
     Ok(())
+}
+
+fn failure(error: &SetError) -> Failure {
+    Failure::Bytes([b"ERR ", &error.text()[..]].concat())
 }
 
 fn named(name: &[u8]) -> Option<&'static Parameter> {

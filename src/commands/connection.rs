@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, pubsub};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string, pubsub};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
 
@@ -123,7 +123,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             set_name(ctx.client, args.at(at + 1))?;
             at += 2;
         } else {
-            let text = [b"ERR Syntax error in HELLO option '", option, b"'"];
+            let text = [b"ERR Syntax error in HELLO option '", c_string(option), b"'"];
             return Err(Failure::Bytes(text.concat()));
         }
     }

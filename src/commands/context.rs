@@ -8,7 +8,7 @@ use super::{Args, Command, Failure};
 use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
 use crate::node::Node;
 use crate::node::admission::State;
-use crate::node::client::Client;
+use crate::node::client::{Client, Replied};
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::EventClasses;
@@ -37,6 +37,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) touch: bool,
     /// Expired keys are removed when met; otherwise they are only hidden.
     pub(crate) expire: bool,
+    /// Clients are paused: for so long expired keys are only hidden, too.
+    pub(crate) frozen: bool,
     pub(crate) stats: &'a WorkerStats,
     pub(crate) effects: &'a mut Effects,
 }
@@ -73,19 +75,20 @@ impl<'a> Keys<'a> {
         self.expire && expire_at_ms <= self.now_ms
     }
 
-    /// Removes the key if it has expired (or hides it where that is not ours to do). True when
-    /// the key is there.
+    /// Removes the key if it has expired (or hides it where that is not ours to do). Gives the
+    /// access clock of a key that is there: with it the caller knows all that decides what is to
+    /// be done before the entry itself is looked up.
     #[inline]
-    fn alive(&mut self, database: usize, key: Key<'_>) -> bool {
-        let Some(entry) = self.locked.get(database, key) else { return false };
+    fn alive(&mut self, database: usize, key: Key<'_>) -> Option<u32> {
+        let entry = self.locked.get(database, key)?;
         match entry.expire_at_ms() {
             Some(at) if at < self.now_ms => {
-                if self.expire {
+                if self.expire && !self.frozen {
                     self.remove_expired(database, key);
                 }
-                false
+                None
             }
-            _ => true,
+            _ => Some(entry.accessed_s()),
         }
     }
 
@@ -101,21 +104,35 @@ impl<'a> Keys<'a> {
         self.effects.event(database, key, EventClasses::EXPIRED, "expired");
     }
 
+    /// Keys that a walk met expired go as if they had been asked for: at once where their shards
+    /// are locked for the whole command, else after it, each under its own lock.
+    pub(crate) fn met_expired(&mut self, expired: Vec<Box<[u8]>>) {
+        if !self.expire || self.frozen {
+            return;
+        }
+        for bytes in expired {
+            let key = self.key(&bytes);
+            if self.locked.set().contains(key.shard()) {
+                self.has(key);
+            } else {
+                self.effects.met_expired.push((self.database, bytes));
+            }
+        }
+    }
+
     /// The entry of a key that the command reads: counted as hit or miss, and as an access.
     #[inline]
     pub(crate) fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.found(key) {
-            return None;
-        }
+        let accessed_s = self.found(key)?;
         if self.touch {
-            self.touch(key);
+            self.touch(self.database, key, accessed_s);
         }
         self.locked.get(self.database, key)
     }
 
     /// The same, neither an access nor told of as a miss: for commands about keys themselves.
     pub(crate) fn inspect(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        let found = self.alive(self.database, key);
+        let found = self.alive(self.database, key).is_some();
         let counter = if found { &self.stats.keyspace_hits } else { &self.stats.keyspace_misses };
         counter.add(1);
         if found { self.locked.get(self.database, key) } else { None }
@@ -123,16 +140,14 @@ impl<'a> Keys<'a> {
 
     /// The same without counting as an access.
     pub(crate) fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.found(key) {
-            return None;
-        }
+        self.found(key)?;
         self.locked.get(self.database, key)
     }
 
     #[inline]
-    fn found(&mut self, key: Key<'_>) -> bool {
+    fn found(&mut self, key: Key<'_>) -> Option<u32> {
         let found = self.alive(self.database, key);
-        if found {
+        if found.is_some() {
             self.stats.keyspace_hits.add(1);
         } else {
             self.stats.keyspace_misses.add(1);
@@ -144,10 +159,8 @@ impl<'a> Keys<'a> {
     /// The entry of a key that the command is about to change. Not counted as hit or miss.
     #[inline]
     pub(crate) fn write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        if !self.alive(self.database, key) {
-            return None;
-        }
-        self.touch(key);
+        let accessed_s = self.alive(self.database, key)?;
+        self.touch(self.database, key, accessed_s);
         self.locked.get(self.database, key)
     }
 
@@ -155,20 +168,30 @@ impl<'a> Keys<'a> {
     /// nor an access.
     #[inline]
     pub(crate) fn has(&mut self, key: Key<'_>) -> bool {
-        self.alive(self.database, key)
+        self.alive(self.database, key).is_some()
+    }
+
+    /// Whether a key is there that then keeps the command from what it would do. Not counted, but
+    /// an access.
+    pub(crate) fn is_taken(&mut self, key: Key<'_>) -> bool {
+        self.is_taken_in(self.database, key)
     }
 
     /// The same in another database.
-    pub(crate) fn has_in(&mut self, database: usize, key: Key<'_>) -> bool {
-        self.alive(database, key)
+    pub(crate) fn is_taken_in(&mut self, database: usize, key: Key<'_>) -> bool {
+        let accessed_s = self.alive(database, key);
+        if let Some(accessed_s) = accessed_s {
+            self.touch(database, key, accessed_s);
+        }
+        accessed_s.is_some()
     }
 
-    /// Notes an access, once a second at most per key.
+    /// Notes an access of a key with this clock, once a second at most.
     #[inline]
-    fn touch(&mut self, key: Key<'_>) {
+    fn touch(&mut self, database: usize, key: Key<'_>, accessed_s: u32) {
         let clock = access_clock(self.now_ms);
-        if self.locked.get(self.database, key).is_some_and(|entry| entry.accessed_s() != clock) {
-            self.locked.touch(self.database, key, clock);
+        if accessed_s != clock {
+            self.locked.touch(database, key, clock);
         }
     }
 
@@ -311,6 +334,17 @@ impl Context<'_> {
             StringView::Int(value) => reply.bulk_integer(value),
             StringView::Bytes(bytes) => reply.bulk(bytes),
             StringView::Chunks(chunks) => reply.bulk_shared(chunks.len(), chunks.shared()),
+        }
+    }
+
+    /// Says that the reply so far comes before the messages of events from here on, should the
+    /// client itself get them; otherwise all events of a command come before its reply. So it is
+    /// in Redis, which sends an event where the command tells of it.
+    #[inline]
+    pub(crate) fn replied_before_events(&mut self) {
+        if self.client.is_subscribed() {
+            let events = self.keys.effects.events.len();
+            self.client.replied = Some(Replied { events, reply_end: self.reply.bookmark() });
         }
     }
 

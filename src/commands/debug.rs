@@ -1,5 +1,7 @@
 //! DEBUG: what Redis's test suite and its tools use. Behind enable-debug-command.
 
+use std::sync::atomic::Ordering;
+
 use sha1::{Digest, Sha1};
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
@@ -22,27 +24,31 @@ pub(super) const COMMANDS: &[Command] =
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CHANGE-REPL-ID",
+    "    Begin a new history of replication: replicas will need all the data again.",
     "DIGEST",
-    "    Output a hex signature representing the current DB content.",
+    "    A hash of all the data, 40 hexadecimal digits.",
     "DIGEST-VALUE <key> [<key> ...]",
-    "    Output a hex signature of the values of all the specified keys.",
+    "    Such a hash of each key's value.",
     "OBJECT <key>",
-    "    Show low level info about `key` and associated value.",
+    "    How the value of <key> is kept.",
     "POPULATE <count> [<prefix>] [<size>]",
-    "    Create <count> string keys named key:<num>, or with <prefix> for `key`.",
+    "    Make <count> strings named key:<number>, or <prefix>:<number>.",
     "PROTOCOL <type>",
-    "    Reply with a test value: string, integer, double, bignum, null, array, set, map,",
-    "    attrib, push, verbatim, true or false.",
+    "    A reply of this type: string, integer, double, bignum, null, array, set, map, attrib,",
+    "    push, verbatim, true or false.",
     "RELOAD [NOSAVE]",
-    "    Save the RDB on disk and reload it back to memory; NOSAVE loads the file as it is.",
+    "    Save the data and load it again; with NOSAVE load the file there is.",
     "SET-ACTIVE-EXPIRE <0|1>",
-    "    Setting it to 0 disables expiring keys in background when they are not accessed.",
+    "    Whether expired keys are removed that nobody asks for.",
+    "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    "    Whether RESTORE takes payloads whatever their checksum.",
     "SLEEP <seconds>",
-    "    Stop the server for <seconds>. Decimals allowed.",
+    "    Stand still for so long. Decimals allowed.",
     "STRINGMATCH-TEST",
-    "    Run a fuzz tester against the glob matcher.",
+    "    Match random texts with random glob patterns.",
     "HELP",
-    "    Print this help.",
+    "    This text.",
 ];
 
 fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -61,8 +67,16 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
         (b"DIGEST-VALUE", 2..) => digest_values(ctx, args),
         (b"SET-ACTIVE-EXPIRE", 3) => {
-            let on = crate::number::parse_i64(args.at(2)).unwrap_or(0) != 0;
-            ctx.node.sweeping.store(on, std::sync::atomic::Ordering::Relaxed);
+            ctx.node.sweeping.store(is_on(args.at(2)), Ordering::Relaxed);
+            ctx.reply.ok();
+        }
+        (b"SET-SKIP-CHECKSUM-VALIDATION", 3) => {
+            ctx.node.restores_unchecked.store(is_on(args.at(2)), Ordering::Relaxed);
+            ctx.reply.ok();
+        }
+        (b"CHANGE-REPL-ID", 2) => {
+            let id = [0; 3].map(|_| format!("{:016x}", ctx.random.next())).concat();
+            ctx.node.log.change_id(id[..40].to_owned());
             ctx.reply.ok();
         }
         (b"POPULATE", 3..=5) => return populate(ctx, args),
@@ -86,6 +100,13 @@ fn check_allowed(ctx: &Context<'_>) -> Handled {
              configuration file, and then restart the server.",
         )),
     }
+}
+
+/// A switch as C's `atoi` reads it: on unless its digits come to 0, or there are none.
+fn is_on(arg: &[u8]) -> bool {
+    let arg = arg.trim_ascii_start();
+    let digits = arg.strip_prefix(b"-").or_else(|| arg.strip_prefix(b"+")).unwrap_or(arg);
+    digits.iter().take_while(|byte| byte.is_ascii_digit()).any(|&digit| digit != b'0')
 }
 
 /// Holds the whole server, whose locks are all held here.
@@ -126,6 +147,12 @@ fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));
+    }
+    // What is loaded again counts as changed.
+    let now_ms = ctx.keys.now_ms;
+    for database in 0..ctx.node.keyspace.databases() {
+        let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
+        ctx.keys.locked.mark_watchers_of_database(database, &[database], alive);
     }
     ctx.node.host().reload(&mut ctx.keys.locked, save).map_err(|reason| {
         Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
@@ -248,7 +275,8 @@ fn digest_values(ctx: &mut Context<'_>, args: &Args<'_>) {
     for index in 2..args.len() {
         let key = ctx.keys.at(args, index);
         let mut digest = Hash::default();
-        if let Some(entry) = ctx.keys.peek(key) {
+        // Expired or not, and without a trace.
+        if let Some(entry) = ctx.keys.locked.get(ctx.keys.database, key) {
             mix_value(&mut digest, entry);
         }
         ctx.reply.simple(&hex(&digest));

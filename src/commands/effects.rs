@@ -45,6 +45,9 @@ pub(crate) struct Effects {
     pub(crate) redacted: Vec<usize>,
     /// Keys found expired and removed, to be logged before the command.
     expired: Vec<(usize, Box<[u8]>)>,
+    /// Keys met expired by a command that held their shards' locks only in passing: to be looked
+    /// at once more, and removed, after it.
+    pub(crate) met_expired: Vec<(usize, Box<[u8]>)>,
     form: Form,
     pub(crate) log: Batch,
 }

@@ -1,7 +1,7 @@
 //! Expiry commands: when keys go by themselves.
 
 use super::command::{Group::Generic, at_least, command, exactly, one_key};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, c_string};
 use crate::keyspace::EntryRef;
 use crate::number::Decimal;
 use crate::settings::EventClasses;
@@ -59,8 +59,8 @@ impl Conditions {
             } else if args.is(index, "LT") {
                 &mut said.earlier
             } else {
-                let sent = args.at(index).split(|&byte| byte == 0).next().unwrap_or_default();
-                return Err(Failure::Bytes([b"ERR Unsupported option ", sent].concat()));
+                let text = [b"ERR Unsupported option ", c_string(args.at(index))];
+                return Err(Failure::Bytes(text.concat()));
             };
             *condition = true;
         }
@@ -122,7 +122,11 @@ fn expire_at(
         keys.remove(key);
         keys.changed(key, EventClasses::GENERIC, "del");
         keys.log_instead(&[&[b"DEL", key.bytes]]);
+        ctx.reply.integer(1);
     } else {
+        ctx.reply.integer(1);
+        ctx.replied_before_events();
+        let keys = &mut ctx.keys;
         keys.set_expiry(key, Some(at));
         keys.changed(key, EventClasses::GENERIC, "expire");
         if name != "pexpireat" {
@@ -132,7 +136,6 @@ fn expire_at(
             keys.log_instead(&[&logged]);
         }
     }
-    ctx.reply.integer(1);
     Ok(())
 }
 

@@ -105,8 +105,12 @@ impl Failure {
     }
 }
 
+/// What C sees of a string: it ends at its first zero byte.
+pub(crate) fn c_string(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
 fn unknown_subcommand(what: &str, sent: &[u8], container: &[u8]) -> Vec<u8> {
-    // A string of C ends at its first zero.
-    let sent: Vec<u8> = sent.iter().copied().take(128).take_while(|&byte| byte != 0).collect();
-    [b"ERR ", what.as_bytes(), b" '", &sent, b"'. Try ", container, b" HELP."].concat()
+    let sent = c_string(&sent[..sent.len().min(128)]);
+    [b"ERR ", what.as_bytes(), b" '", sent, b"'. Try ", container, b" HELP."].concat()
 }

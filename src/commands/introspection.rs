@@ -106,7 +106,10 @@ fn reply_info(reply: &mut Output, command: &Registered) {
     row.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(row.keys.specs().count());
     row.keys.specs().for_each(|spec| reply_spec(reply, spec));
-    reply.set(command.subcommands.len());
+    match command.subcommands.len() {
+        0 => reply.set(0),
+        len => reply.array(len),
+    }
     command.subcommands.iter().for_each(|subcommand| reply_info(reply, subcommand));
 }
 

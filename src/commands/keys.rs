@@ -111,7 +111,7 @@ fn rename(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (from, to) = (ctx.keys.at(args, 1), ctx.keys.at(args, 2));
     ctx.keys.write(from).ok_or(Failure::NoSuchKey)?;
-    let free = args.at(1) != args.at(2) && !ctx.keys.has(to);
+    let free = args.at(1) != args.at(2) && !ctx.keys.is_taken(to);
     if free {
         rename_found(&mut ctx.keys, args);
     }
@@ -139,7 +139,7 @@ fn move_key(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Err(Failure::SameObject);
     }
     let key = keys.at(args, 1);
-    let moves = keys.write(key).is_some() && !keys.has_in(target, key);
+    let moves = keys.write(key).is_some() && !keys.is_taken_in(target, key);
     if moves {
         let entry = keys.take(key).expect("found under the same lock");
         let expire_at_ms = entry.view().expire_at_ms();
@@ -179,7 +179,7 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Ok(());
     };
     entry.set_accessed_s(clock);
-    let taken = keys.has_in(target, to);
+    let taken = keys.is_taken_in(target, to);
     if taken && !replace {
         ctx.reply.integer(0);
         return Ok(());
@@ -243,10 +243,13 @@ impl<'a> ScanOptions<'a> {
         Ok(options)
     }
 
-    fn wants(&self, entry: EntryRef<'_>) -> bool {
+    fn matches(&self, key: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, key))
+    }
+
+    fn is_of_type(&self, entry: EntryRef<'_>) -> bool {
         let name = || entry.value().type_name().as_bytes();
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()))
-            && self.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name()))
+        self.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name()))
     }
 }
 
@@ -270,37 +273,52 @@ fn cursor(arg: &[u8]) -> Result<Cursor, Failure> {
 fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let from = cursor(args.at(1))?;
     let options = ScanOptions::parse(args)?;
-    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let (mut found, mut expired): (Vec<Box<[u8]>>, Vec<Box<[u8]>>) = Default::default();
     let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
     let next = ctx.keys.locked.scan(database, from, options.count, |entry| {
-        if is_alive(entry, now_ms) && options.wants(entry) {
+        if !options.matches(entry.key()) {
+            return;
+        }
+        if !is_alive(entry, now_ms) {
+            expired.push(entry.key().into());
+        } else if options.is_of_type(entry) {
             found.push(entry.key().into());
         }
     });
+    ctx.keys.met_expired(expired);
     ctx.reply.array(2);
     ctx.reply.bulk(next.0.to_string().as_bytes());
     reply_keys(ctx, &found);
     Ok(())
 }
 
-/// Random shards that RANDOMKEY tries before it takes the first key it finds. Only where most
-/// keys have expired and wait for removal are there shards without any.
+/// Random keys that RANDOMKEY tries before it takes the first it finds. Only where most keys have
+/// expired and wait for removal does it come to that.
 const RANDOM_TRIES: usize = 100;
 
 fn randomkey(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
     let (locked, random) = (&mut ctx.keys.locked, &mut *ctx.random);
+    let mut expired = Vec::new();
     let mut picked = (0..RANDOM_TRIES).find_map(|_| {
         let random = [random.next(), random.next()];
-        locked.random_key(database, random, |entry| is_alive(entry, now_ms))
+        let (key, expire_at_ms) = locked.random_key(database, random)?;
+        if expire_at_ms.is_none_or(|at| at >= now_ms) {
+            return Some(key);
+        }
+        expired.push(key);
+        None
     });
     if picked.is_none() {
         locked.scan(database, Cursor(0), usize::MAX, |entry| {
-            if picked.is_none() && is_alive(entry, now_ms) {
+            if !is_alive(entry, now_ms) {
+                expired.push(entry.key().into());
+            } else if picked.is_none() {
                 picked = Some(entry.key().into());
             }
         });
     }
+    ctx.keys.met_expired(expired);
     match picked {
         Some(key) => ctx.reply.bulk(&key),
         None => ctx.reply.null(),

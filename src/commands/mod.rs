@@ -37,7 +37,7 @@ pub(crate) use command::{
     Category, Command, EngineCommand, Flag, Handled, KeyFlag, KeySpec, Locks, Run,
 };
 pub(crate) use context::{Context, Keys, Random, access_clock};
-pub(crate) use failure::Failure;
+pub(crate) use failure::{Failure, c_string};
 
 /// All the rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {

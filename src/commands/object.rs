@@ -1,5 +1,7 @@
 //! What lies behind keys: OBJECT, DUMP and RESTORE, MEMORY USAGE.
 
+use std::sync::atomic::Ordering;
+
 use super::command::{
     Category, Group, Group::Generic, NO_KEYS, at_least, command, container, exactly, key_range,
     one_key,
@@ -8,7 +10,7 @@ use super::context::access_clock;
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
 use crate::keyspace::{Content, ValueRef};
 use crate::number::Decimal;
-use crate::rdb::{self, StringRef, Value};
+use crate::rdb::{self, PayloadChecksum, StringRef, Value};
 use crate::settings::EventClasses;
 use crate::types::StringView;
 
@@ -115,19 +117,15 @@ fn object_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     let lines = [
         "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",
-        "    Return the kind of internal representation used in order to store the value",
-        "    associated with a <key>.",
+        "    In which form the value of <key> is kept.",
         "FREQ <key>",
-        "    Return the access frequency index of the <key>. The returned integer is",
-        "    proportional to the logarithm of the recent access frequency of the key.",
+        "    How often <key> is used, on a logarithmic scale.",
         "IDLETIME <key>",
-        "    Return the idle time of the <key>, that is the approximated number of",
-        "    seconds elapsed since the last access to the key.",
+        "    How many seconds ago <key> was last used.",
         "REFCOUNT <key>",
-        "    Return the number of references of the value associated with the specified",
-        "    <key>.",
+        "    How many references to the value of <key> there are.",
         "HELP",
-        "    Prints this help.",
+        "    This text.",
     ];
     ctx.reply_help(&lines);
     Ok(())
@@ -137,10 +135,10 @@ fn memory_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     let lines = [
         "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "USAGE <key> [SAMPLES <count>]",
-        "    Return memory in bytes used by <key> and its value. Nested values are",
-        "    sampled up to <count> times (default: 5, 0 means sample all).",
+        "    How many bytes <key> takes with its value. <count> is not needed: values know",
+        "    their size.",
         "HELP",
-        "    Prints this help.",
+        "    This text.",
     ];
     ctx.reply_help(&lines);
     Ok(())
@@ -237,14 +235,18 @@ impl RestoreOptions {
 fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let options = RestoreOptions::parse(args)?;
     let key = ctx.keys.at(args, 1);
-    if !options.replace && ctx.keys.has(key) {
+    if !options.replace && ctx.keys.is_taken(key) {
         return Err(Failure::BusyKey);
     }
     let ttl = Context::integer(args.at(2))?;
     if ttl < 0 {
         return Err(Failure::err("Invalid TTL value, must be >= 0"));
     }
-    let Value::String(string) = rdb::restore(args.at(3)).map_err(|error| {
+    let checksum = match ctx.node.restores_unchecked.load(Ordering::Relaxed) {
+        true => PayloadChecksum::Ignored,
+        false => PayloadChecksum::Compared,
+    };
+    let Value::String(string) = rdb::restore(args.at(3), checksum).map_err(|error| {
         if error.is_payload_footer() { Failure::BadPayload } else { Failure::BadData }
     })?;
     let base_ms = if options.absolute { 0 } else { ctx.keys.now_ms };

@@ -121,7 +121,7 @@ fn confirmation(client: &Client, kind: Kind, change: Change, name: Option<&[u8]>
 /// Within EXEC a confirmation is an element of the array; otherwise it goes the way of messages.
 /// Gives what goes that way.
 fn placed<'c>(ctx: &mut Context<'_>, confirmation: &'c [u8]) -> Option<&'c [u8]> {
-    if ctx.client.in_exec {
+    if ctx.client.in_exec.is_some() {
         ctx.reply.raw(confirmation);
         return None;
     }

@@ -105,6 +105,7 @@ fn reply_old(ctx: &mut Context<'_>, key: Key<'_>) -> Result<bool, Failure> {
 fn getdel(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
     if reply_old(ctx, key)? {
+        ctx.replied_before_events();
         remove_for_good(&mut ctx.keys, key);
     }
     Ok(())
@@ -124,6 +125,7 @@ fn getex(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Ok(());
     }
     let expire_at_ms = lifetime.expire_at_ms(&ctx.keys, "getex")?;
+    ctx.replied_before_events();
     let keys = &mut ctx.keys;
     match (lifetime, expire_at_ms) {
         (Lifetime::Until(..), Some(at)) if keys.is_elapsed(at) => remove_for_good(keys, key),
@@ -145,6 +147,7 @@ fn getex(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn getset(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
     reply_old(ctx, key)?;
+    ctx.replied_before_events();
     overwrite(&mut ctx.keys, key, args.at(2));
     ctx.keys.log_instead(&[&[b"SET", key.bytes, args.at(2)]]);
     Ok(())
@@ -185,9 +188,10 @@ fn set_with_options(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (key, value) = (ctx.keys.at(args, 1), args.at(2));
     if options.get {
         reply_old(ctx, key)?;
+        ctx.replied_before_events();
     }
     let forbidden = match options.condition {
-        Some(Condition::Missing) => ctx.keys.has(key),
+        Some(Condition::Missing) => ctx.keys.is_taken(key),
         Some(Condition::Exists) => !ctx.keys.has(key),
         None => false,
     };
@@ -243,7 +247,7 @@ fn set_for_a_while(
 
 fn setnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
-    let missing = !ctx.keys.has(key);
+    let missing = !ctx.keys.is_taken(key);
     if missing {
         overwrite(&mut ctx.keys, key, args.at(2));
     }
@@ -283,7 +287,7 @@ fn mset(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn msetnx(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let taken = pairs(args, "msetnx")?.any(|index| {
         let key = ctx.keys.at(args, index);
-        ctx.keys.has(key)
+        ctx.keys.is_taken(key)
     });
     if !taken {
         for index in pairs(args, "msetnx")? {

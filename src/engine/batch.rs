@@ -43,6 +43,8 @@ pub(crate) enum After {
     Close,
     /// Write the replies; the rest of the input waits for the end of a pause.
     Pause,
+    /// Close without writing anything: what sent this is no client but likely an attack.
+    Abort,
 }
 
 /// How far a batch came.
@@ -222,6 +224,11 @@ impl Scratch {
                     Flow::Done => {}
                     Flow::Wait => {
                         after = After::Pause;
+                        break;
+                    }
+                    Flow::Abort => {
+                        output.clear();
+                        after = After::Abort;
                         break;
                     }
                 }

@@ -9,13 +9,15 @@ use super::Engine;
 use super::admission::{self, Verdict};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run};
+use crate::commands::{
+    Args, Context, EngineCommand, Failure, Flag, Keys, Locks, Random, Run, c_string,
+};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, ReplyMode};
 use crate::node::slowlog::{self, SlowCommand};
 use crate::node::stats::WorkerStats;
-use crate::resp::{Output, ProtocolError};
+use crate::resp::{Bookmark, Output, ProtocolError};
 use crate::settings::{EventClasses, Settings};
 
 /// Whether a request is done with.
@@ -24,6 +26,8 @@ pub(super) enum Flow {
     Done,
     /// It waits for the end of a pause.
     Wait,
+    /// It is no client's, and the connection must end without any reply.
+    Abort,
 }
 
 /// What the commands of a batch have in common.
@@ -86,11 +90,11 @@ impl<'e> Caller<'e> {
         output: &mut Output,
         error: &ProtocolError,
     ) {
-        let text = format!("ERR {error}");
+        let text = error.text();
         if client.reply_mode == ReplyMode::On {
-            output.error(text.as_bytes());
+            output.error(&text);
         }
-        self.stats.error(text.as_bytes());
+        self.stats.error(&text);
         client.closing = true;
     }
 
@@ -114,6 +118,7 @@ impl<'e> Caller<'e> {
         let mut tools = Tools { client, output, effects, random };
         let flow = match resolved {
             Ok(registered) => self.admit_and_call(&mut tools, registered, args),
+            Err(_) if is_cross_protocol(args) => return Flow::Abort,
             Err((registered, failure)) => {
                 self.refuse(&mut tools, registered, &failure);
                 Flow::Done
@@ -132,14 +137,16 @@ impl<'e> Caller<'e> {
                 _ => output.truncate(start),
             }
         }
+        // Messages that this very command caused come before its reply, as in Redis, or before
+        // what it replied after it had told of them.
+        let before = client.replied.take().map_or(start, |replied| replied.reply_end);
         if client.handle.has_pushes() {
             let pushes = client.handle.take_pushes();
             if exec {
                 // What a transaction caused follows its array: its own confirmations lie within.
                 output.raw(&pushes);
             } else {
-                // Messages that this very command caused come before its reply, as in Redis.
-                output.insert(start, &pushes);
+                output.insert(before, &pushes);
             }
         }
         Flow::Done
@@ -205,8 +212,16 @@ impl<'e> Caller<'e> {
                 continue;
             }
             self.begin(tools.effects);
+            let start = tools.output.bookmark();
             self.call(tools, guard.locked(), registered, args);
+            if tools.client.replied.is_some() {
+                self.publish_before_reply(tools, start);
+            }
             self.settle(tools.effects);
+            drop(guard);
+            if !tools.effects.met_expired.is_empty() {
+                super::sweep::remove_met(self, tools);
+            }
             return Flow::Done;
         }
     }
@@ -271,6 +286,8 @@ impl<'e> Caller<'e> {
                 now_ms: self.now_ms,
                 touch: !tools.client.no_touch,
                 expire: true,
+                frozen: !self.node.admission.is_calm()
+                    && self.node.admission.is_paused_at(self.node.clock.unix_ms()),
                 stats: self.stats,
                 effects: tools.effects,
             },
@@ -385,6 +402,25 @@ impl<'e> Caller<'e> {
         }
     }
 
+    /// Publishes the events that a command told of before it replied, so that their messages
+    /// precede what it has replied so far.
+    #[cold]
+    fn publish_before_reply(&self, tools: &mut Tools<'_>, start: Bookmark) {
+        let Some(replied) = &mut tools.client.replied else { return };
+        let later = tools.effects.events.split_off(replied.events);
+        publish(self.node, tools.effects);
+        tools.effects.events = later;
+        let handle = &tools.client.handle;
+        if tools.client.reply_mode != ReplyMode::On {
+            // There is no reply that they could precede.
+            tools.client.replied = None;
+        } else if handle.has_pushes() {
+            let pushes = handle.take_pushes();
+            tools.output.insert(start, &pushes);
+            replied.reply_end = replied.reply_end.later_by(pushes.len());
+        }
+    }
+
     /// Publishes the events of a command within a transaction, before the next one can publish.
     #[inline]
     pub(super) fn publish(&self, effects: &mut Effects) {
@@ -426,11 +462,17 @@ fn publish(node: &Node, effects: &mut Effects) {
     }
 }
 
+/// Whether this is a line of HTTP: a web page may have the browser of someone who can reach the
+/// server send commands in the body of a request.
+fn is_cross_protocol(args: &Args<'_>) -> bool {
+    args.is(0, "POST") || args.is(0, "Host:")
+}
+
 /// Redis's text for a command that there is not, with the start of its arguments.
 fn unknown_command(args: &Args<'_>) -> Failure {
-    let c_string = |bytes: &[u8], max: usize| -> Vec<u8> {
-        bytes.iter().copied().take(max).take_while(|&byte| byte != 0).collect()
-    };
+    fn c_string_within(bytes: &[u8], max: usize) -> &[u8] {
+        c_string(&bytes[..bytes.len().min(max)])
+    }
     let mut shown = Vec::new();
     for arg in args.from(1) {
         if shown.len() >= 128 {
@@ -438,10 +480,10 @@ fn unknown_command(args: &Args<'_>) -> Failure {
         }
         let room = 128 - shown.len();
         shown.push(b'\'');
-        shown.extend(c_string(arg, room));
+        shown.extend_from_slice(c_string_within(arg, room));
         shown.extend_from_slice(b"' ");
     }
-    let name = c_string(args.at(0), 128);
-    let text = [b"ERR unknown command '", &name[..], b"', with args beginning with: ", &shown];
+    let name = c_string_within(args.at(0), 128);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &shown];
     Failure::Bytes(text.concat())
 }

@@ -223,6 +223,7 @@ impl Fixture {
                 After::Continue => {}
                 After::Close => end = "<close>",
                 After::Pause => end = "<wait>",
+                After::Abort => end = "<abort>",
             }
             break;
         }

@@ -1,4 +1,5 @@
-//! The sweeper: finds and removes expired keys that nobody asks for.
+//! The sweeper: finds and removes expired keys that nobody asks for, and those that a walk over
+//! keys has met.
 //!
 //! It walks the shards that have keys with expiries, in the order of hashes, a segment at a time
 //! under that shard's lock. A round ends with its time; the next goes on from there.
@@ -6,6 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Engine;
+use super::call::{Caller, Tools};
 use crate::commands::Keys;
 use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
@@ -88,6 +90,7 @@ impl Sweeper {
             now_ms: node.clock.unix_ms(),
             touch: false,
             expire: true,
+            frozen: false,
             stats: &node.background,
             effects: &mut self.effects,
         };
@@ -117,5 +120,30 @@ impl Sweeper {
             self.from = next;
         }
         next.is_some()
+    }
+}
+
+/// Removes the keys that a command met expired, each under its shard's lock and with its effects.
+#[cold]
+pub(super) fn remove_met(caller: &Caller<'_>, tools: &mut Tools<'_>) {
+    for (database, bytes) in std::mem::take(&mut tools.effects.met_expired) {
+        let key = caller.node.keyspace.key(&bytes);
+        let mut set = ShardSet::default();
+        set.insert(key.shard());
+        let mut guard = caller.node.keyspace.lock(set);
+        caller.begin(tools.effects);
+        let mut keys = Keys {
+            locked: guard.locked(),
+            database,
+            now_ms: caller.now_ms,
+            touch: false,
+            expire: true,
+            frozen: false,
+            stats: caller.stats,
+            effects: tools.effects,
+        };
+        keys.has(key);
+        keys.effects.end_sweep();
+        caller.settle(tools.effects);
     }
 }

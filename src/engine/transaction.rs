@@ -62,15 +62,17 @@ pub(super) fn execute<'e>(
 
 fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>, multi: &Multi) {
     caller.begin(tools.effects);
-    tools.client.in_exec = true;
+    tools.client.in_exec = Some((multi.queued.len(), multi.bytes));
     tools.output.array(multi.queued.len());
     for queued in &multi.queued {
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
         caller.call(tools, guard.locked(), registered, &args);
         caller.publish(tools.effects);
+        // Within a transaction there is one reply, and all messages follow it.
+        tools.client.replied = None;
     }
-    tools.client.in_exec = false;
+    tools.client.in_exec = None;
     caller.settle(tools.effects);
 }
 

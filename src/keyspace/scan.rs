@@ -139,14 +139,14 @@ impl Locked<'_> {
         }
     }
 
-    /// A key picked with two random numbers: the first chooses a shard by its share of the keys,
-    /// the second one of the keys within it that are `wanted`. `None` when that shard has none.
+    /// A key picked with two random numbers, expired or not, and when it expires: the first number
+    /// chooses a shard by its share of the keys, the second one of the keys within it. `None` when
+    /// that shard has none.
     pub(crate) fn random_key(
         &mut self,
         database: usize,
         random: [u64; 2],
-        wanted: impl Fn(EntryRef<'_>) -> bool,
-    ) -> Option<Box<[u8]>> {
+    ) -> Option<(Box<[u8]>, Option<i64>)> {
         let keyspace = self.keyspace;
         let tables = keyspace.tables(database);
         let sizes = || (0..SHARDS).map(|shard| keyspace.shards.counts(shard, tables).keys() as u64);
@@ -168,11 +168,9 @@ impl Locked<'_> {
             loop {
                 let at = from.or_else(|| (!wrapped).then(|| first_hash(shard)))?;
                 wrapped |= from.is_none();
-                let mut keys: Vec<Box<[u8]>> = Vec::new();
+                let mut keys = Vec::new();
                 from = locked.segment(database, at, Only::All, |entry| {
-                    if wanted(entry) {
-                        keys.push(entry.key().into());
-                    }
+                    keys.push((entry.key().into(), entry.expire_at_ms()));
                 });
                 if !keys.is_empty() {
                     let at = (random[1] % keys.len() as u64) as usize;

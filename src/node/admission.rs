@@ -93,6 +93,12 @@ impl Admission {
         self.has(State::PausedAll) || self.has(State::PausedWrites)
     }
 
+    /// Whether a pause lasts, at a moment of Unix time.
+    #[inline]
+    pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
+        self.is_paused() && self.paused_until_ms() > now_ms
+    }
+
     /// Ends a pause and wakes who waits for that.
     pub(crate) fn unpause(&self, locked: &Locked<'_>) {
         self.paused_until_ms.store(0, Ordering::Relaxed);

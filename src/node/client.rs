@@ -8,7 +8,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 
 use crate::keyspace::Keyspace;
-use crate::resp::{Protocol, Span};
+use crate::resp::{Bookmark, Protocol, Span};
 use crate::settings::Settings;
 
 /// A subscription's channel or pattern.
@@ -54,6 +54,14 @@ pub(crate) struct Watched {
     pub(crate) expire_at_ms: Option<i64>,
 }
 
+/// Where a command replied before it told of its last events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replied {
+    /// Events told of before.
+    pub(crate) events: usize,
+    pub(crate) reply_end: Bookmark,
+}
+
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -63,8 +71,10 @@ pub(crate) struct Client {
     pub(crate) authenticated: bool,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) multi: Option<Multi>,
-    /// EXEC is running this client's transaction.
-    pub(crate) in_exec: bool,
+    /// EXEC is running this client's transaction, of so many commands and bytes.
+    pub(crate) in_exec: Option<(usize, usize)>,
+    /// See [`Replied`]; of the running command.
+    pub(crate) replied: Option<Replied>,
     pub(crate) watched: Vec<Watched>,
     /// Set by a change of a watched key.
     pub(crate) watch_mark: Arc<AtomicBool>,
@@ -89,7 +99,8 @@ impl Client {
             authenticated,
             reply_mode: ReplyMode::On,
             multi: None,
-            in_exec: false,
+            in_exec: None,
+            replied: None,
             watched: Vec::new(),
             watch_mark,
             channels: BTreeSet::new(),
@@ -141,7 +152,8 @@ impl Client {
         shown.channels = self.channels.len();
         shown.patterns = self.patterns.len();
         shown.shard_channels = self.shard_channels.len();
-        shown.multi = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes));
+        let queued = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes));
+        shown.multi = queued.or(self.in_exec);
         shown.closing = self.closing;
         shown.no_touch = self.no_touch;
     }

@@ -66,6 +66,8 @@ pub(crate) struct Node {
     average_ttl_ms: Box<[AtomicI64]>,
     /// Whether expired keys are looked for; DEBUG can stop that.
     pub(crate) sweeping: AtomicBool,
+    /// Whether RESTORE leaves checksums alone; DEBUG can have it so.
+    pub(crate) restores_unchecked: AtomicBool,
     host: OnceLock<Arc<dyn Host>>,
 }
 
@@ -90,6 +92,7 @@ impl Node {
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
+            restores_unchecked: AtomicBool::new(false),
             log: Log::new(log_id),
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),

@@ -4,7 +4,7 @@
 //! shared cache line.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -131,6 +131,8 @@ pub(crate) struct ServerStats {
     /// Clients cut because their output grew too large.
     pub(crate) output_limit_disconnections: SharedCounter,
     pub(crate) query_limit_disconnections: SharedCounter,
+    /// Unix milliseconds of the last line on a likely attack by HTTP; 0: none yet.
+    pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last seconds.
     pub(crate) rates: Mutex<Rates>,
     pub(crate) peak_memory_bytes: AtomicU64,

@@ -70,8 +70,6 @@ pub enum ErrorKind {
     PayloadTooShort,
     /// A payload of a version that is not known.
     UnsupportedPayloadVersion(u16),
-    /// A payload that goes on after its value, for this many bytes.
-    PayloadTrailingBytes(u64),
 }
 
 impl Error {
@@ -144,9 +142,6 @@ impl fmt::Display for ErrorKind {
             Self::PayloadTooShort => f.write_str("the payload is too short"),
             Self::UnsupportedPayloadVersion(version) => {
                 write!(f, "the payload's version is not supported: {version}")
-            }
-            Self::PayloadTrailingBytes(bytes) => {
-                write!(f, "the payload goes on for {bytes} bytes after its value")
             }
         }
     }

@@ -47,7 +47,7 @@ pub(crate) use keyspace::{EntryWriter, with_value};
 
 pub use error::{Error, ErrorKind};
 pub use format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN};
-pub use payload::{dump, restore};
+pub use payload::{PayloadChecksum, dump, restore};
 pub use reader::{Item, KeyRecord, ReadOptions, Reader};
 pub use value::{Attributes, StringRef, Value, ValueRef};
 pub use writer::{WriteOptions, Writer};

@@ -40,41 +40,44 @@ pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
     payload
 }
 
+/// What [`restore`] does about a payload's checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadChecksum {
+    /// It must be right.
+    Compared,
+    /// It may be anything.
+    Ignored,
+}
+
 /// The value of a payload of any supported version. Unlike in a file, a checksum of 0 is compared
-/// like any other, as Redis does; unlike in Redis, nothing may follow the value.
+/// like any other. What follows the value is ignored, as Redis does: a replica must take what its
+/// master took. Unlike in Redis, the value cannot run into the footer, whose bytes would then be
+/// part of it.
 ///
 /// # Errors
 ///
 /// When the version or the checksum is wrong ([`Error::is_payload_footer`] tells), or the value
 /// cannot be read.
-pub fn restore(payload: &[u8]) -> Result<Value, Error> {
-    let body = verified_body(payload)?;
+pub fn restore(payload: &[u8], checksum: PayloadChecksum) -> Result<Value, Error> {
+    let body = verified_body(payload, checksum)?;
     let mut decoder = Decoder::new(body, Checksum::Ignored);
     let code = decoder.byte()?;
     let Some(name) = type_name(code) else {
         return Err(Error::new(0, ErrorKind::UnknownOpcode(code)));
     };
-    let Some(value) = value(&mut decoder, code)? else {
+    value(&mut decoder, code)?.ok_or_else(|| {
         let owner = "the payload".to_owned();
-        return Err(Error::new(0, ErrorKind::UnsupportedType { owner, code, name }));
-    };
-    let offset = decoder.position();
-    match decoder.into_source().len() {
-        0 => Ok(value),
-        left => {
-            let left = u64::try_from(left).unwrap_or(u64::MAX);
-            Err(Error::new(offset, ErrorKind::PayloadTrailingBytes(left)))
-        }
-    }
+        Error::new(0, ErrorKind::UnsupportedType { owner, code, name })
+    })
 }
 
 /// The payload without its footer, once that is found to be right.
-fn verified_body(payload: &[u8]) -> Result<&[u8], Error> {
+fn verified_body(payload: &[u8], checksum: PayloadChecksum) -> Result<&[u8], Error> {
     let error = |before_end: usize, kind| {
         let offset = payload.len().saturating_sub(before_end);
         Err(Error::new(u64::try_from(offset).unwrap_or(u64::MAX), kind))
     };
-    let Some((summed, checksum)) = payload.split_last_chunk::<8>() else {
+    let Some((summed, stored)) = payload.split_last_chunk::<8>() else {
         return error(0, ErrorKind::PayloadTooShort);
     };
     let Some((body, version)) = summed.split_last_chunk::<2>() else {
@@ -84,7 +87,10 @@ fn verified_body(payload: &[u8]) -> Result<&[u8], Error> {
     if version > VERSION_MAX && version != VERSION_VALKEY {
         return error(10, ErrorKind::UnsupportedPayloadVersion(version));
     }
-    let stored = u64::from_le_bytes(*checksum);
+    if checksum == PayloadChecksum::Ignored {
+        return Ok(body);
+    }
+    let stored = u64::from_le_bytes(*stored);
     let computed = crc64::checksum(summed);
     if stored != computed {
         return error(8, ErrorKind::ChecksumMismatch { stored, computed });

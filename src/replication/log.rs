@@ -17,7 +17,7 @@ const BLOCK_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Log {
     /// Identifies the history that offsets count: 40 hexadecimal digits.
-    id: String,
+    id: Mutex<String>,
     recording: AtomicBool,
     /// Bytes appended so far; counts from 0.
     offset: AtomicU64,
@@ -109,15 +109,20 @@ impl Log {
     /// An empty log that is off.
     pub(crate) fn new(id: String) -> Self {
         Self {
-            id,
+            id: Mutex::new(id),
             recording: AtomicBool::new(false),
             offset: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    pub(crate) fn id(&self) -> String {
+        self.id.lock().clone()
+    }
+
+    /// Begins another history at the offset there is. Called under all the shard locks.
+    pub(crate) fn change_id(&self, id: String) {
+        *self.id.lock() = id;
     }
 
     /// Bytes appended so far.

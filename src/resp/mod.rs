@@ -11,5 +11,5 @@
 mod output;
 mod request;
 
-pub(crate) use output::{Output, Protocol};
+pub(crate) use output::{Bookmark, Output, Protocol};
 pub(crate) use request::{Limits, Parser, ProtocolError, Request, Span, split_inline};

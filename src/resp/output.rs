@@ -49,6 +49,13 @@ pub(crate) struct Bookmark {
     pieces: usize,
 }
 
+impl Bookmark {
+    /// The same place after `bytes` were inserted before it.
+    pub(crate) fn later_by(self, bytes: usize) -> Self {
+        Self { bytes: self.bytes.saturating_add(bytes), ..self }
+    }
+}
+
 impl Output {
     pub(crate) fn new(protocol: Protocol) -> Self {
         Self { protocol, ..Self::default() }

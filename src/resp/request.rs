@@ -2,11 +2,10 @@
 //!
 //! Rules, limits and error texts are those of Redis 7.0's `networking.c`.
 
-use std::fmt;
-
 use crate::number;
 
-/// Longest inline request or length line, in bytes.
+/// Where no end of an inline request or a length line is in sight after so many bytes, it is too
+/// long. A longer one that arrives whole is let through, as in Redis.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// What a client may send before it has authenticated: arguments, and bytes of each.
 const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
@@ -41,10 +40,10 @@ pub(crate) enum ProtocolError {
     UnbalancedQuotes,
 }
 
-impl fmt::Display for ProtocolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Protocol error: ")?;
-        f.write_str(match self {
+impl ProtocolError {
+    /// Code and text, as they follow the `-`.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let what = match self {
             Self::InvalidMultibulkLength => "invalid multibulk length",
             Self::UnauthenticatedMultibulkLength => "unauthenticated multibulk length",
             Self::TooBigMultibulkCount => "too big mbulk count string",
@@ -54,11 +53,10 @@ impl fmt::Display for ProtocolError {
             Self::TooBigInline => "too big inline request",
             Self::UnbalancedQuotes => "unbalanced quotes in request",
             Self::ExpectedDollar(got) => {
-                // A line break in an error reply would end it.
-                let got = if matches!(got, b'\r' | b'\n') { b' ' } else { *got };
-                return write!(f, "expected '$', got '{}'", char::from(got));
+                return [b"ERR Protocol error: expected '$', got '", &[*got][..], b"'"].concat();
             }
-        })
+        };
+        [b"ERR Protocol error: ", what.as_bytes()].concat()
     }
 }
 
@@ -210,7 +208,7 @@ impl Parser {
     ) -> Result<Option<&'b [u8]>, ProtocolError> {
         let rest = buffer.get(self.at..).unwrap_or_default();
         // Length lines are a few bytes: a plain loop beats a search that sets up vectors.
-        match rest.iter().take(LINE_BYTES_MAX).position(|&byte| byte == b'\r') {
+        match rest.iter().position(|&byte| byte == b'\r') {
             Some(end) if rest.len() > end.saturating_add(1) => {
                 self.at = self.at.saturating_add(end).saturating_add(2);
                 Ok(rest.get(..end))
@@ -222,8 +220,7 @@ impl Parser {
 
     #[cold]
     fn inline(&mut self, buffer: &[u8]) -> Result<Option<Request>, ProtocolError> {
-        let window = buffer.get(..LINE_BYTES_MAX).unwrap_or(buffer);
-        let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
+        let Some(end) = buffer.iter().position(|&byte| byte == b'\n') else {
             let too_big = buffer.len() >= LINE_BYTES_MAX;
             return if too_big { Err(ProtocolError::TooBigInline) } else { Ok(None) };
         };

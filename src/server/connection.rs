@@ -150,6 +150,10 @@ impl Connection {
     #[inline]
     fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
+        if ran.after == After::Abort {
+            self.log_attack();
+            return Err(Over);
+        }
         let rest = &input[ran.consumed..];
         self.runnable = matches!(ran.after, After::More | After::Pause) && !rest.is_empty();
         if ran.after == After::Pause {
@@ -162,6 +166,25 @@ impl Connection {
             self.handle.input_bytes.store(0, Ordering::Relaxed);
         }
         self.write(cx, worker)
+    }
+
+    /// Once a minute at most: who attacks must not fill the log.
+    fn log_attack(&self) {
+        const EVERY_MS: i64 = 60_000;
+        let node = &self.engine.node;
+        let (now_ms, logged_ms) = (node.clock.unix_ms(), &node.stats.attack_logged_ms);
+        let last_ms = logged_ms.load(Ordering::Relaxed);
+        if now_ms - last_ms > EVERY_MS {
+            logged_ms.store(now_ms, Ordering::Relaxed);
+            log!(
+                Warning,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or \
+                 Host: commands to Redis. This is likely due to an attacker attempting to use \
+                 Cross Protocol Scripting to compromise your Redis instance. Connection from {} \
+                 aborted.",
+                self.handle.origin.address
+            );
+        }
     }
 
     /// Writes the executor's output, or keeps what the socket does not take.

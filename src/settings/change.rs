@@ -2,6 +2,7 @@
 //! parameter is the caller's question.
 
 use super::error::SetError;
+use super::kind::Kind;
 use super::parameter::{Change, PARAMETERS, Parameter, Standing};
 use super::values::Settings;
 
@@ -22,9 +23,11 @@ impl Settings {
             patterns.iter().map(|pattern| (*pattern, pattern.to_ascii_lowercase())).collect();
         let mut found = Vec::new();
         for parameter in PARAMETERS {
-            let Some(value) = parameter.value(self) else {
-                continue;
+            let value = match parameter.kind {
+                Kind::EventClasses => Some(self.keyspace.notify_events.shown()),
+                _ => parameter.value(self),
             };
+            let Some(value) = value else { continue };
             for name in parameter.names() {
                 let shown = patterns.iter().find_map(|(written, lower)| {
                     if lower == name.as_bytes() {
@@ -53,10 +56,11 @@ impl Settings {
     ) -> Result<(Self, Vec<&'static Parameter>), SetError> {
         let mut named: Vec<(&'static Parameter, &[u8])> = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
-            let name = String::from_utf8_lossy(name);
-            let parameter = Parameter::named(&name)
+            let unknown = || SetError::Unknown { name: name.to_vec() };
+            let name = std::str::from_utf8(name).map_err(|_| unknown())?;
+            let parameter = Parameter::named(name)
                 .filter(|parameter| parameter.change != Change::FileOnly)
-                .ok_or_else(|| SetError::Unknown { name: name.to_string() })?;
+                .ok_or_else(unknown)?;
             if parameter.change == Change::AtStart {
                 return Err(SetError::failed(name, "can't set immutable config"));
             }
@@ -99,7 +103,7 @@ impl Settings {
 }
 
 impl Parameter {
-    /// As CONFIG GET shows it; `None` if CONFIG GET does not.
+    /// As CONFIG GET shows it (but for keyspace events); `None` if CONFIG GET does not.
     #[must_use]
     pub fn value(&self, settings: &Settings) -> Option<String> {
         match self.standing {

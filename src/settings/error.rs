@@ -40,13 +40,14 @@ impl fmt::Display for LoadError {
 
 impl Error for LoadError {}
 
-/// Why CONFIG SET changes nothing. `Display` is the text after `ERR `.
+/// Why CONFIG SET changes nothing. [`text`](Self::text) is what follows `ERR `; `Display` the
+/// same for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetError {
     /// No parameter has this name.
     Unknown {
-        /// As the client wrote it.
-        name: String,
+        /// As the client wrote it, any bytes.
+        name: Vec<u8>,
     },
     /// A parameter cannot be set, or not to this value.
     Failed {
@@ -70,17 +71,27 @@ impl SetError {
     }
 }
 
-impl fmt::Display for SetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SetError {
+    /// In Redis's words. A name ends at its first zero byte, as a string of C does.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
         match self {
             Self::Unknown { name } => {
-                write!(f, "Unknown option or number of arguments for CONFIG SET - '{name}'")
+                let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+                let what = b"Unknown option or number of arguments for CONFIG SET - '";
+                [&what[..], name, b"'"].concat()
             }
-            Self::Failed { argument, reason } => write!(
-                f,
-                "CONFIG SET failed (possibly related to argument '{argument}') - {reason}"
-            ),
+            Self::Failed { argument, reason } => {
+                format!("CONFIG SET failed (possibly related to argument '{argument}') - {reason}")
+                    .into_bytes()
+            }
         }
+    }
+}
+
+impl fmt::Display for SetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text()))
     }
 }
 

@@ -89,10 +89,10 @@ impl ClientOutputBufferLimits {
     /// The words with Redis's names of the classes and plain numbers.
     ///
     /// # Errors
-    /// Unless they are groups of four: class, hard bytes, soft bytes, soft seconds.
+    /// Unless they are groups of four, or none: class, hard bytes, soft bytes, soft seconds.
     pub(super) fn canonical(words: &[String]) -> Result<Vec<String>, String> {
         let (groups, odd) = words.as_chunks::<4>();
-        if !odd.is_empty() || groups.is_empty() {
+        if !odd.is_empty() {
             return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
         }
         let mut canonical = Vec::with_capacity(words.len());
@@ -248,9 +248,16 @@ impl EventClasses {
     }
 }
 
+impl EventClasses {
+    /// As CONFIG GET shows them. Redis forgets `n` beside `A`.
+    pub(super) fn shown(self) -> String {
+        let text = self.to_string();
+        if self.contains(Self::ALL) { text.replace('n', "") } else { text }
+    }
+}
+
 impl fmt::Display for EventClasses {
-    /// As Redis prints them, except that it forgets `n` beside `A`: what is printed is also what a
-    /// rewritten file holds, so nothing may be lost.
+    /// All of them, for a file and to be read again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.contains(Self::ALL);
         if all {
@@ -373,16 +380,17 @@ mod tests {
     use super::{EventClasses, memory_bytes, memory_text};
 
     #[test]
-    fn event_classes_print_as_redis_prints_them() {
-        for (letters, printed) in [
-            ("", ""),
-            ("KEA", "AKE"),
-            ("KEx", "xKE"),
-            ("KEgnm", "gnKEm"),
-            ("KEg$lshzxetdm", "AKEm"),
-            ("EAn", "AnE"),
+    fn event_classes_print_as_redis_prints_them_and_read_as_they_are_written() {
+        for (letters, printed, shown) in [
+            ("", "", ""),
+            ("KEA", "AKE", "AKE"),
+            ("KEx", "xKE", "xKE"),
+            ("KEgnm", "gnKEm", "gnKEm"),
+            ("KEg$lshzxetdm", "AKEm", "AKEm"),
+            ("EAn", "AnE", "AE"),
         ] {
             assert_eq!(EventClasses::parse(letters).unwrap().to_string(), printed);
+            assert_eq!(EventClasses::parse(letters).unwrap().shown(), shown);
             let again = EventClasses::parse(printed).unwrap();
             assert_eq!(again, EventClasses::parse(letters).unwrap());
         }

@@ -5,8 +5,11 @@ use crate::command_form::{sorted_command_infos, sorted_flags};
 use crate::support::connection::Words;
 use crate::support::reply::Reply;
 
+/// What Redis shows as the number of references to a small integer, which it does not count.
+pub(crate) const SHARED_REFCOUNT: i64 = 2_147_483_647;
+
 /// Seconds that the two servers may execute a command apart.
-const APART_SECS: i64 = 2;
+pub(crate) const APART_SECS: i64 = 2;
 
 pub(crate) struct Canonicaliser {
     /// Names of commands in lower case, with subcommand where there is one.
@@ -21,9 +24,10 @@ enum How {
     Rewrite(fn(&Words, Reply) -> Reply),
     /// Positive numbers at most so far apart.
     Near(i64),
+    Compare(fn(&Reply, &Reply) -> bool),
 }
 
-use How::{Near, Rewrite};
+use How::{Compare, Near, Rewrite};
 
 pub(crate) const CANONICALISERS: &[Canonicaliser] = &[
     row(&["keys"], Rewrite(sorted), "the order is that of a table with a random seed"),
@@ -47,7 +51,11 @@ pub(crate) const CANONICALISERS: &[Canonicaliser] = &[
         "ids, addresses, ages and sizes are the server's own",
     ),
     row(&["hello"], Rewrite(hello), "the id of the client is the server's own"),
-    row(&["debug object"], Rewrite(debug_object), "an address and clocks are in it"),
+    row(
+        &["debug object"],
+        Compare(are_objects_alike),
+        "an address and clocks are in it; keys with one shared integer have one clock in Redis",
+    ),
     row(
         &["slowlog get"],
         Rewrite(slowlog),
@@ -67,6 +75,20 @@ pub(crate) const CANONICALISERS: &[Canonicaliser] = &[
         "flags are sets, subcommands in the order of a table",
     ),
     row(&["command getkeysandflags"], Rewrite(keys_and_flags), "flags are sets"),
+    row(
+        &[
+            "client help",
+            "command help",
+            "config help",
+            "debug help",
+            "memory help",
+            "object help",
+            "pubsub help",
+            "slowlog help",
+        ],
+        Rewrite(help),
+        "help is in words of one's own: lines below one that is the same",
+    ),
 ];
 
 const fn row(commands: &'static [&'static str], how: How, reason: &'static str) -> Canonicaliser {
@@ -91,6 +113,7 @@ pub(crate) fn are_alike(name: &str, words: &Words, left: &Reply, right: &Reply) 
             }
             _ => false,
         },
+        Compare(are_alike) => are_alike(left, right),
     }
 }
 
@@ -231,14 +254,41 @@ fn hello(_: &Words, reply: Reply) -> Reply {
     }
 }
 
-fn debug_object(_: &Words, reply: Reply) -> Reply {
-    let Reply::Simple(text) = &reply else { return reply };
-    let text = String::from_utf8_lossy(text).into_owned();
-    let field = |field: &str| match field.split_once(':') {
-        Some((name @ ("at" | "lru" | "lru_seconds_idle"), _)) => format!("{name}:.."),
-        _ => field.to_owned(),
+/// Two lines of DEBUG OBJECT. How long a key was not used is compared, unless Redis has the key
+/// share its value, and the value's clock, with others.
+fn are_objects_alike(left: &Reply, right: &Reply) -> bool {
+    let (Reply::Simple(left), Reply::Simple(right)) = (left, right) else { return false };
+    let parts = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let mut idle_secs = None;
+        let mut field = |field: &str| match field.split_once(':') {
+            Some((name @ ("at" | "lru"), _)) => format!("{name}:.."),
+            Some((name @ "lru_seconds_idle", value)) => {
+                idle_secs = value.parse::<i64>().ok();
+                format!("{name}:..")
+            }
+            _ => field.to_owned(),
+        };
+        let fields: Vec<String> = text.split(' ').map(&mut field).collect();
+        (fields, idle_secs)
     };
-    Reply::Simple(text.split(' ').map(field).collect::<Vec<_>>().join(" ").into_bytes())
+    let ((left, left_idle), (right, right_idle)) = (parts(left), parts(right));
+    let is_shared = left.iter().any(|field| *field == format!("refcount:{SHARED_REFCOUNT}"));
+    let are_near = match (left_idle, right_idle) {
+        (Some(left), Some(right)) => left.abs_diff(right) <= APART_SECS.unsigned_abs(),
+        _ => false,
+    };
+    left == right && (are_near || is_shared)
+}
+
+/// A first line, and others in any words.
+fn help(_: &Words, reply: Reply) -> Reply {
+    let Reply::Array(lines) = reply else { return reply };
+    let are_lines = lines.iter().all(|line| matches!(line, Reply::Simple(_)));
+    match lines.first() {
+        Some(first) if are_lines && lines.len() > 2 => Reply::Array(vec![first.clone()]),
+        _ => Reply::Array(lines),
+    }
 }
 
 /// Only entries that a scenario made certain are compared, and of those command and client name.

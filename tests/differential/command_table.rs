@@ -1,6 +1,7 @@
 //! Every command that limpid lists and Redis has: all that COMMAND INFO says of it.
 
 use crate::command_form::{FIELDS, NAME, SUBCOMMANDS, sorted_command_infos};
+use crate::exceptions::is_uncommon;
 use crate::support::reply::Reply;
 use crate::support::server::Server;
 use crate::{session::ARGS, subject};
@@ -53,17 +54,19 @@ fn compare(name: &str, left: &[Reply], right: &[Reply], differences: &mut Vec<St
     }
 }
 
-/// Both must have the same subcommands, and each be described the same.
+/// Both must have the same subcommands but for those that are excepted, and each be described the
+/// same.
 fn compare_subcommands(name: &str, left: &Reply, right: &Reply, differences: &mut Vec<String>) {
     let infos = |reply: &Reply| -> Vec<Vec<Reply>> {
         reply.items().unwrap_or_default().iter().filter_map(Reply::items).collect()
     };
     let (lefts, rights) = (infos(left), infos(right));
     let is_in = |infos: &[Vec<Reply>], name: &Reply| infos.iter().any(|info| info[NAME] == *name);
+    let rights: Vec<_> = rights.into_iter().filter(|info| !is_uncommon(&info[NAME])).collect();
     for info in rights.iter().filter(|info| !is_in(&lefts, &info[NAME])) {
         differences.push(format!("{name}: Redis has no {}", info[NAME]));
     }
-    for left in &lefts {
+    for left in lefts.iter().filter(|info| !is_uncommon(&info[NAME])) {
         match rights.iter().find(|right| right[NAME] == left[NAME]) {
             Some(right) => compare(&format!("{}", left[NAME]), left, right, differences),
             None => differences.push(format!("{name}: without {}", left[NAME])),

@@ -5,8 +5,11 @@
 //! - [`session`]: one run; [`pair`] and [`sides`]: one client on both servers
 //! - [`families`]: the generators, drawing from [`world`]; [`mangle`] makes commands wrong
 //! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: what is said
-//! - [`bytes`]: requests that are no good RESP; [`command_table`]: COMMAND INFO; [`self_check`]:
-//!   a subject that differs is found out
+//! - [`bytes`]: requests that are no good RESP; [`command_table`]: COMMAND INFO; [`restore`]:
+//!   payloads that are no good ones
+//! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: what random commands
+//!   do not come upon
+//! - [`self_check`]: a subject that differs is found out
 //!
 //! Run them with `cargo test --test differential -- --include-ignored`. From the environment:
 //!
@@ -17,6 +20,7 @@
 //! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
+mod access_clock;
 mod bytes;
 mod canonical;
 mod command_form;
@@ -24,11 +28,16 @@ mod command_table;
 mod compare;
 mod exceptions;
 mod families;
+mod info_sections;
 mod mangle;
 mod pair;
+mod password;
+mod pause;
 mod payload;
+mod pushes;
 mod random;
 mod report;
+mod restore;
 mod self_check;
 mod session;
 mod sides;

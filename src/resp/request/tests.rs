@@ -16,7 +16,8 @@ fn arguments(buffer: &[u8], spans: &[Span]) -> Vec<Vec<u8>> {
 
 fn error(buffer: &[u8]) -> String {
     let mut spans = Vec::new();
-    Parser::default().parse(buffer, &mut spans, LIMITS).expect_err("is refused").to_string()
+    let error = Parser::default().parse(buffer, &mut spans, LIMITS).expect_err("is refused");
+    String::from_utf8_lossy(&error.text()).into_owned()
 }
 
 fn inline(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
@@ -64,13 +65,13 @@ proptest! {
 
 #[test]
 fn errors_say_what_redis_says() {
-    assert_eq!(error(b"*x\r\n"), "Protocol error: invalid multibulk length");
-    assert_eq!(error(b"*2147483648\r\n"), "Protocol error: invalid multibulk length");
-    assert_eq!(error(b"*1\r\n+2\r\n"), "Protocol error: expected '$', got '+'");
-    assert_eq!(error(b"*1\r\n$-1\r\n"), "Protocol error: invalid bulk length");
-    assert_eq!(error(b"*1\r\n$536870913\r\n"), "Protocol error: invalid bulk length");
-    assert_eq!(error(&[b'a'; 64 * 1024]), "Protocol error: too big inline request");
-    assert_eq!(error(&[b'*'; 64 * 1024]), "Protocol error: too big mbulk count string");
+    assert_eq!(error(b"*x\r\n"), "ERR Protocol error: invalid multibulk length");
+    assert_eq!(error(b"*2147483648\r\n"), "ERR Protocol error: invalid multibulk length");
+    assert_eq!(error(b"*1\r\n+2\r\n"), "ERR Protocol error: expected '$', got '+'");
+    assert_eq!(error(b"*1\r\n$-1\r\n"), "ERR Protocol error: invalid bulk length");
+    assert_eq!(error(b"*1\r\n$536870913\r\n"), "ERR Protocol error: invalid bulk length");
+    assert_eq!(error(&[b'a'; 64 * 1024]), "ERR Protocol error: too big inline request");
+    assert_eq!(error(&[b'*'; 64 * 1024]), "ERR Protocol error: too big mbulk count string");
 }
 
 #[test]
