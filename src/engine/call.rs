@@ -279,7 +279,6 @@ impl<'e> Caller<'e> {
         let mut context = Context {
             node: self.node,
             registry: &self.engine.registry,
-            row: registered.row,
             keys: Keys {
                 locked,
                 database,

@@ -142,6 +142,7 @@ pub(crate) struct Held<'k, S> {
 
 impl<S> Held<'_, S> {
     /// The way to what lies behind the locks; one at a time, as it borrows the guard mutably.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "one view at a time is what makes it sound")]
     #[inline]
     pub(crate) fn view(&mut self) -> View<'_, S> {
         View { shards: self.shards, set: self.set }

@@ -87,15 +87,11 @@ pub(crate) struct Segment {
 impl Segment {
     fn new() -> Box<Self> {
         let slots = std::array::from_fn(|_| AtomicU64::new(0));
-        Box::new(Self { slots, life: Life::default() })
+        Box::new(Self { slots, life: Life::new() })
     }
 
     fn load(&self, index: usize) -> u64 {
         self.slots[index].load(Ordering::Relaxed)
-    }
-
-    fn is_full(&self, line: usize) -> bool {
-        (0..LINE).all(|i| self.load(line * LINE + i) != 0)
     }
 
     fn len(&self) -> usize {
@@ -334,6 +330,7 @@ pub(crate) struct TableMut<'a> {
 /// Hashes the key of an entry, to place it when a segment splits.
 pub(crate) type HashKey<'a> = &'a dyn Fn(&[u8]) -> u64;
 
+#[allow(clippy::needless_pass_by_ref_mut, reason = "changes go through atomics, but one at a time")]
 impl<'a> TableMut<'a> {
     /// # Safety
     /// While this lives nobody else has a `TableMut` of the same head; the lock of the shard sees
@@ -384,7 +381,7 @@ impl<'a> TableMut<'a> {
         if self.directory().is_none() {
             let segments = Box::new([AtomicPtr::new(Box::into_raw(Segment::new()))]);
             let directory =
-                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::default() }));
+                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::new() }));
             self.head.0.store(directory, Ordering::Release);
         }
         loop {
@@ -441,7 +438,7 @@ impl<'a> TableMut<'a> {
         assert!(old.bits < BITS_MAX, "more than 64 keys share 48 bits of a keyed hash");
         let segments =
             (0..old.segments.len() * 2).map(|i| AtomicPtr::new(old.segment(i / 2))).collect();
-        self.relink(Directory { bits: old.bits + 1, segments, life: Life::default() });
+        self.relink(Directory { bits: old.bits + 1, segments, life: Life::new() });
     }
 
     fn relink(&mut self, new: Directory) {
@@ -504,11 +501,12 @@ impl<'a> TableMut<'a> {
                 return;
             }
             let segments = (0..pairs).map(|i| AtomicPtr::new(old.segment(2 * i))).collect();
-            self.relink(Directory { bits: old.bits - 1, segments, life: Life::default() });
+            self.relink(Directory { bits: old.bits - 1, segments, life: Life::new() });
         }
     }
 
     /// Bytes of the directory and its segments.
+    #[cfg(test)]
     pub(crate) fn allocated_bytes(&self) -> usize {
         let Some(directory) = self.directory() else { return 0 };
         let mut segments = 0;
