@@ -82,6 +82,10 @@ impl Executor {
             let (done, flow) =
                 self.scratch.execute(&mut caller, client, &mut self.output, &input[consumed..]);
             let all = done == parsed;
+            if !all {
+                // What was not run is parsed once more, and so is what came behind it.
+                parser.restart();
+            }
             consumed += done;
             after = flow;
             if let (Some(error), After::Continue, true) = (error, after, all) {

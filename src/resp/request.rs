@@ -114,6 +114,12 @@ impl Parser {
         }
     }
 
+    /// Forgets the place in a request that has not arrived whole: the next call begins with other
+    /// bytes.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::default();
+    }
+
     /// Bytes that the argument being read still lacks: a hint for how much to read.
     pub(crate) fn missing(&self, buffered: usize) -> usize {
         let end = self.bulk_len.map_or(0, |len| self.at.saturating_add(len).saturating_add(2));

@@ -1,6 +1,8 @@
 //! CONFIG GET and CONFIG SET on [`Settings`]. Knows no client: whether one may set a protected
 //! parameter is the caller's question.
 
+use std::borrow::Cow;
+
 use super::error::SetError;
 use super::kind::Kind;
 use super::parameter::{Change, PARAMETERS, Parameter, Standing};
@@ -81,9 +83,12 @@ impl Settings {
     }
 
     fn set_one(&mut self, parameter: &Parameter, value: &[u8]) -> Result<(), String> {
-        let text = std::str::from_utf8(value).map_err(|_| "value is not valid UTF-8")?;
+        let text = String::from_utf8_lossy(value);
+        if matches!(text, Cow::Owned(_)) && parameter.kind.takes_any_text() {
+            return Err("value is not valid UTF-8".to_owned());
+        }
         let words: Vec<String> = if !parameter.kind.takes_several_words() {
-            vec![text.to_owned()]
+            vec![text.into_owned()]
         } else if text.is_empty() {
             Vec::new()
         } else {

@@ -69,6 +69,11 @@ impl Kind {
         }
     }
 
+    /// Whether a word of the value may be any text, so that nothing but its encoding is wrong.
+    pub(super) fn takes_any_text(self) -> bool {
+        matches!(self, Self::Text | Self::FileName | Self::Words { .. } | Self::Rename)
+    }
+
     pub(super) fn combination(self) -> Combination {
         match self {
             Self::SavePoints => Combination::Append,

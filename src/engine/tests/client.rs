@@ -229,3 +229,15 @@ fn a_renamed_command_keeps_its_name_in_errors() {
         ",
     );
 }
+
+#[test]
+fn what_a_pause_holds_back_is_read_once_more_from_its_start() {
+    let mut fixture = Fixture::new();
+    fixture.transcript("A: CLIENT PAUSE 1000 WRITE -> +OK");
+    // The last request has arrived in part.
+    let requests =
+        b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$4\r\nECHO\r\n$5\r\nab";
+    assert_eq!(fixture.send("B", requests), "+PONG <wait>");
+    fixture.transcript("A: CLIENT UNPAUSE -> +OK");
+    assert_eq!(fixture.send("B", b"cde\r\n"), ":0 $5 abcde");
+}
