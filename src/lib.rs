@@ -1,4 +1,64 @@
 //! limpid: a Redis-compatible in-memory server that one can see into.
+//!
+//! This page is the map for those who change the code; the README is for those who use it.
+//!
+//! # The parts
+//!
+//! Dependencies point one way, from the bottom of this list to its top; `tests/structure.rs` fails
+//! on a `crate::` path that points the other way.
+//!
+//! ```text
+//! glob, number, telemetry   leaves: patterns, numbers as Redis reads and writes them, the log
+//! settings                  a leaf too: files, environment and arguments; the parameter table
+//! resp                      bytes to requests and replies to bytes; no I/O
+//! types                     values: what a key can hold
+//! keyspace                  shards, entries, the slot table, scans, snapshots
+//! rdb                       the file format, DUMP and RESTORE
+//! replication               the one log of writes, with its offsets
+//! node                      what a server knows besides keys: clients, subscriptions, statistics
+//! commands                  a file per family: a table of rows, the handlers below it
+//! engine                    the one path of a request
+//! server                    the only sockets, files, threads, clock and randomness
+//! ```
+//!
+//! # The way of a request
+//!
+//! A worker thread reads what a client sent into its scratch memory and calls
+//! `engine::Executor::run`. That parses up to 32 requests in place, hashes their keys and
+//! prefetches slots and entries, then runs one after the other: resolve the row, ask admission,
+//! lock the shards that the row's keys name, run the handler, apply its effects, unlock. The
+//! replies go out in one write. Nothing is handed to another thread on the way, and nothing waits
+//! under a lock.
+//!
+//! # What holds everywhere
+//!
+//! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set
+//!   at a time. Handlers never see a lock; a key outside of the row's set panics.
+//! - **Effects in one place.** A handler says what it changed (`Keys::changed`); the log, watchers,
+//!   events and counts follow from that and from the row. Rewritten forms (`PEXPIREAT` for
+//!   `EXPIRE`) are given to `Keys::log_instead`.
+//! - **Validate before the first change.** A handler that fails has changed nothing.
+//! - **Admission changes under all the locks** and bumps an epoch, which the executor compares
+//!   after locking: no write slips past a pause or a failed save.
+//! - **Snapshots.** Every change of an entry goes through the few primitives of
+//!   `keyspace::Locked`, which keep the old value while a snapshot runs.
+//! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does
+//!   without a lock is modelled with loom.
+//! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.
+//! - **No clock below `server`.** Time comes through `node::host::Clock`, so that tests move it.
+//!
+//! # Where to add
+//!
+//! A command: its row and handler in the family's file under `commands`. A setting: a row in
+//! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs` and its line
+//! in `commands/info.rs`. A type of value: `types`, then `rdb`'s value, reader and writer.
+//!
+//! # Where this differs from what one might expect
+//!
+//! - A shard's lock is our own (`keyspace/raw/lock.rs`): releasing it is a plain store.
+//! - SCAN's cursor is a hash prefix: COUNT is exact, and a key that stays is met exactly once.
+//! - FLUSHALL does not end a background save: the save keeps the tables it still needs.
+//! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
 mod commands;
 mod engine;

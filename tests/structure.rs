@@ -30,8 +30,8 @@ fn rank(module: &str) -> u32 {
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the sources are readable") {
+        let path = entry.expect("the sources are readable").path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -46,7 +46,7 @@ fn source_folder() -> PathBuf {
 
 /// The code of a file without comments and without the tests at its end.
 fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("the sources are readable");
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     let lines = text[..tests].lines();
     lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
@@ -77,8 +77,13 @@ fn dependencies_point_one_way() {
     sources(&root, &mut paths);
     assert!(paths.len() > 50, "the sources are in {}", root.display());
     for path in paths {
-        let inner = path.strip_prefix(&root).unwrap();
-        let first = inner.components().next().unwrap().as_os_str().to_string_lossy();
+        let inner = path.strip_prefix(&root).expect("the sources are readable");
+        let first = inner
+            .components()
+            .next()
+            .expect("the sources are readable")
+            .as_os_str()
+            .to_string_lossy();
         let module = first.strip_suffix(".rs").unwrap_or(&first);
         let is_tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
         if module == "lib" || module == "main" || is_tests {
@@ -102,7 +107,7 @@ fn files_stay_small_enough_to_read() {
     let mut paths = Vec::new();
     sources(&source_folder(), &mut paths);
     for path in paths {
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let lines = fs::read_to_string(&path).expect("the sources are readable").lines().count();
         assert!(lines <= LINES_MAX, "{} has {lines} lines: split it by noun", path.display());
     }
 }

@@ -151,7 +151,6 @@ pub(crate) enum KeyFlag {
     Delete,
     /// A shard channel rather than a key.
     NotKey,
-    Incomplete,
     VariableFlags,
 }
 
@@ -167,7 +166,6 @@ impl KeyFlag {
             Self::Insert => "insert",
             Self::Delete => "delete",
             Self::NotKey => "not_key",
-            Self::Incomplete => "incomplete",
             Self::VariableFlags => "variable_flags",
         }
     }

@@ -1,13 +1,10 @@
 //! What a handler sees: keys under the locks of its row, its client, and its reply.
 
-use std::borrow::Cow;
-
 use super::effects::Effects;
 use super::registry::Registry;
-use super::{Args, Command, Failure};
+use super::{Args, Failure};
 use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
 use crate::node::Node;
-use crate::node::admission::State;
 use crate::node::client::{Client, Replied};
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
@@ -19,7 +16,6 @@ use crate::types::{Object, StringView};
 pub(crate) struct Context<'a> {
     pub(crate) node: &'a Node,
     pub(crate) registry: &'a Registry,
-    pub(crate) row: &'static Command,
     pub(crate) client: &'a mut Client,
     pub(crate) keys: Keys<'a>,
     pub(crate) reply: &'a mut Output,
@@ -354,11 +350,6 @@ impl Context<'_> {
         lines.iter().for_each(|line| self.reply.simple(line));
     }
 
-    /// Whether the data set is being loaded.
-    pub(crate) fn is_loading(&self) -> bool {
-        self.node.admission.has(State::Loading)
-    }
-
     /// Parses an argument as an integer.
     ///
     /// # Errors
@@ -380,11 +371,6 @@ impl Context<'_> {
     /// The slow log does not show the argument at `index`: it is a password or the like.
     pub(crate) fn redact(&mut self, index: usize) {
         self.keys.effects.redacted.push(index);
-    }
-
-    /// A few bytes of an argument for an error text, lossily as UTF-8.
-    pub(crate) fn shown(arg: &[u8]) -> Cow<'_, str> {
-        String::from_utf8_lossy(&arg[..arg.len().min(128)])
     }
 }
 

@@ -75,7 +75,7 @@ impl Effects {
         self.event(database, key, class, event);
     }
 
-    pub(super) fn touched(&mut self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
+    pub(super) fn touched(&self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
         if locked.is_watched(key.shard()) {
             locked.mark_watchers(database, key);
         }

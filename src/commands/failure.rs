@@ -9,8 +9,6 @@ pub(crate) enum Failure {
     WrongType,
     NotInteger,
     NotFloat,
-    /// An integer argument that must not be negative, or lies outside its bounds.
-    OutOfRange,
     /// A result that would not fit an i64.
     Overflow,
     NotFinite,
@@ -18,7 +16,6 @@ pub(crate) enum Failure {
     /// Of the command in lower case.
     InvalidExpire(&'static str),
     StringTooLong,
-    InvalidDbIndex,
     DbOutOfRange,
     /// An integer argument outside of what a C int holds.
     NotInInt,
@@ -63,7 +60,6 @@ impl Failure {
             }
             Self::NotInteger => "ERR value is not an integer or out of range".into(),
             Self::NotFloat => "ERR value is not a valid float".into(),
-            Self::OutOfRange => "ERR value is out of range".into(),
             Self::Overflow => "ERR increment or decrement would overflow".into(),
             Self::NotFinite => "ERR increment would produce NaN or Infinity".into(),
             Self::NoSuchKey => "ERR no such key".into(),
@@ -73,7 +69,6 @@ impl Failure {
             Self::StringTooLong => {
                 "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
             }
-            Self::InvalidDbIndex => "ERR invalid DB index".into(),
             Self::DbOutOfRange => "ERR DB index is out of range".into(),
             Self::NotInInt => {
                 "ERR value is out of range, value must between -2147483648 and 2147483647".into()

@@ -273,7 +273,8 @@ fn cursor(arg: &[u8]) -> Result<Cursor, Failure> {
 fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let from = cursor(args.at(1))?;
     let options = ScanOptions::parse(args)?;
-    let (mut found, mut expired): (Vec<Box<[u8]>>, Vec<Box<[u8]>>) = Default::default();
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let mut expired: Vec<Box<[u8]>> = Vec::new();
     let (database, now_ms) = (ctx.keys.database, ctx.keys.now_ms);
     let next = ctx.keys.locked.scan(database, from, options.count, |entry| {
         if !options.matches(entry.key()) {

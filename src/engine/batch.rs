@@ -183,7 +183,7 @@ impl Scratch {
     ) {
         let prefetching = node.keyspace.prefetching(reader);
         let mut slots: [_; REQUESTS_MAX] = std::array::from_fn(|_| None);
-        for index in 0..self.requests.len() {
+        for (index, slots) in slots.iter_mut().enumerate().take(self.requests.len()) {
             let pending = &self.requests[index];
             let Some(command) = pending.command else { continue };
             let first_key = registry.commands()[command].first_key;
@@ -193,7 +193,7 @@ impl Scratch {
             }
             let hash = node.keyspace.hash(Args::new(buffer, spans, None).at(first_key));
             self.requests[index].hashed = Some((first_key, hash));
-            slots[index] = prefetching.slots(database, hash);
+            *slots = prefetching.slots(database, hash);
         }
         for (pending, slots) in self.requests.iter().zip(slots) {
             if let (Some((_, hash)), Some(slots)) = (pending.hashed, slots) {

@@ -229,11 +229,17 @@ impl<'e> Caller<'e> {
     /// The shards that a command needs.
     #[inline]
     pub(super) fn lock_set(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
-        let mut set = ShardSet::default();
         if registered.one_key {
+            let mut set = ShardSet::default();
             set.insert(args.key(&self.node.keyspace, registered.first_key).shard());
             return set;
         }
+        self.lock_set_of_several(registered, args)
+    }
+
+    #[inline(never)]
+    fn lock_set_of_several(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
+        let mut set = ShardSet::default();
         match registered.row.locks {
             Locks::All => return ShardSet::ALL,
             Locks::OneByOne => return set,
@@ -273,7 +279,6 @@ impl<'e> Caller<'e> {
         let mut context = Context {
             node: self.node,
             registry: &self.engine.registry,
-            row: registered.row,
             keys: Keys {
                 locked,
                 database,

@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use batch::{After, Ran};
+pub(crate) use batch::After;
 pub(crate) use sweep::Sweeper;
 
 use crate::commands::effects::Effects;

@@ -19,9 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub(crate) use raw::entry::{
-    Content, Copies, Encoding, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef,
-};
+pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
@@ -180,11 +178,8 @@ impl Keyspace {
         self.shards.counts(shard, self.tables(database)).expires()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        (0..self.databases()).all(|database| self.len(database) == 0)
-    }
-
     /// Bytes of directories and segments of all the tables. Takes all the locks.
+    #[cfg(test)]
     pub(crate) fn table_bytes(&self) -> usize {
         let mut guard = self.shards.lock(ShardSet::ALL);
         let mut view = guard.view();
@@ -401,6 +396,7 @@ impl<'k> Locked<'k> {
     }
 
     /// Exchanges two databases; needs all the locks.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "it changes what the locks guard")]
     pub(crate) fn swap(&mut self, a: usize, b: usize) {
         assert_eq!(self.set(), ShardSet::ALL, "databases are swapped under all the locks");
         let (mapping, (to_a, to_b)) =

@@ -112,7 +112,7 @@ impl Locked<'_> {
             });
             hashes.sort_unstable();
             // The last key to visit now, and the first to leave for the next call.
-            let last = hashes.get(left.saturating_sub(1)).or(hashes.last()).copied();
+            let last = hashes.get(left.saturating_sub(1)).or_else(|| hashes.last()).copied();
             let rest = hashes.iter().find(|&&hash| Some(hash) > last).copied();
             self.segment(database, from, Only::All, |entry| {
                 let hash = keyspace.hash(entry.key());

@@ -97,13 +97,14 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
         Change::Move { from, to, key } => {
             let bytes = name(key);
             let key = locked.key(&bytes);
-            if from != to && locked.get(to, key).is_none() {
-                if let Some(entry) = locked.take(from, key) {
-                    let expire = entry.view().expire_at_ms();
-                    locked.put(to, key, entry, expire);
-                    let value = model[from].remove(&bytes).expect("in both");
-                    model[to].insert(bytes, value);
-                }
+            if from != to
+                && locked.get(to, key).is_none()
+                && let Some(entry) = locked.take(from, key)
+            {
+                let expire = entry.view().expire_at_ms();
+                locked.put(to, key, entry, expire);
+                let value = model[from].remove(&bytes).expect("in both");
+                model[to].insert(bytes, value);
             }
         }
         Change::Rename { database, from, to } => {

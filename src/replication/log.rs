@@ -137,6 +137,7 @@ impl Log {
 
     /// Begins to record, keeping at least the last `backlog_bytes_max` bytes. Called under all
     /// the shard locks, so that no write is cut in two.
+    #[cfg_attr(not(test), allow(dead_code, reason = "replicas, which come next, read the log"))]
     pub(crate) fn start(&self, backlog_bytes_max: usize) {
         let mut state = self.state.lock();
         state.backlog_bytes_max = backlog_bytes_max;
@@ -174,6 +175,7 @@ impl Log {
     }
 
     /// The bytes from `offset` on, or `None` when the backlog does not hold them (any more).
+    #[cfg_attr(not(test), allow(dead_code, reason = "replicas, which come next, read the log"))]
     pub(crate) fn read(&self, offset: u64) -> Option<Vec<u8>> {
         let state = self.state.lock();
         let skip = usize::try_from(offset.checked_sub(state.first)?).ok()?;

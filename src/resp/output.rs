@@ -61,10 +61,6 @@ impl Output {
         Self { protocol, ..Self::default() }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.pieces.is_empty()
-    }
-
     /// Bytes that will be written.
     pub(crate) fn len(&self) -> usize {
         self.pieces

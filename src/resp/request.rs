@@ -175,12 +175,9 @@ impl Parser {
                 let Some(line) = self.line(buffer, ProtocolError::TooBigBulkCount)? else {
                     return Ok(None);
                 };
-                let digits = match line {
-                    [b'$', digits @ ..] => digits,
-                    _ => {
-                        let got = buffer.get(start).copied().unwrap_or_default();
-                        return Err(ProtocolError::ExpectedDollar(got));
-                    }
+                let [b'$', digits @ ..] = line else {
+                    let got = buffer.get(start).copied().unwrap_or_default();
+                    return Err(ProtocolError::ExpectedDollar(got));
                 };
                 let len = length(digits)
                     .filter(|&len| len >= 0 && len <= limits.bulk_bytes_max)

@@ -8,13 +8,14 @@ use crate::node::host::Clock;
 #[derive(Debug)]
 pub(super) struct SystemClock {
     ticks: quanta::Clock,
-    start: quanta::Instant,
+    /// Raw, as the clock counts.
+    start: u64,
 }
 
 impl SystemClock {
     pub(super) fn new() -> Self {
         let ticks = quanta::Clock::new();
-        let start = ticks.now();
+        let start = ticks.raw();
         Self { ticks, start }
     }
 }
@@ -33,8 +34,7 @@ impl Clock for SystemClock {
 
     #[inline]
     fn nanos(&self) -> u64 {
-        let since = self.ticks.now().duration_since(self.start);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        self.ticks.delta_as_nanos(self.start, self.ticks.raw())
     }
 
     fn sleep_ms(&self, ms: u64) {

@@ -231,7 +231,7 @@ impl Connection {
     }
 
     /// Writes what waits.
-    fn flush(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<Poll<()>, Over> {
+    fn flush(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Result<Poll<()>, Over> {
         while !self.output.is_empty() {
             let pieces: Vec<IoSlice<'_>> =
                 self.output.iter().take(PIECES_MAX).map(|bytes| IoSlice::new(bytes)).collect();

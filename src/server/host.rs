@@ -87,7 +87,7 @@ impl Host for ServerHost {
         }
         // From here on nothing is acknowledged that the file does not have.
         self.node.admission.set(locked, State::ShuttingDown, true);
-        drop(self.ending.send(true));
+        self.ending.send_replace(true);
         Ok(())
     }
 
@@ -152,8 +152,10 @@ impl Host for ServerHost {
 
     fn memory(&self) -> Memory {
         use tikv_jemalloc_ctl::{epoch, stats};
-        // Statistics are those of the last epoch; a refusal leaves the older ones.
-        drop(epoch::advance());
+        if let Err(error) = epoch::advance() {
+            // What follows are then the figures of the last time.
+            log!(Verbose, "The allocator's statistics are not fresh: {error}");
+        }
         let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
         Memory {
             allocated: bytes(stats::allocated::read()),
@@ -180,7 +182,7 @@ fn system_text(error: &std::io::Error) -> String {
 /// Puts a text in the place of a file: whole, or not at all.
 fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
-    let folder = path.parent().unwrap_or(std::path::Path::new("/"));
+    let folder = path.parent().unwrap_or_else(|| std::path::Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let write = || {

@@ -97,16 +97,14 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
         cron::run(Arc::clone(&engine)).await;
         Ok(())
     };
-    let result = tokio::select! {
+    let result: Result<(), String> = tokio::select! {
         result = serving => result,
         () = listeners.accept(&engine, &workers) => Ok(()),
         () = signals::run(Arc::clone(&engine)) => Ok(()),
         // The sender lives in the node's host.
         _ = ended.wait_for(|&ended| ended) => Ok(()),
     };
-    if result.is_err() {
-        return result;
-    }
+    result?;
     drop(listeners);
     workers.into_iter().for_each(WorkerHandle::join);
     drop(pidfile);

@@ -214,7 +214,7 @@ impl Saver {
             }
             let path = self.path();
             self.files.rename(temporary, &path)?;
-            self.files.sync_folder(path.parent().unwrap_or(Path::new("/")))
+            self.files.sync_folder(path.parent().unwrap_or_else(|| Path::new("/")))
         });
         if result.is_err() {
             // What is left is of no use; if it cannot be removed, the next save overwrites it.

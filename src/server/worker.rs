@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
@@ -64,6 +65,16 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
     node.clients.remove(id);
 }
 
+/// Ties this thread to a core.
+fn pin(index: usize) {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut set = CpuSet::new();
+    set.set(index % cores);
+    if let Err(error) = sched_setaffinity(None, &set) {
+        log!(Warning, "Worker {index} is not tied to a core: {error}");
+    }
+}
+
 /// The way to a worker's thread.
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
@@ -82,7 +93,11 @@ impl WorkerHandle {
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
+        let pinned = engine.node.settings.load().process.pin_workers;
         let work = move || {
+            if pinned {
+                pin(index);
+            }
             let executor = Executor::new(engine, index, seed);
             let worker = Worker { executor, input: vec![0; INPUT_BYTES], index };
             WORKER.set(Some(worker));

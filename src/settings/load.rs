@@ -47,12 +47,12 @@ pub fn load(
         Request::Help => return Ok(Invocation::Help),
         Request::Run(command_line) => command_line,
     };
-    let mut layers = Config::builder().add_source(Defaults);
+    let mut files = Config::builder();
     if let Some(path) = &command_line.file {
         let (text, name) = (redis_conf::read_text(path)?, path.display().to_string());
-        layers = match FileForm::of(path) {
-            FileForm::Toml => layers.add_source(File::from_str(&text, Toml { name })),
-            FileForm::RedisConf => layers.add_source(File::from_str(&text, RedisConf { name })),
+        files = match FileForm::of(path) {
+            FileForm::Toml => files.add_source(File::from_str(&text, Toml { name })),
+            FileForm::RedisConf => files.add_source(File::from_str(&text, RedisConf { name })),
         };
     }
     if command_line.reads_standard_input {
@@ -61,20 +61,38 @@ pub fn load(
             .read_to_end(&mut bytes)
             .map_err(|error| LoadError::new(name.as_str(), format!("cannot be read: {error}")))?;
         let text = redis_conf::text_of(&name, bytes)?;
-        layers = layers.add_source(File::from_str(&text, RedisConf { name }));
+        files = files.add_source(File::from_str(&text, RedisConf { name }));
     }
+    let files = files.build().map_err(LoadError::from_config)?;
+    let of_arguments = command_line.collect().map_err(LoadError::from_config)?;
+    let save = appended("save", &files.cache, &of_arguments);
     let file = command_line.file.as_deref().map(absolute).transpose()?;
-    let merged = layers
+    let merged = Config::builder()
+        .add_source(Defaults)
+        .add_source(files)
         .add_source(Environment::new(environment))
         .add_source(command_line)
         .build()
         .map_err(LoadError::from_config)?;
-    let ValueKind::Table(values) = merged.cache.kind else {
+    let ValueKind::Table(mut values) = merged.cache.kind else {
         return Err(LoadError::new("settings", "layers are no table"));
     };
+    values.extend(save.map(|save| ("save".to_owned(), save)));
     let mut settings = layer::settings(&values)?;
     settings.snapshot.dir = absolute(Path::new(&settings.snapshot.dir))?.display().to_string();
     Ok(Invocation::Run { settings: Box::new(settings), file })
+}
+
+/// The lines that files and arguments both have for a parameter: to Redis the arguments are more
+/// lines of the file, so save points of both add up, and an empty one clears those before it.
+fn appended(name: &str, files: &Value, arguments: &Map<String, Value>) -> Option<Value> {
+    let ValueKind::Table(files) = &files.kind else { return None };
+    let (below, above) = (files.get(name)?, arguments.get(name)?);
+    let (ValueKind::Array(lines), ValueKind::Array(more)) = (&below.kind, &above.kind) else {
+        return None;
+    };
+    let all: Vec<Value> = lines.iter().chain(more).cloned().collect();
+    Some(Value::new(Some(&above.origin().unwrap_or(name).to_owned()), all))
 }
 
 /// The two forms of settings files.

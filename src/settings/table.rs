@@ -115,7 +115,7 @@ pub const PARAMETERS: &[P] = &[
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
     P::refused("user", WORDS, "", FileOnly, "there are no ACL users yet"),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
-    P::refused("enable-module-command", Choice(LocalAccess::NAMES), "no", AtStart, "there are no modules"),
+    P::refused("enable-module-command", Choice(LocalAccess::NAMES), "no", AtStart, "there are no modules").also(&["yes", "local"]),
     P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
     P::refused("tls-port", integer(0, 65535), "0", Live, NO_TLS),
     P::refused("tls-replication", Bool, "no", Live, NO_TLS),

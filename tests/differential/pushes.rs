@@ -1,5 +1,6 @@
 //! A client of RESP3 that is subscribed to the events of its own commands: which messages come
 //! before a command's reply, and which after it.
+#![allow(clippy::useless_vec, reason = "the words of a command are a vector wherever they stand")]
 
 use crate::session::ARGS;
 use crate::support::connection::Connection;

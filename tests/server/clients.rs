@@ -59,7 +59,7 @@ fn random_bytes_do_not_end_the_server() {
             _ => next() as u8,
         }));
         // The server may close while it is being sent to.
-        let _ = stream.write_all(&bytes);
+        drop(stream.write_all(&bytes));
     }
     pong(&server);
 }
@@ -76,7 +76,7 @@ fn an_unauthenticated_client_holds_at_most_64_kib() {
         request.extend_from_slice(b"\r\n");
     }
     // It is cut before it has sent everything.
-    let _ = stream.write_all(&request);
+    drop(stream.write_all(&request));
     assert!(is_closed(&mut stream));
     // Nor can replies that are not read.
     let mut stream = connect(&server);
@@ -110,7 +110,7 @@ fn a_client_that_never_reads_is_cut_at_its_limit() {
     server.call(&[&b"SET"[..], b"big", &value]).expect("answers");
     let mut stream = connect(&server);
     let request = encode(&[b"GET", b"big"]).repeat(500);
-    let _ = stream.write_all(&request);
+    drop(stream.write_all(&request));
     assert!(server.wait_for_log("output buffer limits", SOON).is_some());
     assert!(is_closed(&mut stream));
     pong(&server);
@@ -149,4 +149,46 @@ fn one_client_too_many_is_told_so() {
     let mut third = server.connect();
     let refusal = third.read_reply().expect("a line before it is closed");
     assert_eq!(refusal, Reply::Error(b"ERR max number of clients reached".to_vec()));
+}
+
+#[test]
+fn a_subscriber_that_never_reads_is_cut_at_its_limit() {
+    let args = ["--save", "", "--client-output-buffer-limit", "pubsub", "2mb", "0", "0"];
+    let server = Server::limpid(&args);
+    let mut subscriber = server.connect();
+    subscriber.call(&words("SUBSCRIBE news")).expect("answers");
+    let mut publisher = server.connect();
+    let message = vec![b'm'; 100_000];
+    let mut published = 0;
+    // The kernel's buffers take the first megabytes.
+    while published < 1000 {
+        let reply = publisher.call(&[&b"PUBLISH"[..], b"news", &message]).expect("answers");
+        if reply == Reply::Integer(0) {
+            break;
+        }
+        published += 1;
+    }
+    assert!(published < 1000, "the subscriber is gone at some point");
+    let (_, closed) = subscriber.read_to_end();
+    assert!(closed);
+}
+
+#[test]
+fn a_unix_socket_serves_as_tcp_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
+    let text = path.to_str().expect("a path");
+    let server = Server::limpid(&["--save", "", "--unixsocket", text, "--unixsocketperm", "700"]);
+    let mut client = crate::support::connection::Connection::unix(&path).expect("it listens");
+    client.call(&words("SET a 1")).expect("answers");
+    assert_eq!(server.call(&words("GET a")).expect("answers").text(), Some(&b"1"[..]));
+}
+
+#[test]
+fn an_idle_client_is_disconnected_after_the_timeout() {
+    let server = Server::limpid(&["--save", "", "--timeout", "1"]);
+    let mut idle = server.connect();
+    idle.call(&words("PING")).expect("answers");
+    let (_, closed) = idle.read_to_end();
+    assert!(closed);
 }

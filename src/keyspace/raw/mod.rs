@@ -4,7 +4,7 @@
 //! - [`entry`]: one key with its value in one allocation;
 //! - [`table`]: the slots that find an entry by its hash, readable without a lock for prefetching;
 //! - [`reclaim`]: when memory that an unlocked reader may still look at can be freed;
-//! - [`shard`]: state that only the holder of a shard's lock may touch.
+//! - [`lock`] and [`shard`]: state that only the holder of a shard's lock may touch.
 //!
 //! Each block says why it is sound. The folder runs under AddressSanitizer, and the unlocked
 //! reads are modelled with loom (`--cfg limpid_loom`).
@@ -14,6 +14,7 @@
 )]
 
 pub(super) mod entry;
+mod lock;
 pub(super) mod reclaim;
 pub(super) mod shard;
 pub(super) mod table;

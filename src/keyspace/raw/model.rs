@@ -34,7 +34,7 @@ fn retired_memory_outlives_every_reader_that_may_see_it() {
         }
         let shared = Arc::new(Shared {
             reclaim: Reclaim::new(2),
-            current: loom::sync::atomic::AtomicPtr::new(Box::into_raw(Box::default())),
+            current: loom::sync::atomic::AtomicPtr::new(Box::into_raw(Box::new(Life::new()))),
         });
         let reading = |reader: usize| {
             let shared = Arc::clone(&shared);
@@ -47,7 +47,7 @@ fn retired_memory_outlives_every_reader_that_may_see_it() {
             })
         };
         let readers = [reading(0), reading(1)];
-        let new = Box::into_raw(Box::default());
+        let new = Box::into_raw(Box::new(Life::new()));
         let old = shared.current.swap(new, loom::sync::atomic::Ordering::AcqRel);
         // SAFETY: made by `into_raw`, and just unlinked.
         shared.reclaim.retire(unsafe { Box::from_raw(old) });

@@ -44,7 +44,7 @@ impl<G> Reclaim<G> {
     pub(crate) fn enter(&self, reader: usize) -> Inside<'_, G> {
         let slot = &self.readers[reader].0;
         debug_assert_eq!(slot.load(Ordering::Relaxed), OUTSIDE, "a reader enters once at a time");
-        slot.store(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
+        slot.store(self.epoch.load(Ordering::SeqCst), Ordering::Relaxed);
         fence(Ordering::SeqCst);
         Inside { reclaim: self, reader }
     }

@@ -8,10 +8,8 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::RawMutex as _;
-
 use super::entry::EntryRef;
+use super::lock::Lock;
 use super::reclaim::Reclaim;
 use super::table::{Counts, Garbage, Head, TableMut};
 
@@ -60,7 +58,7 @@ impl ShardSet {
 
 #[repr(align(64))]
 struct Shard<S> {
-    lock: RawMutex,
+    lock: Lock,
     cell: UnsafeCell<S>,
 }
 
@@ -81,7 +79,7 @@ pub(crate) struct Shards<S> {
 impl<S: Default> Shards<S> {
     /// Empty tables; `readers` threads may prefetch.
     pub(crate) fn new(databases: usize, readers: usize) -> Self {
-        let shard = |_| Shard { lock: RawMutex::INIT, cell: UnsafeCell::new(S::default()) };
+        let shard = |_| Shard { lock: Lock::new(), cell: UnsafeCell::new(S::default()) };
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             heads: (0..SHARDS * databases).map(|_| Head::new()).collect(),
@@ -144,6 +142,7 @@ pub(crate) struct Held<'k, S> {
 
 impl<S> Held<'_, S> {
     /// The way to what lies behind the locks; one at a time, as it borrows the guard mutably.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "one view at a time is what makes it sound")]
     #[inline]
     pub(crate) fn view(&mut self) -> View<'_, S> {
         View { shards: self.shards, set: self.set }

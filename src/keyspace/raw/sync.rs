@@ -12,10 +12,14 @@ mod real {
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
     /// Nothing, outside of models.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct Life;
 
     impl Life {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
         #[inline]
         pub(crate) fn look(&self) {}
     }
@@ -48,13 +52,11 @@ mod modelled {
     #[derive(Debug)]
     pub(crate) struct Life(loom::cell::UnsafeCell<()>);
 
-    impl Default for Life {
-        fn default() -> Self {
+    impl Life {
+        pub(crate) fn new() -> Self {
             Self(loom::cell::UnsafeCell::new(()))
         }
-    }
 
-    impl Life {
         pub(crate) fn look(&self) {
             self.0.with(|_| ());
         }

@@ -87,15 +87,11 @@ pub(crate) struct Segment {
 impl Segment {
     fn new() -> Box<Self> {
         let slots = std::array::from_fn(|_| AtomicU64::new(0));
-        Box::new(Self { slots, life: Life::default() })
+        Box::new(Self { slots, life: Life::new() })
     }
 
     fn load(&self, index: usize) -> u64 {
         self.slots[index].load(Ordering::Relaxed)
-    }
-
-    fn is_full(&self, line: usize) -> bool {
-        (0..LINE).all(|i| self.load(line * LINE + i) != 0)
     }
 
     fn len(&self) -> usize {
@@ -241,7 +237,10 @@ impl Head {
             directory.life.look();
             let segment = directory.segment(directory.index(hash)).as_ref()?;
             segment.life.look();
-            prefetch(&raw const segment.slots[home(hash) * LINE]);
+            let line = home(hash) * LINE;
+            prefetch(&raw const segment.slots[line]);
+            // Where an entry lies whose home is full.
+            prefetch(&raw const segment.slots[(line + LINE) % SLOTS]);
             Some(segment)
         }
     }
@@ -270,17 +269,25 @@ impl Head {
         }
     }
 
-    /// Second stage: asks for the entries in the home line that may be the hash's.
+    /// Second stage: asks for the entry that may be the hash's, where it most probably lies.
     #[inline]
     pub(crate) fn prefetch_entry(segment: &Segment, hash: u64) {
         segment.life.look();
-        let start = home(hash) * LINE;
-        let wanted = mark(hash, 0);
-        for index in start..start + LINE {
-            let slot = segment.load(index);
-            if slot & MARK == wanted {
-                // The entry may be gone by now: it is only asked for, never read.
-                prefetch((slot & ADDRESS) as *const u8);
+        for displaced in 0..2 {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            let wanted = mark(hash, displaced);
+            let mut vacant = false;
+            for index in start..start + LINE {
+                let slot = segment.load(index);
+                vacant |= slot == 0;
+                if slot & MARK == wanted && slot != 0 {
+                    // The entry may be gone by now: it is only asked for, never read.
+                    prefetch((slot & ADDRESS) as *const u8);
+                    return;
+                }
+            }
+            if vacant {
+                return;
             }
         }
     }
@@ -323,6 +330,7 @@ pub(crate) struct TableMut<'a> {
 /// Hashes the key of an entry, to place it when a segment splits.
 pub(crate) type HashKey<'a> = &'a dyn Fn(&[u8]) -> u64;
 
+#[allow(clippy::needless_pass_by_ref_mut, reason = "changes go through atomics, but one at a time")]
 impl<'a> TableMut<'a> {
     /// # Safety
     /// While this lives nobody else has a `TableMut` of the same head; the lock of the shard sees
@@ -373,7 +381,7 @@ impl<'a> TableMut<'a> {
         if self.directory().is_none() {
             let segments = Box::new([AtomicPtr::new(Box::into_raw(Segment::new()))]);
             let directory =
-                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::default() }));
+                Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::new() }));
             self.head.0.store(directory, Ordering::Release);
         }
         loop {
@@ -430,7 +438,7 @@ impl<'a> TableMut<'a> {
         assert!(old.bits < BITS_MAX, "more than 64 keys share 48 bits of a keyed hash");
         let segments =
             (0..old.segments.len() * 2).map(|i| AtomicPtr::new(old.segment(i / 2))).collect();
-        self.relink(Directory { bits: old.bits + 1, segments, life: Life::default() });
+        self.relink(Directory { bits: old.bits + 1, segments, life: Life::new() });
     }
 
     fn relink(&mut self, new: Directory) {
@@ -493,11 +501,12 @@ impl<'a> TableMut<'a> {
                 return;
             }
             let segments = (0..pairs).map(|i| AtomicPtr::new(old.segment(2 * i))).collect();
-            self.relink(Directory { bits: old.bits - 1, segments, life: Life::default() });
+            self.relink(Directory { bits: old.bits - 1, segments, life: Life::new() });
         }
     }
 
     /// Bytes of the directory and its segments.
+    #[cfg(test)]
     pub(crate) fn allocated_bytes(&self) -> usize {
         let Some(directory) = self.directory() else { return 0 };
         let mut segments = 0;

@@ -59,7 +59,7 @@ proptest! {
             at += len;
             spans.clear();
         }
-        let _ = inline(&bytes);
+        drop(inline(&bytes));
     }
 }
 

@@ -101,7 +101,7 @@ fn later_layers_override_earlier_ones() {
     assert_eq!(settings.clients.timeout_secs, 3);
     assert_eq!(settings.clients.maxclients, 2);
     assert_eq!(settings.slowlog.max_len, 1);
-    assert_eq!(save_points(&settings), [(60, 100)]);
+    assert_eq!(save_points(&settings), [(900, 1), (60, 100)]);
     let limits = settings.clients.output_buffer_limits;
     let limit = |n| BufferLimit { hard_bytes: n, soft_bytes: n, soft_secs: n };
     assert_eq!((limits.normal, limits.pubsub), (limit(1), limit(2)));
