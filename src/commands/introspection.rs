@@ -305,7 +305,8 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
 /// What a command does with a key where its arguments decide that.
 fn flags_for(row: &Command, spec: &KeySpec, args: &Args<'_>) -> &'static [KeyFlag] {
     use KeyFlag::{Access, Ow, Rw, Update};
-    let given = |word: &str| (4..args.len()).any(|at| args.is(at, word));
+    // Behind COMMAND GETKEYSANDFLAGS, SET, its key and its value.
+    let given = |word: &str| (5..args.len()).any(|at| args.is(at, word));
     match row.name {
         "SET" if !given("GET") => &[Ow, Update],
         "SET" => &[Rw, Access, Update],

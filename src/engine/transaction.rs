@@ -78,6 +78,8 @@ fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>
         tools.client.replied = None;
     }
     tools.client.in_exec = None;
+    // CLIENT INFO within the transaction has shown it to others.
+    tools.client.unpublished = true;
     caller.settle(tools.effects);
 }
 

@@ -242,3 +242,19 @@ fn what_a_doomed_transaction_will_not_run_is_not_kept() {
     assert_eq!(fixture.client("A").multi.as_ref().map(|multi| multi.queued.len()), Some(0));
     fixture.transcript("A: EXEC -> -EXECABORT Transaction discarded because of previous errors.");
 }
+
+#[test]
+fn who_looks_at_clients_within_a_transaction_shows_it_only_for_so_long() {
+    let mut fixture = Fixture::new();
+    fixture.transcript(
+        "
+        A: MULTI -> +OK
+        A: CLIENT INFO -> +QUEUED
+        A: PING -> +QUEUED
+        ",
+    );
+    let within = fixture.run("A", "EXEC");
+    assert!(within.contains(" flags=x ") && within.contains(" multi=2 "), "{within}");
+    let after = fixture.run("B", "CLIENT LIST ID 1");
+    assert!(after.contains(" flags=N ") && after.contains(" multi=-1 "), "{after}");
+}
