@@ -18,21 +18,22 @@ pub(super) enum Verdict {
     Wait,
 }
 
-/// What RESP2 subscribers may still send.
+/// What RESP2 subscribers may still send, by full name: a subcommand may be called like another
+/// command.
 const WHILE_SUBSCRIBED: &[&str] = &[
-    "PING",
-    "SUBSCRIBE",
-    "SSUBSCRIBE",
-    "PSUBSCRIBE",
-    "UNSUBSCRIBE",
-    "SUNSUBSCRIBE",
-    "PUNSUBSCRIBE",
-    "QUIT",
-    "RESET",
+    "ping",
+    "subscribe",
+    "ssubscribe",
+    "psubscribe",
+    "unsubscribe",
+    "sunsubscribe",
+    "punsubscribe",
+    "quit",
+    "reset",
 ];
 
 /// Commands of a transaction that run at once.
-const NOT_QUEUED: &[&str] = &["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"];
+const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
 
 #[cold]
 pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
@@ -55,7 +56,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
                 })
     };
     if admission.has(State::SaveFailed)
-        && (holds(&|row| row.flags.has(Flag::Write)) || row.name == "PING")
+        && (holds(&|row| row.flags.has(Flag::Write)) || registered.name == "ping")
         && caller.settings.snapshot.stop_writes_on_bgsave_error
         && !caller.settings.snapshot.save.is_empty()
     {
@@ -69,7 +70,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     }
     if client.is_subscribed()
         && client.protocol == Protocol::Resp2
-        && !WHILE_SUBSCRIBED.contains(&row.name)
+        && !WHILE_SUBSCRIBED.contains(&&*registered.name)
     {
         return Verdict::Refuse(Failure::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
@@ -84,11 +85,11 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     let paused =
         admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
     // A pause never holds back the command that ends it.
-    let ends_it = row.name == "UNPAUSE" || row.name == "PAUSE";
+    let ends_it = matches!(&*registered.name, "client|unpause" | "client|pause");
     if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {
         return Verdict::Wait;
     }
-    if client.multi.is_some() && !NOT_QUEUED.contains(&row.name) {
+    if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {
         return Verdict::Queue;
     }
     Verdict::Run

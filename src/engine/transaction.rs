@@ -11,6 +11,13 @@ use crate::resp::Span;
 
 /// Queues a command of a transaction.
 pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<'_>) {
+    tools.output.simple("QUEUED");
+    let doomed = tools.client.watch_mark.load(Ordering::Relaxed);
+    let multi = tools.client.multi.as_mut().expect("only a transaction queues");
+    if doomed || multi.broken {
+        // EXEC will not run it.
+        return;
+    }
     let mut buffer = Vec::with_capacity(args.total_bytes());
     let span = |arg: &[u8]| {
         let start = u32::try_from(buffer.len()).expect("a request's length fits");
@@ -19,10 +26,8 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
     };
     let spans = args.from(0).map(span).collect();
     tools.client.unpublished = true;
-    let multi = tools.client.multi.as_mut().expect("only a transaction queues");
     multi.bytes += buffer.len();
     multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
-    tools.output.simple("QUEUED");
 }
 
 /// Runs EXEC. False when the node's state changed in between, and admission must look again.

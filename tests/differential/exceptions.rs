@@ -30,6 +30,14 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         },
     },
     Exception {
+        commands: &["command getkeys", "command getkeysandflags"],
+        reason: "SYNC is not there yet",
+        covers: |words, _, limpid| {
+            words.get(2).is_some_and(|name| name.eq_ignore_ascii_case(b"sync"))
+                && *limpid == Reply::Error(b"ERR Invalid command specified".to_vec())
+        },
+    },
+    Exception {
         commands: &["config set"],
         reason: "the log level 'nothing' is Redis 7.2's",
         covers: |_, redis, limpid| {

@@ -215,3 +215,30 @@ fn client_list_shows_a_transaction() {
         assert!(list.contains(field), "{field} in {list}");
     }
 }
+
+#[test]
+fn a_subcommand_is_queued_though_it_is_called_like_a_command_that_is_not() {
+    Fixture::new().transcript(
+        "
+        A: MULTI -> +OK
+        A: SLOWLOG RESET -> +QUEUED
+        A: EXEC -> *1 +OK
+        A: SUBSCRIBE a -> *3 $9 subscribe $1 a :1
+        A: SLOWLOG RESET -> -ERR Can't execute 'slowlog|reset': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context
+        ",
+    );
+}
+
+#[test]
+fn what_a_doomed_transaction_will_not_run_is_not_kept() {
+    let mut fixture = Fixture::new();
+    fixture.transcript(
+        "
+        A: MULTI -> +OK
+        A: GET -> -ERR wrong number of arguments for 'get' command
+        A: GET a -> +QUEUED
+        ",
+    );
+    assert_eq!(fixture.client("A").multi.as_ref().map(|multi| multi.queued.len()), Some(0));
+    fixture.transcript("A: EXEC -> -EXECABORT Transaction discarded because of previous errors.");
+}
