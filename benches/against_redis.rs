@@ -52,6 +52,9 @@ fn measure(server: &Server, load: Load) -> (f64, f64) {
     (cpu, rate)
 }
 
+/// Redis's CPU and rate in one round, then limpid's.
+type Round = ((f64, f64), (f64, f64));
+
 fn requests(scale: Scale) {
     let (redis, limpid) = (Server::redis(&[]), Server::limpid(1, &[]));
     redis.fill(KEYS);
@@ -65,8 +68,7 @@ fn requests(scale: Scale) {
         for _ in 0..scale.rounds {
             rounds.push((measure(&redis, load), measure(&limpid, load)));
         }
-        let of =
-            |pick: fn(&((f64, f64), (f64, f64))) -> f64| median(rounds.iter().map(pick).collect());
+        let of = |pick: fn(&Round) -> f64| median(rounds.iter().map(pick).collect());
         println!(
             "| {} depth {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
             load.test.to_uppercase(),

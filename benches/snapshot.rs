@@ -113,7 +113,7 @@ fn main() {
     let server = Server::limpid(1, &[]);
     server.fill(KEYS);
     println!(
-        "| round | quiet p50 | quiet p99.9 | BGSAVE p50 | BGSAVE p99.9 | save s | retained MiB |"
+        "| round | quiet p50 | quiet p99.9 | BGSAVE p50 | BGSAVE p99.9 | save s | retained KiB |"
     );
     println!("|---|---|---|---|---|---|---|");
     let mut control = server.connect();
@@ -131,7 +131,7 @@ fn main() {
             percentile(&saved.writes, 0.5),
             percentile(&saved.writes, 0.999),
             saved.took.as_secs_f64(),
-            saved.retained_bytes as f64 / (1024.0 * 1024.0),
+            saved.retained_bytes as f64 / 1024.0,
         );
     }
     let (quiet, saving) = (median(quiet_all), median(saving_all));

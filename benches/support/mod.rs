@@ -13,9 +13,9 @@ const START: Duration = Duration::from_secs(60);
 
 /// A running server.
 #[derive(Debug)]
-pub struct Server {
-    pub name: &'static str,
-    pub port: u16,
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
     child: Child,
     _folder: tempfile::TempDir,
 }
@@ -28,7 +28,7 @@ fn free_port() -> u16 {
 
 impl Server {
     /// limpid with so many workers, and more arguments.
-    pub fn limpid(workers: usize, arguments: &[&str]) -> Self {
+    pub(crate) fn limpid(workers: usize, arguments: &[&str]) -> Self {
         let workers = workers.to_string();
         let mut all = vec!["--workers", &workers];
         all.extend(arguments);
@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// The redis-server of this machine, which must be the version that figures name.
-    pub fn redis(arguments: &[&str]) -> Self {
+    pub(crate) fn redis(arguments: &[&str]) -> Self {
         let version = Command::new("redis-server").arg("--version").output();
         let version = version.expect("redis-server is installed").stdout;
         let version = String::from_utf8_lossy(&version);
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// Processor time of all threads so far, in nanoseconds, from the scheduler's own account.
-    pub fn cpu_nanos(&self) -> u64 {
+    pub(crate) fn cpu_nanos(&self) -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
         let nanos = |task: std::io::Result<fs::DirEntry>| {
             let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
@@ -78,14 +78,14 @@ impl Server {
     }
 
     /// Resident memory in bytes.
-    pub fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
         kilobytes.expect("VmRSS in kB") * 1024
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
         stream.set_nodelay(true).expect("TCP");
         stream.set_read_timeout(Some(START)).expect("TCP");
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// Sets `count` keys of 16 bytes to values of 16 bytes.
-    pub fn fill(&self, count: usize) {
+    pub(crate) fn fill(&self, count: usize) {
         let mut client = self.connect();
         for start in (0..count).step_by(1000) {
             let mut bytes = Vec::new();
@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// Runs redis-benchmark; gives requests per second.
-    pub fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
+    pub(crate) fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
         let output = Command::new("timeout")
             .args(["120", "redis-benchmark", "--csv", "-c", "50", "-d", "16"])
             .args(["-p", &self.port.to_string(), "-t", test, "-P", &depth.to_string()])
@@ -134,21 +134,21 @@ impl Drop for Server {
 
 /// A plain connection.
 #[derive(Debug)]
-pub struct Client {
-    pub reader: BufReader<TcpStream>,
-    pub writer: TcpStream,
+pub(crate) struct Client {
+    pub(crate) reader: BufReader<TcpStream>,
+    pub(crate) writer: TcpStream,
 }
 
 impl Client {
     /// One line of a reply.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.reader.read_line(&mut line).expect("a reply in time");
         line.trim_end().to_owned()
     }
 
     /// Sends a command; gives the first line of the reply.
-    pub fn ask(&mut self, args: &[&str]) -> String {
+    pub(crate) fn ask(&mut self, args: &[&str]) -> String {
         let mut bytes = Vec::new();
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         command(&mut bytes, &args);
@@ -157,7 +157,7 @@ impl Client {
     }
 
     /// The number in a line of INFO.
-    pub fn info(&mut self, section: &str, field: &str) -> u64 {
+    pub(crate) fn info(&mut self, section: &str, field: &str) -> u64 {
         let header = self.ask(&["INFO", section]);
         let len: usize = header.trim_start_matches('$').parse().expect("a bulk reply");
         let mut text = vec![0; len + 2];
@@ -169,7 +169,7 @@ impl Client {
 }
 
 /// Appends a request.
-pub fn command(bytes: &mut Vec<u8>, args: &[&[u8]]) {
+pub(crate) fn command(bytes: &mut Vec<u8>, args: &[&[u8]]) {
     bytes.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
     for arg in args {
         bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
@@ -178,13 +178,13 @@ pub fn command(bytes: &mut Vec<u8>, args: &[&[u8]]) {
     }
 }
 
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 /// Waits for a condition, looking every few milliseconds.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < START, "waited too long for {what}");

@@ -7,6 +7,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -27,6 +28,11 @@ const PROGRESS_STEPS: usize = 64;
 
 /// The saver's priority as `nice` has it: the lowest.
 const SAVER_NICE: i32 = 19;
+
+/// The saver works for so many steps (some quarter of a millisecond), then rests for as long:
+/// where cores are few it would else hold a worker back by whole slices of the scheduler.
+const BREATH_STEPS: usize = 32;
+const BREATH: Duration = Duration::from_micros(250);
 
 type FileWriter = EntryWriter<BufWriter<Box<dyn Target>>>;
 
@@ -181,6 +187,9 @@ impl Saver {
                 let done = step.map_err(given_up)? == Step::Done;
                 if done || steps % PROGRESS_STEPS == 0 {
                     self.show_progress(running, keys);
+                }
+                if steps % BREATH_STEPS == 0 {
+                    std::thread::sleep(BREATH);
                 }
                 if done {
                     return Ok(());
