@@ -107,7 +107,6 @@ const HELP: &[&str] = &[
 enum Type {
     Normal,
     PubSub,
-    /// Links to replicas and to a master, of which there are none.
     Replica,
     Master,
 }
@@ -124,7 +123,12 @@ impl Type {
     }
 
     fn of(shown: &Shown) -> Self {
-        if shown.subscriptions() > 0 { Self::PubSub } else { Self::Normal }
+        match shown {
+            Shown { master: true, .. } => Self::Master,
+            Shown { replica: true, .. } => Self::Replica,
+            _ if shown.subscriptions() > 0 => Self::PubSub,
+            _ => Self::Normal,
+        }
     }
 }
 
@@ -185,9 +189,11 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
 /// The letters of CLIENT LIST's flags.
 fn flags(node: &Node, handle: &Arc<Handle>, shown: &Shown) -> String {
     let letters = [
+        ('S', shown.replica),
+        ('M', shown.master),
         ('P', shown.subscriptions() > 0),
         ('x', shown.multi.is_some()),
-        ('b', node.admission.is_waiting(handle)),
+        ('b', shown.waiting || node.admission.is_waiting(handle)),
         ('d', handle.watch_mark.load(Ordering::Relaxed)),
         ('c', shown.closing),
         ('U', handle.origin.unix_socket),
@@ -427,18 +433,20 @@ fn no_touch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Nobody waits in a command as long as no command waits, so there is nobody to unblock.
 fn unblock(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    match args.get(3) {
+    let error = match args.get(3) {
         _ if args.len() > 4 => return Err(wrong_arity(args)),
-        None => {}
-        Some(reason) => {
-            yes_or_no(reason, "TIMEOUT", "ERROR")
-                .map_err(|_| Failure::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"))?;
-        }
+        None => false,
+        Some(reason) => !yes_or_no(reason, "TIMEOUT", "ERROR")
+            .map_err(|_| Failure::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"))?,
+    };
+    let id = Context::integer(args.at(2))?;
+    let handle = u64::try_from(id).ok().and_then(|id| ctx.node.clients.get(id));
+    let waiting = handle.filter(|handle| handle.shown.lock().waiting);
+    if let Some(handle) = &waiting {
+        handle.unblock(error);
     }
-    Context::integer(args.at(2))?;
-    ctx.reply.integer(0);
+    ctx.reply.integer(waiting.is_some().into());
     Ok(())
 }
 

@@ -148,7 +148,8 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     reply.integer(ctx.client.protocol.version());
     reply.bulk(b"id");
     reply.integer(ctx.client.handle.origin.id.cast_signed());
-    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+    let role = if ctx.node.is_replica() { "replica" } else { "master" };
+    for (field, value) in [("mode", "standalone"), ("role", role)] {
         reply.bulk(field.as_bytes());
         reply.bulk(value.as_bytes());
     }

@@ -35,6 +35,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) expire: bool,
     /// Clients are paused: for so long expired keys are only hidden, too.
     pub(crate) frozen: bool,
+    /// Expired keys are as good as others: the master, whose command this is, has them still.
+    pub(crate) unexpiring: bool,
     pub(crate) stats: &'a WorkerStats,
     pub(crate) effects: &'a mut Effects,
 }
@@ -62,7 +64,7 @@ impl<'a> Keys<'a> {
     /// Whether an expiry lies in the past.
     #[inline]
     pub(crate) fn is_past(&self, expire_at_ms: i64) -> bool {
-        expire_at_ms < self.now_ms
+        expire_at_ms < self.now_ms && !self.unexpiring
     }
 
     /// Whether a key that is given this expiry would be gone at once. Not so where expired keys
@@ -78,7 +80,7 @@ impl<'a> Keys<'a> {
     fn alive(&mut self, database: usize, key: Key<'_>) -> Option<u32> {
         let entry = self.locked.get(database, key)?;
         match entry.expire_at_ms() {
-            Some(at) if at < self.now_ms => {
+            Some(at) if self.is_past(at) => {
                 if self.expire && !self.frozen {
                     self.remove_expired(database, key);
                 }

@@ -75,8 +75,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.ok();
         }
         (b"CHANGE-REPL-ID", 2) => {
-            let id = [0; 3].map(|_| format!("{:016x}", ctx.random.next())).concat();
-            ctx.node.log.change_id(id[..40].to_owned());
+            ctx.node.log.begin_history(ctx.node.host().new_id());
             ctx.reply.ok();
         }
         (b"POPULATE", 3..=5) => return populate(ctx, args),

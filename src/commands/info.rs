@@ -10,6 +10,8 @@ use super::registry::Registry;
 use super::{Args, Category, Command, Context, Flag::*, Handled};
 use crate::node::Node;
 use crate::node::pubsub::Kind;
+use crate::node::replication::LinkState;
+use crate::replication::Phase;
 
 pub(super) const COMMANDS: &[Command] =
     &[command("INFO", info, at_least(1), &[Loading, Stale], NO_KEYS, Server)
@@ -108,7 +110,7 @@ fn server(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("executable", &identity.executable);
     let file = identity.config_file.as_ref();
     lines.field("config_file", file.map(|path| path.display().to_string()).unwrap_or_default());
-    lines.field("worker_threads", node.workers.len());
+    lines.field("worker_threads", node.applier);
 }
 
 fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
@@ -122,7 +124,8 @@ fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
     let output = max(|handle| handle.output_bytes.load(Ordering::Relaxed));
     lines.field("client_recent_max_input_buffer", input);
     lines.field("client_recent_max_output_buffer", output);
-    lines.field("blocked_clients", node.admission.waiting());
+    let waiting = node.admission.waiting() + node.replication.replicas.waiting();
+    lines.field("blocked_clients", waiting);
 }
 
 fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
@@ -154,6 +157,7 @@ fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("mem_fragmentation_ratio", format!("{fragmentation:.2}"));
     lines.field("mem_fragmentation_bytes", difference(memory.resident, memory.allocated));
     lines.field("mem_snapshot_retained", retained);
+    lines.field("mem_replication_backlog", node.log.window().held_bytes);
     lines.field("mem_allocator", "jemalloc");
 }
 
@@ -201,6 +205,8 @@ fn stats(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("instantaneous_ops_per_sec", ops as u64);
     lines.field("total_net_input_bytes", node.sum(|stats| &stats.read_bytes));
     lines.field("total_net_output_bytes", node.sum(|stats| &stats.written_bytes));
+    lines.field("total_net_repl_input_bytes", node.sum(|stats| &stats.master_read_bytes));
+    lines.field("total_net_repl_output_bytes", node.sum(|stats| &stats.replicas_written_bytes));
     lines.field("instantaneous_input_kbps", format!("{:.2}", input / 1024.0));
     lines.field("instantaneous_output_kbps", format!("{:.2}", output / 1024.0));
     lines.field("rejected_connections", server.connections_rejected.get());
@@ -214,19 +220,107 @@ fn stats(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("total_error_replies", node.sum(|stats| &stats.error_replies));
     lines.field("total_reads_processed", node.sum(|stats| &stats.reads));
     lines.field("total_writes_processed", node.sum(|stats| &stats.writes));
+    lines.field("sync_full", server.sync_full.get());
+    lines.field("sync_partial_ok", server.sync_partial_ok.get());
+    lines.field("sync_partial_err", server.sync_partial_err.get());
     let cut = server.query_limit_disconnections.get();
     lines.field("client_query_buffer_limit_disconnections", cut);
     let cut = server.output_limit_disconnections.get();
     lines.field("client_output_buffer_limit_disconnections", cut);
 }
 
+/// As in Redis, a replica that has no history yet shows offset 1.
+const NO_OFFSET: u64 = 1;
+
 fn replication(lines: &mut Lines, node: &Node, _: &Registry) {
-    lines.field("role", "master");
-    lines.field("connected_slaves", 0);
-    lines.field("master_replid", node.log.id());
+    let settings = node.settings.load();
+    let now_ms = node.clock.unix_ms();
+    if let Some(master) = &settings.replication.master {
+        lines.field("role", "slave");
+        lines.field("master_host", &master.host);
+        lines.field("master_port", master.port);
+        link(lines, node, now_ms);
+        lines.field("slave_priority", settings.replication.priority);
+        lines.field("slave_read_only", u8::from(settings.replication.read_only));
+        lines.field("replica_announced", u8::from(settings.replication.announced));
+    } else {
+        lines.field("role", "master");
+    }
+    let views = node.replication.replicas.views();
+    lines.field("connected_slaves", views.len());
+    let (min, lag_max_s) = (
+        settings.replication.min_replicas_to_write,
+        settings.replication.min_replicas_max_lag_secs,
+    );
+    if min > 0 && lag_max_s > 0 {
+        let good = node.replication.replicas.good(lag_max_s.into(), now_ms);
+        lines.field("min_slaves_good_slaves", good);
+    }
+    for (index, replica) in views.iter().enumerate() {
+        let lag = match replica.phase {
+            Phase::Online => (now_ms / 1000 - replica.acked_ms / 1000).max(0),
+            _ => 0,
+        };
+        lines.field(
+            &format!("slave{index}"),
+            format_args!(
+                "ip={},port={},state={},offset={},lag={lag}",
+                replica.ip,
+                replica.port,
+                replica.phase.name(),
+                replica.acked
+            ),
+        );
+    }
+    lines.field("master_failover_state", node.replication.failover().name());
+    let (ids, window) = (node.log.ids(), node.log.window());
+    let (earlier, shared) = ids.earlier.map_or_else(
+        || ("0".repeat(40), -1),
+        |(id, shared)| (id, i64::try_from(shared + 1).unwrap_or(i64::MAX)),
+    );
+    lines.field("master_replid", ids.id);
+    lines.field("master_replid2", earlier);
     lines.field("master_repl_offset", node.log.offset());
-    lines.field("repl_backlog_active", u8::from(node.log.is_recording()));
-    lines.field("repl_backlog_size", node.settings.load().replication.backlog_size_bytes);
+    lines.field("second_repl_offset", shared);
+    let active = node.log.is_recording();
+    lines.field("repl_backlog_active", u8::from(active));
+    lines.field("repl_backlog_size", settings.replication.backlog_size_bytes);
+    let first = if active { window.first + 1 } else { 0 };
+    lines.field("repl_backlog_first_byte_offset", first);
+    lines.field("repl_backlog_histlen", window.end - window.first);
+}
+
+fn link(lines: &mut Lines, node: &Node, now_ms: i64) {
+    let link = node.replication.link();
+    let connected = link.state == LinkState::Connected;
+    lines.field("master_link_status", if connected { "up" } else { "down" });
+    let last_io = if connected { (now_ms - link.last_io_ms).max(0) / 1000 } else { -1 };
+    lines.field("master_last_io_seconds_ago", last_io);
+    lines.field("master_sync_in_progress", u8::from(link.sync.is_some()));
+    let applied = if node.log.is_recording() { node.log.offset() } else { NO_OFFSET };
+    lines.field("slave_read_repl_offset", link.read_offset.max(applied));
+    lines.field("slave_repl_offset", applied);
+    if let Some(sync) = link.sync {
+        let total = sync.total_bytes.unwrap_or(0);
+        let percent = sync.read_bytes as f64 * 100.0 / total.max(1) as f64;
+        lines.field("master_sync_total_bytes", total);
+        lines.field("master_sync_read_bytes", sync.read_bytes);
+        let left = i128::from(total) - i128::from(sync.read_bytes);
+        lines.field("master_sync_left_bytes", left);
+        lines.field("master_sync_perc", format!("{:.2}", if total == 0 { 0.0 } else { percent }));
+        let idle_s = (now_ms - link.last_io_ms).max(0) / 1000;
+        lines.field("master_sync_last_io_seconds_ago", idle_s);
+    }
+    if !connected {
+        let down = match link.down_since_ms {
+            0 => -1,
+            since => (now_ms - since).max(0) / 1000,
+        };
+        lines.field("master_link_down_since_seconds", down);
+    }
+    if let Some(refused) = link.refused {
+        lines.field("master_refused_replid", refused.id);
+    }
 }
 
 fn cpu(lines: &mut Lines, node: &Node, _: &Registry) {

@@ -20,6 +20,7 @@ mod introspection;
 mod keys;
 mod object;
 mod pubsub;
+mod replication;
 mod server;
 mod slowlog;
 mod strings;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,
+        replication::COMMANDS,
         server::COMMANDS,
         slowlog::COMMANDS,
         strings::COMMANDS,

@@ -16,6 +16,8 @@ pub(super) enum Verdict {
     Refuse(Failure),
     /// Clients are paused.
     Wait,
+    /// It comes over a link to a master that is not followed any more.
+    Abort,
 }
 
 /// What RESP2 subscribers may still send, by full name: a subcommand may be called like another
@@ -38,6 +40,14 @@ const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "rese
 #[cold]
 pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
+    if let Some(master) = &client.master {
+        // What a master did is done; it is not asked whether it may.
+        return match client.multi {
+            _ if master.generation != caller.node.replication.generation() => Verdict::Abort,
+            Some(_) if !NOT_QUEUED.contains(&&*registered.name) => Verdict::Queue,
+            _ => Verdict::Run,
+        };
+    }
     if admission.has(State::ShuttingDown) {
         return Verdict::Wait;
     }
@@ -68,6 +78,16 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
              the RDB error.",
         );
     }
+    if admission.has(State::TooFewReplicas) && holds(&|row| row.flags.has(Flag::Write)) {
+        return refuse("NOREPLICAS Not enough good replicas to write.");
+    }
+    let replication = &caller.settings.replication;
+    if admission.has(State::Replica)
+        && replication.read_only
+        && holds(&|row| row.flags.has(Flag::Write))
+    {
+        return refuse("READONLY You can't write against a read only replica.");
+    }
     if client.is_subscribed()
         && client.protocol == Protocol::Resp2
         && !WHILE_SUBSCRIBED.contains(&&*registered.name)
@@ -78,6 +98,14 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
             registered.name
         )));
     }
+    if admission.has(State::MasterDown)
+        && !replication.serve_stale_data
+        && holds(&|row| !row.flags.has(Flag::Stale))
+    {
+        return refuse(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        );
+    }
     if admission.has(State::Loading) && holds(&|row| !row.flags.has(Flag::Loading)) {
         return refuse("LOADING Redis is loading the dataset in memory");
     }
@@ -86,7 +114,9 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
         admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
     // A pause never holds back the command that ends it.
     let ends_it = matches!(&*registered.name, "client|unpause" | "client|pause");
-    if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms() {
+    if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms()
+        || admission.has(State::FailingOver) && holds(&writes)
+    {
         return Verdict::Wait;
     }
     if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {

@@ -20,16 +20,16 @@ const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Pending {
     /// Where it begins in the input, and its length in bytes.
-    start: usize,
-    len: usize,
+    pub(super) start: usize,
+    pub(super) len: usize,
     /// Its arguments among the spans.
-    spans: (usize, usize),
+    pub(super) spans: (usize, usize),
     /// They lie in the inline arena.
-    inline: bool,
+    pub(super) inline: bool,
     /// The command's index in the registry.
-    command: Option<usize>,
+    pub(super) command: Option<usize>,
     /// Index and hash of its first key.
-    hashed: Option<(usize, u64)>,
+    pub(super) hashed: Option<(usize, u64)>,
 }
 
 /// What the connection does next.
@@ -43,6 +43,8 @@ pub(crate) enum After {
     Close,
     /// Write the replies; the rest of the input waits for the end of a pause.
     Pause,
+    /// Write the replies; the client waits in a command, and the rest of the input behind it.
+    Block,
     /// Close without writing anything: what sent this is no client but likely an attack.
     Abort,
 }
@@ -64,6 +66,7 @@ impl Executor {
         self.output.protocol = client.protocol;
         let mut consumed = 0;
         let mut after = After::Continue;
+        let is_replica = client.replica.is_some();
         while after == After::Continue && self.output.len() < OUTPUT_BYTES_HIGH {
             let limits = Limits {
                 bulk_bytes_max: i64::try_from(caller.settings.clients.proto_max_bulk_len_bytes)
@@ -98,13 +101,17 @@ impl Executor {
         }
         caller.finish(client);
         node.keyspace.collect();
+        if is_replica {
+            // It would take a reply for a part of the stream.
+            self.output.clear();
+        }
         Ran { consumed, after }
     }
 }
 
 impl Scratch {
     /// Parses whole requests; gives their length together.
-    fn parse(
+    pub(super) fn parse(
         &mut self,
         registry: &Registry,
         parser: &mut Parser,
@@ -173,7 +180,7 @@ impl Scratch {
     }
 
     /// Hashes the first key of each request and asks for its slots, then for its entries.
-    fn prefetch(
+    pub(super) fn prefetch(
         &mut self,
         node: &Node,
         reader: usize,
@@ -240,6 +247,10 @@ impl Scratch {
             done += pending.len;
             if client.closing {
                 after = After::Close;
+                break;
+            }
+            if client.waiting.is_some() {
+                after = After::Block;
                 break;
             }
         }

@@ -1,5 +1,6 @@
 //! One command: resolved, admitted, run under its locks, its effects applied and counted.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -44,6 +45,8 @@ pub(super) struct Caller<'e> {
     /// When the last command ended: the next one begins then.
     last_nanos: u64,
     last_command: usize,
+    /// Something went into the log: replicas are woken at the end.
+    logged: Cell<bool>,
 }
 
 /// What a command runs with besides its arguments.
@@ -69,11 +72,15 @@ impl<'e> Caller<'e> {
             now_ms: node.clock.unix_ms(),
             last_nanos: node.clock.nanos(),
             last_command: 0,
+            logged: Cell::new(false),
         }
     }
 
-    /// Shows others that the client was active.
+    /// Shows others that the client was active, and has replicas sent what it wrote.
     pub(super) fn finish(&self, client: &mut Client) {
+        if self.logged.get() {
+            self.node.replication.replicas.wake();
+        }
         if client.unpublished {
             client.publish();
         }
@@ -124,7 +131,7 @@ impl<'e> Caller<'e> {
                 Flow::Done
             }
         };
-        if flow == Flow::Wait {
+        if flow != Flow::Done {
             return flow;
         }
         if client.reply_mode != ReplyMode::On {
@@ -199,6 +206,7 @@ impl<'e> Caller<'e> {
                         return Flow::Done;
                     }
                     Verdict::Wait => return Flow::Wait,
+                    Verdict::Abort => return Flow::Abort,
                 }
             }
             if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
@@ -218,6 +226,7 @@ impl<'e> Caller<'e> {
                 self.publish_before_reply(tools, start);
             }
             self.settle(tools.effects);
+            self.note_offset(tools.client);
             drop(guard);
             if !tools.effects.met_expired.is_empty() {
                 super::sweep::remove_met(self, tools);
@@ -258,7 +267,32 @@ impl<'e> Caller<'e> {
     /// Makes ready to collect effects; the locks are held.
     #[inline]
     pub(super) fn begin(&self, effects: &mut Effects) {
-        effects.begin(self.node.log.is_recording(), self.settings.keyspace.notify_events);
+        let logging = self.node.log.is_recording() && !self.node.is_replica();
+        effects.begin(logging, self.settings.keyspace.notify_events);
+    }
+
+    /// Keeps the log's offset for WAIT, and on a replica brings into the log what its master sent.
+    /// The locks are held under which it was applied.
+    #[inline]
+    pub(super) fn note_offset(&self, client: &mut Client) {
+        if self.node.log.is_recording() {
+            if client.master.is_some() && client.multi.is_none() {
+                self.log_unit(client);
+            }
+            client.write_offset = self.node.log.offset();
+        }
+    }
+
+    /// Appends to the log what the master sent since the last time.
+    pub(super) fn log_unit(&self, client: &mut Client) {
+        let database = client.database;
+        if let Some(master) = &mut client.master
+            && !master.unit.is_empty()
+        {
+            self.node.log.append_verbatim(&master.unit, database);
+            master.unit.clear();
+            self.logged.set(true);
+        }
     }
 
     /// Runs a handler under locks and counts it.
@@ -276,6 +310,7 @@ impl<'e> Caller<'e> {
         let start = tools.output.bookmark();
         let dirty = tools.effects.dirty;
         let database = tools.client.database;
+        let (expire, frozen, unexpiring) = self.expiry(tools.client, registered);
         let mut context = Context {
             node: self.node,
             registry: &self.engine.registry,
@@ -284,9 +319,9 @@ impl<'e> Caller<'e> {
                 database,
                 now_ms: self.now_ms,
                 touch: !tools.client.no_touch,
-                expire: true,
-                frozen: !self.node.admission.is_calm()
-                    && self.node.admission.is_paused_at(self.node.clock.unix_ms()),
+                expire,
+                frozen,
+                unexpiring,
                 stats: self.stats,
                 effects: tools.effects,
             },
@@ -318,6 +353,21 @@ impl<'e> Caller<'e> {
             self.slow(tools, registered, args, nanos / 1000);
         }
         tools.effects.redacted.clear();
+    }
+
+    /// What becomes of expired keys: whether they are removed, only hidden for now, or not even
+    /// noticed. See the fields of [`Keys`].
+    #[inline]
+    fn expiry(&self, client: &Client, registered: &Registered) -> (bool, bool, bool) {
+        let admission = &self.node.admission;
+        if admission.is_calm() {
+            return (true, false, false);
+        }
+        // On a replica keys end by the master's word, but for those that a client may overwrite.
+        let expire = !self.node.is_replica()
+            || client.master.is_none() && registered.row.flags.has(Flag::Write);
+        let frozen = admission.is_paused_at(self.node.clock.unix_ms());
+        (expire && client.master.is_none(), frozen, client.master.is_some())
     }
 
     #[cold]
@@ -373,6 +423,9 @@ impl<'e> Caller<'e> {
     /// Applies what was collected. The locks are held.
     #[inline]
     pub(super) fn settle(&self, effects: &mut Effects) {
+        if !effects.log.is_empty() {
+            self.logged.set(true);
+        }
         settle(self.node, self.stats, effects);
     }
 

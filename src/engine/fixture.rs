@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -51,6 +51,8 @@ impl Clock for ManualClock {
 pub(super) struct StubHost {
     /// What `apply` answers next, if it is to refuse.
     pub(super) refusal: Mutex<Option<Refusal>>,
+    /// Ids given out.
+    ids: AtomicU64,
 }
 
 impl Host for StubHost {
@@ -77,6 +79,15 @@ impl Host for StubHost {
     fn rewrite_settings(&self) -> HostResult {
         Err("The server is running without a config file".into())
     }
+
+    fn new_id(&self) -> String {
+        let number = self.ids.fetch_add(1, Ordering::Relaxed);
+        format!("{number:040x}")
+    }
+
+    fn sync_replicas(&self, _: &mut Locked<'_>) {}
+
+    fn look_at_role(&self) {}
 
     fn free_later(&self, flushed: Flushed) {
         drop(flushed);
@@ -222,7 +233,7 @@ impl Fixture {
                 After::More => continue,
                 After::Continue => {}
                 After::Close => end = "<close>",
-                After::Pause => end = "<wait>",
+                After::Pause | After::Block => end = "<wait>",
                 After::Abort => end = "<abort>",
             }
             break;

@@ -4,12 +4,17 @@
 //! thread; nothing waits here. What all executors share is the [`Engine`].
 
 mod admission;
+mod apply;
 mod batch;
 mod call;
+pub(crate) mod dump;
+pub(crate) mod load;
+pub(crate) mod resync;
 mod sweep;
 mod transaction;
 #[cfg(test)]
 mod transcript;
+mod waiting;
 
 #[cfg(test)]
 mod fixture;
@@ -18,6 +23,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
 pub(crate) use sweep::Sweeper;
 

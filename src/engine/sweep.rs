@@ -36,7 +36,10 @@ impl Sweeper {
     /// One round.
     pub(crate) fn round(&mut self, engine: &Engine) {
         let node = &engine.node;
-        let held_back = node.admission.has(State::Loading) || node.admission.is_paused();
+        // A replica waits for its master's word.
+        let held_back = node.admission.has(State::Loading)
+            || node.admission.has(State::Replica)
+            || node.admission.is_paused();
         if held_back || !node.sweeping.load(Ordering::Relaxed) {
             return;
         }
@@ -91,6 +94,7 @@ impl Sweeper {
             touch: false,
             expire: true,
             frozen: false,
+            unexpiring: false,
             stats: &node.background,
             effects: &mut self.effects,
         };
@@ -139,6 +143,7 @@ pub(super) fn remove_met(caller: &Caller<'_>, tools: &mut Tools<'_>) {
             touch: false,
             expire: true,
             frozen: false,
+            unexpiring: false,
             stats: caller.stats,
             effects: tools.effects,
         };

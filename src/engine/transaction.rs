@@ -60,6 +60,7 @@ pub(super) fn execute<'e>(
     } else {
         run_all(caller, tools, &mut guard, &multi);
     }
+    caller.note_offset(tools.client);
     drop(guard);
     caller.count(exec);
     true

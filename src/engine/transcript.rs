@@ -137,7 +137,7 @@ impl Fixture {
     /// Runs a request written in one line, quoted as in redis-cli.
     pub(super) fn run(&mut self, line: &str) -> Outcome {
         let reply = self.send(format!("{line}\r\n").as_bytes());
-        let logged = self.node.log.read(self.log_read).expect("the log holds everything");
+        let logged = self.node.log.bytes_from(self.log_read).expect("the log holds everything");
         self.log_read = self.node.log.offset();
         let events = values(&self.listener.take_pushes());
         Outcome {

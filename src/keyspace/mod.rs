@@ -13,6 +13,7 @@ mod scan;
 pub(crate) mod snapshot;
 mod watch;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +24,7 @@ pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX, 
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
-use raw::table::{Detached, Garbage, Head, Segment};
+use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
 pub(crate) use scan::Cursor;
 
 use crate::number;
@@ -131,6 +132,26 @@ impl Keyspace {
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
         }
+    }
+
+    /// An empty keyspace whose keys can take the place of this one's, by [`Locked::adopt`].
+    pub(crate) fn beside(&self) -> Self {
+        let beside = Self {
+            shards: Shards::new(self.databases(), 1),
+            walker: 0,
+            hasher: self.hasher.clone(),
+            mapping: (0..self.databases()).map(AtomicUsize::new).collect(),
+        };
+        let epoch = {
+            let mut guard = self.shards.lock(ShardSet::ALL);
+            guard.view().state(0).epoch
+        };
+        {
+            let mut guard = beside.shards.lock(ShardSet::ALL);
+            let mut view = guard.view();
+            (0..SHARDS).for_each(|shard| view.state_mut(shard).epoch = epoch);
+        }
+        beside
     }
 
     pub(crate) fn databases(&self) -> usize {
@@ -395,6 +416,29 @@ impl<'k> Locked<'k> {
         Flushed { reclaim, tables: flushed }
     }
 
+    /// Drops all keys and takes over those of another keyspace, made by [`Keyspace::beside`]; needs
+    /// all the locks. Dropping what it gives frees the memory.
+    pub(crate) fn adopt(&mut self, other: &Keyspace) -> Flushed {
+        let reclaim = Arc::clone(self.keyspace.shards.reclaim());
+        let mut flushed = Flushed { reclaim, tables: Vec::new() };
+        let mut others = other.shards.lock(ShardSet::ALL);
+        let mut others = others.view();
+        for database in 0..self.keyspace.databases() {
+            flushed.tables.append(&mut self.flush(database).tables);
+            let (tables, other_tables) = (self.keyspace.tables(database), other.tables(database));
+            for shard in 0..SHARDS {
+                let (mut from, from_state) = others.table(shard, other_tables);
+                let (mut table, state) = self.held.table(shard, tables);
+                table.attach(from.detach());
+                if from_state.epoch != state.epoch {
+                    // A snapshot was begun meanwhile, which these keys are no part of.
+                    stamp(&mut table, shard, state.epoch);
+                }
+            }
+        }
+        flushed
+    }
+
     /// Exchanges two databases; needs all the locks.
     #[allow(clippy::needless_pass_by_ref_mut, reason = "it changes what the locks guard")]
     pub(crate) fn swap(&mut self, a: usize, b: usize) {
@@ -403,6 +447,17 @@ impl<'k> Locked<'k> {
             (&self.keyspace.mapping, (self.keyspace.tables(b), self.keyspace.tables(a)));
         mapping[a].store(to_a, Ordering::Relaxed);
         mapping[b].store(to_b, Ordering::Relaxed);
+    }
+}
+
+/// Gives all the entries of a table an epoch.
+fn stamp(table: &mut TableMut<'_>, shard: usize, epoch: u8) {
+    let mut next = Some((shard as u64) << 56);
+    while let Some(from) = next {
+        next = table.visit_segment(from, Only::All, |mut entry| {
+            entry.set_epoch(epoch);
+            ControlFlow::Continue(())
+        });
     }
 }
 

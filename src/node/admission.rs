@@ -1,4 +1,4 @@
-//! What decides whether commands may run now: loading, a pause, a failed save.
+//! What decides whether commands may run now: loading, a pause, a failed save, the role.
 //!
 //! All of it changes only under all the shard locks and with a new epoch. The engine looks before
 //! it locks and compares epochs after, so no command runs by an outdated view.
@@ -25,6 +25,14 @@ pub(crate) enum State {
     SaveFailed = 1 << 3,
     /// The process is ending.
     ShuttingDown = 1 << 4,
+    /// This node follows a master.
+    Replica = 1 << 5,
+    /// It does, and the link to it is not up.
+    MasterDown = 1 << 6,
+    /// A master with fewer good replicas than `min-replicas-to-write` asks for.
+    TooFewReplicas = 1 << 7,
+    /// Writes wait while another node takes over.
+    FailingOver = 1 << 8,
 }
 
 /// The node's view of itself.
@@ -75,7 +83,7 @@ impl Admission {
 
     /// Pauses clients until a moment of Unix time; a longer or stricter pause that lasts stays.
     pub(crate) fn pause(&self, locked: &Locked<'_>, all: bool, until_ms: i64, now_ms: i64) {
-        if self.is_paused() && self.paused_until_ms() <= now_ms {
+        if self.is_paused_by_client() && self.paused_until_ms() <= now_ms {
             self.unpause(locked);
         }
         let until = self.paused_until_ms.load(Ordering::Relaxed).max(until_ms);
@@ -89,14 +97,21 @@ impl Admission {
         self.paused_until_ms.load(Ordering::Relaxed)
     }
 
+    /// Whether something is held back.
     pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused_by_client() || self.has(State::FailingOver)
+    }
+
+    /// Whether that is for CLIENT PAUSE, which ends with its time.
+    pub(crate) fn is_paused_by_client(&self) -> bool {
         self.has(State::PausedAll) || self.has(State::PausedWrites)
     }
 
     /// Whether a pause lasts, at a moment of Unix time.
     #[inline]
     pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
-        self.is_paused() && self.paused_until_ms() > now_ms
+        self.has(State::FailingOver)
+            || self.is_paused_by_client() && self.paused_until_ms() > now_ms
     }
 
     /// Ends a pause and wakes who waits for that.
@@ -104,6 +119,11 @@ impl Admission {
         self.paused_until_ms.store(0, Ordering::Relaxed);
         self.set(locked, State::PausedAll, false);
         self.set(locked, State::PausedWrites, false);
+        self.resume_waiting();
+    }
+
+    /// Has those who wait look again.
+    pub(crate) fn resume_waiting(&self) {
         for handle in self.waiting.lock().drain(..) {
             handle.resume();
         }

@@ -8,6 +8,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 
 use crate::keyspace::Keyspace;
+use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Protocol, Span};
 use crate::settings::Settings;
 
@@ -62,6 +63,29 @@ pub(crate) struct Replied {
     pub(crate) reply_end: Bookmark,
 }
 
+/// A client that waits for replicas to acknowledge its writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) offset: u64,
+    pub(crate) needed: usize,
+    /// Unix milliseconds; `None`: it waits for ever.
+    pub(crate) deadline_ms: Option<i64>,
+    /// See [`Replication::generation`](super::replication::Replication::generation).
+    pub(crate) generation: u64,
+}
+
+/// What the link to a master is to the engine: a client whose commands are applied as they are.
+#[derive(Debug, Default)]
+pub(crate) struct MasterLink {
+    /// See [`Replication::generation`](super::replication::Replication::generation).
+    pub(crate) generation: u64,
+    /// Bytes of the stream that belong to the command or transaction in hand. They go into the
+    /// log under the locks under which they were applied.
+    pub(crate) unit: Vec<u8>,
+    /// The master asked for an acknowledgement; of the offset before its question.
+    pub(crate) ack_wanted: Option<u64>,
+}
+
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -87,6 +111,16 @@ pub(crate) struct Client {
     pub(crate) no_touch: bool,
     /// What others see is older than this: it is shown at the end of the batch.
     pub(crate) unpublished: bool,
+    /// Offset of the log when its last command had run: what WAIT waits for.
+    pub(crate) write_offset: u64,
+    /// In WAIT.
+    pub(crate) waiting: Option<Waiting>,
+    /// What it said of itself by REPLCONF.
+    pub(crate) announced: Announced,
+    /// It is a replica.
+    pub(crate) replica: Option<Arc<Replica>>,
+    /// It is the link to this node's master.
+    pub(crate) master: Option<Box<MasterLink>>,
 }
 
 impl Client {
@@ -109,7 +143,19 @@ impl Client {
             closing: false,
             no_touch: false,
             unpublished: false,
+            write_offset: 0,
+            waiting: None,
+            announced: Announced::default(),
+            replica: None,
+            master: None,
         }
+    }
+
+    /// The client that applies what a master sends. It is never plain.
+    pub(crate) fn master(handle: Arc<Handle>, generation: u64) -> Self {
+        let mut client = Self::new(handle, false);
+        client.master = Some(Box::new(MasterLink { generation, ..MasterLink::default() }));
+        client
     }
 
     /// Whether it may do more than authenticate: it has, or nobody needs to.
@@ -155,6 +201,8 @@ impl Client {
         let queued = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes));
         shown.multi = queued.or(self.in_exec);
         shown.closing = self.closing;
+        shown.replica = self.replica.is_some();
+        shown.waiting = self.waiting.is_some();
         shown.no_touch = self.no_touch;
     }
 }
@@ -175,6 +223,10 @@ pub(crate) struct Shown {
     pub(crate) closing: bool,
     pub(crate) no_touch: bool,
     pub(crate) no_evict: bool,
+    pub(crate) replica: bool,
+    pub(crate) master: bool,
+    /// In a command that waits.
+    pub(crate) waiting: bool,
 }
 
 impl Shown {
@@ -210,6 +262,10 @@ enum Signal {
     Pushes = 1,
     Kill = 1 << 1,
     Resume = 1 << 2,
+    Look = 1 << 3,
+    /// CLIENT UNBLOCK, with and without an error.
+    UnblockTimeout = 1 << 4,
+    UnblockError = 1 << 5,
 }
 
 /// The way to a client from anywhere.
@@ -295,6 +351,37 @@ impl Handle {
         self.has(Signal::Kill)
     }
 
+    /// Has the connection look at what it sends or waits for. Once is enough until it has looked.
+    #[inline]
+    pub(crate) fn look(&self) {
+        if !self.has(Signal::Look) {
+            self.signal(Signal::Look);
+        }
+    }
+
+    /// Whether it was asked to look since the last call.
+    #[inline]
+    pub(crate) fn take_look(&self) -> bool {
+        self.take(Signal::Look)
+    }
+
+    /// Ends a wait of the client, with an error or as if its time were up.
+    pub(crate) fn unblock(&self, error: bool) {
+        self.signal(if error { Signal::UnblockError } else { Signal::UnblockTimeout });
+    }
+
+    /// Whether its wait was ended since the last call, and if so, with an error.
+    pub(crate) fn take_unblocked(&self) -> Option<bool> {
+        let (error, timeout) = (self.take(Signal::UnblockError), self.take(Signal::UnblockTimeout));
+        (error || timeout).then_some(error)
+    }
+
+    #[inline]
+    fn take(&self, signal: Signal) -> bool {
+        self.has(signal)
+            && self.signals.fetch_and(!(signal as u32), Ordering::AcqRel) & signal as u32 != 0
+    }
+
     /// Lets a paused connection look again.
     pub(crate) fn resume(&self) {
         self.signal(Signal::Resume);
@@ -302,9 +389,6 @@ impl Handle {
 
     /// Whether it was resumed since the last call.
     pub(crate) fn take_resumed(&self) -> bool {
-        self.has(Signal::Resume)
-            && self.signals.fetch_and(!(Signal::Resume as u32), Ordering::AcqRel)
-                & Signal::Resume as u32
-                != 0
+        self.take(Signal::Resume)
     }
 }

@@ -61,6 +61,13 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self) -> HostResult;
+    /// 40 unpredictable hexadecimal digits, the form of replication ids.
+    fn new_id(&self) -> String;
+    /// Begins a snapshot for the replicas that wait for one, if that is due.
+    fn sync_replicas(&self, locked: &mut Locked<'_>);
+    /// The role, the master or a failover's progress may have changed: has the link to the master
+    /// made or ended accordingly.
+    fn look_at_role(&self);
     /// Frees what a flush has taken out; a lot of it not on this thread.
     fn free_later(&self, flushed: Flushed);
     /// Processor time of the process: user and system seconds.

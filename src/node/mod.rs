@@ -6,9 +6,11 @@
 pub(crate) mod admission;
 pub(crate) mod client;
 pub(crate) mod clients;
+mod failover;
 pub(crate) mod host;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
+pub(crate) mod replication;
 pub(crate) mod slowlog;
 pub(crate) mod stats;
 
@@ -25,6 +27,7 @@ use clients::Clients;
 use host::{Clock, Host};
 use persistence::Persistence;
 use pubsub::PubSub;
+use replication::Replication;
 use slowlog::Slowlog;
 use stats::{Counter, ServerStats, WorkerStats};
 
@@ -55,11 +58,14 @@ pub(crate) struct Node {
     pub(crate) slowlog: Slowlog,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerStats>,
+    /// The link to a master is the last of the workers: it applies what arrives.
+    pub(crate) applier: usize,
     /// What the main thread counts: the sweeper's work, and commands run at no client's wish.
     pub(crate) background: WorkerStats,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
+    pub(crate) replication: Replication,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
     /// By database, a running average of what the sweeper saw.
@@ -89,6 +95,7 @@ impl Node {
             slowlog: Slowlog::default(),
             stats: ServerStats::default(),
             background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
+            applier: workers.len().saturating_sub(1),
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
@@ -96,6 +103,7 @@ impl Node {
             log: Log::new(log_id),
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
+            replication: Replication::default(),
             identity,
             clock,
             settings: ArcSwap::from_pointee(settings),

@@ -67,6 +67,9 @@ pub(crate) struct WorkerStats {
     pub(crate) dirty: Counter,
     pub(crate) read_bytes: Counter,
     pub(crate) written_bytes: Counter,
+    /// Of the above, what came from a master and went to replicas.
+    pub(crate) master_read_bytes: Counter,
+    pub(crate) replicas_written_bytes: Counter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
     pub(crate) error_replies: Counter,
@@ -111,6 +114,8 @@ impl WorkerStats {
             &self.expired_keys,
             &self.read_bytes,
             &self.written_bytes,
+            &self.master_read_bytes,
+            &self.replicas_written_bytes,
             &self.reads,
             &self.writes,
             &self.error_replies,
@@ -131,6 +136,10 @@ pub(crate) struct ServerStats {
     /// Clients cut because their output grew too large.
     pub(crate) output_limit_disconnections: SharedCounter,
     pub(crate) query_limit_disconnections: SharedCounter,
+    /// Resyncs that replicas asked of this node.
+    pub(crate) sync_full: SharedCounter,
+    pub(crate) sync_partial_ok: SharedCounter,
+    pub(crate) sync_partial_err: SharedCounter,
     /// Unix milliseconds of the last line on a likely attack by HTTP; 0: none yet.
     pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last seconds.
@@ -148,6 +157,9 @@ impl ServerStats {
             &self.expire_cycle_us,
             &self.output_limit_disconnections,
             &self.query_limit_disconnections,
+            &self.sync_full,
+            &self.sync_partial_ok,
+            &self.sync_partial_err,
         ];
         counters.into_iter().for_each(SharedCounter::reset);
         self.peak_memory_bytes.store(0, Ordering::Relaxed);

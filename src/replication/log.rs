@@ -3,6 +3,9 @@
 //! Records are appended under the shard locks of what they changed, so the order of the log is an
 //! order in which the commands could have run one by one. While nobody reads it, the log is off
 //! and costs one load per write.
+//!
+//! The backlog and what replicas have yet to be sent are the same bytes: a block goes when it is
+//! neither part of the backlog nor before any reader.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -16,22 +19,65 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// The log with the backlog of its last bytes.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// Identifies the history that offsets count: 40 hexadecimal digits.
-    id: Mutex<String>,
     recording: AtomicBool,
-    /// Bytes appended so far; counts from 0.
+    /// Bytes appended so far.
     offset: AtomicU64,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    ids: Ids,
     /// The database that a reader has selected.
     selected: Option<usize>,
     blocks: VecDeque<Vec<u8>>,
     /// Offset of the first byte of the first block.
     first: u64,
+    /// Offset behind the last byte.
+    end: u64,
     backlog_bytes_max: usize,
+    readers: Vec<Reader>,
+    next_reader: u64,
+}
+
+/// The histories that this log's bytes belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// 40 hexadecimal digits.
+    pub(crate) id: String,
+    /// The history before a role changed, and the offset up to which this one is the same.
+    pub(crate) earlier: Option<(String, u64)>,
+}
+
+/// Where one replica is in the log.
+#[derive(Debug)]
+struct Reader {
+    key: u64,
+    at: u64,
+}
+
+/// How a replica that names a history and an offset goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resync {
+    /// From where it is.
+    Partial,
+    /// The history is another.
+    UnknownHistory,
+    /// The history is the earlier one, but the replica has more of it than is shared.
+    BeyondShared,
+    /// The bytes it lacks are not in the backlog.
+    OutsideBacklog,
+}
+
+/// What the backlog holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) bytes_max: usize,
+    /// Offset of the first byte held.
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+    /// Bytes of memory.
+    pub(crate) held_bytes: usize,
 }
 
 /// Records to append as one unit.
@@ -65,9 +111,18 @@ impl Batch {
 }
 
 fn encode<'a>(into: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>) {
-    write!(into, "*{}\r\n", args.len()).expect("writing to memory");
+    let line = |mark: u8, len: usize, into: &mut Vec<u8>| {
+        into.push(mark);
+        // Most lengths are one digit.
+        match u8::try_from(len) {
+            Ok(digit @ 0..10) => into.push(b'0' + digit),
+            _ => write!(into, "{len}").expect("writing to memory"),
+        }
+        into.extend_from_slice(b"\r\n");
+    };
+    line(b'*', args.len(), into);
     for arg in args {
-        write!(into, "${}\r\n", arg.len()).expect("writing to memory");
+        line(b'$', arg.len(), into);
         into.extend_from_slice(arg);
         into.extend_from_slice(b"\r\n");
     }
@@ -75,8 +130,10 @@ fn encode<'a>(into: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>)
 
 impl State {
     fn write(&mut self, mut bytes: &[u8]) {
+        self.end += bytes.len() as u64;
         while !bytes.is_empty() {
             if self.blocks.back().is_none_or(|block| block.len() == BLOCK_BYTES) {
+                self.trim();
                 self.blocks.push_back(Vec::with_capacity(BLOCK_BYTES));
             }
             let block = self.blocks.back_mut().expect("just pushed");
@@ -84,24 +141,50 @@ impl State {
             block.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
         }
-        // Whole blocks go when the rest still covers what the backlog must hold.
-        let held = |blocks: &VecDeque<Vec<u8>>| blocks.iter().map(Vec::len).sum::<usize>();
-        while self.blocks.len() > 1 && held(&self.blocks) - BLOCK_BYTES >= self.backlog_bytes_max {
+    }
+
+    /// Frees whole blocks that nobody needs: the rest still covers the backlog and all readers.
+    fn trim(&mut self) {
+        let backlog = self.end.saturating_sub(self.backlog_bytes_max as u64);
+        let needed = self.readers.iter().map(|reader| reader.at).fold(backlog, u64::min);
+        while self.blocks.len() > 1 && self.first + BLOCK_BYTES as u64 <= needed {
             self.blocks.pop_front();
             self.first += BLOCK_BYTES as u64;
         }
     }
 
-    fn select(&mut self, database: usize) -> usize {
-        if self.selected == Some(database) {
-            return 0;
+    fn select(&mut self, database: usize) {
+        if self.selected != Some(database) {
+            self.selected = Some(database);
+            let mut bytes = Vec::new();
+            let index = database.to_string();
+            encode(&mut bytes, [&b"SELECT"[..], index.as_bytes()].into_iter());
+            self.write(&bytes);
         }
-        self.selected = Some(database);
-        let mut bytes = Vec::new();
-        let index = database.to_string();
-        encode(&mut bytes, [&b"SELECT"[..], index.as_bytes()].into_iter());
-        self.write(&bytes);
-        bytes.len()
+    }
+
+    /// Begins anew with nothing held.
+    fn empty_at(&mut self, offset: u64) {
+        self.blocks.clear();
+        (self.first, self.end) = (offset, offset);
+        self.selected = None;
+    }
+
+    /// Copies up to `bytes_max` bytes from `at` on.
+    fn copy(&self, at: u64, bytes_max: usize, into: &mut Vec<u8>) {
+        let mut skip = usize::try_from(at - self.first).expect("the backlog fits memory");
+        let mut left = bytes_max;
+        let block = skip / BLOCK_BYTES;
+        skip %= BLOCK_BYTES;
+        for block in self.blocks.iter().skip(block) {
+            let take = (block.len() - skip).min(left);
+            into.extend_from_slice(&block[skip..skip + take]);
+            left -= take;
+            skip = 0;
+            if left == 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -109,23 +192,27 @@ impl Log {
     /// An empty log that is off.
     pub(crate) fn new(id: String) -> Self {
         Self {
-            id: Mutex::new(id),
             recording: AtomicBool::new(false),
             offset: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                ids: Ids { id, earlier: None },
+                selected: None,
+                blocks: VecDeque::new(),
+                first: 0,
+                end: 0,
+                backlog_bytes_max: 0,
+                readers: Vec::new(),
+                next_reader: 0,
+            }),
         }
     }
 
-    pub(crate) fn id(&self) -> String {
-        self.id.lock().clone()
-    }
-
-    /// Begins another history at the offset there is. Called under all the shard locks.
-    pub(crate) fn change_id(&self, id: String) {
-        *self.id.lock() = id;
+    pub(crate) fn ids(&self) -> Ids {
+        self.state.lock().ids.clone()
     }
 
     /// Bytes appended so far.
+    #[inline]
     pub(crate) fn offset(&self) -> u64 {
         self.offset.load(Ordering::Acquire)
     }
@@ -137,50 +224,183 @@ impl Log {
 
     /// Begins to record, keeping at least the last `backlog_bytes_max` bytes. Called under all
     /// the shard locks, so that no write is cut in two.
-    #[cfg_attr(not(test), allow(dead_code, reason = "replicas, which come next, read the log"))]
     pub(crate) fn start(&self, backlog_bytes_max: usize) {
         let mut state = self.state.lock();
+        if self.is_recording() {
+            return;
+        }
         state.backlog_bytes_max = backlog_bytes_max;
-        state.first = self.offset();
+        let offset = state.end;
+        state.empty_at(offset);
         self.recording.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends recording and frees the backlog. What is written from here on belongs to another
+    /// history, so the caller gives a new id. Called under all the shard locks.
+    pub(crate) fn stop(&self, new_id: String) {
+        let mut state = self.state.lock();
+        let offset = state.end;
+        state.empty_at(offset);
+        state.ids = Ids { id: new_id, earlier: None };
+        self.recording.store(false, Ordering::Relaxed);
+    }
+
+    /// Begins another history at the offset there is. Called under all the shard locks.
+    pub(crate) fn begin_history(&self, id: String) {
+        self.state.lock().ids = Ids { id, earlier: None };
+    }
+
+    /// Begins another history that shares all bytes so far with the last one: on a promotion, or
+    /// when the master tells of one. Called under all the shard locks.
+    pub(crate) fn continue_history(&self, id: String) {
+        let mut state = self.state.lock();
+        let offset = state.end;
+        let earlier = std::mem::replace(&mut state.ids.id, id);
+        state.ids.earlier = Some((earlier, offset));
+    }
+
+    /// Takes over a history at an offset, after a full resync or from a file, with an empty
+    /// backlog. Called under all the shard locks.
+    pub(crate) fn adopt(&self, ids: Ids, offset: u64, backlog_bytes_max: usize) {
+        let mut state = self.state.lock();
+        state.ids = ids;
+        state.backlog_bytes_max = backlog_bytes_max;
+        state.empty_at(offset);
+        self.offset.store(offset, Ordering::Release);
+        self.recording.store(true, Ordering::Relaxed);
+    }
+
+    /// The next record selects its database, whatever was selected before.
+    pub(crate) fn forget_selected(&self) {
+        self.state.lock().selected = None;
+    }
+
+    /// The database that the last record selected.
+    pub(crate) fn selected(&self) -> Option<usize> {
+        self.state.lock().selected
+    }
+
+    /// Says which database readers have selected, where that came with the data.
+    pub(crate) fn set_selected(&self, database: Option<usize>) {
+        self.state.lock().selected = database;
     }
 
     /// Keeps at least the last `backlog_bytes_max` bytes from now on.
     pub(crate) fn resize(&self, backlog_bytes_max: usize) {
-        self.state.lock().backlog_bytes_max = backlog_bytes_max;
+        let mut state = self.state.lock();
+        state.backlog_bytes_max = backlog_bytes_max;
+        state.trim();
     }
 
     /// Appends records as one unit: several stand between MULTI and EXEC.
     pub(crate) fn append(&self, batch: &Batch) {
         let mut state = self.state.lock();
-        let mut written = 0;
         let unit = batch.records.len() > 1;
         let mut rest = batch.bytes.as_slice();
         for (index, &(database, len)) in batch.records.iter().enumerate() {
-            written += state.select(database);
+            state.select(database);
             if unit && index == 0 {
-                written += MULTI.len();
                 state.write(MULTI);
             }
             let (record, after) = rest.split_at(len);
             state.write(record);
-            written += len;
             rest = after;
         }
         if unit {
             state.write(EXEC);
-            written += EXEC.len();
         }
-        self.offset.fetch_add(written as u64, Ordering::Release);
+        self.offset.store(state.end, Ordering::Release);
     }
 
-    /// The bytes from `offset` on, or `None` when the backlog does not hold them (any more).
-    #[cfg_attr(not(test), allow(dead_code, reason = "replicas, which come next, read the log"))]
-    pub(crate) fn read(&self, offset: u64) -> Option<Vec<u8>> {
+    /// Appends a command that concerns no database: a PING, a GETACK.
+    pub(crate) fn append_bare(&self, args: &[&[u8]]) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, args.iter().copied());
+        let mut state = self.state.lock();
+        state.write(&bytes);
+        self.offset.store(state.end, Ordering::Release);
+    }
+
+    /// Appends what a master sent, which left `selected` selected.
+    pub(crate) fn append_verbatim(&self, bytes: &[u8], selected: usize) {
+        let mut state = self.state.lock();
+        state.selected = Some(selected);
+        state.write(bytes);
+        self.offset.store(state.end, Ordering::Release);
+    }
+
+    /// How a replica that has the first `have` bytes of history `id` goes on.
+    pub(crate) fn resync(&self, id: &[u8], have: u64) -> Resync {
         let state = self.state.lock();
-        let skip = usize::try_from(offset.checked_sub(state.first)?).ok()?;
-        let held: usize = state.blocks.iter().map(Vec::len).sum();
-        (skip <= held).then(|| state.blocks.iter().flatten().skip(skip).copied().collect())
+        let same = id.eq_ignore_ascii_case(state.ids.id.as_bytes());
+        let earlier = state.ids.earlier.as_ref().filter(|(known, _)| known.as_bytes() == id);
+        match earlier {
+            _ if same => {}
+            None => return Resync::UnknownHistory,
+            Some((_, shared)) if have > *shared => return Resync::BeyondShared,
+            Some(_) => {}
+        }
+        if self.is_recording() && (state.first..=state.end).contains(&have) {
+            Resync::Partial
+        } else {
+            Resync::OutsideBacklog
+        }
+    }
+
+    /// Adds a reader at an offset: what follows is kept until it was read. `None` if the bytes
+    /// are not there.
+    pub(crate) fn attach(&self, at: u64) -> Option<u64> {
+        let mut state = self.state.lock();
+        if !self.is_recording() || !(state.first..=state.end).contains(&at) {
+            return None;
+        }
+        state.next_reader += 1;
+        let key = state.next_reader;
+        state.readers.push(Reader { key, at });
+        Some(key)
+    }
+
+    pub(crate) fn detach(&self, reader: u64) {
+        let mut state = self.state.lock();
+        state.readers.retain(|other| other.key != reader);
+        state.trim();
+    }
+
+    /// Gives a reader its next bytes, at most so many; where it is then. `None` when the log has
+    /// lost its place: it was begun anew.
+    pub(crate) fn read(&self, reader: u64, bytes_max: usize, into: &mut Vec<u8>) -> Option<u64> {
+        let mut state = self.state.lock();
+        let index = state.readers.iter().position(|other| other.key == reader)?;
+        let at = state.readers[index].at;
+        if !(state.first..=state.end).contains(&at) {
+            return None;
+        }
+        let before = into.len();
+        state.copy(at, bytes_max, into);
+        let at = at + (into.len() - before) as u64;
+        state.readers[index].at = at;
+        Some(at)
+    }
+
+    /// The bytes from `offset` on, or `None` when they are not held (any more).
+    #[cfg(test)]
+    pub(crate) fn bytes_from(&self, offset: u64) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        let mut bytes = Vec::new();
+        (state.first..=state.end).contains(&offset).then(|| {
+            state.copy(offset, usize::MAX, &mut bytes);
+            bytes
+        })
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        let state = self.state.lock();
+        Window {
+            bytes_max: state.backlog_bytes_max,
+            first: state.first,
+            end: state.end,
+            held_bytes: state.blocks.iter().map(Vec::capacity).sum(),
+        }
     }
 }
 
@@ -199,32 +419,95 @@ mod tests {
         batch
     }
 
+    fn id(digit: &str) -> String {
+        digit.repeat(40)
+    }
+
     #[test]
     fn every_byte_counts_towards_the_offset() {
-        let log = Log::new("0".repeat(40));
+        let log = Log::new(id("0"));
         log.start(1 << 20);
         log.append(&batch(&[(0, &[b"SET", b"a", b"1"])]));
         log.append(&batch(&[(0, &[b"DEL", b"a"]), (3, &[b"SET", b"b", b"2"])]));
-        let bytes = log.read(0).expect("in the backlog");
+        log.append_bare(&[b"PING"]);
+        let bytes = log.bytes_from(0).expect("in the backlog");
         let expected =
             b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
             *1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n\
-            *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n";
+            *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n*1\r\n$4\r\nPING\r\n";
         assert_eq!(bytes, expected);
         assert_eq!(log.offset(), expected.len() as u64);
     }
 
     #[test]
+    fn lengths_of_several_digits_are_written_whole() {
+        let log = Log::new(id("0"));
+        log.start(1 << 20);
+        log.append_bare(&[&[b'x'; 12], b""]);
+        let expected = b"*2\r\n$12\r\nxxxxxxxxxxxx\r\n$0\r\n\r\n";
+        assert_eq!(log.bytes_from(0).expect("in the backlog"), expected);
+    }
+
+    #[test]
     fn the_backlog_keeps_at_least_what_was_asked_for() {
-        let log = Log::new("0".repeat(40));
+        let log = Log::new(id("0"));
         log.start(100_000);
         let value = vec![b'v'; 10_000];
         for _ in 0..100 {
             log.append(&batch(&[(0, &[b"SET", b"a", &value])]));
         }
-        assert!(log.read(0).is_none());
-        assert!(log.read(log.offset() - 100_000).is_some());
-        assert_eq!(log.read(log.offset()), Some(Vec::new()));
-        assert!(log.read(log.offset() + 1).is_none());
+        assert!(log.bytes_from(0).is_none());
+        assert!(log.bytes_from(log.offset() - 100_000).is_some());
+        assert_eq!(log.bytes_from(log.offset()), Some(Vec::new()));
+        assert!(log.bytes_from(log.offset() + 1).is_none());
+        let held = log.window();
+        assert!(held.held_bytes < 100_000 + 3 * BLOCK_BYTES, "{held:?}");
+    }
+
+    #[test]
+    fn what_a_reader_lacks_is_kept_until_it_has_read_it() {
+        let log = Log::new(id("0"));
+        log.start(1);
+        let reader = log.attach(0).expect("nothing is written yet");
+        let value = vec![b'v'; 50_000];
+        for _ in 0..10 {
+            log.append(&batch(&[(0, &[b"SET", b"a", &value])]));
+        }
+        let (mut read, end) = (Vec::new(), log.offset());
+        while (read.len() as u64) < end {
+            let at = log.read(reader, 30_000, &mut read).expect("its place is kept");
+            assert_eq!(at, read.len() as u64);
+        }
+        assert!(read.ends_with(b"\r\n"));
+        log.detach(reader);
+        assert!(log.window().first > 0, "with the last reader gone, the rest goes");
+    }
+
+    #[test]
+    fn partial_resync_ends_where_the_backlog_or_the_shared_history_ends() {
+        let log = Log::new(id("a"));
+        log.start(1 << 20);
+        log.append_bare(&[b"PING"]);
+        assert_eq!(log.resync(id("a").as_bytes(), 14), Resync::Partial);
+        assert_eq!(log.resync(id("a").as_bytes(), 15), Resync::OutsideBacklog);
+        assert_eq!(log.resync(id("b").as_bytes(), 14), Resync::UnknownHistory);
+        log.continue_history(id("b"));
+        log.append_bare(&[b"PING"]);
+        assert_eq!(log.resync(id("a").as_bytes(), 14), Resync::Partial);
+        assert_eq!(log.resync(id("a").as_bytes(), 15), Resync::BeyondShared);
+        assert_eq!(log.resync(id("b").as_bytes(), 28), Resync::Partial);
+        log.stop(id("c"));
+        assert_eq!(log.resync(id("b").as_bytes(), 28), Resync::UnknownHistory);
+        assert_eq!(log.resync(id("c").as_bytes(), 28), Resync::OutsideBacklog);
+    }
+
+    #[test]
+    fn a_log_begun_anew_loses_its_readers_places() {
+        let log = Log::new(id("a"));
+        log.start(1 << 20);
+        let reader = log.attach(0).expect("nothing is written yet");
+        log.adopt(Ids { id: id("b"), earlier: None }, 500, 1 << 20);
+        assert_eq!(log.read(reader, 10, &mut Vec::new()), None);
+        assert_eq!((log.offset(), log.window().first), (500, 500));
     }
 }

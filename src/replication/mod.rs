@@ -1,5 +1,22 @@
-//! Replication without I/O: the one log of writes.
+//! Replication without I/O: the one log of writes, what a master keeps of its replicas, and a
+//! replica's side of the link to its master.
+//!
+//! ```text
+//! log        the writes as replicas get them, with offsets, ids and the backlog
+//! spool      a full resync's RDB bytes, between who makes them and who sends them
+//! replicas   attached replicas: how far each is, what it gets next, who waits for them (WAIT)
+//! link       the handshake with a master and what follows it, from bytes to events
+//! ```
+//!
+//! Offsets count the bytes of the stream from 0, so an offset is also the number of bytes before
+//! it. On the wire PSYNC names the first missing byte counted from 1, which is one more.
 
+mod link;
 mod log;
+mod replicas;
+mod spool;
 
-pub(crate) use log::{Batch, Log};
+pub(crate) use link::{Event, Hello, Link, LinkError};
+pub(crate) use log::{Batch, Ids, Log, Resync};
+pub(crate) use replicas::{Announced, Fill, Peer, Phase, Replica, ReplicaView, Replicas, Waiter};
+pub(crate) use spool::{Overflow, Spool};

@@ -21,12 +21,18 @@ use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
+use crate::replication::Fill;
 use crate::resp::Parser;
 use crate::settings::BufferLimit;
 use crate::telemetry::log::log;
 
 /// Most bytes that an unauthenticated client may make the server hold.
 const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
+/// A client that a failover holds back looks again after this.
+const FAILOVER_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Bytes sent to a replica at once, and how often before others get their turn.
+const FEED_BYTES: usize = 64 * 1024;
+const FEED_TURNS: usize = 8;
 /// Most pieces in one vectored write.
 const PIECES_MAX: usize = 64;
 
@@ -49,6 +55,8 @@ pub(super) struct Connection {
     soft_since_ms: Option<i64>,
     /// Set while a pause holds the input back.
     paused: Option<Pin<Box<Sleep>>>,
+    /// Until the end of a command's wait.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 /// The connection is over.
@@ -70,6 +78,7 @@ impl Connection {
             output_bytes: 0,
             soft_since_ms: None,
             paused: None,
+            waiting: None,
         }
     }
 
@@ -104,8 +113,20 @@ impl Connection {
                 return if blocked { Poll::Pending } else { Poll::Ready(Ok(())) };
             }
             self.check_output_limit()?;
+            if !blocked && self.client.replica.is_some() {
+                self.feed(cx, worker)?;
+                if !self.output.is_empty() {
+                    continue;
+                }
+            }
             if self.is_paused(cx) {
                 return Poll::Pending;
+            }
+            if self.client.waiting.is_some() {
+                if !self.end_wait(cx, worker)? {
+                    return Poll::Pending;
+                }
+                continue;
             }
             if self.runnable {
                 let input = std::mem::take(&mut self.input);
@@ -155,7 +176,8 @@ impl Connection {
             return Err(Over);
         }
         let rest = &input[ran.consumed..];
-        self.runnable = matches!(ran.after, After::More | After::Pause) && !rest.is_empty();
+        self.runnable =
+            matches!(ran.after, After::More | After::Pause | After::Block) && !rest.is_empty();
         if ran.after == After::Pause {
             self.pause();
         }
@@ -219,6 +241,92 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a replica what it lacks, as far as the socket takes it.
+    fn feed(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+        let Some(replica) = self.client.replica.clone() else { return Ok(()) };
+        // First: what comes from here on wakes this connection again.
+        self.handle.take_look();
+        let node = &self.engine.node;
+        node.replication.replicas.ask_for_ack(&node.log);
+        let mut bytes = std::mem::take(&mut worker.feed);
+        for turn in 0..=FEED_TURNS {
+            if turn == FEED_TURNS {
+                // Others on this worker want their turn.
+                cx.waker().wake_by_ref();
+                break;
+            }
+            bytes.clear();
+            match replica.fill(&node.log, node.clock.unix_ms(), FEED_BYTES, &mut bytes) {
+                Fill::Bytes => {}
+                Fill::Later => break,
+                Fill::Broken(reason) => {
+                    log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
+                    return Err(Over);
+                }
+            }
+            let mut written = 0;
+            if let Poll::Ready(result) = self.stream.poll_write(cx, &bytes) {
+                written = result.map_err(|_| Over)?;
+                let stats = worker.stats();
+                stats.writes.add(1);
+                stats.written_bytes.add(written as u64);
+                stats.replicas_written_bytes.add(written as u64);
+            }
+            if written < bytes.len() {
+                let rest = Bytes::copy_from_slice(&bytes[written..]);
+                self.output_bytes += rest.len();
+                self.output.push_back(rest);
+                self.show_output();
+                break;
+            }
+        }
+        worker.feed = bytes;
+        Ok(())
+    }
+
+    /// Looks whether the wait of a command is over, and then answers it. While it lasts, input is
+    /// only gathered.
+    fn end_wait(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<bool, Over> {
+        self.handle.take_look();
+        loop {
+            if worker.executor.answer_waiting(&mut self.client) {
+                self.waiting = None;
+                self.runnable = !self.input.is_empty();
+                self.write(cx, worker)?;
+                return Ok(true);
+            }
+            let deadline_ms = self.client.waiting.and_then(|waiting| waiting.deadline_ms);
+            let Some(deadline_ms) = deadline_ms else { break };
+            let left_ms = deadline_ms - self.engine.node.clock.unix_ms();
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            let sleeping = self.waiting.get_or_insert_with(|| Box::pin(sleep(left)));
+            if sleeping.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            // The timer and the clock may differ by a little.
+            self.waiting = None;
+            if left_ms > 0 {
+                continue;
+            }
+        }
+        while let Poll::Ready(()) = self.read_ahead(cx, worker)? {}
+        Ok(false)
+    }
+
+    /// Reads without running anything, to notice when the client leaves.
+    fn read_ahead(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<Poll<()>, Over> {
+        let mut buffer = ReadBuf::new(&mut worker.input);
+        let polled = self.stream.poll_read(cx, &mut buffer);
+        let read = buffer.filled();
+        match polled {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Ok(())) if !read.is_empty() => self.input.extend_from_slice(read),
+            Poll::Ready(_) => return Err(Over),
+        }
+        self.check_input_limit()?;
+        Ok(Poll::Ready(()))
+    }
+
     fn queue(&mut self, bytes: Bytes) {
         self.output_bytes += bytes.len();
         self.output.push_back(bytes);
@@ -276,7 +384,8 @@ impl Connection {
 
     /// Cuts a client whose replies pile up past the limit of its class.
     fn check_output_limit(&mut self) -> Result<(), Over> {
-        if self.output_bytes == 0 {
+        // Of a replica it counts how far it is behind, which is looked at elsewhere.
+        if self.output_bytes == 0 || self.client.replica.is_some() {
             self.soft_since_ms = None;
             return Ok(());
         }
@@ -315,8 +424,13 @@ impl Connection {
             return;
         }
         if node.admission.wait(&self.handle) {
-            let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
-            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            let left = if node.admission.has(State::FailingOver) {
+                // It ends by being resumed.
+                FAILOVER_PAUSE_MAX
+            } else {
+                let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
+                Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+            };
             self.paused = Some(Box::pin(sleep(left)));
         }
     }

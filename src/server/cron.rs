@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::upkeep::Upkeep;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
 use crate::telemetry::log::log;
@@ -18,20 +19,26 @@ pub(super) async fn run(engine: Arc<Engine>) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::default();
+    let mut replication = Upkeep::default();
     loop {
         interval.tick().await;
         sweeper.round(&engine);
+        // What it removed went into the log.
+        engine.node.replication.replicas.wake();
         end_pause(&engine);
         sample(&engine);
         save_when_due(&engine);
         disconnect_idle(&engine);
+        replication.round(&engine.node);
     }
 }
 
 fn end_pause(engine: &Engine) {
     let node = &engine.node;
-    let over =
-        || node.admission.is_paused() && node.admission.paused_until_ms() <= node.clock.unix_ms();
+    let over = || {
+        node.admission.is_paused_by_client()
+            && node.admission.paused_until_ms() <= node.clock.unix_ms()
+    };
     if over() {
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         // A longer pause may have begun.
@@ -87,9 +94,12 @@ fn disconnect_idle(engine: &Engine) {
     }
     let now_ms = node.clock.unix_ms();
     for handle in node.clients.all() {
-        let subscribed = handle.shown.lock().subscriptions() > 0;
+        let spared = {
+            let shown = handle.shown.lock();
+            shown.subscriptions() > 0 || shown.replica || shown.master || shown.waiting
+        };
         let idle_ms = now_ms - handle.active_ms.load(Ordering::Relaxed);
-        if !subscribed && idle_ms > i64::from(timeout_s) * 1000 {
+        if !spared && idle_ms > i64::from(timeout_s) * 1000 {
             log!(Verbose, "Closing idle client");
             handle.kill();
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::loader;
 use super::saver::Saver;
+use super::sync;
 use crate::keyspace::{Flushed, Locked};
 use crate::node::Node;
 use crate::node::admission::State;
@@ -27,11 +28,18 @@ pub(super) struct ServerHost {
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     rewriting: Mutex<()>,
+    /// Has the link to the master look at the node's role.
+    look: Arc<Notify>,
 }
 
 impl ServerHost {
-    pub(super) fn new(node: Arc<Node>, saver: Arc<Saver>, ending: watch::Sender<bool>) -> Self {
-        Self { node, saver, ending, rewriting: Mutex::new(()) }
+    pub(super) fn new(
+        node: Arc<Node>,
+        saver: Arc<Saver>,
+        ending: watch::Sender<bool>,
+        look: Arc<Notify>,
+    ) -> Self {
+        Self { node, saver, ending, rewriting: Mutex::new(()), look }
     }
 }
 
@@ -127,6 +135,18 @@ impl Host for ServerHost {
         let settings = self.node.settings.load();
         let new = settings.rewritten(path, &old).map_err(|error| failed(&error))?;
         write_whole(path, &new).map_err(|error| failed(&error))
+    }
+
+    fn new_id(&self) -> String {
+        super::random_hex()
+    }
+
+    fn sync_replicas(&self, locked: &mut Locked<'_>) {
+        sync::start_if_due(&self.node, locked);
+    }
+
+    fn look_at_role(&self) {
+        self.look.notify_one();
     }
 
     fn free_later(&self, flushed: Flushed) {

@@ -7,12 +7,16 @@ mod clock;
 mod connection;
 mod cron;
 mod files;
+mod follower;
 mod host;
 mod listener;
 mod loader;
 mod saver;
 mod signals;
 mod stream;
+mod sync;
+mod transfer;
+mod upkeep;
 mod worker;
 
 use std::io;
@@ -20,11 +24,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, resync};
 use crate::keyspace::ShardSet;
 use crate::node::admission::State;
 use crate::node::stats::WorkerStats;
@@ -84,9 +88,13 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     let node = &engine.node;
     let saver = Arc::new(Saver::new(Arc::clone(node), Arc::new(FileSystem)));
     let (ending, mut ended) = watch::channel(false);
-    let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending);
+    let look = Arc::new(Notify::new());
+    let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
     node.set_host(Arc::new(host));
     let workers = start_workers(&engine, &ended)?;
+    let [seed, ..] = random();
+    let follower = follower::start(Arc::clone(&engine), seed, look, ended.clone())
+        .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     let serving = async {
@@ -107,6 +115,9 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     result?;
     drop(listeners);
     workers.into_iter().for_each(WorkerHandle::join);
+    if follower.join().is_err() {
+        log!(Warning, "The replication thread ended by a panic");
+    }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
@@ -119,6 +130,11 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
         engine.node.admission.set(&guard.locked(), State::Loading, on);
     };
     set_loading(true);
+    let master = engine.node.settings.load().replication.master.clone();
+    if let Some(master) = master {
+        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.begin_as_replica(&guard.locked(), &master);
+    }
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
     let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
     let loaded =
@@ -126,6 +142,9 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
             format!("{reason}\nFatal error loading the DB, check server logs. Exiting.")
         })?;
     if let Some(loaded) = loaded {
+        if let Some(history) = &loaded.history {
+            resync::resume_history(&engine.node, history, loaded.synced_from.clone());
+        }
         let (keys, expired) = (loaded.keys, loaded.expired);
         log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
         let seconds = engine.node.clock.nanos().saturating_sub(began) as f64 / 1e9;
@@ -135,6 +154,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
         });
     }
     set_loading(false);
+    engine.node.host().look_at_role();
     Ok(())
 }
 
@@ -178,7 +198,8 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         workers => workers as usize,
     };
-    let stats = (0..workers).map(|_| WorkerStats::new(registry.ids())).collect();
+    // One more for the link to a master.
+    let stats = (0..=workers).map(|_| WorkerStats::new(registry.ids())).collect();
     let clock = Arc::new(SystemClock::new());
     let executable = std::env::current_exe().unwrap_or_default();
     let identity = Identity {
@@ -203,7 +224,7 @@ fn start_workers(
         let seed = seed.wrapping_add(index as u64);
         WorkerHandle::start(Arc::clone(engine), index, seed, ended.clone())
     };
-    (0..engine.node.workers.len())
+    (0..engine.node.applier)
         .map(start)
         .collect::<io::Result<_>>()
         .map_err(|error| format!("Cannot start a worker: {error}"))

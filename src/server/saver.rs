@@ -12,13 +12,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::files::{Files, Target};
-use crate::commands::REDIS_VERSION;
-use crate::keyspace::snapshot::{GivenUp, Snapshot, Step};
+use crate::engine::dump::{self, Cut};
+use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::persistence::Running;
-use crate::rdb::{EntryWriter, WriteOptions, Writer};
+use crate::rdb::EntryWriter;
 use crate::telemetry::log::log;
 
 /// Bytes written to the file at once.
@@ -64,7 +64,8 @@ impl Saver {
     pub(super) fn save(&self, locked: &mut Locked<'_>) -> io::Result<()> {
         let (dirty, began_ms) = (self.node.dirty(), self.node.clock.unix_ms());
         let keyspace = locked.keyspace();
-        let written = self.write(&self.temporary(""), None, |writer| {
+        let cut = dump::cut(&self.node);
+        let written = self.write(&self.temporary(""), None, cut.as_ref(), |writer| {
             for database in 0..keyspace.databases() {
                 if keyspace.len(database) == 0 {
                     continue;
@@ -97,24 +98,14 @@ impl Saver {
     /// Cuts a snapshot and saves it on a thread of its own.
     pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> io::Result<()> {
         let node = &self.node;
-        let bytes_max = node.settings.load().snapshot.retained_max_bytes;
-        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let snapshot = Snapshot::cut(&node.keyspace, locked, bytes_max);
-        let running = Running {
-            started_ms: node.clock.unix_ms(),
-            dirty_at_cut: node.dirty(),
-            retention: Arc::clone(snapshot.retention()),
-            keys_total: snapshot.sizes().iter().map(|size| size.keys).sum(),
-            keys_saved: 0,
-        };
+        let (snapshot, running) = begin_snapshot(node, locked);
+        let cut = dump::cut(node);
         node.persistence.update(|saving| {
             saving.tried_ms = running.started_ms;
-            saving.retained_peak_bytes = 0;
             saving.scheduled = false;
-            saving.running = Some(running.clone());
         });
         let saver = Arc::clone(self);
-        let work = move || saver.finish(snapshot, &running);
+        let work = move || saver.finish(snapshot, cut.as_ref(), &running);
         let thread = std::thread::Builder::new().name("saver".into()).spawn(work);
         if let Err(error) = thread {
             // The snapshot went with the closure.
@@ -127,12 +118,9 @@ impl Saver {
     }
 
     /// Runs on the saver's thread, to the end of the snapshot.
-    fn finish(&self, snapshot: Snapshot, running: &Running) {
-        // Where cores are few, workers go first: their clients wait for them, nobody for this.
-        if let Err(error) = rustix::process::setpriority_process(None, SAVER_NICE) {
-            log!(Verbose, "The saver runs at the priority of the workers: {error}");
-        }
-        let result = self.write_snapshot(snapshot, running);
+    fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, running: &Running) {
+        yield_to_workers();
+        let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
         match &result {
@@ -157,56 +145,25 @@ impl Saver {
         });
     }
 
-    fn write_snapshot(&self, mut snapshot: Snapshot, running: &Running) -> io::Result<usize> {
+    fn write_snapshot(
+        &self,
+        mut snapshot: Snapshot,
+        cut: Option<&Cut>,
+        running: &Running,
+    ) -> io::Result<usize> {
         let mut keys = 0;
-        let temporary = self.temporary("background-");
-        let given_up = |reason| {
-            io::Error::other(match reason {
-                GivenUp::Asked => "it was given up".to_owned(),
-                GivenUp::RetainedTooMuch(bytes) => format!(
-                    "changed keys retained {bytes} bytes of old values, more than \
-                     snapshot-retained-max allows"
-                ),
-            })
-        };
-        self.write(&temporary, Some(running), |writer| {
-            for size in snapshot.sizes().to_vec() {
-                writer.database(size.database, size.keys, size.expires)?;
-            }
-            let mut steps = 0;
-            loop {
-                let mut written = Ok(());
-                let step = snapshot.step(|database, entry| {
-                    if written.is_ok() {
-                        written = writer.entry(database, entry);
-                    }
-                });
-                written?;
-                keys = writer.keys();
-                steps += 1;
-                let done = step.map_err(given_up)? == Step::Done;
-                if done || steps % PROGRESS_STEPS == 0 {
-                    self.show_progress(running, keys);
+        self.write(&self.temporary("background-"), Some(running), cut, |writer| {
+            let mut pace = Pace::default();
+            let written = dump::write_snapshot(&mut snapshot, writer, |written| {
+                keys = written;
+                if pace.step() {
+                    show_progress(&self.node, running, keys);
                 }
-                if steps % BREATH_STEPS == 0 {
-                    std::thread::sleep(BREATH);
-                }
-                if done {
-                    return Ok(());
-                }
-            }
+            });
+            show_progress(&self.node, running, keys);
+            written
         })?;
         Ok(keys)
-    }
-
-    fn show_progress(&self, running: &Running, keys: usize) {
-        let retained = running.retention.peak_bytes();
-        self.node.persistence.update(|saving| {
-            saving.retained_peak_bytes = saving.retained_peak_bytes.max(retained);
-            if let Some(running) = &mut saving.running {
-                running.keys_saved = keys;
-            }
-        });
     }
 
     /// Writes a file and puts it in the place of the old one.
@@ -214,9 +171,10 @@ impl Saver {
         &self,
         temporary: &Path,
         running: Option<&Running>,
+        cut: Option<&Cut>,
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
-        let result = self.write_temporary(temporary, body).and_then(|()| {
+        let result = self.write_temporary(temporary, cut, body).and_then(|()| {
             let _commit = self.commit.lock();
             if running.is_some_and(|running| running.retention.is_given_up()) {
                 return Err(io::Error::other("it was given up"));
@@ -235,23 +193,11 @@ impl Saver {
     fn write_temporary(
         &self,
         temporary: &Path,
+        cut: Option<&Cut>,
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
-        let settings = self.node.settings.load();
-        let options = WriteOptions {
-            compression: settings.snapshot.rdbcompression,
-            checksum: settings.snapshot.rdbchecksum,
-        };
         let file = BufWriter::with_capacity(BUFFER_BYTES, self.files.create(temporary)?);
-        let mut writer = Writer::new(file, options)?;
-        let ctime = (self.node.clock.unix_ms() / 1000).to_string();
-        let used = self.node.host().memory().allocated.to_string();
-        writer.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
-        writer.aux(b"redis-bits", b"64")?;
-        writer.aux(b"ctime", ctime.as_bytes())?;
-        writer.aux(b"used-mem", used.as_bytes())?;
-        writer.aux(b"aof-base", b"0")?;
-        let mut writer = EntryWriter::new(writer);
+        let mut writer = dump::begin(&self.node, file, cut)?;
         body(&mut writer)?;
         let mut file = writer.finish()?;
         file.flush()?;
@@ -266,6 +212,59 @@ impl Saver {
             drop(self.files.remove(&self.temporary("background-")));
         }
     }
+}
+
+/// Cuts a snapshot and has INFO show it. One runs at a time.
+pub(super) fn begin_snapshot(node: &Node, locked: &mut Locked<'_>) -> (Snapshot, Running) {
+    let bytes_max = node.settings.load().snapshot.retained_max_bytes;
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let snapshot = Snapshot::cut(&node.keyspace, locked, bytes_max);
+    let running = Running {
+        started_ms: node.clock.unix_ms(),
+        dirty_at_cut: node.dirty(),
+        retention: Arc::clone(snapshot.retention()),
+        keys_total: snapshot.sizes().iter().map(|size| size.keys).sum(),
+        keys_saved: 0,
+    };
+    node.persistence.update(|saving| {
+        saving.retained_peak_bytes = 0;
+        saving.running = Some(running.clone());
+    });
+    (snapshot, running)
+}
+
+/// Makes this thread one that walks a snapshot: where cores are few, workers go first. Their
+/// clients wait for them, nobody for this.
+pub(super) fn yield_to_workers() {
+    if let Err(error) = rustix::process::setpriority_process(None, SAVER_NICE) {
+        log!(Verbose, "A snapshot is walked at the priority of the workers: {error}");
+    }
+}
+
+/// The pace of a walk: now and then it rests.
+#[derive(Debug, Default)]
+pub(super) struct Pace(usize);
+
+impl Pace {
+    /// After a step; whether progress is worth a look.
+    pub(super) fn step(&mut self) -> bool {
+        self.0 += 1;
+        if self.0.is_multiple_of(BREATH_STEPS) {
+            std::thread::sleep(BREATH);
+        }
+        self.0.is_multiple_of(PROGRESS_STEPS)
+    }
+}
+
+/// Has INFO show how far a walk is.
+pub(super) fn show_progress(node: &Node, running: &Running, keys: usize) {
+    let retained = running.retention.peak_bytes();
+    node.persistence.update(|saving| {
+        saving.retained_peak_bytes = saving.retained_peak_bytes.max(retained);
+        if let Some(running) = &mut saving.running {
+            running.keys_saved = keys;
+        }
+    });
 }
 
 #[cfg(test)]

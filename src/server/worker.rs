@@ -29,6 +29,8 @@ const INPUT_BYTES: usize = 64 * 1024;
 pub(super) struct Worker {
     pub(super) executor: Executor,
     pub(super) input: Vec<u8>,
+    /// What goes to a replica next.
+    pub(super) feed: Vec<u8>,
     index: usize,
 }
 
@@ -60,6 +62,14 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
     ];
     for (kind, names) in kinds {
         names.iter().for_each(|name| node.pubsub.forget(kind, name, id));
+    }
+    let replicas = &node.replication.replicas;
+    if client.waiting.take().is_some() {
+        replicas.stop_waiting(id);
+    }
+    if let Some(replica) = client.replica.take() {
+        replicas.remove(id, &node.log, node.clock.unix_ms());
+        log!(Notice, "Connection with replica {}:{} lost.", replica.ip, replica.announced.port);
     }
     node.admission.forget(&client.handle);
     node.clients.remove(id);
@@ -99,7 +109,7 @@ impl WorkerHandle {
                 pin(index);
             }
             let executor = Executor::new(engine, index, seed);
-            let worker = Worker { executor, input: vec![0; INPUT_BYTES], index };
+            let worker = Worker { executor, input: vec![0; INPUT_BYTES], feed: Vec::new(), index };
             WORKER.set(Some(worker));
             // An error means that the sender is gone, which is an end as well.
             drop(runtime.block_on(end.wait_for(|&end| end)));

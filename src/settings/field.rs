@@ -3,10 +3,10 @@
 
 use super::choice::Choice;
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, FileMode, RenamedCommand, SavePoint, Secret,
-    ShutdownFlags,
+    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
+    Secret, ShutdownFlags,
 };
-use super::values::{LocalAccess, LogFormat, LogLevel, Settings};
+use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings};
 
 /// The two directions of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ macro_rules! choice_values {
         }
     )*};
 }
-choice_values!(LogLevel, LogFormat, LocalAccess);
+choice_values!(LogLevel, LogFormat, LocalAccess, FullSync);
 
 impl Value for bool {
     fn text(&self) -> String {
@@ -186,6 +186,23 @@ impl Value for Vec<RenamedCommand> {
         for [from, to] in canonical.as_chunks::<2>().0 {
             self.push(RenamedCommand { from: from.clone(), to: to.clone() });
         }
+        Ok(())
+    }
+}
+
+impl Value for Option<MasterAddress> {
+    fn text(&self) -> String {
+        self.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
+        *self = match canonical {
+            [host, port] => {
+                let port = port.parse().map_err(|_| "Invalid master port")?;
+                Some(MasterAddress { host: host.clone(), port })
+            }
+            _ => None,
+        };
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! the error texts Redis 7.0 gives for the others. Knows no parameter and no field.
 
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, SavePoint, ShutdownFlags, memory_bytes,
+    ClientOutputBufferLimits, EventClasses, MasterAddress, SavePoint, ShutdownFlags, memory_bytes,
 };
 
 /// What values a parameter admits.
@@ -34,6 +34,8 @@ pub enum Kind {
     ShutdownFlags,
     /// A command's name and its new name; an empty one disables the command.
     Rename,
+    /// Host and port of a master; none, or `no one`, for a master itself.
+    Master,
 }
 
 /// How the lines that name one parameter make up its value.
@@ -47,7 +49,7 @@ pub(super) enum Combination {
     ByKey,
 }
 
-const WRONG_ARITY: &str = "wrong number of arguments";
+pub(super) const WRONG_ARITY: &str = "wrong number of arguments";
 
 impl Kind {
     /// Whether a directive may have other than one argument.
@@ -57,7 +59,8 @@ impl Kind {
             | Self::SavePoints
             | Self::BufferLimits
             | Self::ShutdownFlags
-            | Self::Rename => true,
+            | Self::Rename
+            | Self::Master => true,
             Self::Bool
             | Self::Integer { .. }
             | Self::Memory { .. }
@@ -106,6 +109,7 @@ impl Kind {
                 Ok(flags.to_string().split(' ').map(str::to_owned).collect())
             }
             Self::Rename if words.len() != 2 => Err(WRONG_ARITY.to_owned()),
+            Self::Master => MasterAddress::canonical(words),
             _ => Ok(words.to_vec()),
         }
     }

@@ -38,10 +38,10 @@ pub use kind::Kind;
 pub use load::{Invocation, load};
 pub use parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
 pub use types::{
-    BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, RenamedCommand, SavePoint,
-    Secret, ShutdownFlags, ShutdownSave,
+    BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand,
+    SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Clients, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process, Replication,
-    Security, Settings, Slowlog, Snapshot,
+    Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process,
+    Replication, Security, Settings, Slowlog, Snapshot,
 };

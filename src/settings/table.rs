@@ -6,12 +6,12 @@
 
 use super::field::{Field, Value, field};
 use super::kind::Kind::{
-    self, Bool, BufferLimits, Choice, EventClasses, FileMode, FileName, Rename, SavePoints,
+    self, Bool, BufferLimits, Choice, EventClasses, FileMode, FileName, Master, Rename, SavePoints,
     ShutdownFlags, Text,
 };
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
-use super::values::{LocalAccess, LogFormat, LogLevel, Settings};
+use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings};
 
 const INT_MAX: i64 = i32::MAX as i64;
 const LONG_MAX: u64 = i64::MAX as u64;
@@ -49,7 +49,8 @@ const THREADS: &str = "limpid's threads are set with 'workers' and 'pin-workers'
 const FREEING: &str = "limpid decides by itself where it frees memory";
 const NO_AOF: &str = "there is no append-only file";
 const NO_EVICTION: &str = "nothing is evicted yet";
-const NO_REPLICATION: &str = "there is no replication yet";
+const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
+const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
 const NO_TLS: &str = "there is no TLS yet";
 const NO_TRACKING: &str = "there is no client tracking yet";
@@ -86,6 +87,26 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("stop-writes-on-bgsave-error", Bool, "yes", Live, field!(snapshot.stop_writes_on_bgsave_error), "refuse writes after a failed background save"),
     P::honoured("snapshot-retained-max", memory(MB, LONG_MAX), "1073741824", Live, field!(snapshot.retained_max_bytes), "memory a running snapshot may retain before it is aborted"),
     P::honoured("repl-backlog-size", memory(1, LONG_MAX), "1048576", Live, BACKLOG_SIZE, "bytes of the log of writes kept for replicas that come back"),
+    P::honoured("replicaof", Master, "", AtStart, field!(replication.master), "host and port of the master to follow").alias(&["slaveof"]),
+    P::honoured("masterauth", Text, "", Live, field!(replication.masterauth), "password for the master").secret(),
+    P::honoured("masteruser", Text, "", Live, field!(replication.masteruser), "user for the master; empty: the default user").secret(),
+    P::honoured("replica-serve-stale-data", Bool, "yes", Live, field!(replication.serve_stale_data), "answer reads while the link to the master is down").alias(&["slave-serve-stale-data"]),
+    P::honoured("replica-read-only", Bool, "yes", Live, field!(replication.read_only), "refuse writes while following a master").alias(&["slave-read-only"]),
+    P::honoured("replica-priority", NATURAL, "100", Live, field!(replication.priority), "order in which Sentinel promotes replicas; 0: never").alias(&["slave-priority"]),
+    P::honoured("replica-announced", Bool, "yes", Live, field!(replication.announced), "whether Sentinel tells clients of this replica"),
+    P::honoured("replica-announce-ip", Text, "", Live, field!(replication.announce_ip), "address that this replica gives its master; empty: the connection's").alias(&["slave-announce-ip"]),
+    P::honoured("replica-announce-port", integer(0, 65535), "0", Live, field!(replication.announce_port), "port that this replica gives its master; 0: the one it listens on").alias(&["slave-announce-port"]),
+    P::honoured("replica-full-sync", Choice(FullSync::NAMES), "auto", Live, field!(replication.full_sync), "where a replica loads a full resync: beside its data, or from a file it has checked"),
+    P::honoured("replica-empty-master-guard", Bool, "yes", Live, field!(replication.empty_master_guard), "refuse a master that came back with next to nothing"),
+    P::honoured("repl-timeout", integer(1, INT_MAX), "60", Live, field!(replication.timeout_secs), "seconds of silence after which a link is dead"),
+    P::honoured("repl-ping-replica-period", integer(1, INT_MAX), "10", Live, field!(replication.ping_period_secs), "seconds between pings to replicas").alias(&["repl-ping-slave-period"]),
+    P::honoured("repl-backlog-ttl", integer(0, i64::MAX), "3600", Live, field!(replication.backlog_ttl_secs), "seconds without replicas after which the backlog is freed; 0: never"),
+    P::honoured("repl-diskless-sync", Bool, "yes", Live, field!(replication.diskless_sync), "send a full resync as it is made to replicas that can take it"),
+    P::honoured("repl-diskless-sync-delay", NATURAL, "5", Live, field!(replication.diskless_sync_delay_secs), "seconds to wait for further replicas before such a full resync"),
+    P::honoured("repl-diskless-sync-max-replicas", NATURAL, "0", Live, field!(replication.diskless_sync_replicas_max), "replicas that end that wait; 0: none do"),
+    P::honoured("repl-disable-tcp-nodelay", Bool, "no", Live, field!(replication.disable_tcp_nodelay), "let the kernel gather what goes to replicas"),
+    P::honoured("min-replicas-to-write", NATURAL, "0", Live, field!(replication.min_replicas_to_write), "good replicas without which writes are refused; 0: any").alias(&["min-slaves-to-write"]),
+    P::honoured("min-replicas-max-lag", NATURAL, "10", Live, field!(replication.min_replicas_max_lag_secs), "seconds since its last acknowledgement that a good replica may have").alias(&["min-slaves-max-lag"]),
     P::honoured("loglevel", Choice(LogLevel::NAMES), "notice", Live, field!(log.level), "least weighty lines that are logged"),
     P::honoured("logfile", Text, "", AtStart, field!(log.file), "path of the log; empty: standard output"),
     P::honoured("log-format", Choice(LogFormat::NAMES), "text", AtStart, field!(log.format), "lines of text or JSON objects"),
@@ -106,11 +127,7 @@ pub const PARAMETERS: &[P] = &[
     P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
     P::refused("maxmemory-clients", Text, "0", Live, "clients are not evicted yet"),
     P::refused("appendonly", Bool, "no", Live, NO_AOF),
-    P::refused("replicaof", WORDS, "", AtStart, NO_REPLICATION).alias(&["slaveof"]).also(&["no one"]),
-    P::refused("masterauth", Text, "", Live, NO_REPLICATION).secret(),
-    P::refused("masteruser", Text, "", Live, NO_REPLICATION).secret(),
-    P::refused("min-replicas-to-write", NATURAL, "0", Live, NO_REPLICATION).alias(&["min-slaves-to-write"]),
-    P::refused("bind-source-addr", Text, "", Live, NO_REPLICATION),
+    P::refused("bind-source-addr", Text, "", Live, "links to a master leave by the address that the system chooses"),
     P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
     P::refused("user", WORDS, "", FileOnly, "there are no ACL users yet"),
@@ -187,7 +204,7 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("syslog-facility", Text, "local0", AtStart, "there is no syslog"),
     P::ignored("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no", Live, "limpid checks every payload"),
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
-    P::ignored("rdb-del-sync-files", Bool, "no", Live, NO_REPLICATION),
+    P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),
     P::ignored("busy-reply-threshold", integer(0, i64::MAX), "5000", Live, "there are no scripts yet").alias(&["lua-time-limit"]),
     P::ignored("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, NO_LATENCY),
     P::ignored("latency-tracking", Bool, "yes", Live, NO_LATENCY),
@@ -209,24 +226,10 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("aof-timestamp-enabled", Bool, "no", Live, NO_AOF),
     P::ignored("aof-rewrite-incremental-fsync", Bool, "yes", Live, NO_AOF),
     P::ignored("aof-disable-auto-gc", Bool, "no", Live, NO_AOF),
-    P::ignored("replica-serve-stale-data", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-serve-stale-data"]),
-    P::ignored("replica-read-only", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-read-only"]),
-    P::ignored("replica-ignore-maxmemory", Bool, "yes", Live, NO_REPLICATION).alias(&["slave-ignore-maxmemory"]),
-    P::ignored("replica-ignore-disk-write-errors", Bool, "no", Live, NO_REPLICATION),
-    P::ignored("replica-priority", NATURAL, "100", Live, NO_REPLICATION).alias(&["slave-priority"]),
-    P::ignored("replica-announced", Bool, "yes", Live, NO_REPLICATION),
-    P::ignored("replica-announce-ip", Text, "", Live, NO_REPLICATION).alias(&["slave-announce-ip"]),
-    P::ignored("replica-announce-port", integer(0, 65535), "0", Live, NO_REPLICATION).alias(&["slave-announce-port"]),
-    P::ignored("repl-timeout", integer(1, INT_MAX), "60", Live, NO_REPLICATION),
-    P::ignored("repl-ping-replica-period", integer(1, INT_MAX), "10", Live, NO_REPLICATION).alias(&["repl-ping-slave-period"]),
-    P::ignored("repl-backlog-ttl", integer(0, i64::MAX), "3600", Live, NO_REPLICATION),
-    P::ignored("repl-diskless-sync", Bool, "yes", Live, NO_REPLICATION),
-    P::ignored("repl-diskless-sync-delay", NATURAL, "5", Live, NO_REPLICATION),
-    P::ignored("repl-diskless-sync-max-replicas", NATURAL, "0", Live, NO_REPLICATION),
-    P::ignored("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", Live, NO_REPLICATION),
-    P::ignored("repl-disable-tcp-nodelay", Bool, "no", Live, NO_REPLICATION),
-    P::ignored("min-replicas-max-lag", NATURAL, "10", Live, NO_REPLICATION).alias(&["min-slaves-max-lag"]),
-    P::ignored("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", Live, NO_REPLICATION),
+    P::ignored("replica-ignore-maxmemory", Bool, "yes", Live, NO_EVICTION).alias(&["slave-ignore-maxmemory"]),
+    P::ignored("replica-ignore-disk-write-errors", Bool, "no", Live, APPLIES_ALL),
+    P::ignored("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", Live, CHECKED),
+    P::ignored("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", Live, APPLIES_ALL),
     P::ignored("cluster-config-file", Text, "nodes.conf", AtStart, NO_CLUSTER),
     P::ignored("cluster-node-timeout", integer(0, i64::MAX), "15000", Live, NO_CLUSTER),
     P::ignored("cluster-port", integer(0, 65535), "0", AtStart, NO_CLUSTER),

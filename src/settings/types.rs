@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::kind::not_one_of;
+use super::kind::{WRONG_ARITY, not_one_of};
 
 /// The bytes that `1gb`, `64mb`, `10k` or `512` stand for; sizes beyond 64 bits are the greatest.
 /// `None` if the text is no size.
@@ -35,6 +35,41 @@ pub(super) fn memory_text(bytes: u64) -> String {
         }
     }
     bytes.to_string()
+}
+
+/// Where a master is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterAddress {
+    /// A name or an address.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+}
+
+impl MasterAddress {
+    /// Host and port, or nothing where there is no master.
+    ///
+    /// # Errors
+    /// Unless the words are none, `no one`, or a host and a port.
+    pub(super) fn canonical(words: &[String]) -> Result<Vec<String>, String> {
+        match words {
+            [] => Ok(Vec::new()),
+            [no, one] if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") => {
+                Ok(Vec::new())
+            }
+            [_, port] => match port.parse::<u16>() {
+                Ok(1..) => Ok(words.to_vec()),
+                _ => Err("Invalid master port".to_owned()),
+            },
+            _ => Err(WRONG_ARITY.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for MasterAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.host, self.port)
+    }
 }
 
 /// Save in the background once this many keys changed within this many seconds.

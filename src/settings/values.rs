@@ -4,8 +4,8 @@
 use super::choice::{Choice, choices};
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, FileMode, RenamedCommand, SavePoint, Secret,
-    ShutdownFlags,
+    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
+    Secret, ShutdownFlags,
 };
 
 /// All settings of a server. `default()` has the defaults of the table.
@@ -21,7 +21,7 @@ pub struct Settings {
     pub keyspace: Keyspace,
     /// The RDB file.
     pub snapshot: Snapshot,
-    /// The log of writes for replicas.
+    /// Masters and replicas.
     pub replication: Replication,
     /// The server's own log.
     pub log: Log,
@@ -109,11 +109,51 @@ pub struct Snapshot {
     pub retained_max_bytes: u64,
 }
 
-/// The log of writes. `default()` is empty; see [`Settings::default`].
+/// Masters and replicas. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Replication {
+    /// Whom this node follows; `None`: it is a master. REPLICAOF and failovers change it.
+    pub master: Option<MasterAddress>,
+    /// For AUTH on the link to the master.
+    pub masterauth: Secret,
+    /// Empty: the default user.
+    pub masteruser: Secret,
+    /// Answer while the link to the master is down.
+    pub serve_stale_data: bool,
+    /// Refuse writes of clients while following a master.
+    pub read_only: bool,
+    /// For Sentinel; 0: this replica is never promoted.
+    pub priority: u32,
+    /// For Sentinel: whether it tells clients of this replica.
+    pub announced: bool,
+    /// What this replica says of itself to its master; empty: nothing.
+    pub announce_ip: String,
+    /// 0: the port that is listened on.
+    pub announce_port: u16,
+    /// Where a full resync is loaded.
+    pub full_sync: FullSync,
+    /// Refuse a master that came back with next to nothing.
+    pub empty_master_guard: bool,
+    /// Silence after which a link is dead.
+    pub timeout_secs: u32,
+    /// Between two pings to replicas.
+    pub ping_period_secs: u32,
     /// Bytes of the log kept for replicas that come back.
     pub backlog_size_bytes: u64,
+    /// Without replicas for so long, the backlog is freed. 0: never.
+    pub backlog_ttl_secs: i64,
+    /// Send a full resync as it is made.
+    pub diskless_sync: bool,
+    /// Wait for further replicas before such a full resync.
+    pub diskless_sync_delay_secs: u32,
+    /// Replicas that end this wait. 0: none do.
+    pub diskless_sync_replicas_max: u32,
+    /// Let the kernel gather what goes to replicas.
+    pub disable_tcp_nodelay: bool,
+    /// Writes are refused with fewer good replicas.
+    pub min_replicas_to_write: u32,
+    /// Age of the last acknowledgement of a good replica.
+    pub min_replicas_max_lag_secs: u32,
 }
 
 /// The server's own log. `default()` is empty; see [`Settings::default`].
@@ -167,6 +207,9 @@ choices! {
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
     /// Who may use something dangerous: no one, everyone, or clients on this machine.
     pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
+    /// Where a replica loads a full resync: beside its data, or from a file that it has read
+    /// through before it drops its data. By itself, as memory allows.
+    pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }
 }
 
 impl Settings {

@@ -149,7 +149,7 @@ fn a_snapshot_under_concurrent_writes_is_the_state_at_its_offset() {
         stop.store(true, Ordering::Relaxed);
     });
     assert!(taken.len() >= 16 && given_up >= 4, "{} taken, {given_up} given up", taken.len());
-    let log = engine.node.log.read(0).expect("all of it is kept");
+    let log = engine.node.log.bytes_from(0).expect("all of it is kept");
     for (offset, state) in taken {
         let expected = replayed(&log[..offset as usize]);
         assert!(state == expected, "at offset {offset}: {} keys", expected.len());

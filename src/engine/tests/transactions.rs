@@ -191,7 +191,7 @@ fn the_log_has_a_transaction_as_one_unit_in_its_order() {
         A: SPUBLISH ch hi -> :0
         ",
     );
-    let bytes = fixture.node().log.read(0).expect("in the backlog");
+    let bytes = fixture.node().log.bytes_from(0).expect("in the backlog");
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", " ");
     let words: Vec<&str> = text.split(' ').filter(|word| !word.starts_with(['*', '$'])).collect();
     let expected = "SELECT 0 MULTI SET a 1 PUBLISH ch hi SELECT 2 SET b 1 EXEC PUBLISH ch hi \

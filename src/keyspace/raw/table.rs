@@ -521,9 +521,17 @@ impl<'a> TableMut<'a> {
     /// Takes everything out, leaving an empty table.
     pub(crate) fn detach(&mut self) -> Detached {
         let keys = self.counts.keys.swap(0, Ordering::Relaxed);
-        self.counts.expires.store(0, Ordering::Relaxed);
+        let expires = self.counts.expires.swap(0, Ordering::Relaxed);
         self.counts.merges.store(0, Ordering::Relaxed);
-        Detached { directory: self.head.0.swap(ptr::null_mut(), Ordering::AcqRel), keys }
+        Detached { directory: self.head.0.swap(ptr::null_mut(), Ordering::AcqRel), keys, expires }
+    }
+
+    /// Puts a whole table into this one, which is empty. It was made with the same hash.
+    pub(crate) fn attach(&mut self, table: Detached) {
+        let empty = self.head.0.swap(table.directory, Ordering::AcqRel);
+        assert!(empty.is_null(), "a table is attached where there is none");
+        self.counts.keys.store(table.keys, Ordering::Relaxed);
+        self.counts.expires.store(table.expires, Ordering::Relaxed);
     }
 
     /// Visits the segment that holds hash `from`, in no order within it; only slots with an
@@ -668,6 +676,7 @@ impl DerefMut for Occupied<'_> {
 pub(crate) struct Detached {
     directory: *mut Directory,
     keys: usize,
+    expires: usize,
 }
 
 // SAFETY: it owns its directory, segments and entries; unlocked readers that may still look at the

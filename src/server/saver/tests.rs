@@ -129,7 +129,12 @@ fn fixture(files: Arc<dyn Files>) -> Fixture {
     let node = node(folder.path());
     let saver = Arc::new(Saver::new(Arc::clone(&node), files));
     let (ending, _) = tokio::sync::watch::channel(false);
-    node.set_host(Arc::new(ServerHost::new(Arc::clone(&node), Arc::clone(&saver), ending)));
+    node.set_host(Arc::new(ServerHost::new(
+        Arc::clone(&node),
+        Arc::clone(&saver),
+        ending,
+        Arc::default(),
+    )));
     Fixture { node, saver, folder }
 }
 
@@ -190,7 +195,7 @@ fn save(fixture: &Fixture, background: bool) -> io::Result<()> {
         keys_total: 0,
         keys_saved: 0,
     };
-    fixture.saver.finish(snapshot, &running);
+    fixture.saver.finish(snapshot, None, &running);
     let ok = fixture.node.persistence.get().last_ok;
     if ok { Ok(()) } else { Err(io::Error::other("failed")) }
 }
@@ -269,6 +274,6 @@ fn a_save_that_was_given_up_replaces_nothing() {
     set_all(&fixture.node, "final");
     save(&fixture, false).expect("saves");
     running.retention.give_up();
-    fixture.saver.finish(snapshot, &running);
+    fixture.saver.finish(snapshot, None, &running);
     assert_eq!(values_in_file(&fixture).into_keys().collect::<Vec<_>>(), ["final"]);
 }

@@ -286,10 +286,8 @@ fn mistakes_in_a_redis_conf_name_file_line_and_reason() {
             "maxmemory 100mb",
             "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
         ),
-        (
-            "slaveof 10.0.0.1 6379",
-            "redis.conf:1: limpid cannot honour 'replicaof' yet: there is no replication yet",
-        ),
+        ("slaveof 10.0.0.1 0", "redis.conf:1: 'replicaof': Invalid master port"),
+        ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof': wrong number of arguments"),
         (
             "user alice on",
             "redis.conf:1: limpid cannot honour 'user' yet: there are no ACL users yet",
@@ -358,12 +356,8 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
         (&["--logfile \"x"], "command line --logfile: unbalanced quotes in configuration line"),
         (&["--"], "command line: option '--' has no name"),
         (
-            &["--replicaof", "10.0.0.1", "6379"],
-            "command line --replicaof: limpid cannot honour 'replicaof' yet: there is no replication yet",
-        ),
-        (
-            &["--replicaof", "10.0.0.1 6379"],
-            "command line --replicaof: limpid cannot honour 'replicaof' yet: there is no replication yet",
+            &["--replicaof", "10.0.0.1", "x"],
+            "command line --replicaof: 'replicaof': Invalid master port",
         ),
         (
             &["/nonexistent.conf"],
@@ -374,6 +368,9 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
         assert_eq!(options(arguments).unwrap_err(), message, "{arguments:?}");
     }
     assert!(options(&["--replicaof", "no", "one"]).is_ok());
+    for arguments in [&["--replicaof", "10.0.0.1", "6379"][..], &["--replicaof", "10.0.0.1 6379"]] {
+        assert!(options(arguments).is_ok(), "{arguments:?}");
+    }
 }
 
 #[test]

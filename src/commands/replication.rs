@@ -1,0 +1,489 @@
+//! Commands of replication: what a replica sends to its master, what an operator sends to both,
+//! and WAIT.
+
+use std::sync::Arc;
+
+use super::command::{
+    Group::{Generic, Server},
+    Locks, NO_KEYS, at_least, command, exactly,
+};
+use super::{Args, Category, Command, Context, Failure, Flag::*, Handled, c_string};
+use crate::node::Node;
+use crate::node::admission::State;
+use crate::node::client::{Client, Waiting};
+use crate::node::replication::{Failover, LinkState};
+use crate::number::parse_i64;
+use crate::replication::{Peer, Phase, Replica, Resync, Waiter};
+use crate::settings::MasterAddress;
+use crate::telemetry::log::log;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Command] = &[
+    command("PSYNC", psync, at_least(3), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("2.8.0", "", "replicationid offset", "Begins to replicate, from where the replica left off if that is possible."),
+    command("SYNC", sync, exactly(1), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "", "", "Begins to replicate, with all the data."),
+    command("REPLCONF", replconf, at_least(1), &[Admin, NoScript, Loading, Stale, AllowBusy], NO_KEYS, Server)
+        .docs("3.0.0", "O(1)", "", "Tells a master of its replica."),
+    command("REPLICAOF", replicaof, exactly(3), &[Admin, NoScript, NoAsyncLoading, Stale], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("5.0.0", "O(1)", "<host port | NO ONE>", "Makes this server a replica, or a master again."),
+    command("SLAVEOF", replicaof, exactly(3), &[Admin, NoScript, NoAsyncLoading, Stale], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("1.0.0", "O(1)", "<host port | NO ONE>", "The old name of REPLICAOF."),
+    command("ROLE", role, exactly(1), &[NoScript, Loading, Stale, Fast], NO_KEYS, Server)
+        .categories(&[Category::Admin, Category::Dangerous])
+        .docs("2.8.12", "O(1)", "", "Tells the server's role in replication."),
+    command("FAILOVER", failover, at_least(1), &[Admin, NoScript, Stale], NO_KEYS, Server)
+        .locking(Locks::All)
+        .docs("6.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", "Hands the role of master to a replica that has everything."),
+    command("WAIT", wait, exactly(3), &[NoScript], NO_KEYS, Generic)
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .docs("3.0.0", "O(1)", "numreplicas timeout", "Waits until so many replicas have this connection's writes."),
+];
+
+/// The address of a client for the log and for INFO.
+fn address(client: &Client) -> String {
+    let ip = client.announced.ip.clone().unwrap_or_else(|| peer_ip(client));
+    match client.announced.port {
+        0 => format!("{ip}:<unknown-replica-port>"),
+        port => format!("{ip}:{port}"),
+    }
+}
+
+fn peer_ip(client: &Client) -> String {
+    let address = &client.handle.origin.address;
+    address
+        .parse::<std::net::SocketAddr>()
+        .map_or_else(|_| address.clone(), |address| address.ip().to_canonical().to_string())
+}
+
+fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if ctx.client.replica.is_some() {
+        return Ok(());
+    }
+    if args.len() > 3 && args.is(3, "FAILOVER") {
+        log!(Warning, "Failover request received for replid {}.", shown(args.at(1)));
+        if !ctx.node.is_replica() {
+            return Err(Failure::err("PSYNC FAILOVER can't be sent to a master."));
+        }
+        if ctx.node.log.ids().id.as_bytes() != args.at(1) {
+            return Err(Failure::err("PSYNC FAILOVER replid must match my replid."));
+        }
+        ctx.node.promote(&ctx.keys.locked);
+    }
+    check_source(ctx.node)?;
+    let name = address(ctx.client);
+    log!(Notice, "Replica {name} asks for synchronization");
+    let Some(next) = parse_i64(args.at(2)) else {
+        log!(Warning, "Replica {name} asks for synchronization but with a wrong offset");
+        return Err(Failure::NotInteger);
+    };
+    let id = args.at(1);
+    if resumed(ctx, &name, id, next) {
+        ctx.node.stats.sync_partial_ok.add(1);
+        return Ok(());
+    }
+    if id.first() != Some(&b'?') {
+        ctx.node.stats.sync_partial_err.add(1);
+    }
+    begin_full(ctx, false);
+    Ok(())
+}
+
+fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    if ctx.client.replica.is_some() {
+        return Ok(());
+    }
+    check_source(ctx.node)?;
+    log!(Notice, "Replica {} asks for synchronization", address(ctx.client));
+    begin_full(ctx, true);
+    Ok(())
+}
+
+/// Whether this node has data to give.
+fn check_source(node: &Node) -> Handled {
+    if node.replication.failover() != Failover::None {
+        return Err(Failure::Other("NOMASTERLINK Can't SYNC while failing over".into()));
+    }
+    if node.is_replica() && node.replication.link().state != LinkState::Connected {
+        let text = "NOMASTERLINK Can't SYNC while not connected with my master";
+        return Err(Failure::Other(text.into()));
+    }
+    Ok(())
+}
+
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(c_string(text)).chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// Goes on from where the replica is, if that can be.
+fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
+    let node = ctx.node;
+    let Some(have) = next.checked_sub(1).and_then(|have| u64::try_from(have).ok()) else {
+        log!(Notice, "Full resync requested by replica {name}");
+        return false;
+    };
+    let ids = node.log.ids();
+    match node.log.resync(id, have) {
+        Resync::Partial => {}
+        _ if id.first() == Some(&b'?') => {
+            log!(Notice, "Full resync requested by replica {name}");
+            return false;
+        }
+        Resync::UnknownHistory => {
+            let earlier = ids.earlier.map_or_else(|| "0".repeat(40), |(id, _)| id);
+            log!(
+                Notice,
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked \
+                 for '{}', my replication IDs are '{}' and '{earlier}')",
+                shown(id),
+                ids.id
+            );
+            return false;
+        }
+        Resync::BeyondShared => {
+            let shared = ids.earlier.map_or(0, |(_, shared)| shared);
+            log!(
+                Notice,
+                "Partial resynchronization not accepted: Requested offset for second ID was \
+                 {next}, but I can reply up to {}",
+                shared + 1
+            );
+            return false;
+        }
+        Resync::OutsideBacklog => {
+            log!(
+                Notice,
+                "Unable to partial resync with replica {name} for lack of backlog (Replica \
+                 request was: {next})."
+            );
+            return false;
+        }
+    }
+    let Some(reader) = node.log.attach(have) else { return false };
+    let replica = new_replica(ctx, false);
+    replica.resume(reader, have);
+    let sent = node.log.offset() - have;
+    log!(
+        Notice,
+        "Partial resynchronization request from {name} accepted. Sending {sent} bytes of backlog \
+         starting from offset {next}."
+    );
+    if ctx.client.announced.psync2 {
+        ctx.reply.simple(&format!("CONTINUE {}", ids.id));
+    } else {
+        ctx.reply.simple("CONTINUE");
+    }
+    attach(ctx, replica);
+    true
+}
+
+fn new_replica(ctx: &Context<'_>, plain_sync: bool) -> Replica {
+    let client = &ctx.client;
+    let ip = client.announced.ip.clone().unwrap_or_else(|| peer_ip(client));
+    let peer: Arc<dyn Peer> = Arc::clone(&client.handle) as _;
+    let id = client.handle.origin.id;
+    let now_ms = ctx.node.clock.unix_ms();
+    Replica::waiting(id, ip, client.announced.clone(), peer, plain_sync, now_ms)
+}
+
+fn attach(ctx: &mut Context<'_>, replica: Replica) {
+    let replica = Arc::new(replica);
+    ctx.client.replica = Some(Arc::clone(&replica));
+    ctx.client.publish();
+    ctx.node.replication.replicas.add(replica);
+}
+
+/// The replica gets the next snapshot. The first one of all begins a history of its own.
+fn begin_full(ctx: &mut Context<'_>, plain_sync: bool) {
+    let node = ctx.node;
+    node.stats.sync_full.add(1);
+    if !node.log.is_recording() {
+        node.log.begin_history(node.host().new_id());
+        node.log.start(node.backlog_bytes_max());
+        log!(
+            Notice,
+            "Replication backlog created, my new replication IDs are '{}' and '{}'",
+            node.log.ids().id,
+            "0".repeat(40)
+        );
+    }
+    let replica = new_replica(ctx, plain_sync);
+    attach(ctx, replica);
+    node.host().sync_replicas(&mut ctx.keys.locked);
+}
+
+fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if args.len().is_multiple_of(2) {
+        return Err(Failure::Syntax);
+    }
+    for at in (1..args.len()).step_by(2) {
+        let (option, value) = (args.at(at), args.at(at + 1));
+        match option.to_ascii_lowercase().as_slice() {
+            b"listening-port" => {
+                let port = parse_i64(value).and_then(|port| u16::try_from(port).ok());
+                ctx.client.announced.port = port.ok_or(Failure::NotInteger)?;
+            }
+            b"ip-address" => {
+                let ip = std::str::from_utf8(value).ok().filter(|ip| {
+                    ip.len() < ADDRESS_BYTES_MAX && ip.bytes().all(|byte| byte.is_ascii_graphic())
+                });
+                let wrong = || {
+                    Failure::err(
+                        "REPLCONF ip-address provided by replica instance is too long: 256 bytes",
+                    )
+                };
+                ctx.client.announced.ip = Some(ip.ok_or_else(wrong)?.to_owned());
+            }
+            b"capa" => match value.to_ascii_lowercase().as_slice() {
+                b"eof" => ctx.client.announced.eof = true,
+                b"psync2" => ctx.client.announced.psync2 = true,
+                b"limpid-marks" => ctx.client.announced.marks = true,
+                // Others are for servers that know them.
+                _ => {}
+            },
+            b"ack" => {
+                acknowledge(ctx, value);
+                return Ok(());
+            }
+            b"getack" => {
+                let offset = ctx.node.log.offset();
+                if let Some(master) = &mut ctx.client.master {
+                    master.ack_wanted = Some(offset);
+                }
+                return Ok(());
+            }
+            _ => {
+                let text = [b"ERR Unrecognized REPLCONF option: ", c_string(option)].concat();
+                return Err(Failure::Bytes(text));
+            }
+        }
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Longest announced address.
+const ADDRESS_BYTES_MAX: usize = 256;
+
+/// A replica has so much. It gets no reply.
+fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
+    let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
+    if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
+        let now_ms = ctx.node.clock.unix_ms();
+        ctx.node.replication.replicas.acknowledge(replica, offset, now_ms);
+        if ctx.node.admission.has(State::FailingOver) {
+            ctx.node.host().look_at_role();
+        }
+    }
+}
+
+fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if ctx.node.replication.failover() != Failover::None {
+        return Err(Failure::err("REPLICAOF not allowed while failing over."));
+    }
+    let who = &ctx.client.handle.origin.address;
+    if args.is(1, "NO") && args.is(2, "ONE") {
+        if ctx.node.is_replica() {
+            ctx.node.promote(&ctx.keys.locked);
+            log!(Notice, "MASTER MODE enabled (user request from '{who}')");
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    if ctx.client.replica.is_some() {
+        return Err(Failure::err("Command is not valid when client is a replica."));
+    }
+    let port = parse_i64(args.at(2)).ok_or(Failure::NotInteger)?;
+    let port = u16::try_from(port).map_err(|_| Failure::err("Invalid master port"))?;
+    let host = std::str::from_utf8(args.at(1))
+        .ok()
+        .filter(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()));
+    let host = host.ok_or_else(|| Failure::err("Invalid master host"))?;
+    ctx.node.replication.give_consent();
+    let master = MasterAddress { host: host.to_owned(), port };
+    let current = ctx.node.settings.load().replication.master.clone();
+    let same = |other: &MasterAddress| {
+        other.host.eq_ignore_ascii_case(&master.host) && other.port == master.port
+    };
+    if current.as_ref().is_some_and(same) {
+        log!(
+            Notice,
+            "REPLICAOF would result into synchronization with the master we are already connected \
+             with. No operation performed."
+        );
+        // A master that was refused is asked again.
+        ctx.node.host().look_at_role();
+        ctx.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    log!(Notice, "REPLICAOF {host}:{port} enabled (user request from '{who}')");
+    ctx.node.follow(&ctx.keys.locked, master);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn role(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    let node = ctx.node;
+    let offset = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
+    let settings = node.settings.load();
+    let reply = &mut *ctx.reply;
+    if let Some(master) = &settings.replication.master {
+        let link = node.replication.link();
+        reply.array(5);
+        reply.bulk(b"slave");
+        reply.bulk(master.host.as_bytes());
+        reply.integer(master.port.into());
+        reply.bulk(link.state.name().as_bytes());
+        let connected = link.state == LinkState::Connected;
+        reply.integer(if connected { offset(node.log.offset()) } else { -1 });
+        return Ok(());
+    }
+    let online = node.replication.replicas.views();
+    let online: Vec<_> = online.iter().filter(|view| view.phase == Phase::Online).collect();
+    reply.array(3);
+    reply.bulk(b"master");
+    reply.integer(offset(node.log.offset()));
+    reply.array(online.len());
+    for replica in online {
+        reply.array(3);
+        reply.bulk(replica.ip.as_bytes());
+        reply.bulk_integer(replica.port.into());
+        reply.bulk_integer(offset(replica.acked));
+    }
+    Ok(())
+}
+
+fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let node = ctx.node;
+    if node.is_replica() {
+        return Err(Failure::err(
+            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if \
+             a replica is configured to be writable (which is not the default) writes to replicas \
+             are just local and are not propagated.",
+        ));
+    }
+    let wanted = Context::integer(args.at(1))?;
+    let timeout_ms = timeout_ms(args.at(2))?;
+    let replicas = &node.replication.replicas;
+    let client = &mut *ctx.client;
+    let offset = client.write_offset;
+    let enough = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= wanted;
+    let acknowledged = replicas.acknowledged(offset);
+    if enough(acknowledged) || client.in_exec.is_some() {
+        ctx.reply.count(acknowledged);
+        return Ok(());
+    }
+    let now_ms = node.clock.unix_ms();
+    let deadline_ms = match timeout_ms {
+        0 => None,
+        timeout_ms => {
+            let out = || Failure::err("timeout is out of range");
+            Some(now_ms.checked_add(timeout_ms).ok_or_else(out)?)
+        }
+    };
+    let needed = usize::try_from(wanted).expect("more than there are, so not negative");
+    let (id, peer) = (client.handle.origin.id, Arc::clone(&client.handle) as _);
+    let generation = node.replication.generation();
+    client.waiting = Some(Waiting { offset, needed, deadline_ms, generation });
+    client.unpublished = true;
+    replicas.wait(Waiter { client: id, offset, needed, peer });
+    // An acknowledgement may have come while nobody was known to wait for it.
+    if enough(replicas.acknowledged(offset)) {
+        client.handle.wake();
+    }
+    Ok(())
+}
+
+/// A timeout in milliseconds, 0 or more.
+fn timeout_ms(arg: &[u8]) -> Result<i64, Failure> {
+    let timeout_ms =
+        parse_i64(arg).ok_or_else(|| Failure::err("timeout is not an integer or out of range"))?;
+    if timeout_ms < 0 {
+        return Err(Failure::err("timeout is negative"));
+    }
+    Ok(timeout_ms)
+}
+
+fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let node = ctx.node;
+    let (mut target, mut timeout, mut abort, mut force) = (None, None, false, false);
+    let mut at = 1;
+    while let Some(option) = args.get(at) {
+        let more = args.len() - 1 - at;
+        match option.to_ascii_uppercase().as_slice() {
+            b"TIMEOUT" if more >= 1 && timeout.is_none() => {
+                let ms = Context::integer(args.at(at + 1))?;
+                if ms <= 0 {
+                    return Err(Failure::err("FAILOVER timeout must be greater than 0"));
+                }
+                timeout = Some(ms);
+                at += 2;
+            }
+            b"ABORT" if args.len() == 2 => {
+                abort = true;
+                at += 1;
+            }
+            b"TO" if more >= 2 && target.is_none() => {
+                let port = Context::integer(args.at(at + 2))?;
+                let host = String::from_utf8_lossy(args.at(at + 1)).into_owned();
+                let port = u16::try_from(port).unwrap_or(0);
+                target = Some(MasterAddress { host, port });
+                at += 3;
+            }
+            b"FORCE" if !force => {
+                force = true;
+                at += 1;
+            }
+            _ => return Err(Failure::Syntax),
+        }
+    }
+    let current = node.replication.failover();
+    if current != Failover::None && !abort {
+        return Err(Failure::err("FAILOVER already in progress."));
+    }
+    if node.is_replica() {
+        return Err(Failure::err("FAILOVER is not valid when server is a replica."));
+    }
+    if abort {
+        if current == Failover::None {
+            return Err(Failure::err("No failover in progress."));
+        }
+        node.end_failover(&ctx.keys.locked, "FAILOVER ABORT command");
+        ctx.reply.ok();
+        return Ok(());
+    }
+    if force && (timeout.is_none() || target.is_none()) {
+        return Err(Failure::err(
+            "FAILOVER with force option requires both a timeout and target HOST and IP.",
+        ));
+    }
+    let views = node.replication.replicas.views();
+    if views.is_empty() {
+        return Err(Failure::err("FAILOVER requires connected replicas."));
+    }
+    if let Some(target) = &target {
+        let view = views.iter().find(|view| view.port == target.port && view.ip == target.host);
+        match view.map(|view| view.phase) {
+            None => return Err(Failure::err("FAILOVER target HOST and PORT is not a replica.")),
+            Some(Phase::Online) => {}
+            Some(_) => return Err(Failure::err("FAILOVER target replica is not online.")),
+        }
+    }
+    let deadline_ms = timeout.map(|ms| node.clock.unix_ms().saturating_add(ms));
+    log!(Notice, "FAILOVER requested to {}.", shown_target(target.as_ref()));
+    node.begin_failover(&ctx.keys.locked, target, deadline_ms, force);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn shown_target(target: Option<&MasterAddress>) -> String {
+    target.map_or_else(
+        || "any replica".to_owned(),
+        |target| format!("{}:{}", target.host, target.port),
+    )
+}

@@ -1,0 +1,210 @@
+//! A replica's half of the path: what a master sends, applied as it is and put into the log as it
+//! came.
+//!
+//! A command's bytes go into this node's log under the locks under which it was applied, so that a
+//! snapshot for a further replica and its offset fit together. The offset stands still within a
+//! transaction: its bytes follow as one, with EXEC.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Executor;
+use super::batch::Pending;
+use super::call::{Caller, Flow};
+use crate::commands::Args;
+use crate::node::client::{Client, Handle};
+use crate::resp::{Limits, Output, Parser};
+use crate::telemetry::log::log;
+
+/// Begins a time mark: no command does.
+const MARK: u8 = b'~';
+
+/// The stream of one link.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    client: Client,
+    parser: Parser,
+    /// The start of a command that has not arrived whole.
+    input: Vec<u8>,
+}
+
+/// What came with the commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// The master wants to know how far this replica is: the offset before its last question.
+    pub(crate) ack: Option<u64>,
+    /// When the master had all that is applied, in Unix milliseconds by its clock.
+    pub(crate) mark_ms: Option<i64>,
+}
+
+/// Why the stream cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApplyError {
+    /// It is no stream of commands, from this offset on.
+    Protocol { offset: u64, reason: String },
+    /// The node has another role or master by now.
+    NotFollowed,
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol { offset, reason } => {
+                write!(f, "Protocol error from master at offset {offset}: {reason}")
+            }
+            Self::NotFollowed => f.write_str("the node has another role by now"),
+        }
+    }
+}
+
+impl Applier {
+    /// Applies a stream that goes on with `database` selected, in a generation of roles.
+    pub(crate) fn new(handle: Arc<Handle>, generation: u64, database: usize) -> Self {
+        let mut client = Client::master(handle, generation);
+        client.database = database;
+        client.handle.shown.lock().master = true;
+        client.publish();
+        Self { client, parser: Parser::default(), input: Vec::new() }
+    }
+
+    /// Bytes that have arrived and are not applied: of a command, or of a transaction.
+    pub(crate) fn pending(&self) -> usize {
+        self.input.len() + self.client.master.as_ref().map_or(0, |master| master.unit.len())
+    }
+}
+
+impl Executor {
+    /// Applies what has arrived, up to the last whole command.
+    ///
+    /// # Errors
+    /// The link must end. What was applied stays applied, and is in the log.
+    pub(crate) fn apply(
+        &mut self,
+        applier: &mut Applier,
+        bytes: &[u8],
+    ) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        let left_over = std::mem::take(&mut applier.input);
+        if left_over.is_empty() {
+            let used = self.apply_whole(applier, bytes, &mut applied)?;
+            applier.input.extend_from_slice(&bytes[used..]);
+        } else {
+            let mut input = left_over;
+            input.extend_from_slice(bytes);
+            let used = self.apply_whole(applier, &input, &mut applied)?;
+            input.drain(..used);
+            applier.input = input;
+        }
+        Ok(applied)
+    }
+
+    /// Applies the whole commands at the start of `input`; gives their length in bytes.
+    fn apply_whole(
+        &mut self,
+        applier: &mut Applier,
+        input: &[u8],
+        applied: &mut Applied,
+    ) -> Result<usize, ApplyError> {
+        let engine = Arc::clone(&self.engine);
+        let node = &*engine.node;
+        let mut caller = Caller::new(&engine, self.index);
+        let limits = Limits { bulk_bytes_max: i64::MAX, authenticated: true };
+        let mut used = 0;
+        let result = loop {
+            let rest = &input[used..];
+            let (parsed, error) =
+                self.scratch.parse(&engine.registry, &mut applier.parser, rest, limits);
+            if self.scratch.requests.len() > 1 {
+                let database = applier.client.database;
+                self.scratch.prefetch(node, self.index, database, rest, &engine.registry);
+            }
+            if let Err(error) = self.apply_parsed(&mut caller, &mut applier.client, rest, applied) {
+                break Err(error);
+            }
+            used += parsed;
+            if let Some(error) = error {
+                let reason = String::from_utf8_lossy(&error.text()).into_owned();
+                break Err(ApplyError::Protocol { offset: node.log.offset(), reason });
+            }
+            if parsed == 0 {
+                break Ok(used);
+            }
+        };
+        caller.finish(&mut applier.client);
+        node.keyspace.collect();
+        result
+    }
+
+    fn apply_parsed(
+        &mut self,
+        caller: &mut Caller<'_>,
+        client: &mut Client,
+        input: &[u8],
+        applied: &mut Applied,
+    ) -> Result<(), ApplyError> {
+        let requests = std::mem::take(&mut self.scratch.requests);
+        let mut result = Ok(());
+        for pending in &requests {
+            result = self.apply_one(caller, client, pending, input, applied);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.scratch.requests = requests;
+        result
+    }
+
+    fn apply_one(
+        &mut self,
+        caller: &mut Caller<'_>,
+        client: &mut Client,
+        pending: &Pending,
+        input: &[u8],
+        applied: &mut Applied,
+    ) -> Result<(), ApplyError> {
+        let raw = &input[pending.start..][..pending.len];
+        if raw.first() == Some(&MARK) {
+            let digits = raw[1..].trim_ascii();
+            applied.mark_ms = std::str::from_utf8(digits).ok().and_then(|ms| ms.parse().ok());
+            return Ok(());
+        }
+        let master = client.master.as_mut().expect("an applier's client is its master");
+        master.unit.extend_from_slice(raw);
+        let (first, last) = pending.spans;
+        if last > first {
+            let buffer = if pending.inline { &self.scratch.inline[..] } else { raw };
+            let args = Args::new(buffer, &self.scratch.spans[first..last], pending.hashed);
+            self.output.clear();
+            let (effects, random) = (&mut self.scratch.effects, &mut self.scratch.random);
+            let output = &mut self.output;
+            let flow = caller.request(client, output, effects, random, pending.command, &args);
+            if flow == Flow::Abort {
+                output.clear();
+                return Err(ApplyError::NotFollowed);
+            }
+            warn_of_error(output, args.at(0));
+        }
+        if client.multi.is_none() {
+            // A command that came to no lock, as it was refused or unknown.
+            caller.log_unit(client);
+        }
+        let master = client.master.as_mut().expect("an applier's client is its master");
+        applied.ack = master.ack_wanted.take().or(applied.ack);
+        Ok(())
+    }
+}
+
+/// A master has only sent what it did itself: where that fails here, data differ.
+fn warn_of_error(output: &mut Output, command: &[u8]) {
+    let reply = output.plain().unwrap_or_default();
+    if reply.starts_with(b"-") {
+        let reply = String::from_utf8_lossy(reply).trim_end().to_owned();
+        let command = String::from_utf8_lossy(command).escape_debug().to_string();
+        log!(
+            Warning,
+            "== CRITICAL == This replica is sending an error to its master: '{reply}' after \
+             processing the command '{command}'"
+        );
+    }
+    output.clear();
+}

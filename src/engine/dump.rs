@@ -1,0 +1,99 @@
+//! The keyspace as an RDB stream: for the file and for full resyncs alike.
+
+use std::io::{self, Write};
+
+use super::load::SYNCED_FROM;
+use crate::commands::REDIS_VERSION;
+use crate::keyspace::snapshot::{GivenUp, Snapshot, Step};
+use crate::node::Node;
+use crate::rdb::{EntryWriter, WriteOptions, Writer};
+use crate::settings::MasterAddress;
+
+/// Where the log stood when a snapshot was cut.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut {
+    pub(crate) id: String,
+    pub(crate) offset: u64,
+    selected: usize,
+    synced_from: Option<MasterAddress>,
+}
+
+/// Where the log is; called under all the locks. `None` where there is no log: what is written
+/// then belongs to no history.
+pub(crate) fn cut(node: &Node) -> Option<Cut> {
+    node.log.is_recording().then(|| Cut {
+        id: node.log.ids().id,
+        offset: node.log.offset(),
+        selected: node.log.selected().unwrap_or(0),
+        synced_from: node.replication.synced_from(),
+    })
+}
+
+/// Begins a stream: its header and fields.
+///
+/// # Errors
+/// When the sink fails; likewise below.
+pub(crate) fn begin<W: Write>(
+    node: &Node,
+    sink: W,
+    cut: Option<&Cut>,
+) -> io::Result<EntryWriter<W>> {
+    let settings = node.settings.load();
+    let options = WriteOptions {
+        compression: settings.snapshot.rdbcompression,
+        checksum: settings.snapshot.rdbchecksum,
+    };
+    let mut writer = Writer::new(sink, options)?;
+    let ctime = (node.clock.unix_ms() / 1000).to_string();
+    let used = node.host().memory().allocated.to_string();
+    writer.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
+    writer.aux(b"redis-bits", b"64")?;
+    writer.aux(b"ctime", ctime.as_bytes())?;
+    writer.aux(b"used-mem", used.as_bytes())?;
+    if let Some(cut) = cut {
+        writer.aux(b"repl-stream-db", cut.selected.to_string().as_bytes())?;
+        writer.aux(b"repl-id", cut.id.as_bytes())?;
+        writer.aux(b"repl-offset", cut.offset.to_string().as_bytes())?;
+    }
+    writer.aux(b"aof-base", b"0")?;
+    if let Some(master) = cut.and_then(|cut| cut.synced_from.as_ref()) {
+        writer.aux(SYNCED_FROM, master.to_string().as_bytes())?;
+    }
+    Ok(EntryWriter::new(writer))
+}
+
+/// Writes all the keys of a snapshot. After each step of the walk `rest` is told how many keys
+/// are written.
+pub(crate) fn write_snapshot<W: Write>(
+    snapshot: &mut Snapshot,
+    writer: &mut EntryWriter<W>,
+    mut rest: impl FnMut(usize),
+) -> io::Result<()> {
+    for size in snapshot.sizes().to_vec() {
+        writer.database(size.database, size.keys, size.expires)?;
+    }
+    loop {
+        let mut written = Ok(());
+        let step = snapshot.step(|database, entry| {
+            if written.is_ok() {
+                written = writer.entry(database, entry);
+            }
+        });
+        written?;
+        let done = step.map_err(given_up)? == Step::Done;
+        rest(writer.keys());
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+fn given_up(reason: GivenUp) -> io::Error {
+    io::Error::other(match reason {
+        GivenUp::Asked => "it was given up".to_owned(),
+        GivenUp::RetainedTooMuch(bytes) => format!(
+            "changed keys retained {bytes} bytes of old values, more than snapshot-retained-max \
+             allows"
+        ),
+    })
+}

@@ -1,0 +1,192 @@
+//! RDB streams into the keyspace: the file at start, DEBUG RELOAD, and full resyncs.
+
+use std::io::Read;
+
+use crate::commands::access_clock;
+use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
+use crate::node::Node;
+use crate::rdb::{Item, KeyRecord, ReadOptions, Reader, Value};
+use crate::settings::MasterAddress;
+use crate::telemetry::log::log;
+
+/// Keys between two looks at the progress.
+const PROGRESS_KEYS: u64 = 1024;
+
+/// The field of an RDB file in which a replica keeps whose data it has.
+pub(crate) const SYNCED_FROM: &[u8] = b"limpid-synced-from";
+
+/// What was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    pub(crate) keys: u64,
+    /// Left out, as they had expired.
+    pub(crate) expired: u64,
+    /// Where in which history the data stands.
+    pub(crate) history: Option<History>,
+    /// The master that the data was taken over from.
+    pub(crate) synced_from: Option<MasterAddress>,
+}
+
+/// A place in a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    pub(crate) id: String,
+    pub(crate) offset: u64,
+    /// The database that is selected there.
+    pub(crate) selected: usize,
+}
+
+/// Where keys go.
+pub(crate) type Store<'s> = dyn FnMut(usize, &KeyRecord) -> Result<(), String> + 's;
+
+/// Puts keys into a keyspace, each under its own lock.
+pub(crate) fn one_by_one(
+    node: &Node,
+    keyspace: &Keyspace,
+) -> impl FnMut(usize, &KeyRecord) -> Result<(), String> {
+    let accessed_s = access_clock(node.clock.unix_ms());
+    move |database, record| {
+        let mut set = ShardSet::default();
+        set.insert(keyspace.key(&record.key).shard());
+        store(&mut keyspace.lock(set).locked(), database, record, accessed_s)
+    }
+}
+
+/// Puts a key among the locked ones.
+pub(crate) fn store(
+    locked: &mut Locked<'_>,
+    database: usize,
+    record: &KeyRecord,
+    accessed_s: u32,
+) -> Result<(), String> {
+    let key = locked.key(&record.key);
+    if locked.get(database, key).is_some() {
+        return Err(format!(
+            "key \"{}\" stands twice in database {database}",
+            record.key.escape_ascii().to_string().chars().take(64).collect::<String>()
+        ));
+    }
+    let content = match &record.value {
+        Value::String(bytes) => Content::encode(bytes),
+    };
+    locked.store(database, key, content, record.expire_at_ms, accessed_s);
+    Ok(())
+}
+
+/// What may follow the end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Anything,
+    Nothing,
+}
+
+/// Reads a stream to its end. Now and then `progress` is told how many bytes were read.
+///
+/// # Errors
+/// The offset, and what is wrong there.
+pub(crate) fn load(
+    node: &Node,
+    source: impl Read,
+    allowed_behind: Behind,
+    store: &mut Store<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Loaded, String> {
+    let settings = node.settings.load();
+    let options = ReadOptions { verify_checksum: settings.snapshot.rdbchecksum };
+    // A replica keeps what has expired until its master says that it is gone.
+    let now_ms = if node.is_replica() { i64::MIN } else { node.clock.unix_ms() };
+    let mut reader = Reader::with_options(source, options).map_err(|error| error.to_string())?;
+    let mut loaded = Loaded::default();
+    let mut fields = Fields::default();
+    let mut database = 0;
+    while let Some(item) = reader.next().map_err(|error| error.to_string())? {
+        match item {
+            Item::SelectDb(index) => {
+                database = usize::try_from(index).unwrap_or(usize::MAX);
+                if database >= node.keyspace.databases() {
+                    return Err(format!(
+                        "at byte {}: the file has a database {index}, but there are only {} here \
+                         (see the setting databases)",
+                        reader.position(),
+                        node.keyspace.databases()
+                    ));
+                }
+            }
+            Item::Aux { name, value } => {
+                note(node, &name, &value);
+                fields.note(&name, &value);
+            }
+            Item::Key(record) => {
+                if record.expire_at_ms.is_some_and(|at| at < now_ms) {
+                    loaded.expired += 1;
+                    continue;
+                }
+                let at = reader.position();
+                store(database, &record).map_err(|reason| format!("at byte {at}: {reason}"))?;
+                loaded.keys += 1;
+                if loaded.keys.is_multiple_of(PROGRESS_KEYS) {
+                    progress(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    let end = reader.position();
+    if allowed_behind == Behind::Nothing {
+        let behind = reader.into_inner().read(&mut [0]).map_err(|error| error.to_string())?;
+        if behind > 0 {
+            return Err(format!("at byte {end}: there is more behind the end"));
+        }
+    }
+    loaded.history = fields.history();
+    loaded.synced_from = fields.synced_from;
+    Ok(loaded)
+}
+
+/// Fields of a file that concern replication.
+#[derive(Default)]
+struct Fields {
+    id: Option<String>,
+    offset: Option<u64>,
+    selected: usize,
+    synced_from: Option<MasterAddress>,
+}
+
+impl Fields {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let text = String::from_utf8_lossy(value);
+        match name {
+            b"repl-id" if text.len() == 40 => self.id = Some(text.into_owned()),
+            b"repl-offset" => self.offset = text.parse().ok(),
+            b"repl-stream-db" => self.selected = text.parse().unwrap_or(0),
+            SYNCED_FROM => {
+                self.synced_from = text.rsplit_once(' ').and_then(|(host, port)| {
+                    Some(MasterAddress { host: host.to_owned(), port: port.parse().ok()? })
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn history(&self) -> Option<History> {
+        let (id, offset) = (self.id.clone()?, self.offset?);
+        Some(History { id, offset, selected: self.selected })
+    }
+}
+
+/// Logs what the file says of itself, as Redis does.
+fn note(node: &Node, name: &[u8], value: &[u8]) {
+    let text = String::from_utf8_lossy(value);
+    match name {
+        b"redis-ver" => log!(Notice, "Loading RDB produced by version {text}"),
+        b"ctime" => {
+            let age = node.clock.unix_ms() / 1000 - text.parse().unwrap_or(0);
+            log!(Notice, "RDB age {} seconds", age.max(0));
+        }
+        b"used-mem" => {
+            let mb = text.parse::<f64>().unwrap_or(0.0) / (1024.0 * 1024.0);
+            log!(Notice, "RDB memory usage when created {mb:.2} Mb");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,38 @@
+//! The end of a wait: a client in WAIT is answered when replicas have its writes, when its time is
+//! up, or when somebody else ends it.
+
+use super::Executor;
+use crate::node::client::Client;
+
+impl Executor {
+    /// Ends a client's wait for replicas if that is over, answering it. False if it still waits.
+    pub(crate) fn answer_waiting(&mut self, client: &mut Client) -> bool {
+        let Some(waiting) = client.waiting else { return true };
+        let node = &*self.engine.node;
+        let replicas = &node.replication.replicas;
+        let acknowledged = replicas.acknowledged(waiting.offset);
+        let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
+        self.output.protocol = client.protocol;
+        if waiting.generation != node.replication.generation() {
+            self.output.error(
+                b"UNBLOCKED force unblock from blocking operation, instance state changed \
+                  (master -> replica?)",
+            );
+            client.closing = true;
+        } else if let Some(error) = client.handle.take_unblocked() {
+            if error {
+                self.output.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            } else {
+                self.output.count(acknowledged);
+            }
+        } else if over || acknowledged >= waiting.needed {
+            self.output.count(acknowledged);
+        } else {
+            return false;
+        }
+        client.waiting = None;
+        replicas.stop_waiting(client.handle.origin.id);
+        client.publish();
+        true
+    }
+}

@@ -1,0 +1,100 @@
+//! FAILOVER: a master hands its role to a replica that has everything.
+//!
+//! Writes wait until the target has acknowledged all of the log. Then this node follows the
+//! target and asks it, with the PSYNC that it sends anyway, to step in as master. Nothing is
+//! written in between, so both have one history and a partial resync of no bytes will do.
+
+use super::Node;
+use super::admission::State;
+use super::replication::Failover;
+use crate::keyspace::{Locked, ShardSet};
+use crate::replication::{Phase, ReplicaView};
+use crate::settings::MasterAddress;
+use crate::telemetry::log::log;
+
+/// Bytes of `REPLCONF GETACK *` in the stream.
+const GETACK_BYTES: u64 = 37;
+
+impl Node {
+    /// Begins to wait for the target, or for any replica.
+    pub(crate) fn begin_failover(
+        &self,
+        locked: &Locked<'_>,
+        target: Option<MasterAddress>,
+        deadline_ms: Option<i64>,
+        force: bool,
+    ) {
+        self.replication.set_failover(Failover::WaitForSync { target, deadline_ms, force });
+        self.admission.set(locked, State::FailingOver, true);
+        // The second shows that the first was read: an acknowledgement leaves out the question
+        // that it answers.
+        let ask: &[&[u8]] = &[b"REPLCONF", b"GETACK", b"*"];
+        self.log.append_bare(ask);
+        self.log.append_bare(ask);
+        self.replication.replicas.wake();
+        self.host().look_at_role();
+    }
+
+    /// Looks whether the failover can go on, or its time is up.
+    pub(crate) fn advance_failover(&self) {
+        let Failover::WaitForSync { .. } = self.replication.failover() else { return };
+        let mut guard = self.keyspace.lock(ShardSet::ALL);
+        let locked = guard.locked();
+        // It may have ended while the locks were taken.
+        let Failover::WaitForSync { target, deadline_ms, force } = self.replication.failover()
+        else {
+            return;
+        };
+        let over = deadline_ms.is_some_and(|at| at <= self.clock.unix_ms());
+        let views = self.replication.replicas.views();
+        let is_target = |view: &&ReplicaView| {
+            target.as_ref().is_none_or(|to| view.port == to.port && view.ip == to.host)
+        };
+        let offset = self.log.offset();
+        let has_all = |view: &&ReplicaView| {
+            view.phase == Phase::Online
+                && (view.acked == offset || view.acked + GETACK_BYTES == offset)
+        };
+        let ready = views.iter().filter(is_target).find(has_all);
+        let chosen = match (ready, target, over && force) {
+            (Some(view), ..) => MasterAddress { host: view.ip.clone(), port: view.port },
+            (None, Some(target), true) => {
+                log!(
+                    Warning,
+                    "Failover target {}:{} did not catch up in time. Failing over all the same.",
+                    target.host,
+                    target.port
+                );
+                target
+            }
+            _ if over => {
+                self.end_failover(&locked, "Replica never caught up before timeout");
+                return;
+            }
+            _ => return,
+        };
+        log!(Notice, "Failover target is synced, failing over to {}:{}.", chosen.host, chosen.port);
+        self.replication.set_failover(Failover::InProgress { target: chosen.clone() });
+        self.replication.give_consent();
+        self.follow(&locked, chosen);
+    }
+
+    /// Ends a failover: with its target as master, or, where a reason is given, without.
+    pub(crate) fn end_failover(&self, locked: &Locked<'_>, reason: &str) {
+        let current = self.replication.failover();
+        if current == Failover::None {
+            return;
+        }
+        self.replication.set_failover(Failover::None);
+        if reason.is_empty() {
+            log!(Notice, "Failover completed.");
+        } else {
+            log!(Notice, "Aborting failover: {reason}.");
+            if matches!(current, Failover::InProgress { .. }) {
+                self.promote(locked);
+            }
+        }
+        self.admission.set(locked, State::FailingOver, false);
+        self.admission.resume_waiting();
+    }
+}

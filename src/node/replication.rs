@@ -1,0 +1,264 @@
+//! This node's place in replication: master or replica, how its link to a master is, and the
+//! changes between the two.
+//!
+//! A role changes under all the shard locks and begins a generation. What an older generation has
+//! under way, a link that still has bytes to apply or a client in WAIT, ends when it looks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Node;
+use super::admission::State;
+use super::client::Handle;
+use crate::keyspace::Locked;
+use crate::replication::{Peer, Replicas};
+use crate::settings::{MasterAddress, Settings};
+use crate::telemetry::log::log;
+
+/// How the link to the master is, in ROLE's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    #[default]
+    Connect,
+    Connecting,
+    Handshake,
+    Sync,
+    Connected,
+}
+
+impl LinkState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Connecting => "connecting",
+            Self::Handshake => "handshake",
+            Self::Sync => "sync",
+            Self::Connected => "connected",
+        }
+    }
+}
+
+/// A full resync that is being received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SyncProgress {
+    /// `None` while it is not known, or never told.
+    pub(crate) total_bytes: Option<u64>,
+    pub(crate) read_bytes: u64,
+}
+
+/// A master whose data this replica has refused to take over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedMaster {
+    /// Its replication id.
+    pub(crate) id: String,
+    pub(crate) reason: String,
+}
+
+/// What INFO, ROLE and the admin server show of the link to the master. Times are Unix
+/// milliseconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LinkStatus {
+    pub(crate) state: LinkState,
+    pub(crate) last_io_ms: i64,
+    /// Since when it is not connected; 0: it never was.
+    pub(crate) down_since_ms: i64,
+    pub(crate) sync: Option<SyncProgress>,
+    /// Bytes of the stream that have arrived, applied or not.
+    pub(crate) read_offset: u64,
+    pub(crate) refused: Option<RefusedMaster>,
+    /// When the master had what was last applied, by its own clock, if it tells.
+    pub(crate) marked_ms: Option<i64>,
+}
+
+/// A planned handover to a replica, in INFO's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Failover {
+    #[default]
+    None,
+    /// Writes wait until the target has everything.
+    WaitForSync {
+        /// `None`: whichever replica is first.
+        target: Option<MasterAddress>,
+        /// Unix milliseconds; `None`: no end.
+        deadline_ms: Option<i64>,
+        /// Go on at the deadline all the same.
+        force: bool,
+    },
+    /// The target was asked to step in.
+    InProgress { target: MasterAddress },
+}
+
+impl Failover {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::None => "no-failover",
+            Self::WaitForSync { .. } => "waiting-for-sync",
+            Self::InProgress { .. } => "failover-in-progress",
+        }
+    }
+}
+
+/// The state of replication.
+#[derive(Debug, Default)]
+pub(crate) struct Replication {
+    pub(crate) replicas: Replicas,
+    link: Mutex<LinkStatus>,
+    failover: Mutex<Failover>,
+    generation: AtomicU64,
+    /// The master whose data this is.
+    synced_from: Mutex<Option<MasterAddress>>,
+    /// REPLICAOF was sent since: whatever the master has is taken.
+    consent: AtomicBool,
+    /// The handle of the link, as CLIENT LIST shows it.
+    pub(crate) link_handle: Mutex<Option<Arc<Handle>>>,
+}
+
+impl Peer for Handle {
+    fn wake(&self) {
+        self.look();
+    }
+
+    fn disconnect(&self) {
+        self.kill();
+    }
+}
+
+impl Replication {
+    pub(crate) fn link(&self) -> LinkStatus {
+        self.link.lock().clone()
+    }
+
+    pub(crate) fn update_link<R>(&self, change: impl FnOnce(&mut LinkStatus) -> R) -> R {
+        change(&mut self.link.lock())
+    }
+
+    pub(crate) fn failover(&self) -> Failover {
+        self.failover.lock().clone()
+    }
+
+    pub(crate) fn set_failover(&self, failover: Failover) {
+        *self.failover.lock() = failover;
+    }
+
+    /// Grows with each change of role.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn synced_from(&self) -> Option<MasterAddress> {
+        self.synced_from.lock().clone()
+    }
+
+    /// The data is now this master's.
+    pub(crate) fn set_synced_from(&self, master: Option<MasterAddress>) {
+        *self.synced_from.lock() = master;
+        self.consent.store(false, Ordering::Relaxed);
+        self.link.lock().refused = None;
+    }
+
+    /// Whether an operator has said, since the last resync, that the master's data is wanted.
+    pub(crate) fn has_consent(&self) -> bool {
+        self.consent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn give_consent(&self) {
+        self.consent.store(true, Ordering::Relaxed);
+        self.link.lock().refused = None;
+    }
+
+    fn begin_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        if let Some(handle) = &*self.link_handle.lock() {
+            handle.kill();
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn is_replica(&self) -> bool {
+        self.admission.has(State::Replica)
+    }
+
+    fn store_master(&self, locked: &Locked<'_>, master: Option<MasterAddress>) {
+        let mut settings = Settings::clone(&self.settings.load());
+        settings.replication.master = master;
+        self.settings.store(Arc::new(settings));
+        self.admission.changed(locked);
+    }
+
+    /// Becomes a master with the data there is. Replicas of the old master go on from where they
+    /// are.
+    pub(crate) fn promote(&self, locked: &Locked<'_>) {
+        if !self.is_replica() {
+            return;
+        }
+        self.replication.begin_generation();
+        self.log.continue_history(self.host().new_id());
+        // Who reads on from here may have another database selected.
+        self.log.forget_selected();
+        self.replication.replicas.disconnect_all();
+        self.replication.replicas.note_none(self.clock.unix_ms());
+        self.replication.update_link(|link| *link = LinkStatus::default());
+        self.replication.set_synced_from(None);
+        self.store_master(locked, None);
+        self.admission.set(locked, State::Replica, false);
+        self.admission.set(locked, State::MasterDown, false);
+        let ids = self.log.ids();
+        if let Some((earlier, shared)) = ids.earlier {
+            log!(
+                Warning,
+                "Setting secondary replication ID to {earlier}, valid up to offset: {}. New \
+                 replication ID is {}",
+                shared + 1,
+                ids.id
+            );
+        }
+        self.host().look_at_role();
+    }
+
+    /// Follows a master. Its own history is kept: if the master knows it, a partial resync will do.
+    pub(crate) fn follow(&self, locked: &Locked<'_>, master: MasterAddress) {
+        self.replication.begin_generation();
+        let now_ms = self.clock.unix_ms();
+        if !self.is_replica() {
+            // What was written while nobody read is in no log: nobody can share this history.
+            self.log.start(self.backlog_bytes_max());
+        }
+        self.replication.update_link(|link| {
+            *link = LinkStatus { down_since_ms: now_ms, ..LinkStatus::default() };
+        });
+        self.store_master(locked, Some(master));
+        self.admission.set(locked, State::Replica, true);
+        self.admission.set(locked, State::MasterDown, true);
+        self.admission.set(locked, State::TooFewReplicas, false);
+        for client in self.replication.replicas.waiters() {
+            if let Some(handle) = self.clients.get(client) {
+                handle.look();
+            }
+        }
+        self.host().look_at_role();
+    }
+
+    /// Begins as a replica, before anything is loaded.
+    pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
+        log!(Notice, "Following the master {master}");
+        let now_ms = self.clock.unix_ms();
+        self.replication.update_link(|link| link.down_since_ms = now_ms);
+        self.admission.set(locked, State::Replica, true);
+        self.admission.set(locked, State::MasterDown, true);
+    }
+
+    pub(crate) fn backlog_bytes_max(&self) -> usize {
+        let bytes = self.settings.load().replication.backlog_size_bytes;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Notes whether the link to the master is up, for `replica-serve-stale-data`.
+    pub(crate) fn set_master_down(&self, locked: &Locked<'_>, down: bool) {
+        if self.admission.has(State::MasterDown) != down {
+            self.admission.set(locked, State::MasterDown, down);
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! The master's side: attached replicas, how far each is, what it gets next, and who waits for
+//! their acknowledgements.
+//!
+//! A replica is a connection that sent PSYNC. The connection asks [`Replica::fill`] for bytes
+//! whenever its socket takes some; everything that may change what it gets wakes it through its
+//! [`Peer`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::log::Log;
+use super::spool::{Next, Spool};
+
+/// Between two time marks, in milliseconds.
+const MARK_INTERVAL_MS: i64 = 50;
+
+/// The connection of a replica, or of a client that waits for replicas.
+pub(crate) trait Peer: Send + Sync + fmt::Debug {
+    fn wake(&self);
+    fn disconnect(&self);
+}
+
+/// What a replica said of itself before PSYNC, by REPLCONF.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// Where it listens; 0: unknown.
+    pub(crate) port: u16,
+    /// The address it wants to be known by.
+    pub(crate) ip: Option<String>,
+    /// It takes a full resync without knowing its length.
+    pub(crate) eof: bool,
+    /// It knows that a partial resync may change the replication id.
+    pub(crate) psync2: bool,
+    /// It is a limpid that takes time marks between the stream's commands.
+    pub(crate) marks: bool,
+}
+
+/// Where a replica is, in INFO's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    WaitBgsave,
+    SendBulk,
+    Online,
+}
+
+impl Phase {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WaitBgsave => "wait_bgsave",
+            Self::SendBulk => "send_bulk",
+            Self::Online => "online",
+        }
+    }
+}
+
+/// A full resync on its way to one replica.
+#[derive(Debug)]
+struct Transfer {
+    /// Sent before anything else: the answer to PSYNC.
+    intro: Vec<u8>,
+    spool: Arc<Spool>,
+    reader: usize,
+    /// 40 bytes around the RDB, where its length is not sent.
+    mark: Option<[u8; 40]>,
+    begun: bool,
+    /// Where the stream goes on.
+    log_reader: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// For the next snapshot.
+    Waiting,
+    Sending(Transfer),
+    /// All was sent; the stream begins when the replica acknowledges that it has loaded.
+    Loading {
+        log_reader: u64,
+    },
+    Online {
+        log_reader: u64,
+    },
+    Gone,
+}
+
+/// What [`Replica::fill`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// Bytes, which were added to what was handed in.
+    Bytes,
+    /// Nothing to send for now.
+    Later,
+    /// The connection cannot go on.
+    Broken(String),
+}
+
+/// One attached replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// The client's id.
+    pub(crate) id: u64,
+    /// As INFO shows it: the announced address, or that of the connection.
+    pub(crate) ip: String,
+    pub(crate) announced: Announced,
+    peer: Arc<dyn Peer>,
+    state: Mutex<State>,
+    /// It asked with SYNC: it gets no answer before the RDB, and sends no acknowledgements.
+    pub(crate) plain_sync: bool,
+    /// Offset behind the last byte handed to the connection.
+    sent: AtomicU64,
+    acked: AtomicU64,
+    acked_ms: AtomicI64,
+    /// It has acknowledged something, maybe before all was sent.
+    loaded: AtomicBool,
+    /// A keepalive is due.
+    newline: AtomicBool,
+    /// When bytes last went out or it last acknowledged; Unix milliseconds.
+    active_ms: AtomicI64,
+    marked_ms: AtomicI64,
+}
+
+/// A replica as INFO, ROLE and the admin server show it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplicaView {
+    pub(crate) ip: String,
+    pub(crate) port: u16,
+    pub(crate) phase: Phase,
+    pub(crate) acked: u64,
+    pub(crate) acked_ms: i64,
+}
+
+impl Replica {
+    /// A replica that waits for a snapshot, since `now_ms`.
+    pub(crate) fn waiting(
+        id: u64,
+        ip: String,
+        announced: Announced,
+        peer: Arc<dyn Peer>,
+        plain_sync: bool,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            id,
+            ip,
+            announced,
+            peer,
+            plain_sync,
+            state: Mutex::new(State::Waiting),
+            sent: AtomicU64::new(0),
+            acked: AtomicU64::new(0),
+            acked_ms: AtomicI64::new(now_ms),
+            loaded: AtomicBool::new(false),
+            newline: AtomicBool::new(false),
+            active_ms: AtomicI64::new(now_ms),
+            marked_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// The stream goes on from `offset`, which the log has.
+    pub(crate) fn resume(&self, log_reader: u64, offset: u64) {
+        self.sent.store(offset, Ordering::Relaxed);
+        *self.state.lock() = State::Online { log_reader };
+    }
+
+    /// A snapshot was begun whose stream goes on from `offset`.
+    pub(crate) fn begin_transfer(
+        &self,
+        intro: Vec<u8>,
+        spool: &Arc<Spool>,
+        mark: Option<[u8; 40]>,
+        log_reader: u64,
+        offset: u64,
+    ) {
+        let (spool, reader) = (Arc::clone(spool), spool.attach());
+        let begun = false;
+        self.sent.store(offset, Ordering::Relaxed);
+        *self.state.lock() =
+            State::Sending(Transfer { intro, spool, reader, mark, begun, log_reader });
+        self.peer.wake();
+    }
+
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        match *self.state.lock() {
+            State::Waiting => Some(Phase::WaitBgsave),
+            State::Sending(_) => Some(Phase::SendBulk),
+            State::Loading { .. } | State::Online { .. } => Some(Phase::Online),
+            State::Gone => None,
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(*self.state.lock(), State::Waiting)
+    }
+
+    /// Since when it waits, or last did anything; Unix milliseconds.
+    pub(crate) fn active_ms(&self) -> i64 {
+        self.active_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Offset behind the last byte handed to the connection.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Notes an acknowledgement.
+    fn acknowledge(&self, offset: u64, now_ms: i64) {
+        self.acked.fetch_max(offset, Ordering::Relaxed);
+        self.acked_ms.store(now_ms, Ordering::Relaxed);
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+        if !self.loaded.swap(true, Ordering::Relaxed) {
+            let mut state = self.state.lock();
+            if let State::Loading { log_reader } = *state {
+                *state = State::Online { log_reader };
+                drop(state);
+                self.peer.wake();
+            }
+        }
+    }
+
+    /// The next bytes for the replica, about `bytes_max` of them.
+    pub(crate) fn fill(
+        &self,
+        log: &Log,
+        now_ms: i64,
+        bytes_max: usize,
+        into: &mut Vec<u8>,
+    ) -> Fill {
+        let before = into.len();
+        let mut state = self.state.lock();
+        let broken = match &mut *state {
+            State::Waiting => {
+                self.keepalive(into);
+                None
+            }
+            State::Sending(transfer) => match transfer.fill(bytes_max, into) {
+                Next::Bytes => None,
+                Next::Later => {
+                    if !transfer.begun {
+                        self.keepalive(into);
+                    }
+                    None
+                }
+                Next::Failed(reason) => Some(reason),
+                Next::Done => {
+                    let log_reader = transfer.log_reader;
+                    let awaits = transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
+                    self.acked_ms.store(now_ms, Ordering::Relaxed);
+                    *state = if awaits {
+                        State::Loading { log_reader }
+                    } else {
+                        State::Online { log_reader }
+                    };
+                    None
+                }
+            },
+            State::Loading { .. } => None,
+            State::Online { log_reader } => {
+                let read = log.read(*log_reader, bytes_max, into);
+                match read {
+                    Some(at) => {
+                        self.sent.store(at, Ordering::Relaxed);
+                        self.mark_time(at == log.offset(), now_ms, into);
+                        None
+                    }
+                    None => Some("its place in the stream is no longer kept".to_owned()),
+                }
+            }
+            State::Gone => Some("it was let go".to_owned()),
+        };
+        if let Some(reason) = broken {
+            return Fill::Broken(reason);
+        }
+        if into.len() == before {
+            return Fill::Later;
+        }
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+        Fill::Bytes
+    }
+
+    fn keepalive(&self, into: &mut Vec<u8>) {
+        if self.newline.swap(false, Ordering::Relaxed) {
+            into.push(b'\n');
+        }
+    }
+
+    /// A mark says when all of the stream before it was there. It stands where a command could
+    /// begin, and does not count towards the offset.
+    fn mark_time(&self, caught_up: bool, now_ms: i64, into: &mut Vec<u8>) {
+        let due = now_ms - self.marked_ms.load(Ordering::Relaxed) >= MARK_INTERVAL_MS;
+        if self.announced.marks && caught_up && due {
+            self.marked_ms.store(now_ms, Ordering::Relaxed);
+            into.extend_from_slice(format!("~{now_ms}\r\n").as_bytes());
+        }
+    }
+
+    /// Takes back what is kept for it.
+    fn close(&self, log: &Log) {
+        match std::mem::replace(&mut *self.state.lock(), State::Gone) {
+            State::Waiting | State::Gone => {}
+            State::Sending(transfer) => {
+                transfer.spool.detach(transfer.reader);
+                log.detach(transfer.log_reader);
+            }
+            State::Loading { log_reader } | State::Online { log_reader } => log.detach(log_reader),
+        }
+    }
+
+    fn view(&self) -> Option<ReplicaView> {
+        Some(ReplicaView {
+            ip: self.ip.clone(),
+            port: self.announced.port,
+            phase: self.phase()?,
+            acked: self.acked(),
+            acked_ms: self.acked_ms.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Transfer {
+    fn fill(&mut self, bytes_max: usize, into: &mut Vec<u8>) -> Next {
+        if !self.intro.is_empty() {
+            into.append(&mut self.intro);
+            return Next::Bytes;
+        }
+        if !self.begun {
+            let header = match (&self.mark, self.spool.len()) {
+                (_, Some(Err(reason))) => return Next::Failed(reason),
+                (Some(mark), _) => [b"$EOF:", &mark[..], b"\r\n"].concat(),
+                (None, Some(Ok(len))) => format!("${len}\r\n").into_bytes(),
+                (None, None) => return Next::Later,
+            };
+            self.begun = true;
+            into.extend_from_slice(&header);
+            return Next::Bytes;
+        }
+        let next = self.spool.read(self.reader, bytes_max, into);
+        if next == Next::Done
+            && let Some(mark) = &self.mark
+        {
+            into.extend_from_slice(mark);
+        }
+        next
+    }
+}
+
+/// A client whose WAIT has not been met.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) client: u64,
+    pub(crate) offset: u64,
+    pub(crate) needed: usize,
+    pub(crate) peer: Arc<dyn Peer>,
+}
+
+/// All the attached replicas, and who waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct Replicas {
+    list: Mutex<Vec<Arc<Replica>>>,
+    count: AtomicUsize,
+    waiters: Mutex<Vec<Waiter>>,
+    waiting: AtomicUsize,
+    /// A GETACK is due.
+    ack_wanted: AtomicBool,
+    /// When the last replica left; Unix milliseconds.
+    left_ms: AtomicI64,
+}
+
+impl Replicas {
+    pub(crate) fn add(&self, replica: Arc<Replica>) {
+        let mut list = self.list.lock();
+        list.push(replica);
+        self.count.store(list.len(), Ordering::Release);
+    }
+
+    /// A replica's connection has ended; false if it was not among them.
+    pub(crate) fn remove(&self, id: u64, log: &Log, now_ms: i64) -> bool {
+        let mut list = self.list.lock();
+        let Some(index) = list.iter().position(|replica| replica.id == id) else { return false };
+        let replica = list.remove(index);
+        self.count.store(list.len(), Ordering::Release);
+        self.left_ms.store(now_ms, Ordering::Relaxed);
+        drop(list);
+        replica.close(log);
+        true
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Replica>> {
+        self.list.lock().clone()
+    }
+
+    pub(crate) fn views(&self) -> Vec<ReplicaView> {
+        self.list.lock().iter().filter_map(|replica| replica.view()).collect()
+    }
+
+    /// When the last one left; Unix milliseconds.
+    pub(crate) fn left_ms(&self) -> i64 {
+        self.left_ms.load(Ordering::Relaxed)
+    }
+
+    /// Counts the time without replicas from now on.
+    pub(crate) fn note_none(&self, now_ms: i64) {
+        self.left_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Has every replica look for new bytes.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        if self.len() > 0 {
+            self.list.lock().iter().for_each(|replica| replica.peer.wake());
+        }
+    }
+
+    /// Has replicas that wait for a snapshot, or for its length, get a sign of life.
+    pub(crate) fn keep_alive(&self) {
+        for replica in &*self.list.lock() {
+            if matches!(*replica.state.lock(), State::Waiting | State::Sending(_)) {
+                replica.newline.store(true, Ordering::Relaxed);
+                replica.peer.wake();
+            }
+        }
+    }
+
+    /// Ends the connections of all.
+    pub(crate) fn disconnect_all(&self) {
+        self.list.lock().iter().for_each(|replica| replica.peer.disconnect());
+    }
+
+    pub(crate) fn disconnect(&self, replica: &Replica) {
+        replica.peer.disconnect();
+    }
+
+    /// Notes what a replica acknowledged, and wakes those whose WAIT that meets.
+    pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64) {
+        replica.acknowledge(offset, now_ms);
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        for waiter in &*self.waiters.lock() {
+            if self.acknowledged(waiter.offset) >= waiter.needed {
+                waiter.peer.wake();
+            }
+        }
+    }
+
+    /// How many have acknowledged an offset.
+    pub(crate) fn acknowledged(&self, offset: u64) -> usize {
+        let list = self.list.lock();
+        let met = |replica: &&Arc<Replica>| {
+            replica.phase() == Some(Phase::Online) && replica.acked() >= offset
+        };
+        list.iter().filter(met).count()
+    }
+
+    /// Whether all have acknowledged an offset; those that are still being synchronised have not.
+    pub(crate) fn all_acknowledged(&self, offset: u64) -> bool {
+        self.acknowledged(offset) == self.len()
+    }
+
+    /// Online replicas whose last acknowledgement is at most so many whole seconds old.
+    pub(crate) fn good(&self, lag_max_s: i64, now_ms: i64) -> usize {
+        let good = |view: &ReplicaView| {
+            view.phase == Phase::Online && now_ms / 1000 - view.acked_ms / 1000 <= lag_max_s
+        };
+        self.views().iter().filter(|view| good(view)).count()
+    }
+
+    /// Adds a client that waits, and has a GETACK sent.
+    pub(crate) fn wait(&self, waiter: Waiter) {
+        let mut waiters = self.waiters.lock();
+        waiters.push(waiter);
+        self.waiting.store(waiters.len(), Ordering::Release);
+        drop(waiters);
+        self.want_ack();
+    }
+
+    /// The client waits no more.
+    pub(crate) fn stop_waiting(&self, client: u64) {
+        let mut waiters = self.waiters.lock();
+        waiters.retain(|waiter| waiter.client != client);
+        self.waiting.store(waiters.len(), Ordering::Release);
+    }
+
+    /// Clients that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// The clients that wait, to be told that they wait in vain.
+    pub(crate) fn waiters(&self) -> Vec<u64> {
+        self.waiters.lock().iter().map(|waiter| waiter.client).collect()
+    }
+
+    /// Has replicas asked for an acknowledgement, once for all who want it in the same turn.
+    pub(crate) fn want_ack(&self) {
+        self.ack_wanted.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Puts a GETACK into the stream if one is due; the first replica to look does it for all.
+    pub(crate) fn ask_for_ack(&self, log: &Log) {
+        if self.ack_wanted.load(Ordering::Acquire)
+            && self.ack_wanted.swap(false, Ordering::AcqRel)
+            && log.is_recording()
+        {
+            log.append_bare(&[b"REPLCONF", b"GETACK", b"*"]);
+            self.wake();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Full resyncs for replicas: one snapshot for all that wait, walked on a thread of its own into a
+//! spool from which their connections send.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::saver::{Pace, begin_snapshot, show_progress, yield_to_workers};
+use crate::engine::dump::{self, Cut};
+use crate::keyspace::Locked;
+use crate::keyspace::snapshot::Snapshot;
+use crate::node::Node;
+use crate::node::persistence::Running;
+use crate::replication::{Overflow, Replica, Spool};
+use crate::telemetry::log::log;
+
+/// Bytes that a spool holds in memory before it goes on in a file.
+const MEMORY_BYTES_MAX: usize = 32 << 20;
+/// Bytes handed to the spool at once.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Begins a snapshot for the replicas that wait for one, unless others shall be waited for or a
+/// snapshot runs.
+pub(super) fn start_if_due(node: &Arc<Node>, locked: &mut Locked<'_>) {
+    if node.persistence.get().running.is_some() {
+        return;
+    }
+    let replicas = node.replication.replicas.all();
+    let waiting: Vec<_> = replicas.into_iter().filter(|replica| replica.is_waiting()).collect();
+    if !waiting.is_empty() && is_due(node, &waiting) {
+        start(node, locked, &waiting);
+    }
+}
+
+/// Replicas that need the length, or all of them where that is the setting, do not wait: what is
+/// spooled anyway can serve who comes later just as well as now.
+fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
+    let settings = node.settings.load();
+    let replication = &settings.replication;
+    let delay_ms = i64::from(replication.diskless_sync_delay_secs) * 1000;
+    let enough = replication.diskless_sync_replicas_max;
+    let now_ms = node.clock.unix_ms();
+    !replication.diskless_sync
+        || waiting.iter().any(|replica| !replica.announced.eof)
+        || enough > 0 && waiting.len() >= enough as usize
+        || waiting.iter().any(|replica| now_ms - replica.active_ms() >= delay_ms)
+}
+
+fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
+    let (snapshot, running) = begin_snapshot(node, locked);
+    let cut = dump::cut(node).expect("a replica waits, so the log is on");
+    // What follows selects its database: the replica has none selected.
+    node.log.forget_selected();
+    let dir = PathBuf::from(&node.settings.load().snapshot.dir);
+    let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
+    let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
+    let diskless = node.settings.load().replication.diskless_sync;
+    for replica in waiting {
+        let Some(reader) = node.log.attach(cut.offset) else { continue };
+        let intro = match replica.plain_sync {
+            true => Vec::new(),
+            false => format!("+FULLRESYNC {} {}\r\n", cut.id, cut.offset).into_bytes(),
+        };
+        let mark = (diskless && replica.announced.eof).then(|| mark(node));
+        replica.begin_transfer(intro, &spool, mark, reader, cut.offset);
+    }
+    let target = if diskless { "replicas sockets" } else { "disk" };
+    log!(Notice, "Starting BGSAVE for SYNC with target: {target}");
+    let work = {
+        let (node, spool) = (Arc::clone(node), Arc::clone(&spool));
+        move || run(&node, snapshot, &cut, &running, &spool)
+    };
+    if let Err(error) = std::thread::Builder::new().name("sync".into()).spawn(work) {
+        log!(Warning, "Can't begin a snapshot for replicas: {error}");
+        // The snapshot went with the closure.
+        node.persistence.update(|saving| saving.running = None);
+        spool.end(Err(error.to_string()));
+        node.replication.replicas.wake();
+    }
+}
+
+/// 40 bytes that no RDB holds but by a very strange chance.
+fn mark(node: &Node) -> [u8; 40] {
+    node.host().new_id().into_bytes().try_into().expect("an id has 40 digits")
+}
+
+fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
+    yield_to_workers();
+    let result = write(node, &mut snapshot, cut, running, spool);
+    match &result {
+        Ok(keys) => {
+            log!(Notice, "Background saving terminated with success ({keys} keys for replicas)")
+        }
+        Err(error) => log!(Warning, "Snapshot for replicas failed: {error}"),
+    }
+    spool.end(result.map(|_| ()).map_err(|error| error.to_string()));
+    node.replication.replicas.wake();
+    // Only now may another begin.
+    drop(snapshot);
+    node.persistence.update(|saving| saving.running = None);
+}
+
+fn write(
+    node: &Node,
+    snapshot: &mut Snapshot,
+    cut: &Cut,
+    running: &Running,
+    spool: &Arc<Spool>,
+) -> io::Result<usize> {
+    let sink = SpoolWriter { node, spool, chunk: Vec::with_capacity(CHUNK_BYTES) };
+    let mut writer = dump::begin(node, sink, Some(cut))?;
+    let mut pace = Pace::default();
+    dump::write_snapshot(snapshot, &mut writer, |keys| {
+        if pace.step() {
+            show_progress(node, running, keys);
+            if !spool.is_read() {
+                // All receivers have gone.
+                running.retention.give_up();
+            }
+        }
+    })?;
+    let keys = writer.keys();
+    show_progress(node, running, keys);
+    writer.finish()?.flush()?;
+    Ok(keys)
+}
+
+/// Gathers bytes into chunks and wakes who sends them.
+struct SpoolWriter<'s> {
+    node: &'s Node,
+    spool: &'s Spool,
+    chunk: Vec<u8>,
+}
+
+impl Write for SpoolWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.hand_over()?;
+        }
+        Ok(bytes.len())
+    }
+
+    /// The writer flushes at its end.
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_over()
+    }
+}
+
+impl SpoolWriter<'_> {
+    fn hand_over(&mut self) -> io::Result<()> {
+        if !self.chunk.is_empty() {
+            let next = Vec::with_capacity(CHUNK_BYTES);
+            self.spool.write(std::mem::replace(&mut self.chunk, next))?;
+            self.node.replication.replicas.wake();
+        }
+        Ok(())
+    }
+}
+
+/// A file that has lost its name, so that it never outlives its use.
+#[derive(Debug)]
+pub(super) struct SpoolFile {
+    file: File,
+}
+
+impl SpoolFile {
+    pub(super) fn create(dir: &Path) -> io::Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("temp-spool-{}-{number}.rdb", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Self { file })
+    }
+
+    /// The file from its start.
+    pub(super) fn into_reader(mut self) -> io::Result<File> {
+        use std::io::Seek;
+        self.file.rewind()?;
+        Ok(self.file)
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+}
+
+impl Overflow for SpoolFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Self::append(self, bytes)
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)
+    }
+}

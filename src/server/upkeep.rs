@@ -1,0 +1,148 @@
+//! A master's regular work for its replicas: pings, signs of life, replicas that are too slow or
+//! silent, the backlog's end, and whether there are enough of them to write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::keyspace::ShardSet;
+use crate::node::Node;
+use crate::node::admission::State;
+use crate::replication::{Phase, Replica};
+use crate::telemetry::log::log;
+
+/// What it remembers from round to round. Times are Unix milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    pinged_ms: i64,
+    kept_alive_ms: i64,
+    /// By replica, since when it is behind by more than its soft limit.
+    behind_since_ms: BTreeMap<u64, i64>,
+}
+
+impl Upkeep {
+    /// One round, ten times a second.
+    pub(super) fn round(&mut self, node: &Arc<Node>) {
+        let now_ms = node.clock.unix_ms();
+        let replicas = &node.replication.replicas;
+        if node.admission.has(State::FailingOver) {
+            node.host().look_at_role();
+        }
+        judge_enough(node, now_ms);
+        if replicas.len() == 0 {
+            self.behind_since_ms.clear();
+            end_backlog(node, now_ms);
+            return;
+        }
+        self.ping(node, now_ms);
+        if now_ms - self.kept_alive_ms >= 1000 {
+            self.kept_alive_ms = now_ms;
+            replicas.keep_alive();
+        }
+        self.cut_bad(node, now_ms);
+        if replicas.all().iter().any(|replica| replica.is_waiting()) {
+            let mut shards = node.keyspace.lock(ShardSet::ALL);
+            node.host().sync_replicas(&mut shards.locked());
+        }
+        // For those that get marks of time.
+        replicas.wake();
+    }
+
+    fn ping(&mut self, node: &Node, now_ms: i64) {
+        let period_ms = i64::from(node.settings.load().replication.ping_period_secs) * 1000;
+        // A replica passes on what its master sends, and adds nothing.
+        let held_back = node.is_replica() || node.admission.has(State::FailingOver);
+        if !held_back && now_ms - self.pinged_ms >= period_ms {
+            self.pinged_ms = now_ms;
+            node.log.append_bare(&[b"PING"]);
+        }
+    }
+
+    /// Disconnects replicas that are silent, or too far behind.
+    fn cut_bad(&mut self, node: &Node, now_ms: i64) {
+        let settings = node.settings.load();
+        let timeout_ms = i64::from(settings.replication.timeout_secs) * 1000;
+        let limit = settings.clients.output_buffer_limits.replica;
+        let backlog = settings.replication.backlog_size_bytes;
+        let all = node.replication.replicas.all();
+        self.behind_since_ms.retain(|id, _| all.iter().any(|replica| replica.id == *id));
+        for replica in all {
+            if now_ms - replica.active_ms() > timeout_ms && !replica.is_waiting() {
+                log!(Warning, "Disconnecting timedout replica {}", name(&replica));
+                node.replication.replicas.disconnect(&replica);
+                continue;
+            }
+            // While a replica takes a full resync, what follows piles up; to cut it would only
+            // have it begin again. It must go on taking bytes, though, or the timeout ends it.
+            if replica.phase() != Some(Phase::Online) {
+                continue;
+            }
+            let behind = node.log.offset().saturating_sub(replica.sent());
+            let hard = limit.hard_bytes.max(backlog);
+            let soft = limit.soft_bytes != 0 && behind > limit.soft_bytes;
+            let since_ms = match soft {
+                true => *self.behind_since_ms.entry(replica.id).or_insert(now_ms),
+                false => {
+                    self.behind_since_ms.remove(&replica.id);
+                    now_ms
+                }
+            };
+            let too_long = soft && now_ms - since_ms > limit.soft_secs.cast_signed() * 1000;
+            if limit.hard_bytes != 0 && behind > hard || too_long {
+                log!(
+                    Warning,
+                    "Client id={} (replica {}) scheduled to be closed ASAP for overcoming of \
+                     output buffer limits.",
+                    replica.id,
+                    name(&replica)
+                );
+                node.stats.output_limit_disconnections.add(1);
+                node.replication.replicas.disconnect(&replica);
+            }
+        }
+    }
+}
+
+fn name(replica: &Replica) -> String {
+    format!("{}:{}", replica.ip, replica.announced.port)
+}
+
+/// Without replicas for long enough, a master frees its backlog. What is written from then on is
+/// in no log, so its history ends.
+fn end_backlog(node: &Node, now_ms: i64) {
+    let ttl_s = node.settings.load().replication.backlog_ttl_secs;
+    let over = || {
+        ttl_s > 0
+            && node.log.is_recording()
+            && !node.is_replica()
+            && node.replication.replicas.len() == 0
+            && now_ms - node.replication.replicas.left_ms() > ttl_s.saturating_mul(1000)
+    };
+    if over() {
+        let mut shards = node.keyspace.lock(ShardSet::ALL);
+        let _locked = shards.locked();
+        if over() {
+            node.log.stop(node.host().new_id());
+            log!(
+                Notice,
+                "Replication backlog freed after {ttl_s} seconds without connected replicas."
+            );
+        }
+    }
+}
+
+/// Has writes refused while there are too few good replicas.
+fn judge_enough(node: &Node, now_ms: i64) {
+    let too_few = || {
+        let settings = node.settings.load();
+        let replication = &settings.replication;
+        let (needed, lag_s) =
+            (replication.min_replicas_to_write, replication.min_replicas_max_lag_secs);
+        let judged = needed > 0 && lag_s > 0 && !node.is_replica();
+        judged && node.replication.replicas.good(lag_s.into(), now_ms) < needed as usize
+    };
+    if too_few() != node.admission.has(State::TooFewReplicas) {
+        let mut shards = node.keyspace.lock(ShardSet::ALL);
+        let locked = shards.locked();
+        node.admission.set(&locked, State::TooFewReplicas, too_few());
+    }
+}
