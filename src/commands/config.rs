@@ -73,6 +73,7 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
     ctx.node.settings.store(Arc::new(new));
     ctx.node.admission.changed(&ctx.keys.locked);
+    ctx.node.judge_replicas(&ctx.keys.locked);
     ctx.reply.ok();
     Ok(())
 }

@@ -107,6 +107,9 @@ fn server(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("uptime_in_seconds", uptime_s);
     lines.field("uptime_in_days", uptime_s / 86400);
     lines.field("lru_clock", (now_us / 1_000_000) & 0xff_ffff);
+    if let Some(left_ms) = node.shutdown.left_ms(now_us / 1000) {
+        lines.field("shutdown_in_milliseconds", left_ms);
+    }
     lines.field("executable", &identity.executable);
     let file = identity.config_file.as_ref();
     lines.field("config_file", file.map(|path| path.display().to_string()).unwrap_or_default());

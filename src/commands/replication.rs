@@ -10,7 +10,7 @@ use super::command::{
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled, c_string};
 use crate::node::Node;
 use crate::node::admission::State;
-use crate::node::client::{Client, Waiting};
+use crate::node::client::{Client, Waiting, WaitsFor};
 use crate::node::replication::{Failover, LinkState};
 use crate::number::parse_i64;
 use crate::replication::{Peer, Phase, Replica, Resync, Waiter};
@@ -21,10 +21,10 @@ use crate::telemetry::log::log;
 pub(super) const COMMANDS: &[Command] = &[
     command("PSYNC", psync, at_least(3), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("2.8.0", "", "replicationid offset", "Begins to replicate, from where the replica left off if that is possible."),
+        .docs("2.8.0", "O(1) for a partial resync, O(N) in the number of keys for a full one", "replicationid offset", "Begins to replicate, from where the replica left off if that is possible."),
     command("SYNC", sync, exactly(1), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
         .locking(Locks::All)
-        .docs("1.0.0", "", "", "Begins to replicate, with all the data."),
+        .docs("1.0.0", "O(N) in the number of keys", "", "Begins to replicate, with all the data."),
     command("REPLCONF", replconf, at_least(1), &[Admin, NoScript, Loading, Stale, AllowBusy], NO_KEYS, Server)
         .docs("3.0.0", "O(1)", "", "Tells a master of its replica."),
     command("REPLICAOF", replicaof, exactly(3), &[Admin, NoScript, NoAsyncLoading, Stale], NO_KEYS, Server)
@@ -389,7 +389,8 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let needed = usize::try_from(wanted).expect("more than there are, so not negative");
     let (id, peer) = (client.handle.origin.id, Arc::clone(&client.handle) as _);
     let generation = node.replication.generation();
-    client.waiting = Some(Waiting { offset, needed, deadline_ms, generation });
+    let what = WaitsFor::Replicas { offset, needed };
+    client.waiting = Some(Waiting { what, deadline_ms, generation });
     client.unpublished = true;
     replicas.wait(Waiter { client: id, offset, needed, peer });
     // An acknowledgement may have come while nobody was known to wait for it.

@@ -3,7 +3,9 @@
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, exactly};
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
 use crate::keyspace::EntryRef;
+use crate::node::client::{Waiting, WaitsFor};
 use crate::node::host::Shutdown;
+use crate::node::shutdown::Begun;
 
 pub(super) const COMMANDS: &[Command] = &[
     command("SAVE", save, exactly(1), &[Admin, NoScript, NoAsyncLoading, NoMulti], NO_KEYS, Server)
@@ -131,11 +133,22 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Err(Failure::Syntax);
     }
     if abort {
-        return Err(Failure::err("No shutdown in progress."));
+        if !ctx.node.abort_shutdown(&ctx.keys.locked) {
+            return Err(Failure::err("No shutdown in progress."));
+        }
+        ctx.reply.ok();
+        return Ok(());
     }
-    let ended = ctx.node.host().shutdown(&mut ctx.keys.locked, how);
-    ended.map_err(|_| Failure::err("Errors trying to SHUTDOWN. Check logs."))?;
-    ctx.client.closing = true;
+    let begun = ctx.node.begin_shutdown(&mut ctx.keys.locked, how);
+    match begun.map_err(|_| Failure::err("Errors trying to SHUTDOWN. Check logs."))? {
+        Begun::Ending => ctx.client.closing = true,
+        Begun::Waiting => {
+            let generation = ctx.node.replication.generation();
+            let what = WaitsFor::Shutdown;
+            ctx.client.waiting = Some(Waiting { what, deadline_ms: None, generation });
+            ctx.client.unpublished = true;
+        }
+    }
     Ok(())
 }
 

@@ -115,7 +115,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     // A pause never holds back the command that ends it.
     let ends_it = matches!(&*registered.name, "client|unpause" | "client|pause");
     if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms()
-        || admission.has(State::FailingOver) && holds(&writes)
+        || admission.is_held() && holds(&writes)
     {
         return Verdict::Wait;
     }

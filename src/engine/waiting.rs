@@ -2,36 +2,45 @@
 //! up, or when somebody else ends it.
 
 use super::Executor;
-use crate::node::client::Client;
+use crate::node::client::{Client, WaitsFor};
 
 impl Executor {
-    /// Ends a client's wait for replicas if that is over, answering it. False if it still waits.
+    /// Ends a client's wait if that is over, answering it. False if it still waits.
     pub(crate) fn answer_waiting(&mut self, client: &mut Client) -> bool {
         let Some(waiting) = client.waiting else { return true };
         let node = &*self.engine.node;
-        let replicas = &node.replication.replicas;
-        let acknowledged = replicas.acknowledged(waiting.offset);
-        let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
         self.output.protocol = client.protocol;
-        if waiting.generation != node.replication.generation() {
-            self.output.error(
-                b"UNBLOCKED force unblock from blocking operation, instance state changed \
-                  (master -> replica?)",
-            );
-            client.closing = true;
-        } else if let Some(error) = client.handle.take_unblocked() {
-            if error {
-                self.output.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            } else {
-                self.output.count(acknowledged);
+        match waiting.what {
+            WaitsFor::Shutdown => {
+                if node.shutdown.is_some() {
+                    return false;
+                }
+                self.output.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
             }
-        } else if over || acknowledged >= waiting.needed {
-            self.output.count(acknowledged);
-        } else {
-            return false;
+            WaitsFor::Replicas { offset, needed } => {
+                let acknowledged = node.replication.replicas.acknowledged(offset);
+                let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
+                if waiting.generation != node.replication.generation() {
+                    self.output.error(
+                        b"UNBLOCKED force unblock from blocking operation, instance state changed \
+                          (master -> replica?)",
+                    );
+                    client.closing = true;
+                } else if let Some(error) = client.handle.take_unblocked() {
+                    if error {
+                        self.output.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                    } else {
+                        self.output.count(acknowledged);
+                    }
+                } else if over || acknowledged >= needed {
+                    self.output.count(acknowledged);
+                } else {
+                    return false;
+                }
+                node.replication.replicas.stop_waiting(client.handle.origin.id);
+            }
         }
         client.waiting = None;
-        replicas.stop_waiting(client.handle.origin.id);
         client.publish();
         true
     }

@@ -33,6 +33,8 @@ pub(crate) enum State {
     TooFewReplicas = 1 << 7,
     /// Writes wait while another node takes over.
     FailingOver = 1 << 8,
+    /// Writes wait while replicas catch up before the process ends.
+    EndingSoon = 1 << 9,
 }
 
 /// The node's view of itself.
@@ -99,7 +101,12 @@ impl Admission {
 
     /// Whether something is held back.
     pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused_by_client() || self.has(State::FailingOver)
+        self.is_paused_by_client() || self.is_held()
+    }
+
+    /// Whether writes wait for something other than a time to pass.
+    pub(crate) fn is_held(&self) -> bool {
+        self.has(State::FailingOver) || self.has(State::EndingSoon)
     }
 
     /// Whether that is for CLIENT PAUSE, which ends with its time.
@@ -110,8 +117,7 @@ impl Admission {
     /// Whether a pause lasts, at a moment of Unix time.
     #[inline]
     pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
-        self.has(State::FailingOver)
-            || self.is_paused_by_client() && self.paused_until_ms() > now_ms
+        self.is_held() || self.is_paused_by_client() && self.paused_until_ms() > now_ms
     }
 
     /// Ends a pause and wakes who waits for that.

@@ -63,11 +63,19 @@ pub(crate) struct Replied {
     pub(crate) reply_end: Bookmark,
 }
 
-/// A client that waits for replicas to acknowledge its writes.
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// So many replicas to acknowledge an offset.
+    Replicas { offset: u64, needed: usize },
+    /// The end of the process.
+    Shutdown,
+}
+
+/// A client that waits in a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
-    pub(crate) offset: u64,
-    pub(crate) needed: usize,
+    pub(crate) what: WaitsFor,
     /// Unix milliseconds; `None`: it waits for ever.
     pub(crate) deadline_ms: Option<i64>,
     /// See [`Replication::generation`](super::replication::Replication::generation).
@@ -113,7 +121,7 @@ pub(crate) struct Client {
     pub(crate) unpublished: bool,
     /// Offset of the log when its last command had run: what WAIT waits for.
     pub(crate) write_offset: u64,
-    /// In WAIT.
+    /// In a command that waits.
     pub(crate) waiting: Option<Waiting>,
     /// What it said of itself by REPLCONF.
     pub(crate) announced: Announced,

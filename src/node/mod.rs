@@ -11,6 +11,7 @@ pub(crate) mod host;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
+pub(crate) mod shutdown;
 pub(crate) mod slowlog;
 pub(crate) mod stats;
 
@@ -28,6 +29,7 @@ use host::{Clock, Host};
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
+use shutdown::PendingShutdown;
 use slowlog::Slowlog;
 use stats::{Counter, ServerStats, WorkerStats};
 
@@ -66,6 +68,7 @@ pub(crate) struct Node {
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
     pub(crate) replication: Replication,
+    pub(crate) shutdown: PendingShutdown,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
     /// By database, a running average of what the sweeper saw.
@@ -104,6 +107,7 @@ impl Node {
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
+            shutdown: PendingShutdown::default(),
             identity,
             clock,
             settings: ArcSwap::from_pointee(settings),

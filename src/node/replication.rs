@@ -15,7 +15,7 @@ use super::client::Handle;
 use crate::keyspace::Locked;
 use crate::replication::{Peer, Replicas};
 use crate::settings::{MasterAddress, Settings};
-use crate::telemetry::log::log;
+use crate::telemetry::log::{Role, log, set_role};
 
 /// How the link to the master is, in ROLE's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,6 +204,7 @@ impl Node {
         self.replication.set_synced_from(None);
         self.store_master(locked, None);
         self.admission.set(locked, State::Replica, false);
+        set_role(Role::Master);
         self.admission.set(locked, State::MasterDown, false);
         let ids = self.log.ids();
         if let Some((earlier, shared)) = ids.earlier {
@@ -230,6 +231,7 @@ impl Node {
             *link = LinkStatus { down_since_ms: now_ms, ..LinkStatus::default() };
         });
         self.store_master(locked, Some(master));
+        set_role(Role::Replica);
         self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
         self.admission.set(locked, State::TooFewReplicas, false);
@@ -243,11 +245,31 @@ impl Node {
 
     /// Begins as a replica, before anything is loaded.
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
+        set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
         let now_ms = self.clock.unix_ms();
         self.replication.update_link(|link| link.down_since_ms = now_ms);
         self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
+    }
+
+    /// Whether a master has fewer good replicas than `min-replicas-to-write`.
+    pub(crate) fn lacks_replicas(&self) -> bool {
+        let settings = self.settings.load();
+        let replication = &settings.replication;
+        let (needed, lag_s) =
+            (replication.min_replicas_to_write, replication.min_replicas_max_lag_secs);
+        let now_ms = self.clock.unix_ms();
+        let judged = needed > 0 && lag_s > 0 && !self.is_replica();
+        judged && self.replication.replicas.good(lag_s.into(), now_ms) < needed as usize
+    }
+
+    /// Has writes refused while that is so.
+    pub(crate) fn judge_replicas(&self, locked: &Locked<'_>) {
+        let lacking = self.lacks_replicas();
+        if lacking != self.admission.has(State::TooFewReplicas) {
+            self.admission.set(locked, State::TooFewReplicas, lacking);
+        }
     }
 
     pub(crate) fn backlog_bytes_max(&self) -> usize {

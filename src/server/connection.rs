@@ -28,8 +28,8 @@ use crate::telemetry::log::log;
 
 /// Most bytes that an unauthenticated client may make the server hold.
 const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
-/// A client that a failover holds back looks again after this.
-const FAILOVER_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A client that is held back for no set time looks again after this.
+const HELD_MAX: Duration = Duration::from_secs(60);
 /// Bytes sent to a replica at once, and how often before others get their turn.
 const FEED_BYTES: usize = 64 * 1024;
 const FEED_TURNS: usize = 8;
@@ -424,9 +424,9 @@ impl Connection {
             return;
         }
         if node.admission.wait(&self.handle) {
-            let left = if node.admission.has(State::FailingOver) {
+            let left = if node.admission.is_held() {
                 // It ends by being resumed.
-                FAILOVER_PAUSE_MAX
+                HELD_MAX
             } else {
                 let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
                 Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))

@@ -32,7 +32,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             }
         };
         let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        if let Err(error) = engine.node.host().shutdown(&mut guard.locked(), how(flags)) {
+        if let Err(error) = engine.node.begin_shutdown(&mut guard.locked(), how(flags)) {
             log!(Warning, "Errors trying to shut down the server: {error}");
         }
     }

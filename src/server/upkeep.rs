@@ -27,7 +27,11 @@ impl Upkeep {
         if node.admission.has(State::FailingOver) {
             node.host().look_at_role();
         }
-        judge_enough(node, now_ms);
+        node.advance_shutdown();
+        if node.lacks_replicas() != node.admission.has(State::TooFewReplicas) {
+            let mut shards = node.keyspace.lock(ShardSet::ALL);
+            node.judge_replicas(&shards.locked());
+        }
         if replicas.len() == 0 {
             self.behind_since_ms.clear();
             end_backlog(node, now_ms);
@@ -127,22 +131,5 @@ fn end_backlog(node: &Node, now_ms: i64) {
                 "Replication backlog freed after {ttl_s} seconds without connected replicas."
             );
         }
-    }
-}
-
-/// Has writes refused while there are too few good replicas.
-fn judge_enough(node: &Node, now_ms: i64) {
-    let too_few = || {
-        let settings = node.settings.load();
-        let replication = &settings.replication;
-        let (needed, lag_s) =
-            (replication.min_replicas_to_write, replication.min_replicas_max_lag_secs);
-        let judged = needed > 0 && lag_s > 0 && !node.is_replica();
-        judged && node.replication.replicas.good(lag_s.into(), now_ms) < needed as usize
-    };
-    if too_few() != node.admission.has(State::TooFewReplicas) {
-        let mut shards = node.keyspace.lock(ShardSet::ALL);
-        let locked = shards.locked();
-        node.admission.set(&locked, State::TooFewReplicas, too_few());
     }
 }

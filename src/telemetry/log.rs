@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
@@ -41,6 +41,13 @@ impl Level {
     }
 }
 
+/// What the process is, as its lines show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Master,
+    Replica,
+}
+
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -63,6 +70,7 @@ struct Logger {
     format: Format,
     unix_us: fn() -> i64,
     level_min: AtomicU8,
+    replica: AtomicBool,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -84,8 +92,13 @@ pub(crate) fn start(
         None => Target::StandardOutput,
         Some(path) => Target::File(OpenOptions::new().create(true).append(true).open(path)?),
     };
-    let logger =
-        Logger { target: Mutex::new(target), format, unix_us, level_min: AtomicU8::new(SILENT) };
+    let logger = Logger {
+        target: Mutex::new(target),
+        format,
+        unix_us,
+        level_min: AtomicU8::new(SILENT),
+        replica: AtomicBool::new(false),
+    };
     // A second start in one process (tests) keeps the first log.
     if LOGGER.set(logger).is_ok() {
         set_level(level_min);
@@ -101,6 +114,13 @@ pub(crate) fn set_level(level_min: Option<Level>) {
     }
 }
 
+/// Changes what the process is.
+pub(crate) fn set_role(role: Role) {
+    if let Some(logger) = LOGGER.get() {
+        logger.replica.store(role == Role::Replica, Ordering::Relaxed);
+    }
+}
+
 /// Writes one line.
 pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     let Some(logger) = LOGGER.get() else { return };
@@ -109,16 +129,19 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     }
     let at = chrono::DateTime::from_timestamp_micros((logger.unix_us)()).unwrap_or_default();
     let pid = std::process::id();
+    let replica = logger.replica.load(Ordering::Relaxed);
     let text = match logger.format {
         Format::Text => {
             let at = at.with_timezone(&chrono::Local).format("%d %b %Y %H:%M:%S%.3f");
-            format!("{pid}:M {at} {} {message}\n", level.mark())
+            let role = if replica { 'S' } else { 'M' };
+            format!("{pid}:{role} {at} {} {message}\n", level.mark())
         }
         Format::Json => {
             let line = serde_json::json!({
                 "time": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
                 "level": level.name(),
                 "pid": pid,
+                "role": if replica { "replica" } else { "master" },
                 "message": message.to_string(),
             });
             format!("{line}\n")
