@@ -37,8 +37,9 @@ const INPUT_BYTES: usize = 256 * 1024;
 const TICK: Duration = Duration::from_secs(1);
 /// Between two acknowledgements of what was just applied.
 const EAGER_ACK: Duration = Duration::from_millis(1);
-/// Before the next try after a link was lost, and the most that it grows to where a master is
-/// refused time and again.
+/// Before the next try after a link was lost, after one could not be made, and the most that this
+/// grows to where a master is refused time and again.
+const RETRY_LOST: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
@@ -115,6 +116,7 @@ impl Follower {
             let generation = node.replication.generation();
             let whole = stuck == Some(node.log.offset());
             let lost = self.follow(&master, generation, whole).await;
+            let was_up = node.replication.link().state == LinkState::Connected;
             self.note_lost(generation);
             match lost {
                 Lost::Changed => {
@@ -131,7 +133,7 @@ impl Follower {
                 }
                 Lost::Failed(reason) => {
                     log!(Warning, "Connection with master lost: {reason}");
-                    retry = RETRY;
+                    retry = if was_up { RETRY_LOST } else { RETRY };
                     self.fail_failover(&reason);
                 }
             }

@@ -52,8 +52,11 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
 fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
     let (snapshot, running) = begin_snapshot(node, locked);
     let cut = dump::cut(node).expect("a replica waits, so the log is on");
-    // What follows selects its database: the replica has none selected.
-    node.log.forget_selected();
+    if !node.is_replica() {
+        // What follows selects its database again, as with Redis. A replica adds nothing to its
+        // master's stream: there the snapshot says what is selected.
+        node.log.forget_selected();
+    }
     let dir = PathBuf::from(&node.settings.load().snapshot.dir);
     let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
     let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
