@@ -16,7 +16,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 use tokio::time::{Duration, Sleep, sleep};
 
-use super::stream::Stream;
+use super::stream::{Accepted, Stream};
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
@@ -73,24 +73,47 @@ impl Connection {
         }
     }
 
-    /// Serves until the client leaves, is killed, or breaks the protocol.
-    pub(super) async fn serve(mut self) {
+    /// Serves until the client leaves, is killed, or breaks the protocol; or until another worker
+    /// is to serve it, which gives the connection back.
+    pub(super) async fn serve(mut self) -> Option<Self> {
         let mut known = false;
-        std::future::poll_fn(|cx| {
+        let moves = std::future::poll_fn(|cx| {
             if !known {
-                // A task's waker stays the same for its life.
+                // A task's waker stays the same for its life. Signals given before it was set are
+                // seen by `advance`.
                 self.handle.set_waker(cx.waker().clone());
                 known = true;
             }
             worker::with(|worker| match self.advance(cx, worker) {
-                Poll::Ready(Ok(())) | Poll::Ready(Err(Over)) => Poll::Ready(()),
+                Poll::Ready(result) => Poll::Ready(result.is_ok()),
                 Poll::Pending => Poll::Pending,
             })
         })
         .await;
+        if moves {
+            return Some(self);
+        }
         worker::forget(&self.engine, &mut self.client);
+        None
     }
 
+    /// Ties the socket to another worker's runtime. A connection that cannot be tied is over.
+    pub(super) fn reattach(mut self, runtime: &tokio::runtime::Handle) -> Option<Self> {
+        let _entered = runtime.enter();
+        match self.stream.detach().and_then(Accepted::attach) {
+            Ok(stream) => {
+                self.stream = stream;
+                Some(self)
+            }
+            Err(error) => {
+                log!(Warning, "Could not move a connection: {error}");
+                worker::forget(&self.engine, &mut self.client);
+                None
+            }
+        }
+    }
+
+    /// Goes on until there is nothing to do; ready when another worker is to serve the client.
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         loop {
             if self.handle.is_killed() {
@@ -101,7 +124,7 @@ impl Connection {
             }
             let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
             if self.client.closing {
-                return if blocked { Poll::Pending } else { Poll::Ready(Ok(())) };
+                return if blocked { Poll::Pending } else { Poll::Ready(Err(Over)) };
             }
             self.check_output_limit()?;
             if self.is_paused(cx) {
@@ -111,6 +134,9 @@ impl Connection {
                 let input = std::mem::take(&mut self.input);
                 self.run(cx, worker, &input)?;
                 continue;
+            }
+            if self.worker() != worker.index && !blocked {
+                return Poll::Ready(Ok(()));
             }
             ready!(self.read(cx, worker))?;
         }
@@ -272,6 +298,11 @@ impl Connection {
 
     fn id(&self) -> u64 {
         self.handle.origin.id
+    }
+
+    /// Index of the worker that is to serve it.
+    pub(super) fn worker(&self) -> usize {
+        self.handle.worker.load(Ordering::Relaxed)
     }
 
     /// Cuts a client whose replies pile up past the limit of its class.

@@ -3,6 +3,7 @@
 //! The main thread has a runtime of its own for what is not a command: accepting, signals, and
 //! the regular work of [`cron`]. Commands run on the workers.
 
+mod balance;
 mod clock;
 mod connection;
 mod cron;
@@ -15,7 +16,6 @@ mod signals;
 mod stream;
 mod worker;
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,12 +31,13 @@ use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
+use balance::Balancer;
 use clock::SystemClock;
 use files::FileSystem;
 use host::ServerHost;
 use listener::Listeners;
 use saver::Saver;
-use worker::WorkerHandle;
+use worker::Workers;
 
 /// Runs a server until it is told to end.
 ///
@@ -86,7 +87,9 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     let (ending, mut ended) = watch::channel(false);
     let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending);
     node.set_host(Arc::new(host));
-    let workers = start_workers(&engine, &ended)?;
+    let [seed, ..] = random();
+    let (workers, threads) = Workers::start(&engine, seed, &ended)
+        .map_err(|error| format!("Cannot start a worker: {error}"))?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     let serving = async {
@@ -94,7 +97,7 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
-        cron::run(Arc::clone(&engine)).await;
+        cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
         Ok(())
     };
     let result: Result<(), String> = tokio::select! {
@@ -106,7 +109,11 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     };
     result?;
     drop(listeners);
-    workers.into_iter().for_each(WorkerHandle::join);
+    for thread in threads {
+        if thread.join().is_err() {
+            log!(Warning, "A worker ended by a panic");
+        }
+    }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
@@ -192,21 +199,6 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
     };
     let node = Node::new(settings, identity, clock, stats, random(), random_hex());
     Ok(Engine { node: Arc::new(node), registry })
-}
-
-fn start_workers(
-    engine: &Arc<Engine>,
-    ended: &watch::Receiver<bool>,
-) -> Result<Vec<WorkerHandle>, String> {
-    let [seed, ..] = random();
-    let start = |index| {
-        let seed = seed.wrapping_add(index as u64);
-        WorkerHandle::start(Arc::clone(engine), index, seed, ended.clone())
-    };
-    (0..engine.node.workers.len())
-        .map(start)
-        .collect::<io::Result<_>>()
-        .map_err(|error| format!("Cannot start a worker: {error}"))
 }
 
 /// As `uname -srm` has it.
