@@ -276,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn small_pieces_are_held_and_run_in_order() {
+        let fixture = Fixture::new();
+        for number in 0..200 {
+            let value = format!("\n{number}\n");
+            let len = value.len();
+            let set = format!("*3\r\n$3\r\nSET\r\n$2\r\nk\n\r\n${len}\r\n{value}\r\n");
+            let get = "*2\r\n$3\r\nGET\r\n$2\r\nk\n\r\nGET none\r\n";
+            let bytes = [set.as_bytes(), get.as_bytes()].concat();
+            bytes.chunks(number % 40 + 1).for_each(|piece| fixture.send(piece));
+            fixture.expect(format!("+OK\r\n${len}\r\n{value}\r\n$-1\r\n").as_bytes());
+        }
+        fixture.end();
+    }
+
+    #[test]
     fn messages_that_come_while_a_connection_moves_arrive() {
         let fixture = Fixture::new();
         fixture.send(b"SUBSCRIBE c\r\n");
