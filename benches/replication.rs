@@ -75,7 +75,9 @@ fn cost(scale: Scale) {
         }));
     }
     let of = |pick: fn(&[(f64, f64); 2]) -> f64| median(rounds.iter().map(pick).collect());
-    println!("| load | Redis µs CPU | limpid µs CPU | ratio | accepted | Redis req/s | limpid req/s |");
+    println!(
+        "| load | Redis µs CPU | limpid µs CPU | ratio | accepted | Redis req/s | limpid req/s |"
+    );
     println!("|---|---|---|---|---|---|---|");
     println!(
         "| SET depth 16, one replica | {:.2} | {:.2} | {:.2} | 0.65 | {:.0} | {:.0} |",

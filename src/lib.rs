@@ -44,6 +44,8 @@
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does
 //!   without a lock is modelled with loom.
+//! - **Connections share as few workers as carry the load** and move between batches, when nothing
+//!   but their own state is in flight: `server/balance.rs` decides.
 //! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.
 //! - **No clock below `server`.** Time comes through `node::host::Clock`, so that tests move it.
 //!

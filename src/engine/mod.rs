@@ -54,6 +54,8 @@ pub(crate) struct Executor {
     scratch: Scratch,
     /// Replies of the batch, to be written before the next one runs.
     pub(crate) output: Output,
+    /// Database and hash of the key that was announced last.
+    announced: Option<(usize, u64)>,
 }
 
 /// What commands of a batch use one after the other.
@@ -81,6 +83,7 @@ impl Executor {
                 inline: Vec::new(),
             },
             output: Output::default(),
+            announced: None,
         }
     }
 

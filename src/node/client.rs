@@ -280,6 +280,8 @@ enum Signal {
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     pub(crate) origin: Origin,
+    /// Index of the worker that is to serve it. The connection goes there before it next reads.
+    pub(crate) worker: AtomicUsize,
     pub(crate) shown: Mutex<Shown>,
     /// Unix milliseconds of the last batch.
     pub(crate) active_ms: AtomicI64,
@@ -305,7 +307,7 @@ impl Handle {
         Self { origin, active_ms, ..Self::default() }
     }
 
-    /// How to wake the connection; set by it before its first wait.
+    /// How to wake the connection; set by it before its first wait on each worker.
     pub(crate) fn set_waker(&self, waker: Waker) {
         *self.waker.lock() = Some(waker);
     }

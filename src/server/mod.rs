@@ -3,6 +3,7 @@
 //! The main thread has a runtime of its own for what is not a command: accepting, signals, and
 //! the regular work of [`cron`]. Commands run on the workers.
 
+mod balance;
 mod clock;
 mod connection;
 mod cron;
@@ -19,7 +20,6 @@ mod transfer;
 mod upkeep;
 mod worker;
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,12 +35,13 @@ use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
+use balance::Balancer;
 use clock::SystemClock;
 use files::FileSystem;
 use host::ServerHost;
 use listener::Listeners;
 use saver::Saver;
-use worker::WorkerHandle;
+use worker::Workers;
 
 /// Runs a server until it is told to end.
 ///
@@ -91,9 +92,10 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     let look = Arc::new(Notify::new());
     let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
     node.set_host(Arc::new(host));
-    let workers = start_workers(&engine, &ended)?;
-    let [seed, ..] = random();
-    let follower = follower::start(Arc::clone(&engine), seed, look, ended.clone())
+    let [seed, applier_seed, ..] = random();
+    let (workers, threads) = Workers::start(&engine, seed, &ended)
+        .map_err(|error| format!("Cannot start a worker: {error}"))?;
+    let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
@@ -102,7 +104,7 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
-        cron::run(Arc::clone(&engine)).await;
+        cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
         Ok(())
     };
     let result: Result<(), String> = tokio::select! {
@@ -114,9 +116,10 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     };
     result?;
     drop(listeners);
-    workers.into_iter().for_each(WorkerHandle::join);
-    if follower.join().is_err() {
-        log!(Warning, "The replication thread ended by a panic");
+    for thread in threads.into_iter().chain([follower]) {
+        if thread.join().is_err() {
+            log!(Warning, "A worker ended by a panic");
+        }
     }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
@@ -213,21 +216,6 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
     };
     let node = Node::new(settings, identity, clock, stats, random(), random_hex());
     Ok(Engine { node: Arc::new(node), registry })
-}
-
-fn start_workers(
-    engine: &Arc<Engine>,
-    ended: &watch::Receiver<bool>,
-) -> Result<Vec<WorkerHandle>, String> {
-    let [seed, ..] = random();
-    let start = |index| {
-        let seed = seed.wrapping_add(index as u64);
-        WorkerHandle::start(Arc::clone(engine), index, seed, ended.clone())
-    };
-    (0..engine.node.applier)
-        .map(start)
-        .collect::<io::Result<_>>()
-        .map_err(|error| format!("Cannot start a worker: {error}"))
 }
 
 /// As `uname -srm` has it.
