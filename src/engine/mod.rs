@@ -17,7 +17,7 @@ mod transcript;
 mod waiting;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 

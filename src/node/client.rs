@@ -80,6 +80,8 @@ pub(crate) struct Waiting {
     pub(crate) deadline_ms: Option<i64>,
     /// See [`Replication::generation`](super::replication::Replication::generation).
     pub(crate) generation: u64,
+    /// When it began, as the clock's [`nanos`](super::host::Clock::nanos).
+    pub(crate) began_nanos: u64,
 }
 
 /// What the link to a master is to the engine: a client whose commands are applied as they are.

@@ -68,8 +68,48 @@ pub(crate) struct LinkStatus {
     /// Bytes of the stream that have arrived, applied or not.
     pub(crate) read_offset: u64,
     pub(crate) refused: Option<RefusedMaster>,
-    /// When the master had what was last applied, by its own clock, if it tells.
-    pub(crate) marked_ms: Option<i64>,
+    /// The last time mark, if the master sends any, and when it arrived.
+    pub(crate) mark: Option<(TimeMark, i64)>,
+}
+
+/// What a master that is a limpid says of time between the commands of its stream, in Unix
+/// milliseconds by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeMark {
+    /// When it had all of the stream before the mark, and nothing more.
+    pub(crate) at_ms: i64,
+    /// When it last wrote.
+    pub(crate) written_ms: i64,
+}
+
+/// A master that has not written for so long before a mark is idle: what is on the way is no
+/// write.
+const IDLE_MS: i64 = 200;
+/// A mark that is late by so much says that more is on the way.
+const OVERDUE_MS: i64 = 400;
+
+impl TimeMark {
+    /// Reads `at,written` and a line's end.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (at, written) = std::str::from_utf8(text).ok()?.trim().split_once(',')?;
+        Some(Self { at_ms: at.parse().ok()?, written_ms: written.parse().ok()? })
+    }
+}
+
+impl LinkStatus {
+    /// How old, in seconds, what is applied is; `None` when the master does not tell, or while
+    /// the link is not up.
+    pub(crate) fn lag_seconds(&self, now_ms: i64) -> Option<f64> {
+        let (mark, arrived_ms) = self.mark.filter(|_| self.state == LinkState::Connected)?;
+        let overdue = now_ms - arrived_ms > OVERDUE_MS;
+        let idle = mark.at_ms - mark.written_ms > IDLE_MS;
+        let lag_ms = match (overdue, idle) {
+            (true, _) => now_ms - mark.at_ms,
+            (false, true) => 0,
+            (false, false) => arrived_ms - mark.at_ms,
+        };
+        Some(lag_ms.max(0) as f64 / 1000.0)
+    }
 }
 
 /// A planned handover to a replica, in INFO's words.

@@ -21,7 +21,7 @@ use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
-use crate::replication::Fill;
+use crate::replication::{Fill, Moment};
 use crate::resp::Parser;
 use crate::settings::BufferLimit;
 use crate::telemetry::log::log;
@@ -304,7 +304,9 @@ impl Connection {
                 break;
             }
             bytes.clear();
-            match replica.fill(&node.log, node.clock.unix_ms(), FEED_BYTES, &mut bytes) {
+            let written_ms = node.replication.replicas.written_ms();
+            let moment = Moment { now_ms: node.clock.unix_ms(), written_ms };
+            match replica.fill(&node.log, &moment, FEED_BYTES, &mut bytes) {
                 Fill::Bytes => {}
                 Fill::Later => break,
                 Fill::Broken(reason) => {

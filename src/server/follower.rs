@@ -495,6 +495,7 @@ impl Session<'_> {
     fn loaded(&mut self, result: Result<(), NotTaken>) -> Result<(), Lost> {
         if let Err(NotTaken::Refused(reason)) = &result {
             let id = self.offer.clone().flatten().map_or_else(String::new, |(id, _)| id);
+            self.node.stats.masters_refused.add(1);
             let refused = RefusedMaster { id, reason: reason.clone() };
             self.node.replication.update_link(|link| link.refused = Some(refused));
         }
@@ -566,11 +567,12 @@ fn apply(
     if let Some(offset) = applied.ack {
         link.acknowledge(offset);
     }
-    *eager |= applied.mark_ms.is_some();
+    *eager |= applied.mark.is_some();
+    let now_ms = node.clock.unix_ms();
     let read_offset = node.log.offset() + applier.pending() as u64;
     node.replication.update_link(|link| {
         link.read_offset = read_offset;
-        link.marked_ms = applied.mark_ms.or(link.marked_ms);
+        link.mark = applied.mark.map(|mark| (mark, now_ms)).or(link.mark);
     });
     Ok(())
 }

@@ -23,6 +23,7 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, watch};
 
@@ -43,17 +44,25 @@ use listener::Listeners;
 use saver::Saver;
 use worker::Workers;
 
+/// Starts what runs beside the server, on a thread of its own, until what it is given changes.
+pub(crate) type Beside =
+    fn(&Arc<Engine>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
+
 /// Runs a server until it is told to end.
 ///
 /// # Errors
 /// What keeps it from starting, in words for the operator.
-pub fn run(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+pub(crate) fn run(
+    settings: Settings,
+    config_file: Option<PathBuf>,
+    beside: Beside,
+) -> Result<(), String> {
     start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("Cannot start a runtime: {error}"))?;
-    let result = runtime.block_on(serve(settings, config_file));
+    let result = runtime.block_on(serve(settings, config_file, beside));
     if let Err(reason) = &result {
         log!(Warning, "{reason}");
     }
@@ -72,7 +81,11 @@ fn start_log(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("Can't open the log file {}: {error}", settings.log.file))
 }
 
-async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+async fn serve(
+    settings: Settings,
+    config_file: Option<PathBuf>,
+    beside: Beside,
+) -> Result<(), String> {
     let pid = std::process::id();
     log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     log!(
@@ -97,6 +110,7 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
         .map_err(|error| format!("Cannot start a worker: {error}"))?;
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
+    let beside = beside(&engine, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     let serving = async {
@@ -116,7 +130,7 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     };
     result?;
     drop(listeners);
-    for thread in threads.into_iter().chain([follower]) {
+    for thread in threads.into_iter().chain([follower]).chain(beside) {
         if thread.join().is_err() {
             log!(Warning, "A worker ended by a panic");
         }
