@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::resync::{self, NotTaken, Offer};
 use super::{Applier, ApplyError, Executor};
-use crate::keyspace::ShardSet;
+use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::Handle;
 use crate::node::replication::{Failover, LinkState, RefusedMaster, SyncProgress};
@@ -133,6 +133,13 @@ fn fail_failover(node: &Node, reason: &str) {
     }
 }
 
+/// A target that answers as a master has stepped in, be it with all its data.
+fn complete_failover(node: &Node, locked: &Locked<'_>) {
+    if matches!(node.replication.failover(), Failover::InProgress { .. }) {
+        node.end_failover(locked, "");
+    }
+}
+
 /// What this replica says of itself. `whole`: all the data are needed.
 fn hello(node: &Node, whole: bool) -> Hello {
     let settings = node.settings.load();
@@ -224,6 +231,14 @@ impl Session {
 
     pub(crate) fn is_loading(&self) -> bool {
         self.loading
+    }
+
+    /// Whether it was ended here. Data that are being loaded come first, unless they are not wanted
+    /// any more: put in place later, they would be another's than the next link's.
+    pub(crate) fn is_ended(&self) -> bool {
+        let node = &self.node;
+        let wanted = self.loading && node.replication.generation() == self.generation;
+        self.handle.is_killed() && !wanted
     }
 
     /// How long the master may be silent, or take no bytes.
@@ -322,6 +337,13 @@ impl Session {
         }
         resync::check_offer(&self.node, &offer)?;
         self.offer = Some(offer);
+        {
+            let mut shards = self.node.keyspace.lock(ShardSet::ALL);
+            if self.node.replication.generation() != self.generation {
+                return Err(Lost::Changed);
+            }
+            complete_failover(&self.node, &shards.locked());
+        }
         self.node.replication.update_link(|link| {
             link.state = LinkState::Sync;
             link.sync = Some(SyncProgress::default());
@@ -391,9 +413,7 @@ impl Session {
             }
             node.replication.set_synced_from(Some(self.master.clone()));
             node.set_master_down(&locked, false);
-            if matches!(node.replication.failover(), Failover::InProgress { .. }) {
-                node.end_failover(&locked, "");
-            }
+            complete_failover(node, &locked);
         }
         log!(Notice, "Successful partial resynchronization with master.");
         log!(Notice, "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");

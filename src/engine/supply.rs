@@ -36,8 +36,11 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
 /// under the locks under which the snapshot was cut, before anything is written.
 pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -> Cut {
     let cut = dump::cut(node).expect("a replica waits, so the log is on");
-    // What follows selects its database: the replica has none selected.
-    node.log.forget_selected();
+    if !node.is_replica() {
+        // What follows selects its database. (What a replica passes on goes on as it is: who gets
+        // its data learns from them which database is selected.)
+        node.log.forget_selected();
+    }
     let diskless = node.settings.load().replication.diskless_sync;
     for replica in waiting {
         let Some(reader) = node.log.attach(cut.offset) else { continue };

@@ -220,9 +220,10 @@ impl Line<'_> {
         ticks: &mut tokio::time::Interval,
     ) -> Result<Woken, Lost> {
         let handle = Arc::clone(&self.handle);
+        let session = &self.session;
         let mut killed = pin!(poll_fn(move |cx| {
             handle.set_waker(cx.waker().clone());
-            if handle.is_killed() { Poll::Ready(()) } else { Poll::Pending }
+            if session.is_ended() { Poll::Ready(()) } else { Poll::Pending }
         }));
         let ack_due = self.session.ack_due();
         let loading = self.session.is_loading();
