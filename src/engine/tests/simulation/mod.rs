@@ -23,9 +23,9 @@ use cluster::{Cluster, Counts};
 const DATABASES: usize = 4;
 /// Unix milliseconds at which a cluster begins, more or less.
 const START_MS: i64 = 1_700_000_000_000;
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 500;
 /// Things that happen in a seed before all goes quiet.
-const EVENTS: usize = 1500;
+const EVENTS: usize = 8000;
 
 /// Says which seed it was.
 struct Seed(u64);

@@ -15,7 +15,7 @@ impl Cluster {
         for round in 0..ROUNDS {
             self.advance_ms(ROUND_MS);
             if round % 20 == 0 {
-                self.put_in_order();
+                self.put_in_order(round > ROUNDS / 10);
             }
             for index in 0..NODES {
                 self.nodes[index].sweep();
@@ -38,12 +38,18 @@ impl Cluster {
     }
 
     /// As an operator would: one master, all others behind it, and refused data are taken.
-    fn put_in_order(&mut self) {
+    fn put_in_order(&mut self, patient: bool) {
         let failing = |cluster: &Self, index: usize| {
             cluster.nodes[index].node().replication.failover() != Failover::None
         };
-        if (0..NODES).any(|index| failing(self, index)) {
-            return;
+        for index in 0..NODES {
+            if failing(self, index) {
+                // Without an end in time it waits for ever.
+                if patient {
+                    self.nodes[index].operate(&["FAILOVER", "ABORT"]);
+                }
+                return;
+            }
         }
         let is_master = |cluster: &Self, index: usize| !cluster.nodes[index].node().is_replica();
         let Some(master) = (0..NODES).find(|&index| is_master(self, index)) else {
