@@ -204,7 +204,8 @@ impl Cluster {
 
     /// A replica takes what its master sent.
     fn receive(&mut self, replica: usize, bytes: &[u8]) -> Result<(), Lost> {
-        let delay_ms = self.random.below(200) as i64;
+        let long = self.random.percent(10);
+        let delay_ms = self.random.below(if long { 2000 } else { 50 }) as i64;
         let node = &mut self.nodes[replica];
         let now_ms = node.clock.unix_ms();
         let Follow::Line(line) = &mut node.follow else { return Ok(()) };
@@ -235,6 +236,7 @@ impl Cluster {
             Ok(()) => self.send_output(replica),
             Err(lost) => {
                 self.tell(|| format!("{replica}: link over, {lost:?}"));
+                check_lost(&lost);
                 if let Some(wire) = self.nodes[replica].end_line(lost) {
                     self.network.leave_as_replica(wire);
                 }
@@ -255,7 +257,9 @@ impl Cluster {
     pub(super) fn drive(&mut self, index: usize) {
         let served: Vec<u64> = self.nodes[index].serving.keys().copied().collect();
         served.into_iter().for_each(|wire| self.feed(wire));
-        while let Some(load) = self.nodes[index].left_over.pop() {
+        let now_ms = self.nodes[index].now_ms();
+        while self.nodes[index].left_over.first().is_some_and(|load| load.due_ms <= now_ms) {
+            let load = self.nodes[index].left_over.remove(0);
             let result = self.nodes[index].load(load);
             self.tell(|| format!("{index}: a load that was left over: {result:?}"));
         }
@@ -370,8 +374,13 @@ impl Cluster {
                 self.tell(|| format!("{one} and {other} are apart"));
                 self.network.part(one, other);
             }
-            7 => {
-                let what = if self.random.percent(50) { "master" } else { "replica" };
+            7 | 8 => {
+                let loads = |index: &usize| match &self.nodes[*index].follow {
+                    Follow::Line(line) => line.session.is_loading(),
+                    Follow::Resting(_) => false,
+                };
+                let one = (0..NODES).find(loads).unwrap_or(one);
+                let what = if self.random.percent(60) { "master" } else { "replica" };
                 self.tell(|| format!("{one}: kills {what}"));
                 self.nodes[one].operate(&["CLIENT", "KILL", "TYPE", what]);
             }
@@ -428,16 +437,29 @@ impl Cluster {
         }
     }
 
-    fn fail_over(&mut self, index: usize) {
+    /// Mostly where it can begin at all.
+    fn fail_over(&mut self, any: usize) {
         let timeout = self.random.between(1, 2000).to_string();
-        let target = self.random.below(NODES);
+        let replicas: Vec<usize> = (0..NODES)
+            .filter(|&index| {
+                let master = self.nodes[index].master();
+                master.is_some_and(|master| !self.nodes[master].node().is_replica())
+            })
+            .collect();
+        let (index, target) = match replicas.is_empty() || self.random.percent(10) {
+            true => (any, self.random.below(NODES)),
+            false => {
+                let target = *self.random.pick(&replicas);
+                (self.nodes[target].master().unwrap_or(any), target)
+            }
+        };
         let (host, port) = (host(target), port(target).to_string());
-        let words: &[&str] = match self.random.below(6) {
+        let words: &[&str] = match self.random.below(8) {
             0 => &["FAILOVER", "ABORT"],
             1 => &["FAILOVER"],
             2 => &["FAILOVER", "TIMEOUT", &timeout],
             3 => &["FAILOVER", "TO", &host, &port, "TIMEOUT", &timeout],
-            4 => &["FAILOVER", "TO", &host, &port, "FORCE", "TIMEOUT", &timeout],
+            4..7 => &["FAILOVER", "TO", &host, &port, "FORCE", "TIMEOUT", &timeout],
             _ => &["FAILOVER", "TO", &host, &port],
         };
         let reply = self.nodes[index].operate(words);
@@ -497,4 +519,20 @@ struct Wire {
 fn resyncs(node: &SimNode) -> (u64, u64) {
     let stats = &node.node().stats;
     (stats.sync_full.get(), stats.sync_partial_ok.get())
+}
+
+/// Links are lost to the network, to roles and to the guard; never because of what was said.
+fn check_lost(lost: &Lost) {
+    const FINE: &[&str] = &[
+        "the master closed it",
+        "it was closed here",
+        "Master is currently unable to PSYNC: -NOMASTERLINK",
+        "Failover target rejected psync request: -ERR PSYNC FAILOVER",
+        "Failover target rejected psync request: -NOMASTERLINK",
+    ];
+    match lost {
+        Lost::Changed | Lost::Refused(_) => {}
+        Lost::Failed(reason) if FINE.iter().any(|fine| reason.starts_with(fine)) => {}
+        lost => panic!("a link was lost to {lost:?}"),
+    }
 }

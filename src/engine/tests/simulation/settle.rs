@@ -88,6 +88,11 @@ impl Cluster {
             self.nodes.iter_mut().map(|node| node.operate(&["DEBUG", "DIGEST"])).collect();
         let same = digests.iter().all(|digest| *digest == digests[0] && digest.starts_with('+'));
         assert!(same, "the data differ: {digests:?}\n{}", self.described());
+        for node in &self.nodes {
+            let node = node.node();
+            let errors = node.workers[node.applier].errors.lock().clone();
+            assert!(errors.is_empty(), "what a master did fails on its replica: {errors:?}");
+        }
         for one in 0..NODES {
             for other in 0..one {
                 self.compare_logs(one, other);
