@@ -401,6 +401,7 @@ impl SimNode {
         let connected_ms = self.now_ms();
         let origin = Origin { id: node.clients.next_id(), connected_ms, ..Origin::default() };
         let handle = Arc::new(Handle::new(origin));
+        handle.shown.lock().master = true;
         node.clients.add(Arc::clone(&handle));
         *node.replication.link_handle.lock() = Some(Arc::clone(&handle));
         let generation = node.replication.generation();

@@ -39,17 +39,16 @@ impl Cluster {
 
     /// As an operator would: one master, all others behind it, and refused data are taken.
     fn put_in_order(&mut self, patient: bool) {
-        let failing = |cluster: &Self, index: usize| {
-            cluster.nodes[index].node().replication.failover() != Failover::None
-        };
         for index in 0..NODES {
-            if failing(self, index) {
-                // Without an end in time it waits for ever.
-                if patient {
+            match self.nodes[index].node().replication.failover() {
+                Failover::None => continue,
+                // Without an end in time it waits for ever. What comes after that ends by itself.
+                Failover::WaitForSync { .. } if patient => {
                     self.nodes[index].operate(&["FAILOVER", "ABORT"]);
                 }
-                return;
+                _ => {}
             }
+            return;
         }
         let is_master = |cluster: &Self, index: usize| !cluster.nodes[index].node().is_replica();
         let Some(master) = (0..NODES).find(|&index| is_master(self, index)) else {
