@@ -8,8 +8,10 @@ mod apply;
 mod batch;
 mod call;
 pub(crate) mod dump;
+pub(crate) mod follow;
 pub(crate) mod load;
 pub(crate) mod resync;
+pub(crate) mod supply;
 mod sweep;
 mod transaction;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::Node;
 use super::admission::State;
 use super::client::Handle;
-use crate::keyspace::Locked;
+use crate::keyspace::{Locked, ShardSet};
 use crate::replication::{Peer, Replicas};
 use crate::settings::{MasterAddress, Settings};
 use crate::telemetry::log::{Role, log, set_role};
@@ -219,6 +219,26 @@ impl Replication {
 impl Node {
     pub(crate) fn is_replica(&self) -> bool {
         self.admission.has(State::Replica)
+    }
+
+    /// Puts a command that concerns no key into the stream, unless that is another node's to do.
+    pub(crate) fn log_bare(&self, args: &[&[u8]]) {
+        let mut set = ShardSet::default();
+        set.insert(0);
+        // Under a lock: else the role could change in between, and the log, which then holds what
+        // a master sends, would have bytes of its own.
+        let _shard = self.keyspace.lock(set);
+        if self.log.is_recording() && !self.is_replica() {
+            self.log.append_bare(args);
+        }
+    }
+
+    /// Asks replicas how far they are, if somebody wants to know.
+    pub(crate) fn ask_for_acks(&self) {
+        if self.replication.replicas.take_ack_wanted() {
+            self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]);
+            self.replication.replicas.wake();
+        }
     }
 
     fn store_master(&self, locked: &Locked<'_>, master: Option<MasterAddress>) {

@@ -551,14 +551,8 @@ impl Replicas {
         self.wake();
     }
 
-    /// Puts a GETACK into the stream if one is due; the first replica to look does it for all.
-    pub(crate) fn ask_for_ack(&self, log: &Log) {
-        if self.ack_wanted.load(Ordering::Acquire)
-            && self.ack_wanted.swap(false, Ordering::AcqRel)
-            && log.is_recording()
-        {
-            log.append_bare(&[b"REPLCONF", b"GETACK", b"*"]);
-            self.wake();
-        }
+    /// Whether a GETACK is due; who is told so puts it into the stream, for all replicas.
+    pub(crate) fn take_ack_wanted(&self) -> bool {
+        self.ack_wanted.load(Ordering::Acquire) && self.ack_wanted.swap(false, Ordering::AcqRel)
     }
 }

@@ -295,7 +295,7 @@ impl Connection {
         // First: what comes from here on wakes this connection again.
         self.handle.take_look();
         let node = &self.engine.node;
-        node.replication.replicas.ask_for_ack(&node.log);
+        node.ask_for_acks();
         let mut bytes = std::mem::take(&mut worker.feed);
         for turn in 0..=FEED_TURNS {
             if turn == FEED_TURNS {
