@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::transfer::Transfer;
 use crate::engine::resync::{self, NotTaken, Offer};
@@ -152,7 +152,7 @@ impl Follower {
         }
         let now_ms = node.clock.unix_ms();
         node.replication.update_link(|link| {
-            if link.state == LinkState::Connected || link.down_since_ms == 0 {
+            if link.state == LinkState::Connected {
                 link.down_since_ms = now_ms;
             }
             link.state = LinkState::Connect;
@@ -188,6 +188,7 @@ impl Follower {
         };
         // A socket that refuses this still works.
         drop(stream.set_nodelay(true));
+        node.replication.update_link(|link| link.state = LinkState::Handshake);
         log!(Notice, "MASTER <-> REPLICA sync started");
         let handle = register(node, &stream, master);
         let session = Session {
@@ -306,7 +307,8 @@ impl Session<'_> {
         let mut buffer = vec![0; INPUT_BYTES];
         // What arrived behind the RDB, until that is loaded.
         let mut held: Vec<u8> = Vec::new();
-        let mut ticks = interval(TICK);
+        // A strict master takes no byte before one is due.
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let output = self.link.take_output();
@@ -436,7 +438,6 @@ impl Session<'_> {
                 }
                 Event::Reached => {
                     log!(Notice, "Master replied to PING, replication can continue...");
-                    self.node.replication.update_link(|link| link.state = LinkState::Handshake);
                 }
                 Event::FullResync(offer) => self.begin_full(offer)?,
                 Event::PayloadBegan(len) => self.begin_payload(len)?,
@@ -475,7 +476,8 @@ impl Session<'_> {
         }
         self.eof_form = len.is_none();
         self.node.replication.update_link(|link| {
-            link.sync = Some(SyncProgress { total_bytes: len, read_bytes: 0 });
+            let total_bytes = Some(len.unwrap_or(0));
+            link.sync = Some(SyncProgress { total_bytes, read_bytes: 0 });
         });
         let offer = self.offer.clone().flatten();
         let transfer = Transfer::begin(
