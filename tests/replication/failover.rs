@@ -102,7 +102,7 @@ fn with_a_stopped_replica() -> (Server, Server) {
     let replica = replicas.pop().unwrap();
     ok(&master, "SET a 1");
     settle(&master, &replica);
-    replica.signal("STOP");
+    crate::nodes::freeze(&replica);
     ok(&master, "SET a 2");
     (master, replica)
 }

@@ -110,12 +110,12 @@ fn messages_reach_the_end(programs: &[Program]) {
     say(&mut subscriber, "SUBSCRIBE news");
     let mut next = || subscriber.read_reply().unwrap().to_string();
     ask(chain.head(), "PUBLISH news one");
-    assert_eq!(next(), "array [bulk \"message\", bulk \"news\", bulk \"one\"]");
+    assert_eq!(next(), "array[bulk \"message\", bulk \"news\", bulk \"one\"]");
     let mut client = chain.head().connect();
     for command in ["MULTI", "SET a 1", "PUBLISH news two", "EXEC"] {
         say(&mut client, command);
     }
-    assert_eq!(next(), "array [bulk \"message\", bulk \"news\", bulk \"two\"]");
+    assert_eq!(next(), "array[bulk \"message\", bulk \"news\", bulk \"two\"]");
     until("the write of the transaction is there", || ask(chain.tail(), "GET a") == "bulk \"1\"");
 }
 
@@ -171,7 +171,7 @@ fn expires_by_the_masters_word(master: Program, replica: Program) {
     chain.settle();
     until("the key is hidden", || ask(replica, "GET short") == "null bulk");
     assert_eq!(ask(replica, "EXISTS short long"), "integer 1");
-    assert_eq!(ask(replica, "KEYS *"), "array [bulk \"long\"]");
+    assert_eq!(ask(replica, "KEYS *"), "array[bulk \"long\"]");
     assert_eq!(ask(replica, "TTL short"), "integer -2");
     assert_eq!(scan_all(replica), [b"long".to_vec()]);
     assert_eq!(number(replica, "DBSIZE"), 2);

@@ -131,7 +131,7 @@ impl Writer {
             0 => self.random.below(1000).to_string().into_bytes(),
             1 => b"-12.5".to_vec(),
             2 => (0..self.random.below(40)).map(|_| self.random.below(256) as u8).collect(),
-            _ => vec![b'x'; self.random.below(3000) as usize],
+            _ => vec![b'x'; self.random.below(400) as usize],
         }
     }
 

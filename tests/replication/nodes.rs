@@ -2,6 +2,7 @@
 
 use crate::support::connection::Connection;
 use crate::support::now;
+use crate::support::reply::ReadError;
 use crate::support::server::{Program, Server};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const ARGS: &[&str] = &[
     "--repl-diskless-sync-delay",
     "0",
     "--repl-backlog-size",
-    "16mb",
+    "64mb",
     "--repl-ping-replica-period",
     "3600",
 ];
@@ -74,10 +75,18 @@ pub(crate) fn number(server: &Server, command: &str) -> i64 {
     digits.parse().unwrap()
 }
 
+/// The text that answers a question. Sentinels kill connections; then it is asked again.
+fn told(server: &Server, words: &[&[u8]]) -> String {
+    until_some("an answer", || match server.call(words) {
+        Ok(reply) => Some(String::from_utf8_lossy(reply.text().unwrap()).into_owned()),
+        Err(ReadError::Closed) => None,
+        Err(error) => panic!("{error:?}"),
+    })
+}
+
 /// The text of a section of INFO.
 pub(crate) fn info_text(server: &Server, section: &str) -> String {
-    let reply = server.call(&[b"INFO", section.as_bytes()]).unwrap();
-    String::from_utf8_lossy(reply.text().unwrap()).into_owned()
+    told(server, &[b"INFO", section.as_bytes()])
 }
 
 /// The value of a field of INFO.
@@ -136,12 +145,27 @@ pub(crate) fn syncs(server: &Server) -> Syncs {
     Syncs { full: count(server, "sync_full"), partial: count(server, "sync_partial_ok") }
 }
 
+/// Stops a server where it is, until it is sent CONT.
+pub(crate) fn freeze(server: &Server) {
+    server.signal("STOP");
+    let stopped = |task: &std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which stands in brackets.
+        stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('T'))
+    };
+    until("all its threads have stopped", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        tasks.all(|task| stopped(&task.unwrap()))
+    });
+}
+
 /// Waits until a replica has all that its master has, and checks that the data are the same.
 pub(crate) fn settle(master: &Server, replica: &Server) {
     until("the replica has all", || {
         info(master, "master_repl_offset") == info(replica, "slave_repl_offset")
     });
-    until("the data are the same", || ask(master, "DEBUG DIGEST") == ask(replica, "DEBUG DIGEST"));
+    let digest = |server| told(server, &[b"DEBUG", b"DIGEST"]);
+    until("the data are the same", || digest(master) == digest(replica));
 }
 
 /// A master whose replicas are attached and online.

@@ -114,10 +114,16 @@ impl Writer {
             let mut kept = Vec::new();
             for number in 0.. {
                 let request = format!("SET turn:{turn}:{number} {number}\r\nWAIT 2 500\r\n");
-                if client.send_raw(request.as_bytes()).is_err() {
-                    break;
-                }
-                let (Ok(set), Ok(wait)) = (client.read_reply(), client.read_reply()) else { break };
+                // What cannot be sent shows in what is read.
+                drop(client.send_raw(request.as_bytes()));
+                let (Ok(set), Ok(wait)) = (client.read_reply(), client.read_reply()) else {
+                    // The sentinels have cut it, or the master is gone.
+                    match Connection::tcp(port) {
+                        Ok(again) => client = again,
+                        Err(_) => break,
+                    }
+                    continue;
+                };
                 if matches!(set, Reply::Simple(_)) && matches!(wait, Reply::Integer(2..)) {
                     kept.push(number);
                     counts.fetch_add(1, Ordering::Relaxed);
@@ -135,6 +141,18 @@ struct Nodes {
     replicas: Vec<Server>,
 }
 
+/// After a failure all of their logs are wanted.
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the master said:\n{}", self.master.log_text());
+            for replica in &self.replicas {
+                eprintln!("a replica said:\n{}", replica.log_text());
+            }
+        }
+    }
+}
+
 impl Nodes {
     /// Kills the master while it is written to, and sees that the sentinels replace it. Gives how
     /// long that took.
@@ -143,7 +161,10 @@ impl Nodes {
             sentinels.iter().all(|sentinel| sentinel.sees(2, 2) && sentinel.misses_nobody())
         });
         let writer = Writer::start(self.master.port(), turn);
-        until("writes are confirmed", || writer.confirmed.load(Ordering::Relaxed) >= 200);
+        until("writes are confirmed", || {
+            assert!(!writer.thread.is_finished(), "no master: {}", self.master.log_text());
+            writer.confirmed.load(Ordering::Relaxed) >= 200
+        });
         let port = self.master.port();
         let began = now();
         self.master.kill();
@@ -155,11 +176,6 @@ impl Nodes {
         let took = began.elapsed();
         let kept = writer.thread.join().unwrap();
         let new = self.replicas.remove(promoted);
-        let mut client = new.connect();
-        for number in kept {
-            let reply = say(&mut client, &format!("GET turn:{turn}:{number}"));
-            assert_eq!(reply, format!("bulk \"{number}\""), "a confirmed write is lost");
-        }
         // The other replica goes on with the new master, by a partial resync.
         let other = &self.replicas[0];
         until("the other replica follows", || {
@@ -168,6 +184,11 @@ impl Nodes {
         let after = syncs(&new);
         assert_eq!(after.partial, 1, "{}", new.log_text());
         assert_eq!(after.full, 0, "{}", new.log_text());
+        let mut client = new.connect();
+        for number in kept {
+            let reply = say(&mut client, &format!("GET turn:{turn}:{number}"));
+            assert_eq!(reply, format!("bulk \"{number}\""), "a confirmed write is lost");
+        }
         // The old one comes back as it was started first: as a master. It is set right.
         let old = Server::start_on(Limpid, port, &args(&[]));
         until("the old master is a replica", || {

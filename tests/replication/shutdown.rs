@@ -19,7 +19,7 @@ fn lagging(more: &[&str]) -> (Server, Server) {
     let replica = replicas.pop().unwrap();
     ok(&master, "SET a 1");
     settle(&master, &replica);
-    replica.signal("STOP");
+    crate::nodes::freeze(&replica);
     ok(&master, "SET a 2");
     (master, replica)
 }
