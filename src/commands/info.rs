@@ -145,7 +145,8 @@ fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
     let max = |of: fn(&crate::node::client::Handle) -> usize| {
         all.iter().map(|handle| of(handle)).max().unwrap_or(0)
     };
-    lines.field("connected_clients", all.len());
+    let replicas = all.iter().filter(|handle| handle.shown.lock().replica).count();
+    lines.field("connected_clients", all.len() - replicas);
     lines.field("maxclients", node.settings.load().clients.maxclients);
     let input = max(|handle| handle.input_bytes.load(Ordering::Relaxed));
     let output = max(|handle| handle.output_bytes.load(Ordering::Relaxed));
@@ -335,13 +336,15 @@ fn link(lines: &mut Lines, node: &Node, now_ms: i64) {
     lines.field("slave_read_repl_offset", link.read_offset.max(applied));
     lines.field("slave_repl_offset", applied);
     if let Some(sync) = link.sync {
-        let total = sync.total_bytes.unwrap_or(0);
-        let percent = sync.read_bytes as f64 * 100.0 / total.max(1) as f64;
+        let total = sync.total_bytes.map_or(-1, i128::from);
+        let percent = match total {
+            0 => 0.0,
+            total => sync.read_bytes as f64 / total as f64 * 100.0,
+        };
         lines.field("master_sync_total_bytes", total);
         lines.field("master_sync_read_bytes", sync.read_bytes);
-        let left = i128::from(total) - i128::from(sync.read_bytes);
-        lines.field("master_sync_left_bytes", left);
-        lines.field("master_sync_perc", format!("{:.2}", if total == 0 { 0.0 } else { percent }));
+        lines.field("master_sync_left_bytes", total - i128::from(sync.read_bytes));
+        lines.field("master_sync_perc", format!("{percent:.2}"));
         let idle_s = (now_ms - link.last_io_ms).max(0) / 1000;
         lines.field("master_sync_last_io_seconds_ago", idle_s);
     }

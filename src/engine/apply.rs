@@ -168,12 +168,16 @@ impl Executor {
             applied.mark = TimeMark::parse(&raw[1..]).or(applied.mark);
             return Ok(());
         }
+        let (first, last) = pending.spans;
+        if pending.inline && last > first {
+            // A master sends arrays: its stream was damaged on the way, or begins at a wrong byte.
+            let reason = "a command that is no array".to_owned();
+            return Err(ApplyError::Protocol { offset: caller.node.log.offset(), reason });
+        }
         let master = client.master.as_mut().expect("an applier's client is its master");
         master.unit.extend_from_slice(raw);
-        let (first, last) = pending.spans;
         if last > first {
-            let buffer = if pending.inline { &self.scratch.inline[..] } else { raw };
-            let args = Args::new(buffer, &self.scratch.spans[first..last], pending.hashed);
+            let args = Args::new(raw, &self.scratch.spans[first..last], pending.hashed);
             self.output.clear();
             let (effects, random) = (&mut self.scratch.effects, &mut self.scratch.random);
             let output = &mut self.output;

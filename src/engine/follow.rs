@@ -118,7 +118,7 @@ fn note_lost(node: &Node, generation: u64) {
     }
     let now_ms = node.clock.unix_ms();
     node.replication.update_link(|link| {
-        if link.state == LinkState::Connected || link.down_since_ms == 0 {
+        if link.state == LinkState::Connected {
             link.down_since_ms = now_ms;
         }
         link.state = LinkState::Connect;
@@ -319,7 +319,6 @@ impl Session {
                 }
                 Event::Reached => {
                     log!(Notice, "Master replied to PING, replication can continue...");
-                    self.node.replication.update_link(|link| link.state = LinkState::Handshake);
                 }
                 Event::FullResync(offer) => self.begin_full(offer)?,
                 Event::PayloadBegan(len) => return Ok(Some(self.begin_payload(len))),
@@ -364,7 +363,8 @@ impl Session {
         }
         self.eof_form = len.is_none();
         self.node.replication.update_link(|link| {
-            link.sync = Some(SyncProgress { total_bytes: len, read_bytes: 0 });
+            let total_bytes = Some(len.unwrap_or(0));
+            link.sync = Some(SyncProgress { total_bytes, read_bytes: 0 });
         });
         Step::Begin { offer: self.offer.clone().flatten(), len }
     }

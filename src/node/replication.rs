@@ -43,7 +43,7 @@ impl LinkState {
 /// A full resync that is being received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SyncProgress {
-    /// `None` while it is not known, or never told.
+    /// `None` while it is not known; 0 if it is never told.
     pub(crate) total_bytes: Option<u64>,
     pub(crate) read_bytes: u64,
 }
@@ -62,7 +62,7 @@ pub(crate) struct RefusedMaster {
 pub(crate) struct LinkStatus {
     pub(crate) state: LinkState,
     pub(crate) last_io_ms: i64,
-    /// Since when it is not connected; 0: it never was.
+    /// Since when it is not connected; 0: it never was since this node is a replica.
     pub(crate) down_since_ms: i64,
     pub(crate) sync: Option<SyncProgress>,
     /// Bytes of the stream that have arrived, applied or not.
@@ -288,7 +288,9 @@ impl Node {
             self.log.start(self.backlog_bytes_max());
         }
         self.replication.update_link(|link| {
-            *link = LinkStatus { down_since_ms: now_ms, ..LinkStatus::default() };
+            let was_up = link.state == LinkState::Connected;
+            let down_since_ms = if was_up { now_ms } else { link.down_since_ms };
+            *link = LinkStatus { down_since_ms, ..LinkStatus::default() };
         });
         self.store_master(locked, Some(master));
         set_role(Role::Replica);
@@ -307,8 +309,6 @@ impl Node {
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
         set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
-        let now_ms = self.clock.unix_ms();
-        self.replication.update_link(|link| link.down_since_ms = now_ms);
         self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
     }

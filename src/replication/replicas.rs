@@ -36,6 +36,8 @@ pub(crate) struct Announced {
     pub(crate) eof: bool,
     /// It knows that a partial resync may change the replication id.
     pub(crate) psync2: bool,
+    /// It wants a full resync's data and no stream: a backup.
+    pub(crate) rdb_only: bool,
     /// It is a limpid that takes time marks between the stream's commands.
     pub(crate) marks: bool,
 }
@@ -266,7 +268,8 @@ impl Replica {
                 Next::Failed(reason) => Some(reason),
                 Next::Done => {
                     let log_reader = transfer.log_reader;
-                    let awaits = transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
+                    let awaits = self.announced.rdb_only
+                        || transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
                     self.acked_ms.store(now_ms, Ordering::Relaxed);
                     *state = if awaits {
                         State::Loading { log_reader }
@@ -276,6 +279,9 @@ impl Replica {
                     None
                 }
             },
+            State::Loading { .. } if self.announced.rdb_only => {
+                Some("it has the data that it wanted".to_owned())
+            }
             State::Loading { .. } => None,
             State::Online { log_reader } => {
                 let read = log.read(*log_reader, bytes_max, into);

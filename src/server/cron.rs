@@ -21,7 +21,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::default();
-    let mut replication = Upkeep::default();
+    let mut replication = Upkeep::new(engine.node.clock.unix_ms());
     loop {
         interval.tick().await;
         sweeper.round(&engine);

@@ -105,6 +105,7 @@ async fn serve(
     let look = Arc::new(Notify::new());
     let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
     node.set_host(Arc::new(host));
+    begin_loading(node);
     let [seed, applier_seed, ..] = random();
     let (workers, threads) = Workers::start(&engine, seed, &ended)
         .map_err(|error| format!("Cannot start a worker: {error}"))?;
@@ -140,18 +141,19 @@ async fn serve(
     Ok(())
 }
 
+/// Enters the state in which the RDB file is loaded: before anybody connects, and before the link
+/// to a master begins, which goes on from where the file ends.
+fn begin_loading(node: &Node) {
+    let mut guard = node.keyspace.lock(ShardSet::ALL);
+    let locked = guard.locked();
+    node.admission.set(&locked, State::Loading, true);
+    if let Some(master) = &node.settings.load().replication.master {
+        node.begin_as_replica(&locked, master);
+    }
+}
+
 /// Loads the RDB file on a thread of its own, so that clients are answered meanwhile.
 async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
-    let set_loading = |on| {
-        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.admission.set(&guard.locked(), State::Loading, on);
-    };
-    set_loading(true);
-    let master = engine.node.settings.load().replication.master.clone();
-    if let Some(master) = master {
-        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.begin_as_replica(&guard.locked(), &master);
-    }
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
     let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
     let loaded =
@@ -170,7 +172,10 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
             (saving.keys_loaded, saving.keys_expired_at_load) = (keys, expired);
         });
     }
-    set_loading(false);
+    {
+        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.admission.set(&guard.locked(), State::Loading, false);
+    }
     engine.node.host().look_at_role();
     Ok(())
 }
