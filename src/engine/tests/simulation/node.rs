@@ -243,7 +243,7 @@ impl SimNode {
     }
 
     /// What a replica gets next, and whether the connection goes on.
-    pub(super) fn feed(&mut self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
+    pub(super) fn feed(&self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
         let Some(connected) = self.serving.get(&wire) else { return (Vec::new(), false) };
         let mut out = Vec::new();
