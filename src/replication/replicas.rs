@@ -128,6 +128,8 @@ pub(crate) struct Replica {
     loaded: AtomicBool,
     /// A keepalive is due.
     newline: AtomicBool,
+    /// When it asked to be one; Unix milliseconds.
+    pub(crate) since_ms: i64,
     /// When bytes last went out or it last acknowledged; Unix milliseconds.
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
@@ -170,6 +172,7 @@ impl Replica {
             acked_ms: AtomicI64::new(now_ms),
             loaded: AtomicBool::new(false),
             newline: AtomicBool::new(false),
+            since_ms: now_ms,
             active_ms: AtomicI64::new(now_ms),
             marked_ms: AtomicI64::new(0),
             propagation: SharedHistogram::default(),
@@ -212,7 +215,7 @@ impl Replica {
         matches!(*self.state.lock(), State::Waiting)
     }
 
-    /// Since when it waits, or last did anything; Unix milliseconds.
+    /// When it last did anything; Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }

@@ -244,3 +244,17 @@ fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
     }
     assert!(bytes.starts_with(b"REDIS0010"));
 }
+
+/// With the delay that is the default's kind, replicas wait for one another, and not for ever.
+#[test]
+fn replicas_that_come_together_share_one_snapshot() {
+    let master = limpid_with(&["--repl-diskless-sync-delay", "2"]);
+    ok(&master, "DEBUG POPULATE 10");
+    let replicas = [limpid(), limpid()];
+    for replica in &replicas {
+        ok(replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
+    }
+    replicas.iter().for_each(await_link);
+    let log = master.log_text();
+    assert_eq!(log.matches("Starting BGSAVE for SYNC").count(), 1, "{log}");
+}
