@@ -6,6 +6,7 @@ mod support;
 
 mod clients;
 mod lifecycle;
+mod traces;
 
 /// The words of a command.
 fn words(command: &str) -> Vec<&[u8]> {
