@@ -43,6 +43,7 @@ pub(super) struct Caller<'e> {
     pub(super) stats: &'e WorkerStats,
     /// Unix milliseconds at the start of the batch.
     pub(super) now_ms: i64,
+    began_nanos: u64,
     /// When the last command ended: the next one begins then.
     last_nanos: u64,
     last_command: usize,
@@ -64,6 +65,7 @@ impl<'e> Caller<'e> {
         let node = &*engine.node;
         // First the epoch: settings newer than it do no harm.
         let settings_epoch = node.admission.epoch();
+        let began_nanos = node.clock.nanos();
         Self {
             engine,
             node,
@@ -71,10 +73,16 @@ impl<'e> Caller<'e> {
             settings_epoch,
             stats: &node.workers[worker],
             now_ms: node.clock.unix_ms(),
-            last_nanos: node.clock.nanos(),
+            began_nanos,
+            last_nanos: began_nanos,
             last_command: 0,
             logged: Cell::new(false),
         }
+    }
+
+    /// When the batch began, and when its last command ended.
+    pub(super) fn batch_nanos(&self) -> (u64, u64) {
+        (self.began_nanos, self.last_nanos)
     }
 
     /// Shows others that the client was active, and has replicas sent what it wrote.

@@ -1,6 +1,8 @@
 //! The server process: how it starts, ends, saves, loads, and what it does to clients that
 //! misbehave. Needs nothing but the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
