@@ -9,6 +9,7 @@ use crate::families::ToWord;
 use crate::report::{Who, command_line};
 use crate::session::{Plan, Session};
 use crate::support::connection::{Words, encode};
+use crate::support::now;
 use crate::support::reply::{ReadError, Reply};
 use crate::support::server::Server;
 use crate::{number, subject, words};
@@ -150,6 +151,7 @@ impl Replica {
         let mut replica =
             Self { stream: connect(server), id: "?".into(), offset: 0, resumed: 0, begun_anew: 0 };
         assert!(!replica.introduce("-1"), "there is no history to go on in");
+        await_snapshot(server);
         replica
     }
 
@@ -216,6 +218,7 @@ impl Replica {
                     self.stream = connect(server);
                     if !self.introduce(&(self.offset + 1).to_string()) {
                         self.begun_anew += 1;
+                        await_snapshot(server);
                         return None;
                     }
                     continue;
@@ -236,6 +239,19 @@ impl Replica {
             }
         }
     }
+}
+
+/// Waits for the end of the snapshot that a replica was sent: DEBUG RELOAD is refused until then.
+fn await_snapshot(server: &Server) {
+    let start = now();
+    while start.elapsed() < TIMEOUT {
+        let info = server.call(&[b"INFO", b"persistence"]).unwrap();
+        let info = String::from_utf8_lossy(info.text().unwrap_or_default()).into_owned();
+        if info.contains("rdb_bgsave_in_progress:0") {
+            return;
+        }
+    }
+    panic!("{:?}: a snapshot has no end", server.program());
 }
 
 fn connect(server: &Server) -> BufReader<TcpStream> {
