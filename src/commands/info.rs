@@ -47,16 +47,17 @@ const SECTIONS: &[Section] = &[
     Section { title: "Modules", default: true, fields: modules },
     Section { title: "Commandstats", default: false, fields: commandstats },
     Section { title: "Errorstats", default: true, fields: errorstats },
+    Section { title: "Latencystats", default: false, fields: latencystats },
     Section { title: "Cluster", default: true, fields: cluster },
     Section { title: "Keyspace", default: true, fields: keyspace },
 ];
 
-/// Lines of the text.
-struct Lines(String);
+/// Lines of a section: names and values.
+struct Lines(Vec<(String, String)>);
 
 impl Lines {
     fn field(&mut self, name: &str, value: impl Display) {
-        write!(self.0, "{name}:{value}\r\n").expect("writing to memory");
+        self.0.push((name.to_owned(), value.to_string()));
     }
 
     /// A number of bytes, also in a form for people.
@@ -75,19 +76,42 @@ fn human(bytes: u64) -> String {
 
 fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let wanted: Vec<Vec<u8>> = args.from(1).map(<[u8]>::to_ascii_lowercase).collect();
+    let text = text(&sections(ctx.node, ctx.registry, &wanted));
+    ctx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+/// A section's title with its fields, names and values.
+pub(crate) type Told = (&'static str, Vec<(String, String)>);
+
+/// The sections that are wanted, by title in lower case, or by `default`, `all`, `everything`;
+/// nothing wanted means the default ones. Takes no shard lock.
+pub(crate) fn sections(node: &Node, registry: &Registry, wanted: &[Vec<u8>]) -> Vec<Told> {
     let asked = |word: &str| wanted.iter().any(|section| section == word.as_bytes());
     let all = asked("all") || asked("everything");
     let default = wanted.is_empty() || asked("default");
-    let mut lines = Lines(String::new());
-    for section in SECTIONS {
-        if all || default && section.default || asked(&section.title.to_ascii_lowercase()) {
-            let gap = if lines.0.is_empty() { "" } else { "\r\n" };
-            write!(lines.0, "{gap}# {}\r\n", section.title).expect("writing to memory");
-            (section.fields)(&mut lines, ctx.node, ctx.registry);
+    let told = |section: &Section| {
+        let mut lines = Lines(Vec::new());
+        (section.fields)(&mut lines, node, registry);
+        (section.title, lines.0)
+    };
+    let is_wanted = |section: &&Section| {
+        all || default && section.default || asked(&section.title.to_ascii_lowercase())
+    };
+    SECTIONS.iter().filter(is_wanted).map(told).collect()
+}
+
+/// The text of INFO.
+pub(crate) fn text(sections: &[Told]) -> String {
+    let mut text = String::new();
+    for (title, fields) in sections {
+        let gap = if text.is_empty() { "" } else { "\r\n" };
+        write!(text, "{gap}# {title}\r\n").expect("writing to memory");
+        for (name, value) in fields {
+            write!(text, "{name}:{value}\r\n").expect("writing to memory");
         }
     }
-    ctx.reply.verbatim(b"txt", lines.0.as_bytes());
-    Ok(())
+    text
 }
 
 fn server(lines: &mut Lines, node: &Node, _: &Registry) {
@@ -143,6 +167,13 @@ fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.bytes("used_memory_peak", peak);
     lines.field("used_memory_peak_perc", format!("{:.2}%", ratio(memory.allocated, peak) * 100.0));
     lines.field("used_memory_startup", node.stats.startup_memory_bytes.load(Ordering::Relaxed));
+    let settings = node.settings.load();
+    let same = |pattern: &[u8], name: &[u8]| pattern == name;
+    for (name, field) in [("maxmemory", "maxmemory"), ("maxmemory-policy", "maxmemory_policy")] {
+        for (_, value) in settings.get(&[name.as_bytes()], &same) {
+            lines.field(field, value);
+        }
+    }
     lines.field("allocator_allocated", memory.allocated);
     lines.field("allocator_active", memory.active);
     lines.field("allocator_resident", memory.allocator_resident);
@@ -358,6 +389,21 @@ fn commandstats(lines: &mut Lines, node: &Node, registry: &Registry) {
                 nanos / 1000
             ),
         );
+    }
+}
+
+/// Percentiles of each command's latency, right to a factor of two: they come from the buckets.
+fn latencystats(lines: &mut Lines, node: &Node, registry: &Registry) {
+    for registered in registry.all() {
+        let latency = node.latency(registered.id);
+        let quantile = |share| latency.quantile_us(share);
+        if let (Some(p50), Some(p99), Some(p999)) = (quantile(0.5), quantile(0.99), quantile(0.999))
+        {
+            lines.field(
+                &format!("latency_percentiles_usec_{}", registered.name),
+                format_args!("p50={p50:.3},p99={p99:.3},p99.9={p999:.3}"),
+            );
+        }
     }
 }
 

@@ -283,7 +283,8 @@ fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
     let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
     if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
         let now_ms = ctx.node.clock.unix_ms();
-        ctx.node.replication.replicas.acknowledge(replica, offset, now_ms);
+        let now_nanos = ctx.node.clock.nanos();
+        ctx.node.replication.replicas.acknowledge(replica, offset, now_ms, now_nanos);
         if ctx.node.admission.has(State::FailingOver) {
             ctx.node.host().look_at_role();
         }
@@ -383,6 +384,9 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let enough = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= wanted;
     let acknowledged = replicas.acknowledged(offset);
     if enough(acknowledged) || client.in_exec.is_some() {
+        if enough(acknowledged) {
+            node.stats.waits_met.observe(0);
+        }
         ctx.reply.count(acknowledged);
         return Ok(());
     }
@@ -400,7 +404,8 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (id, peer) = (client.handle.origin.id, Arc::clone(&client.handle) as _);
     let generation = node.replication.generation();
     let what = WaitsFor::Replicas { offset, needed };
-    client.waiting = Some(Waiting { what, deadline_ms, generation });
+    let began_nanos = node.clock.nanos();
+    client.waiting = Some(Waiting { what, deadline_ms, generation, began_nanos });
     client.unpublished = true;
     replicas.wait(Waiter { client: id, offset, needed, peer });
     // An acknowledgement may have come while nobody was known to wait for it.

@@ -13,6 +13,7 @@ use super::batch::Pending;
 use super::call::{Caller, Flow};
 use crate::commands::Args;
 use crate::node::client::{Client, Handle};
+use crate::node::replication::TimeMark;
 use crate::resp::{Limits, Output, Parser};
 use crate::telemetry::log::log;
 
@@ -33,8 +34,8 @@ pub(crate) struct Applier {
 pub(crate) struct Applied {
     /// The master wants to know how far this replica is: the offset before its last question.
     pub(crate) ack: Option<u64>,
-    /// When the master had all that is applied, in Unix milliseconds by its clock.
-    pub(crate) mark_ms: Option<i64>,
+    /// What the master said of the time at which it had all that is applied.
+    pub(crate) mark: Option<TimeMark>,
 }
 
 /// Why the stream cannot go on.
@@ -164,8 +165,7 @@ impl Executor {
     ) -> Result<(), ApplyError> {
         let raw = &input[pending.start..][..pending.len];
         if raw.first() == Some(&MARK) {
-            let digits = raw[1..].trim_ascii();
-            applied.mark_ms = std::str::from_utf8(digits).ok().and_then(|ms| ms.parse().ok());
+            applied.mark = TimeMark::parse(&raw[1..]).or(applied.mark);
             return Ok(());
         }
         let (first, last) = pending.spans;

@@ -79,7 +79,9 @@ impl<'e> Caller<'e> {
     /// Shows others that the client was active, and has replicas sent what it wrote.
     pub(super) fn finish(&self, client: &mut Client) {
         if self.logged.get() {
-            self.node.replication.replicas.wake();
+            let replicas = &self.node.replication.replicas;
+            replicas.note_write(self.node.log.offset(), self.last_nanos, self.now_ms);
+            replicas.wake();
         }
         if client.unpublished {
             client.publish();
@@ -344,6 +346,7 @@ impl<'e> Caller<'e> {
         self.last_nanos = now;
         command.calls.add(1);
         command.nanos.add(nanos);
+        command.latency.observe(nanos);
         if registered.row.flags.has(Flag::Admin) {
             // CONFIG SET holds for its own entry in the slow log, too.
             self.settings = self.node.settings.load();
@@ -415,8 +418,10 @@ impl<'e> Caller<'e> {
     pub(super) fn count(&mut self, registered: &Registered) {
         let now = self.node.clock.nanos();
         let command = &self.stats.commands[registered.id];
+        let nanos = now.saturating_sub(self.last_nanos);
         command.calls.add(1);
-        command.nanos.add(now.saturating_sub(self.last_nanos));
+        command.nanos.add(nanos);
+        command.latency.observe(nanos);
         self.last_nanos = now;
     }
 

@@ -8,8 +8,10 @@ mod apply;
 mod batch;
 mod call;
 pub(crate) mod dump;
+pub(crate) mod follow;
 pub(crate) mod load;
 pub(crate) mod resync;
+pub(crate) mod supply;
 mod sweep;
 mod transaction;
 #[cfg(test)]
@@ -17,7 +19,7 @@ mod transcript;
 mod waiting;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +56,8 @@ pub(crate) struct Executor {
     scratch: Scratch,
     /// Replies of the batch, to be written before the next one runs.
     pub(crate) output: Output,
+    /// Database and hash of the key that was announced last.
+    announced: Option<(usize, u64)>,
 }
 
 /// What commands of a batch use one after the other.
@@ -81,6 +85,7 @@ impl Executor {
                 inline: Vec::new(),
             },
             output: Output::default(),
+            announced: None,
         }
     }
 

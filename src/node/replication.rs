@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::Node;
 use super::admission::State;
 use super::client::Handle;
-use crate::keyspace::Locked;
+use crate::keyspace::{Locked, ShardSet};
 use crate::replication::{Peer, Replicas};
 use crate::settings::{MasterAddress, Settings};
 use crate::telemetry::log::{Role, log, set_role};
@@ -68,8 +68,48 @@ pub(crate) struct LinkStatus {
     /// Bytes of the stream that have arrived, applied or not.
     pub(crate) read_offset: u64,
     pub(crate) refused: Option<RefusedMaster>,
-    /// When the master had what was last applied, by its own clock, if it tells.
-    pub(crate) marked_ms: Option<i64>,
+    /// The last time mark, if the master sends any, and when it arrived.
+    pub(crate) mark: Option<(TimeMark, i64)>,
+}
+
+/// What a master that is a limpid says of time between the commands of its stream, in Unix
+/// milliseconds by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeMark {
+    /// When it had all of the stream before the mark, and nothing more.
+    pub(crate) at_ms: i64,
+    /// When it last wrote.
+    pub(crate) written_ms: i64,
+}
+
+/// A master that has not written for so long before a mark is idle: what is on the way is no
+/// write.
+const IDLE_MS: i64 = 200;
+/// A mark that is late by so much says that more is on the way.
+const OVERDUE_MS: i64 = 400;
+
+impl TimeMark {
+    /// Reads `at,written` and a line's end.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (at, written) = std::str::from_utf8(text).ok()?.trim().split_once(',')?;
+        Some(Self { at_ms: at.parse().ok()?, written_ms: written.parse().ok()? })
+    }
+}
+
+impl LinkStatus {
+    /// How old, in seconds, what is applied is; `None` when the master does not tell, or while
+    /// the link is not up.
+    pub(crate) fn lag_seconds(&self, now_ms: i64) -> Option<f64> {
+        let (mark, arrived_ms) = self.mark.filter(|_| self.state == LinkState::Connected)?;
+        let overdue = now_ms - arrived_ms > OVERDUE_MS;
+        let idle = mark.at_ms - mark.written_ms > IDLE_MS;
+        let lag_ms = match (overdue, idle) {
+            (true, _) => now_ms - mark.at_ms,
+            (false, true) => 0,
+            (false, false) => arrived_ms - mark.at_ms,
+        };
+        Some(lag_ms.max(0) as f64 / 1000.0)
+    }
 }
 
 /// A planned handover to a replica, in INFO's words.
@@ -179,6 +219,26 @@ impl Replication {
 impl Node {
     pub(crate) fn is_replica(&self) -> bool {
         self.admission.has(State::Replica)
+    }
+
+    /// Puts a command that concerns no key into the stream, unless that is another node's to do.
+    pub(crate) fn log_bare(&self, args: &[&[u8]]) {
+        let mut set = ShardSet::default();
+        set.insert(0);
+        // Under a lock: else the role could change in between, and the log, which then holds what
+        // a master sends, would have bytes of its own.
+        let _shard = self.keyspace.lock(set);
+        if self.log.is_recording() && !self.is_replica() {
+            self.log.append_bare(args);
+        }
+    }
+
+    /// Asks replicas how far they are, if somebody wants to know.
+    pub(crate) fn ask_for_acks(&self) {
+        if self.replication.replicas.take_ack_wanted() {
+            self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]);
+            self.replication.replicas.wake();
+        }
     }
 
     fn store_master(&self, locked: &Locked<'_>, master: Option<MasterAddress>) {

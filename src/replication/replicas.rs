@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 
 use super::log::Log;
 use super::spool::{Next, Spool};
+use super::timeline::Timeline;
+use crate::telemetry::counter::{Distribution, SharedHistogram};
 
 /// Between two time marks, in milliseconds.
 const MARK_INTERVAL_MS: i64 = 50;
@@ -87,6 +89,14 @@ enum State {
     Gone,
 }
 
+/// When a replica is given its bytes; Unix milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: i64,
+    /// See [`Replicas::written_ms`].
+    pub(crate) written_ms: i64,
+}
+
 /// What [`Replica::fill`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fill {
@@ -121,6 +131,8 @@ pub(crate) struct Replica {
     /// When bytes last went out or it last acknowledged; Unix milliseconds.
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
+    /// From a write to its acknowledgement.
+    propagation: SharedHistogram,
 }
 
 /// A replica as INFO, ROLE and the admin server show it.
@@ -131,6 +143,9 @@ pub(crate) struct ReplicaView {
     pub(crate) phase: Phase,
     pub(crate) acked: u64,
     pub(crate) acked_ms: i64,
+    pub(crate) sent: u64,
+    /// From a write to its acknowledgement.
+    pub(crate) propagation: Distribution,
 }
 
 impl Replica {
@@ -157,6 +172,7 @@ impl Replica {
             newline: AtomicBool::new(false),
             active_ms: AtomicI64::new(now_ms),
             marked_ms: AtomicI64::new(0),
+            propagation: SharedHistogram::default(),
         }
     }
 
@@ -229,10 +245,11 @@ impl Replica {
     pub(crate) fn fill(
         &self,
         log: &Log,
-        now_ms: i64,
+        moment: &Moment,
         bytes_max: usize,
         into: &mut Vec<u8>,
     ) -> Fill {
+        let now_ms = moment.now_ms;
         let before = into.len();
         let mut state = self.state.lock();
         let broken = match &mut *state {
@@ -271,7 +288,7 @@ impl Replica {
                 match read {
                     Some(at) => {
                         self.sent.store(at, Ordering::Relaxed);
-                        self.mark_time(at == log.offset(), now_ms, into);
+                        self.mark_time(at == log.offset(), moment, into);
                         None
                     }
                     None => Some("its place in the stream is no longer kept".to_owned()),
@@ -295,13 +312,14 @@ impl Replica {
         }
     }
 
-    /// A mark says when all of the stream before it was there. It stands where a command could
-    /// begin, and does not count towards the offset.
-    fn mark_time(&self, caught_up: bool, now_ms: i64, into: &mut Vec<u8>) {
+    /// A mark says when all of the stream before it was there, and when the last write was. It
+    /// stands where a command could begin, and does not count towards the offset.
+    fn mark_time(&self, caught_up: bool, moment: &Moment, into: &mut Vec<u8>) {
+        let Moment { now_ms, written_ms } = *moment;
         let due = now_ms - self.marked_ms.load(Ordering::Relaxed) >= MARK_INTERVAL_MS;
         if self.announced.marks && caught_up && due {
             self.marked_ms.store(now_ms, Ordering::Relaxed);
-            into.extend_from_slice(format!("~{now_ms}\r\n").as_bytes());
+            into.extend_from_slice(format!("~{now_ms},{written_ms}\r\n").as_bytes());
         }
     }
 
@@ -324,6 +342,8 @@ impl Replica {
             phase: self.phase()?,
             acked: self.acked(),
             acked_ms: self.acked_ms.load(Ordering::Relaxed),
+            sent: self.sent(),
+            propagation: self.propagation.distribution(),
         })
     }
 }
@@ -375,6 +395,9 @@ pub(crate) struct Replicas {
     ack_wanted: AtomicBool,
     /// When the last replica left; Unix milliseconds.
     left_ms: AtomicI64,
+    timeline: Timeline,
+    /// When the log last grew by a write; Unix milliseconds.
+    written_ms: AtomicI64,
 }
 
 impl Replicas {
@@ -446,8 +469,29 @@ impl Replicas {
         replica.peer.disconnect();
     }
 
+    /// The log was written to, up to an offset.
+    #[inline]
+    pub(crate) fn note_write(&self, offset: u64, now_nanos: u64, now_ms: i64) {
+        self.timeline.note(offset, now_nanos);
+        self.written_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When the log last grew by a write; Unix milliseconds.
+    pub(crate) fn written_ms(&self) -> i64 {
+        self.written_ms.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since the oldest write that one who has acknowledged `acked` lacks; 0 if it lacks
+    /// none.
+    pub(crate) fn lag_seconds(&self, acked: u64, now_nanos: u64) -> f64 {
+        self.timeline.age_of_next(acked, now_nanos).map_or(0.0, |nanos| nanos as f64 / 1e9)
+    }
+
     /// Notes what a replica acknowledged, and wakes those whose WAIT that meets.
-    pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64) {
+    pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64, now_nanos: u64) {
+        if let Some(nanos) = self.timeline.age_of_last(replica.acked(), offset, now_nanos) {
+            replica.propagation.observe(nanos);
+        }
         replica.acknowledge(offset, now_ms);
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
@@ -513,14 +557,8 @@ impl Replicas {
         self.wake();
     }
 
-    /// Puts a GETACK into the stream if one is due; the first replica to look does it for all.
-    pub(crate) fn ask_for_ack(&self, log: &Log) {
-        if self.ack_wanted.load(Ordering::Acquire)
-            && self.ack_wanted.swap(false, Ordering::AcqRel)
-            && log.is_recording()
-        {
-            log.append_bare(&[b"REPLCONF", b"GETACK", b"*"]);
-            self.wake();
-        }
+    /// Whether a GETACK is due; who is told so puts it into the stream, for all replicas.
+    pub(crate) fn take_ack_wanted(&self) -> bool {
+        self.ack_wanted.load(Ordering::Acquire) && self.ack_wanted.swap(false, Ordering::AcqRel)
     }
 }

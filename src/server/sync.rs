@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::saver::{Pace, begin_snapshot, show_progress, yield_to_workers};
 use crate::engine::dump::{self, Cut};
+use crate::engine::supply;
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
@@ -25,48 +26,19 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// Begins a snapshot for the replicas that wait for one, unless others shall be waited for or a
 /// snapshot runs.
 pub(super) fn start_if_due(node: &Arc<Node>, locked: &mut Locked<'_>) {
-    if node.persistence.get().running.is_some() {
-        return;
-    }
-    let replicas = node.replication.replicas.all();
-    let waiting: Vec<_> = replicas.into_iter().filter(|replica| replica.is_waiting()).collect();
-    if !waiting.is_empty() && is_due(node, &waiting) {
+    let waiting = supply::due(node);
+    if !waiting.is_empty() {
         start(node, locked, &waiting);
     }
 }
 
-/// Replicas that need the length, or all of them where that is the setting, do not wait: what is
-/// spooled anyway can serve who comes later just as well as now.
-fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
-    let settings = node.settings.load();
-    let replication = &settings.replication;
-    let delay_ms = i64::from(replication.diskless_sync_delay_secs) * 1000;
-    let enough = replication.diskless_sync_replicas_max;
-    let now_ms = node.clock.unix_ms();
-    !replication.diskless_sync
-        || waiting.iter().any(|replica| !replica.announced.eof)
-        || enough > 0 && waiting.len() >= enough as usize
-        || waiting.iter().any(|replica| now_ms - replica.active_ms() >= delay_ms)
-}
-
 fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
     let (snapshot, running) = begin_snapshot(node, locked);
-    let cut = dump::cut(node).expect("a replica waits, so the log is on");
-    // What follows selects its database: the replica has none selected.
-    node.log.forget_selected();
     let dir = PathBuf::from(&node.settings.load().snapshot.dir);
     let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
     let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
+    let cut = supply::begin(node, waiting, &spool);
     let diskless = node.settings.load().replication.diskless_sync;
-    for replica in waiting {
-        let Some(reader) = node.log.attach(cut.offset) else { continue };
-        let intro = match replica.plain_sync {
-            true => Vec::new(),
-            false => format!("+FULLRESYNC {} {}\r\n", cut.id, cut.offset).into_bytes(),
-        };
-        let mark = (diskless && replica.announced.eof).then(|| mark(node));
-        replica.begin_transfer(intro, &spool, mark, reader, cut.offset);
-    }
     let target = if diskless { "replicas sockets" } else { "disk" };
     log!(Notice, "Starting BGSAVE for SYNC with target: {target}");
     let work = {
@@ -80,11 +52,6 @@ fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
         spool.end(Err(error.to_string()));
         node.replication.replicas.wake();
     }
-}
-
-/// 40 bytes that no RDB holds but by a very strange chance.
-fn mark(node: &Node) -> [u8; 40] {
-    node.host().new_id().into_bytes().try_into().expect("an id has 40 digits")
 }
 
 fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {

@@ -31,7 +31,6 @@ pub(super) struct Transfer {
     parts: Option<mpsc::Sender<Part>>,
     result: oneshot::Receiver<Result<(), NotTaken>>,
     failed: Option<NotTaken>,
-    complete: bool,
 }
 
 impl Transfer {
@@ -57,7 +56,7 @@ impl Transfer {
             drop(done.send(loaded));
         };
         std::thread::Builder::new().name("resync".into()).spawn(work)?;
-        Ok(Self { parts: Some(parts), result, failed: None, complete: false })
+        Ok(Self { parts: Some(parts), result, failed: None })
     }
 
     /// Hands on a part.
@@ -68,7 +67,6 @@ impl Transfer {
     /// Says that this was all.
     pub(super) async fn complete(&mut self) {
         self.hand_on(Part::End).await;
-        self.complete = true;
     }
 
     async fn hand_on(&mut self, part: Part) {
@@ -86,11 +84,6 @@ impl Transfer {
     /// Why no more parts are wanted.
     pub(super) fn failed(&self) -> Option<NotTaken> {
         self.failed.clone()
-    }
-
-    /// All has been handed on.
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
     }
 
     /// How it ended.

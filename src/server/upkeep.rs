@@ -63,7 +63,7 @@ impl Upkeep {
         let held_back = node.is_replica() || node.admission.has(State::FailingOver);
         if !held_back && now_ms - self.pinged_ms >= period_ms {
             self.pinged_ms = now_ms;
-            node.log.append_bare(&[b"PING"]);
+            node.log_bare(&[b"PING"]);
         }
     }
 

@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod introspection;
 mod pubsub;
+mod simulation;
 mod slowlog;
 mod snapshot;
 mod transactions;

@@ -1,0 +1,448 @@
+//! Following a master, without the socket: what a replica does on each event of its link, when it
+//! acknowledges, when it gives a link up, and when it tries again.
+//!
+//! What is said on the link is [`Link`]'s, and what the stream does is the [`Applier`]'s. Who
+//! drives a [`Session`] gives it what arrives, sends what it has to say, and loads full resyncs.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::resync::{self, NotTaken, Offer};
+use super::{Applier, ApplyError, Executor};
+use crate::keyspace::{Locked, ShardSet};
+use crate::node::Node;
+use crate::node::client::Handle;
+use crate::node::replication::{Failover, LinkState, RefusedMaster, SyncProgress};
+use crate::replication::{Event, Hello, Link, LinkError};
+use crate::settings::MasterAddress;
+use crate::telemetry::log::log;
+
+/// Between two acknowledgements of what was just applied.
+const EAGER_ACK: Duration = Duration::from_millis(1);
+/// Before the next try after a link was lost, after one could not be made, and the most that this
+/// grows to where a master is refused time and again.
+const RETRY_LOST: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Why a link ended.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// The node is to do something else.
+    Changed,
+    /// The stream made no sense at an offset.
+    Protocol(u64, String),
+    /// The master is not to be followed for now.
+    Refused(String),
+    Failed(String),
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<LinkError> for Lost {
+    fn from(error: LinkError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<NotTaken> for Lost {
+    fn from(reason: NotTaken) -> Self {
+        match reason {
+            NotTaken::Refused(reason) => Self::Refused(reason),
+            NotTaken::NotFollowed => Self::Changed,
+            NotTaken::Failed(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+/// What is remembered from one link to the next.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    wait: Duration,
+    /// Where the stream last made no sense: twice at one place, and all the data are needed.
+    stuck: Option<u64>,
+}
+
+impl Retries {
+    pub(crate) fn new() -> Self {
+        Self { wait: RETRY, stuck: None }
+    }
+
+    /// Whether the next link asks for all the data.
+    pub(crate) fn whole(&self, node: &Node) -> bool {
+        self.stuck == Some(node.log.offset())
+    }
+
+    /// Notes the end of a link of a generation. How long to wait before the next; `None`: not at
+    /// all.
+    pub(crate) fn after(&mut self, node: &Node, generation: u64, lost: Lost) -> Option<Duration> {
+        let was_up = node.replication.link().state == LinkState::Connected;
+        note_lost(node, generation);
+        let changed = node.replication.generation() != generation;
+        match if changed { Lost::Changed } else { lost } {
+            Lost::Changed => {
+                self.wait = RETRY;
+                return None;
+            }
+            Lost::Protocol(offset, reason) => {
+                log!(Warning, "{reason}");
+                self.stuck = Some(offset);
+            }
+            Lost::Refused(reason) => {
+                log!(Warning, "Refused to synchronise: {reason}");
+                self.wait = (self.wait * 2).min(RETRY_MAX);
+            }
+            Lost::Failed(reason) => {
+                log!(Warning, "Connection with master lost: {reason}");
+                self.wait = if was_up { RETRY_LOST } else { RETRY };
+                fail_failover(node, &reason);
+            }
+        }
+        Some(self.wait)
+    }
+}
+
+/// The link is down, if this generation is still the node's.
+fn note_lost(node: &Node, generation: u64) {
+    let mut shards = node.keyspace.lock(ShardSet::ALL);
+    let locked = shards.locked();
+    if node.replication.generation() != generation {
+        return;
+    }
+    let now_ms = node.clock.unix_ms();
+    node.replication.update_link(|link| {
+        if link.state == LinkState::Connected {
+            link.down_since_ms = now_ms;
+        }
+        link.state = LinkState::Connect;
+        link.sync = None;
+    });
+    node.set_master_down(&locked, true);
+}
+
+/// A target that does not step in leaves the role here.
+fn fail_failover(node: &Node, reason: &str) {
+    if matches!(node.replication.failover(), Failover::InProgress { .. }) {
+        let mut shards = node.keyspace.lock(ShardSet::ALL);
+        node.end_failover(&shards.locked(), reason);
+    }
+}
+
+/// A target that answers as a master has stepped in, be it with all its data.
+fn complete_failover(node: &Node, locked: &Locked<'_>) {
+    if matches!(node.replication.failover(), Failover::InProgress { .. }) {
+        node.end_failover(locked, "");
+    }
+}
+
+/// What this replica says of itself. `whole`: all the data are needed.
+fn hello(node: &Node, whole: bool) -> Hello {
+    let settings = node.settings.load();
+    let replication = &settings.replication;
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let announced = replication.announce_port;
+    let known = (node.log.is_recording() && !whole).then(|| {
+        let (id, have) = (node.log.ids().id, node.log.offset());
+        log!(Notice, "Trying a partial resynchronization (request {id}:{}).", have + 1);
+        (id, have)
+    });
+    if known.is_none() {
+        log!(Notice, "Partial resynchronization not possible (no cached master)");
+    }
+    Hello {
+        user: replication.masteruser.reveal().and_then(text),
+        password: replication.masterauth.reveal().and_then(text),
+        port: if announced == 0 { node.identity.port } else { announced },
+        announce_ip: text(&replication.announce_ip),
+        known,
+        failover: matches!(node.replication.failover(), Failover::InProgress { .. }),
+    }
+}
+
+/// What is to be done with a full resync.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step<'b> {
+    /// Its RDB begins, of so many bytes, if that is known.
+    Begin {
+        offer: Offer,
+        len: Option<u64>,
+    },
+    Part(Cow<'b, [u8]>),
+    /// This was all. What comes next is held until it is in place: see [`Session::loaded`].
+    End,
+}
+
+/// One connection to a master.
+#[derive(Debug)]
+pub(crate) struct Session {
+    node: Arc<Node>,
+    master: MasterAddress,
+    generation: u64,
+    link: Link,
+    handle: Arc<Handle>,
+    applier: Option<Applier>,
+    offer: Option<Offer>,
+    /// The full resync came without its length: the master waits for an acknowledgement.
+    eof_form: bool,
+    /// A full resync has arrived whole and is being loaded.
+    loading: bool,
+    /// The master wants to be told at once what was applied: it is a limpid.
+    eager: bool,
+    acked: u64,
+    acked_nanos: u64,
+    last_io_ms: i64,
+}
+
+impl Session {
+    /// A new connection, which others see as `handle`. `whole`: all the data are needed.
+    pub(crate) fn new(
+        node: &Arc<Node>,
+        master: &MasterAddress,
+        generation: u64,
+        handle: Arc<Handle>,
+        whole: bool,
+    ) -> Self {
+        Self {
+            node: Arc::clone(node),
+            master: master.clone(),
+            generation,
+            link: Link::new(hello(node, whole)),
+            handle,
+            applier: None,
+            offer: None,
+            eof_form: false,
+            loading: false,
+            eager: false,
+            acked: 0,
+            acked_nanos: node.clock.nanos(),
+            last_io_ms: node.clock.unix_ms(),
+        }
+    }
+
+    /// What is to be sent now.
+    pub(crate) fn take_output(&mut self) -> Vec<u8> {
+        self.link.take_output()
+    }
+
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading
+    }
+
+    /// Whether it was ended here. Data that are being loaded come first, unless they are not wanted
+    /// any more: put in place later, they would be another's than the next link's.
+    pub(crate) fn is_ended(&self) -> bool {
+        let node = &self.node;
+        let wanted = self.loading && node.replication.generation() == self.generation;
+        self.handle.is_killed() && !wanted
+    }
+
+    /// How long the master may be silent, or take no bytes.
+    pub(crate) fn silence_max(&self) -> Duration {
+        Duration::from_secs(self.node.settings.load().replication.timeout_secs.into())
+    }
+
+    /// Notes that bytes have arrived.
+    pub(crate) fn note_read(&mut self, len: usize) {
+        let node = &self.node;
+        self.last_io_ms = node.clock.unix_ms();
+        let stats = &node.workers[node.applier];
+        stats.reads.add(1);
+        stats.read_bytes.add(len as u64);
+        stats.master_read_bytes.add(len as u64);
+        self.handle.active_ms.store(self.last_io_ms, Ordering::Relaxed);
+        node.replication.update_link(|link| link.last_io_ms = self.last_io_ms);
+    }
+
+    /// Once a second.
+    ///
+    /// # Errors
+    /// The master is silent for too long; likewise below, the link is over.
+    pub(crate) fn tick(&mut self) -> Result<(), Lost> {
+        if self.loading {
+            self.link.keep_alive();
+        } else if self.applier.is_some() {
+            self.acknowledge();
+        }
+        let silent_ms = self.node.clock.unix_ms() - self.last_io_ms;
+        let max_ms = i64::try_from(self.silence_max().as_millis()).unwrap_or(i64::MAX);
+        if silent_ms > max_ms && !self.loading {
+            return Err(Lost::Failed("MASTER timeout: no data nor PING received...".into()));
+        }
+        Ok(())
+    }
+
+    /// How long until an acknowledgement of what was applied is due; `None`: none is.
+    pub(crate) fn ack_due(&self) -> Option<Duration> {
+        let news = self.eager && self.applier.is_some() && self.node.log.offset() > self.acked;
+        let since = self.node.clock.nanos().saturating_sub(self.acked_nanos);
+        news.then(|| EAGER_ACK.saturating_sub(Duration::from_nanos(since)))
+    }
+
+    pub(crate) fn acknowledge(&mut self) {
+        let tells_none = matches!(self.offer, Some(None));
+        if !tells_none {
+            self.acked = self.node.log.offset();
+            self.acked_nanos = self.node.clock.nanos();
+            self.link.acknowledge(self.acked);
+        }
+    }
+
+    /// Does what the start of `input` says, up to the next step that is not done here. `input` is
+    /// left with what was not used; `None` when all was.
+    pub(crate) fn next<'b>(
+        &mut self,
+        executor: &mut Executor,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Step<'b>>, Lost> {
+        while let Some(event) = self.link.next(input)? {
+            match event {
+                Event::Stream(stream) => self.apply(executor, stream)?,
+                Event::Payload(part) => {
+                    let read = part.len() as u64;
+                    self.node.replication.update_link(|link| {
+                        if let Some(sync) = &mut link.sync {
+                            sync.read_bytes += read;
+                        }
+                    });
+                    return Ok(Some(Step::Part(part)));
+                }
+                Event::PayloadEnded => {
+                    self.loading = true;
+                    return Ok(Some(Step::End));
+                }
+                Event::Reached => {
+                    log!(Notice, "Master replied to PING, replication can continue...");
+                }
+                Event::FullResync(offer) => self.begin_full(offer)?,
+                Event::PayloadBegan(len) => return Ok(Some(self.begin_payload(len))),
+                Event::Continued(id) => self.continued(id)?,
+            }
+        }
+        if self.ack_due() == Some(Duration::ZERO) {
+            self.acknowledge();
+        }
+        Ok(None)
+    }
+
+    fn begin_full(&mut self, offer: Offer) -> Result<(), Lost> {
+        match &offer {
+            Some((id, offset)) => log!(Notice, "Full resync from master: {id}:{offset}"),
+            None => log!(Notice, "Retrying with SYNC..."),
+        }
+        resync::check_offer(&self.node, &offer)?;
+        self.offer = Some(offer);
+        {
+            let mut shards = self.node.keyspace.lock(ShardSet::ALL);
+            if self.node.replication.generation() != self.generation {
+                return Err(Lost::Changed);
+            }
+            complete_failover(&self.node, &shards.locked());
+        }
+        self.node.replication.update_link(|link| {
+            link.state = LinkState::Sync;
+            link.sync = Some(SyncProgress::default());
+        });
+        Ok(())
+    }
+
+    fn begin_payload(&mut self, len: Option<u64>) -> Step<'static> {
+        match len {
+            Some(len) => {
+                log!(Notice, "MASTER <-> REPLICA sync: receiving {len} bytes from master");
+            }
+            None => {
+                log!(Notice, "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF")
+            }
+        }
+        self.eof_form = len.is_none();
+        self.node.replication.update_link(|link| {
+            let total_bytes = Some(len.unwrap_or(0));
+            link.sync = Some(SyncProgress { total_bytes, read_bytes: 0 });
+        });
+        Step::Begin { offer: self.offer.clone().flatten(), len }
+    }
+
+    /// The data of a full resync are in place, or are not.
+    pub(crate) fn loaded(&mut self, result: Result<(), NotTaken>) -> Result<(), Lost> {
+        self.loading = false;
+        if let Err(NotTaken::Refused(reason)) = &result {
+            let id = self.offer.clone().flatten().map_or_else(String::new, |(id, _)| id);
+            self.node.stats.masters_refused.add(1);
+            let refused = RefusedMaster { id, reason: reason.clone() };
+            self.node.replication.update_link(|link| link.refused = Some(refused));
+        }
+        result?;
+        self.begin_stream();
+        if self.eof_form {
+            self.acknowledge();
+        }
+        Ok(())
+    }
+
+    fn begin_stream(&mut self) {
+        let node = &self.node;
+        node.replication.update_link(|link| {
+            link.state = LinkState::Connected;
+            link.sync = None;
+            link.refused = None;
+            link.read_offset = node.log.offset();
+        });
+        let database = node.log.selected().unwrap_or(0);
+        self.acked = node.log.offset();
+        self.applier = Some(Applier::new(Arc::clone(&self.handle), self.generation, database));
+    }
+
+    /// A partial resync: the stream goes on, maybe under another id.
+    fn continued(&mut self, id: Option<String>) -> Result<(), Lost> {
+        let node = &self.node;
+        {
+            let mut shards = node.keyspace.lock(ShardSet::ALL);
+            let locked = shards.locked();
+            if node.replication.generation() != self.generation {
+                return Err(Lost::Changed);
+            }
+            let own = node.log.ids().id;
+            if let Some(id) = id.filter(|id| *id != own) {
+                log!(Notice, "Master replication ID changed to {id}");
+                node.log.continue_history(id);
+                node.replication.replicas.disconnect_all();
+            }
+            node.replication.set_synced_from(Some(self.master.clone()));
+            node.set_master_down(&locked, false);
+            complete_failover(node, &locked);
+        }
+        log!(Notice, "Successful partial resynchronization with master.");
+        log!(Notice, "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+        self.begin_stream();
+        Ok(())
+    }
+
+    /// Applies a part of the stream.
+    fn apply(&mut self, executor: &mut Executor, stream: &[u8]) -> Result<(), Lost> {
+        let Some(applier) = &mut self.applier else {
+            return Err(Lost::Failed("the stream began before the data".into()));
+        };
+        let applied = executor.apply(applier, stream).map_err(|error| match error {
+            ApplyError::Protocol { offset, .. } => Lost::Protocol(offset, error.to_string()),
+            ApplyError::NotFollowed => Lost::Changed,
+        })?;
+        if let Some(offset) = applied.ack {
+            self.link.acknowledge(offset);
+        }
+        self.eager |= applied.mark.is_some();
+        let now_ms = self.node.clock.unix_ms();
+        let read_offset = self.node.log.offset() + applier.pending() as u64;
+        self.node.replication.update_link(|link| {
+            link.read_offset = read_offset;
+            link.mark = applied.mark.map(|mark| (mark, now_ms)).or(link.mark);
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The outer layer of a simulated node: its clock, its ids, and snapshots for replicas that are
+//! written when the simulation has it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+
+use crate::engine::dump::{self, Cut};
+use crate::engine::supply;
+use crate::keyspace::snapshot::Snapshot;
+use crate::keyspace::{Flushed, Locked};
+use crate::node::Node;
+use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::persistence::Running;
+use crate::replication::{Overflow, Spool};
+use crate::settings::Settings;
+
+/// A clock that is moved by hand. Those of two nodes may differ.
+#[derive(Debug)]
+pub(super) struct SimClock(AtomicI64);
+
+impl SimClock {
+    pub(super) fn new(ms: i64) -> Self {
+        Self(AtomicI64::new(ms * 1000))
+    }
+
+    pub(super) fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn unix_us(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn nanos(&self) -> u64 {
+        self.unix_us().unsigned_abs() * 1000
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        self.advance_ms(ms.cast_signed());
+    }
+}
+
+/// A snapshot on its way to replicas.
+#[derive(Debug)]
+struct Sending {
+    /// Until it is written.
+    snapshot: Option<(Snapshot, Cut)>,
+    /// What is written and not yet handed on.
+    bytes: Vec<u8>,
+    spool: Arc<Spool>,
+}
+
+#[derive(Debug)]
+pub(super) struct SimHost {
+    index: usize,
+    node: OnceLock<Weak<Node>>,
+    ids: AtomicU64,
+    sending: Mutex<Option<Sending>>,
+    looked: AtomicBool,
+}
+
+/// What no memory shall hold, in memory.
+#[derive(Debug, Default)]
+struct InMemory(Vec<u8>);
+
+impl Overflow for InMemory {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(at).expect("small");
+        into.copy_from_slice(&self.0[at..at + into.len()]);
+        Ok(())
+    }
+}
+
+impl SimHost {
+    pub(super) fn new(index: usize) -> Self {
+        Self {
+            index,
+            node: OnceLock::new(),
+            ids: AtomicU64::new(0),
+            sending: Mutex::new(None),
+            looked: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set_node(&self, node: &Arc<Node>) {
+        self.node.set(Arc::downgrade(node)).expect("a host has one node");
+    }
+
+    fn node(&self) -> Arc<Node> {
+        self.node.get().and_then(Weak::upgrade).expect("the node is there")
+    }
+
+    /// Whether the role may have changed since the last call.
+    pub(super) fn take_look(&self) -> bool {
+        self.looked.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.lock().is_some()
+    }
+
+    /// Goes on with a snapshot: writes it, or hands on some bytes of it. `fails`: it ends without
+    /// a result.
+    pub(super) fn send_some(&self, bytes_max: usize, fails: bool) {
+        let mut guard = self.sending.lock();
+        let Some(sending) = &mut *guard else { return };
+        let node = self.node();
+        if let Some((mut snapshot, cut)) = sending.snapshot.take() {
+            let mut writer = dump::begin(&node, Vec::new(), Some(&cut)).expect("memory");
+            dump::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
+            sending.bytes = writer.finish().expect("memory");
+            return;
+        }
+        let take = bytes_max.min(sending.bytes.len());
+        let rest = sending.bytes.split_off(take);
+        let part = std::mem::replace(&mut sending.bytes, rest);
+        sending.spool.write(part).expect("memory");
+        let ended = match (fails, sending.bytes.is_empty()) {
+            (true, _) => Err("it shall fail".to_owned()),
+            (_, true) => Ok(()),
+            _ => {
+                node.replication.replicas.wake();
+                return;
+            }
+        };
+        sending.spool.end(ended);
+        *guard = None;
+        drop(guard);
+        node.replication.replicas.wake();
+        node.persistence.update(|saving| saving.running = None);
+    }
+}
+
+impl Host for SimHost {
+    fn save(&self, _: &mut Locked<'_>) -> HostResult {
+        Ok(())
+    }
+
+    fn background_save(&self, _: &mut Locked<'_>) -> HostResult {
+        Ok(())
+    }
+
+    fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {
+        Ok(())
+    }
+
+    fn shutdown(&self, _: &mut Locked<'_>, _: Shutdown) -> HostResult {
+        Ok(())
+    }
+
+    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn rewrite_settings(&self) -> HostResult {
+        Ok(())
+    }
+
+    fn new_id(&self) -> String {
+        let number = self.ids.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}{number:032x}", self.index + 1)
+    }
+
+    fn sync_replicas(&self, locked: &mut Locked<'_>) {
+        let node = self.node();
+        let waiting = supply::due(&node);
+        if waiting.is_empty() {
+            return;
+        }
+        let snapshot = Snapshot::cut(&node.keyspace, locked, usize::MAX);
+        let running = Running {
+            started_ms: node.clock.unix_ms(),
+            dirty_at_cut: node.dirty(),
+            retention: Arc::clone(snapshot.retention()),
+            keys_total: 0,
+            keys_saved: 0,
+        };
+        node.persistence.update(|saving| saving.running = Some(running));
+        let open = || Ok(Box::new(InMemory::default()) as Box<dyn Overflow>);
+        // Some bytes only, so that the overflow is used as well.
+        let spool = Arc::new(Spool::new(1000, Box::new(open)));
+        let cut = supply::begin(&node, &waiting, &spool);
+        let snapshot = Some((snapshot, cut));
+        *self.sending.lock() = Some(Sending { snapshot, bytes: Vec::new(), spool });
+    }
+
+    fn look_at_role(&self) {
+        self.looked.store(true, Ordering::Relaxed);
+    }
+
+    fn free_later(&self, flushed: Flushed) {
+        drop(flushed);
+    }
+
+    fn processor_seconds(&self) -> [f64; 2] {
+        [0.0; 2]
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+}

@@ -1,0 +1,78 @@
+//! Clusters without sockets, threads, clocks or files: a master, replicas, and a replica of a
+//! replica, whose connections are pipes that delay, split at any byte, and break; with clients
+//! that write, and an operator who changes roles.
+//!
+//! Everything is drawn from a seed. When the network is quiet in the end, all the nodes must hold
+//! the same data, the same history, and the same bytes of it; and there must have been no full
+//! resync where a partial one was possible. A seed that fails says so and runs alone with
+//! `LIMPID_SIMULATION_SEED`, which also tells what happens; `LIMPID_SIMULATION_SEEDS` is how many
+//! are run otherwise.
+
+mod cluster;
+mod host;
+mod network;
+mod node;
+mod random;
+mod settle;
+mod work;
+
+use crate::commands::Flag;
+use crate::engine::rows;
+use cluster::{Cluster, Counts};
+
+/// Databases of each node.
+const DATABASES: usize = 4;
+/// Unix milliseconds at which a cluster begins, more or less.
+const START_MS: i64 = 1_700_000_000_000;
+const SEEDS: u64 = 500;
+/// Things that happen in a seed before all goes quiet.
+const EVENTS: usize = 8000;
+
+/// Says which seed it was.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to see it again: LIMPID_SIMULATION_SEED={}", self.0);
+        }
+    }
+}
+
+fn run(seed: u64, told: bool) -> Counts {
+    let seed = Seed(seed);
+    let mut cluster = Cluster::new(seed.0, told);
+    for _ in 0..EVENTS {
+        cluster.event();
+    }
+    cluster.settle();
+    cluster.counts
+}
+
+#[test]
+fn clusters_converge_whatever_breaks() {
+    if let Ok(seed) = std::env::var("LIMPID_SIMULATION_SEED") {
+        let counts = run(seed.parse().expect("a number"), true);
+        println!("{counts:?}");
+        return;
+    }
+    let seeds = std::env::var("LIMPID_SIMULATION_SEEDS");
+    let seeds = seeds.map_or(SEEDS, |seeds| seeds.parse().expect("a number"));
+    let mut all = Counts::default();
+    for seed in 0..seeds {
+        all.add(&run(seed, false));
+    }
+    println!("{seeds} seeds: {all:?}");
+    // Otherwise little was tried.
+    assert!(all.partial > seeds && all.full > seeds && all.promotions > seeds / 4, "{all:?}");
+    assert!(all.failovers > seeds / 4 && all.waits > seeds, "{all:?}");
+}
+
+#[test]
+fn each_command_that_writes_occurs() {
+    let drawn = |name: &str| work::COMMANDS.iter().any(|(other, ..)| *other == name);
+    let writes =
+        rows().filter(|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
+    let missing: Vec<_> = writes.map(|row| row.name).filter(|name| !drawn(name)).collect();
+    assert!(missing.is_empty(), "the simulation does not send {missing:?}");
+}
