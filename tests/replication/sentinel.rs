@@ -10,7 +10,7 @@ use crate::support::now;
 use crate::support::reply::Reply;
 use crate::support::server::{Program::Limpid, Server, free_port};
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -26,7 +26,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(3);
 struct Sentinel {
     process: Child,
     port: u16,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Sentinel {
@@ -42,14 +42,16 @@ impl Sentinel {
         let process = Command::new("redis-sentinel")
             .arg(&file)
             .current_dir(dir.path())
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
             .expect("redis-sentinel is on the PATH");
-        let sentinel = Self { process, port, _dir: dir };
+        let sentinel = Self { process, port, dir };
         until("the sentinel answers", || Connection::tcp(port).is_ok());
-        // Sentinels find each other, and right a server's wrong role, by what they publish: more
-        // often than usual, so that the test takes less time. What is measured is not changed.
-        for option in ["publish-period 250", "info-period 1000"] {
+        // Sentinels find each other, and right a server's wrong role, by what they publish and ask:
+        // more often than usual, so that the test takes less time. And a ping goes out once a
+        // second by default, the first one a second after a switch: as late as a master that has
+        // not answered is held to be down, so that now and then the new one is replaced at once.
+        for option in ["publish-period 250", "info-period 1000", "ping-period 250"] {
             assert_eq!(sentinel.say(&format!("SENTINEL DEBUG {option}")), "simple \"OK\"");
         }
         sentinel
@@ -95,6 +97,10 @@ impl Drop for Sentinel {
         // Nothing is left to do about one that cannot be killed.
         drop(self.process.kill());
         drop(self.process.wait());
+        if thread::panicking() {
+            let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("a sentinel said:\n{log}");
+        }
     }
 }
 

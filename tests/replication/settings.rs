@@ -236,10 +236,10 @@ fn links_are_listed_and_killed_by_type() {
     assert_eq!(listed(&master, "master"), "");
     assert!(!listed(&master, "normal").contains("flags=S"));
     // Either side may cut it; it goes on from where it was.
-    let ends = [(&master, "replica"), (&master, "slave"), (replica, "master")];
-    for (before, (server, kind)) in ends.into_iter().enumerate() {
+    for (server, kind) in [(&master, "replica"), (&master, "slave"), (replica, "master")] {
+        let before = syncs(&master).partial;
         assert_eq!(ask(server, &format!("CLIENT KILL TYPE {kind}")), "integer 1");
-        until("it is attached again", || syncs(&master).partial as usize == before + 1);
+        until("it is attached again", || syncs(&master).partial == before + 1);
         await_link(replica);
         ask(&master, "INCR a");
         settle(&master, replica);

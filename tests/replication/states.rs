@@ -1,7 +1,7 @@
 //! What INFO and ROLE show of replication, in every state and field by field as Redis does.
 
 use crate::nodes::{
-    args, ask, await_link, follow, info, info_text, ok, say, settle, start, until, words,
+    args, ask, await_link, follow, info, info_text, ok, say, settle, start, syncs, until, words,
 };
 use crate::proxy::Proxy;
 use crate::support::connection::Connection;
@@ -55,6 +55,14 @@ fn is_port(word: &str) -> bool {
     digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Waits until a replica of a server has acknowledged all that there is.
+fn await_acknowledged(server: &Server) {
+    until("a replica has acknowledged all", || {
+        let all = format!("state=online,offset={},", info(server, "master_repl_offset").unwrap());
+        info_text(server, "replication").contains(&all)
+    });
+}
+
 /// A limpid keeps its log from REPLICAOF on, Redis from the first full resync on.
 const LOG_BEGINS: &[&str] = &["repl_backlog_active", "repl_backlog_first_byte_offset"];
 
@@ -83,11 +91,7 @@ fn masters_and_replicas_show_the_same_as_redis() {
         until("it is online", || info_text(&master, "replication").contains("state=online"));
         ok(&master, "SET a 1");
         settle(&master, &replica);
-        let acknowledged = || {
-            let offset = format!("offset={},", info(&master, "master_repl_offset").unwrap());
-            info_text(&master, "replication").contains(&offset)
-        };
-        until("it has acknowledged all", acknowledged);
+        await_acknowledged(&master);
         seen.note("with a replica", &master);
         seen.note("connected", &replica);
         let behind = start(program);
@@ -95,10 +99,7 @@ fn masters_and_replicas_show_the_same_as_redis() {
         until("it is online", || info_text(&replica, "replication").contains("state=online"));
         ok(&master, "SET a 2");
         settle(&replica, &behind);
-        until("it has acknowledged all", || {
-            let offset = format!("offset={},", info(&replica, "master_repl_offset").unwrap());
-            info_text(&replica, "replication").contains(&offset)
-        });
+        await_acknowledged(&replica);
         seen.note("in the middle", &replica);
         ok(&master, "CONFIG SET min-replicas-to-write 1");
         seen.note("with enough replicas", &master);
@@ -107,6 +108,8 @@ fn masters_and_replicas_show_the_same_as_redis() {
         until("the replica has left", || info(&master, "connected_slaves").as_deref() == Some("0"));
         seen.note("without its replica", &master);
         ok(&replica, "REPLICAOF NO ONE");
+        until("the one behind has come back", || syncs(&replica).partial == 1);
+        await_acknowledged(&replica);
         seen.note("promoted", &replica);
         ok(&replica, "SET a 3");
         follow(&master, replica.port());
