@@ -18,6 +18,7 @@ mod expiry;
 pub(crate) mod info;
 mod introspection;
 mod keys;
+mod latency;
 mod object;
 mod pubsub;
 mod replication;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         expiry::COMMANDS,
         info::COMMANDS,
         keys::COMMANDS,
+        latency::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,

@@ -17,6 +17,7 @@ use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, ReplyMode};
 use crate::node::slowlog::{self, SlowCommand};
+use crate::node::spikes::Spike;
 use crate::node::stats::WorkerStats;
 use crate::resp::{Bookmark, Output, ProtocolError};
 use crate::settings::{EventClasses, Settings};
@@ -366,6 +367,10 @@ impl<'e> Caller<'e> {
         if slow {
             self.slow(tools, registered, args, nanos / 1000);
         }
+        let spike_ms = self.settings.slowlog.spike_ms;
+        if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
+            self.spike(registered, nanos);
+        }
         if traces::is_on() {
             self.trace(tools, registered, args.len(), nanos, (failure, slow));
         }
@@ -385,6 +390,15 @@ impl<'e> Caller<'e> {
             || client.master.is_none() && registered.row.flags.has(Flag::Write);
         let frozen = admission.is_paused_at(self.node.clock.unix_ms());
         (expire && client.master.is_none(), frozen, client.master.is_some())
+    }
+
+    /// Has LATENCY tell of a command.
+    #[cold]
+    fn spike(&self, registered: &Registered, nanos: u64) {
+        let fast = registered.row.flags.has(Flag::Fast);
+        let event = if fast { "fast-command" } else { "command" };
+        let ms = i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX);
+        self.node.spikes.add(event, Spike { at_s: self.node.clock.unix_ms() / 1000, ms });
     }
 
     /// Tells of a command in the traces: of all that failed or were slow, and of some others.

@@ -13,6 +13,7 @@ pub(crate) mod pubsub;
 pub(crate) mod replication;
 pub(crate) mod shutdown;
 pub(crate) mod slowlog;
+pub(crate) mod spikes;
 pub(crate) mod stats;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -32,6 +33,7 @@ use pubsub::PubSub;
 use replication::Replication;
 use shutdown::PendingShutdown;
 use slowlog::Slowlog;
+use spikes::Spikes;
 use stats::{Counter, ServerStats, WorkerStats};
 
 /// What is fixed for the life of a process.
@@ -59,6 +61,7 @@ pub(crate) struct Node {
     pub(crate) clients: Clients,
     pub(crate) pubsub: PubSub,
     pub(crate) slowlog: Slowlog,
+    pub(crate) spikes: Spikes,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerStats>,
     /// The link to a master is the last of the workers: it applies what arrives.
@@ -97,6 +100,7 @@ impl Node {
             clients: Clients::default(),
             pubsub: PubSub::default(),
             slowlog: Slowlog::default(),
+            spikes: Spikes::default(),
             stats: ServerStats::default(),
             background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
             applier: workers.len().saturating_sub(1),

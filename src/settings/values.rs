@@ -176,6 +176,8 @@ pub struct Slowlog {
     pub slower_than_us: i64,
     /// Entries kept.
     pub max_len: u64,
+    /// What takes so many milliseconds is a spike; 0: nothing is.
+    pub spike_ms: i64,
 }
 
 /// The admin server and traces. `default()` is empty; see [`Settings::default`].

@@ -31,7 +31,7 @@ fn instance(families: &mut Families, node: &Node, field: Field<'_, '_>) {
     let labels = [
         ("role", told("role")),
         ("redis_version", told("redis_version")),
-        ("redis_build_id", env!("CARGO_PKG_VERSION")),
+        ("redis_build_id", told("redis_build_id")),
         ("redis_mode", told("redis_mode")),
         ("os", told("os")),
         ("maxmemory_policy", told("maxmemory_policy")),
@@ -107,12 +107,19 @@ fn errors(families: &mut Families, node: &Node) {
 fn slowlog(families: &mut Families, node: &Node) {
     let length = node.slowlog.len() as f64;
     families.add(Gauge, "slowlog_length", "Entries of the slow log.", &[], length);
-    if let Some(last) = node.slowlog.newest(1).first() {
-        let help = "The id of the slow log's last entry.";
-        families.add(Gauge, "slowlog_last_id", help, &[], last.id as f64);
-        let help = "How long the last slow command took.";
-        let seconds = last.duration_us as f64 / 1e6;
-        families.add(Gauge, "last_slow_execution_duration_seconds", help, &[], seconds);
+    let newest = node.slowlog.newest(1);
+    let (id, us) = newest.first().map_or((0, 0), |last| (last.id, last.duration_us));
+    let help = "The id of the slow log's last entry.";
+    families.add(Gauge, "slowlog_last_id", help, &[], id as f64);
+    let help = "How long the last slow command took.";
+    families.add(Gauge, "last_slow_execution_duration_seconds", help, &[], us as f64 / 1e6);
+    for (event, spike, _) in node.spikes.latest() {
+        let labels = [("event_name", event)];
+        let help = "When the event last took longer than the threshold.";
+        families.add(Gauge, "latency_spike_last", help, &labels, spike.at_s as f64);
+        let help = "How long it took.";
+        let seconds = spike.ms as f64 / 1000.0;
+        families.add(Gauge, "latency_spike_duration_seconds", help, &labels, seconds);
     }
 }
 

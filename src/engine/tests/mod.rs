@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod connection;
 mod introspection;
+mod latency;
 mod propagation;
 mod pubsub;
 mod simulation;
