@@ -49,6 +49,8 @@ pub(super) struct Cluster {
     /// Values may be long.
     long: bool,
     told: bool,
+    /// All that could disturb is over.
+    pub(super) quiet: bool,
 }
 
 impl Cluster {
@@ -57,7 +59,8 @@ impl Cluster {
         let nodes = (0..NODES).map(|index| SimNode::new(index, &mut random)).collect();
         let (roles_change, long) = (random.percent(75), random.percent(60));
         let (network, counts) = (Network::default(), Counts::default());
-        let mut cluster = Self { random, nodes, network, counts, roles_change, long, told };
+        let mut cluster =
+            Self { random, nodes, network, counts, roles_change, long, told, quiet: false };
         for (index, master) in FIRST_MASTERS.into_iter().enumerate() {
             if let Some(master) = master {
                 cluster.replicate(index, master);
@@ -260,7 +263,7 @@ impl Cluster {
         let now_ms = self.nodes[index].now_ms();
         while self.nodes[index].left_over.first().is_some_and(|load| load.due_ms <= now_ms) {
             let load = self.nodes[index].left_over.remove(0);
-            let result = self.nodes[index].load(load);
+            let result = self.nodes[index].load(load, false);
             self.tell(|| format!("{index}: a load that was left over: {result:?}"));
         }
         match &self.nodes[index].follow {
@@ -303,6 +306,7 @@ impl Cluster {
     }
 
     fn drive_line(&mut self, index: usize) -> Result<(), Lost> {
+        let fails = !self.quiet && self.random.percent(5);
         let node = &mut self.nodes[index];
         let now_ms = node.now_ms();
         let Follow::Line(line) = &mut node.follow else { return Ok(()) };
@@ -320,7 +324,7 @@ impl Cluster {
         {
             let load = line.load.take().expect("looked at above");
             let held = std::mem::take(&mut line.held);
-            let result = node.load(load);
+            let result = node.load(load, fails);
             self.tell(|| format!("{index}: loaded, {result:?}"));
             let Follow::Line(line) = &mut self.nodes[index].follow else { return Ok(()) };
             line.session.loaded(result)?;
@@ -533,6 +537,8 @@ fn check_lost(lost: &Lost) {
     match lost {
         Lost::Changed | Lost::Refused(_) => {}
         Lost::Failed(reason) if FINE.iter().any(|fine| reason.starts_with(fine)) => {}
+        // A load that was made to fail.
+        Lost::Failed(reason) if reason.contains("end of") => {}
         lost => panic!("a link was lost to {lost:?}"),
     }
 }

@@ -372,8 +372,8 @@ impl SimNode {
         replicas.wake();
     }
 
-    /// Loads what has arrived.
-    pub(super) fn load(&mut self, load: Load) -> Result<(), NotTaken> {
+    /// Loads what has arrived. `fails`: where the old data go first, the new ones cannot be read.
+    pub(super) fn load(&mut self, load: Load, fails: bool) -> Result<(), NotTaken> {
         let node = Arc::clone(self.node());
         let bad = |reason| panic!("a full resync is no good: {reason}");
         let Load { generation, master, offer, bytes, .. } = load;
@@ -381,6 +381,8 @@ impl SimNode {
         let loaded = match node.settings.load().replication.full_sync {
             FullSync::Spool => {
                 let checked = resync::check(&node, source).unwrap_or_else(bad);
+                let len = if fails { bytes.len() / 2 } else { bytes.len() };
+                let source = &bytes[..len];
                 resync::load_in_place(&node, generation, &master, offer, &checked, source)
             }
             _ => {
