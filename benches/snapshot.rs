@@ -9,72 +9,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Server, command, median, wait_for};
+use support::open_loop::{Load, Timed, percentile};
+use support::{Client, Server, median, wait_for};
 
 const KEYS: usize = 2_000_000;
-const WRITES_PER_SECOND: u64 = 40_000;
-const CONNECTIONS: usize = 4;
-/// The sender wakes up this often.
-const TICK: Duration = Duration::from_micros(100);
-
-/// When a write was due, from the beginning of the load, and how long it took.
-type Timed = (Duration, Duration);
-
-/// Sends writes for a while from `began` on.
-fn writes(server: &Server, began: Instant, duration: Duration, seed: u64) -> Vec<Timed> {
-    let total = WRITES_PER_SECOND * duration.as_millis() as u64 / 1000;
-    let clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.connect()).collect();
-    let due = |write: u64| Duration::from_nanos(write * 1_000_000_000 / WRITES_PER_SECOND);
-    let mut readers = Vec::new();
-    let mut writers = Vec::new();
-    for (index, client) in clients.into_iter().enumerate() {
-        let Client { mut reader, writer } = client;
-        writers.push(writer);
-        let own: Vec<u64> = (0..total).skip(index).step_by(CONNECTIONS).collect();
-        readers.push(thread::spawn(move || {
-            let mut latencies = Vec::with_capacity(own.len());
-            let mut reply = [0; 5];
-            for write in own {
-                reader.read_exact(&mut reply).expect("a reply");
-                assert_eq!(&reply, b"+OK\r\n");
-                latencies.push((due(write), began.elapsed().saturating_sub(due(write))));
-            }
-            latencies
-        }));
-    }
-    let mut random = seed | 1;
-    let mut sent = 0;
-    while sent < total {
-        let now = began.elapsed();
-        let mut bytes: [Vec<u8>; CONNECTIONS] = Default::default();
-        while sent < total && due(sent) <= now {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            let key = format!("key:{:012}", random % KEYS as u64);
-            let value = format!("value:{:010}", sent % 10_000_000_000);
-            let connection = sent as usize % CONNECTIONS;
-            command(&mut bytes[connection], &[b"SET", key.as_bytes(), value.as_bytes()]);
-            sent += 1;
-        }
-        for (writer, bytes) in writers.iter_mut().zip(&bytes) {
-            writer.write_all(bytes).expect("it reads");
-        }
-        thread::sleep(TICK);
-    }
-    readers.into_iter().flat_map(|reader| reader.join().expect("no panic")).collect()
-}
-
-/// A percentile of the latencies, in milliseconds.
-fn percentile(writes: &[Timed], share: f64) -> f64 {
-    let mut latencies: Vec<Duration> = writes.iter().map(|(_, latency)| *latency).collect();
-    latencies.sort_unstable();
-    latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0
-}
+const LOAD: Load = Load { writes_per_second: 40_000, keys: KEYS };
 
 /// A save under load.
 struct Saved {
@@ -88,7 +30,7 @@ fn save_under_load(server: &Server, control: &mut Client, seed: u64) -> Saved {
     let began = Instant::now();
     let load = Duration::from_secs(4);
     thread::scope(|scope| {
-        let loaded = scope.spawn(|| writes(server, began, load, seed));
+        let loaded = scope.spawn(|| LOAD.run(server, began, load, seed));
         thread::sleep(Duration::from_millis(500));
         let saves = control.info("persistence", "rdb_saves");
         let start = began.elapsed();
@@ -119,7 +61,7 @@ fn main() {
     let mut control = server.connect();
     let (mut quiet_all, mut saving_all) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        let quiet = writes(&server, Instant::now(), quiet_for, round + 1);
+        let quiet = LOAD.run(&server, Instant::now(), quiet_for, round + 1);
         let saved = save_under_load(&server, &mut control, round + 100);
         quiet_all.push(percentile(&quiet, 0.999));
         saving_all.push(percentile(&saved.writes, 0.999));

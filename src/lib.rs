@@ -18,7 +18,8 @@
 //! node                      what a server knows besides keys: clients, subscriptions, statistics
 //! commands                  a file per family: a table of rows, the handlers below it
 //! engine                    the one path of a request
-//! server                    the only sockets, files, threads, clock and randomness
+//! server                    the sockets, files, threads, clock and randomness of serving
+//! admin                     the admin server: metrics, status and health over HTTP
 //! ```
 //!
 //! # The way of a request
@@ -44,6 +45,8 @@
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does
 //!   without a lock is modelled with loom.
+//! - **Connections share as few workers as carry the load** and move between batches, when nothing
+//!   but their own state is in flight: `server/balance.rs` decides.
 //! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.
 //! - **No clock below `server`.** Time comes through `node::host::Clock`, so that tests move it.
 //!
@@ -60,6 +63,7 @@
 //! - FLUSHALL does not end a background save: the save keeps the tables it still needs.
 //! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
+mod admin;
 mod commands;
 mod engine;
 mod glob;
@@ -74,8 +78,27 @@ pub mod settings;
 mod telemetry;
 mod types;
 
+pub use admin::probe;
 pub use commands::REDIS_VERSION;
-pub use server::run;
+
+/// Runs a server, with the admin server beside it, until it is told to end.
+///
+/// # Errors
+/// What keeps it from starting, in words for the operator.
+pub fn run(
+    settings: settings::Settings,
+    config_file: Option<std::path::PathBuf>,
+) -> Result<(), String> {
+    let endpoint = &settings.admin.otlp_endpoint;
+    if !endpoint.is_empty() {
+        let started = telemetry::traces::start(endpoint, settings.admin.trace_every);
+        // The log has not begun.
+        started.inspect_err(|reason| eprintln!("{reason}"))?;
+    }
+    let result = server::run(settings, config_file, admin::start);
+    telemetry::traces::end();
+    result
+}
 
 /// What `--help` says.
 pub const USAGE: &str = "\
@@ -83,6 +106,7 @@ Usage: limpid-server [/path/to/limpid.conf|/path/to/limpid.toml] [options] [-]
        limpid-server - (read config from stdin)
        limpid-server -v or --version
        limpid-server -h or --help
+       limpid-server healthcheck [url] (asks an admin server how it is)
 
 Examples:
        limpid-server (run the server with default conf)

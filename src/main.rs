@@ -9,6 +9,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "healthcheck"
+    {
+        return healthcheck(rest.first().and_then(|url| url.to_str()));
+    }
     let environment: Vec<_> = std::env::vars_os().collect();
     match settings::load(&arguments, &environment, &mut std::io::stdin().lock()) {
         Ok(Invocation::Version) => show(&limpid::version()),
@@ -22,6 +27,16 @@ fn main() -> ExitCode {
                 "\n*** FATAL CONFIG FILE ERROR (Redis {}) ***\n{error}",
                 limpid::REDIS_VERSION
             );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn healthcheck(url: Option<&str>) -> ExitCode {
+    match limpid::probe(url) {
+        Ok(status) => show(&status),
+        Err(reason) => {
+            eprintln!("{reason}");
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,8 @@
 //! operating system, ended with the benchmark.
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
+pub(crate) mod open_loop;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -158,13 +160,18 @@ impl Client {
 
     /// The number in a line of INFO.
     pub(crate) fn info(&mut self, section: &str, field: &str) -> u64 {
+        self.info_text(section, field).parse().expect("a number")
+    }
+
+    /// What a line of INFO says.
+    pub(crate) fn info_text(&mut self, section: &str, field: &str) -> String {
         let header = self.ask(&["INFO", section]);
         let len: usize = header.trim_start_matches('$').parse().expect("a bulk reply");
         let mut text = vec![0; len + 2];
         self.reader.read_exact(&mut text).expect("the reply is whole");
         let text = String::from_utf8_lossy(&text);
         let value = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
-        value.and_then(|value| value.trim().parse().ok()).expect("a number")
+        value.unwrap_or_else(|| panic!("INFO has no {field}")).trim().to_owned()
     }
 }
 

@@ -47,16 +47,17 @@ const SECTIONS: &[Section] = &[
     Section { title: "Modules", default: true, fields: modules },
     Section { title: "Commandstats", default: false, fields: commandstats },
     Section { title: "Errorstats", default: true, fields: errorstats },
+    Section { title: "Latencystats", default: false, fields: latencystats },
     Section { title: "Cluster", default: true, fields: cluster },
     Section { title: "Keyspace", default: true, fields: keyspace },
 ];
 
-/// Lines of the text.
-struct Lines(String);
+/// Lines of a section: names and values.
+struct Lines(Vec<(String, String)>);
 
 impl Lines {
     fn field(&mut self, name: &str, value: impl Display) {
-        write!(self.0, "{name}:{value}\r\n").expect("writing to memory");
+        self.0.push((name.to_owned(), value.to_string()));
     }
 
     /// A number of bytes, also in a form for people.
@@ -75,19 +76,42 @@ fn human(bytes: u64) -> String {
 
 fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let wanted: Vec<Vec<u8>> = args.from(1).map(<[u8]>::to_ascii_lowercase).collect();
+    let text = text(&sections(ctx.node, ctx.registry, &wanted));
+    ctx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+/// A section's title with its fields, names and values.
+pub(crate) type Told = (&'static str, Vec<(String, String)>);
+
+/// The sections that are wanted, by title in lower case, or by `default`, `all`, `everything`;
+/// nothing wanted means the default ones. Takes no shard lock.
+pub(crate) fn sections(node: &Node, registry: &Registry, wanted: &[Vec<u8>]) -> Vec<Told> {
     let asked = |word: &str| wanted.iter().any(|section| section == word.as_bytes());
     let all = asked("all") || asked("everything");
     let default = wanted.is_empty() || asked("default");
-    let mut lines = Lines(String::new());
-    for section in SECTIONS {
-        if all || default && section.default || asked(&section.title.to_ascii_lowercase()) {
-            let gap = if lines.0.is_empty() { "" } else { "\r\n" };
-            write!(lines.0, "{gap}# {}\r\n", section.title).expect("writing to memory");
-            (section.fields)(&mut lines, ctx.node, ctx.registry);
+    let told = |section: &Section| {
+        let mut lines = Lines(Vec::new());
+        (section.fields)(&mut lines, node, registry);
+        (section.title, lines.0)
+    };
+    let is_wanted = |section: &&Section| {
+        all || default && section.default || asked(&section.title.to_ascii_lowercase())
+    };
+    SECTIONS.iter().filter(is_wanted).map(told).collect()
+}
+
+/// The text of INFO.
+pub(crate) fn text(sections: &[Told]) -> String {
+    let mut text = String::new();
+    for (title, fields) in sections {
+        let gap = if text.is_empty() { "" } else { "\r\n" };
+        write!(text, "{gap}# {title}\r\n").expect("writing to memory");
+        for (name, value) in fields {
+            write!(text, "{name}:{value}\r\n").expect("writing to memory");
         }
     }
-    ctx.reply.verbatim(b"txt", lines.0.as_bytes());
-    Ok(())
+    text
 }
 
 fn server(lines: &mut Lines, node: &Node, _: &Registry) {
@@ -121,7 +145,8 @@ fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
     let max = |of: fn(&crate::node::client::Handle) -> usize| {
         all.iter().map(|handle| of(handle)).max().unwrap_or(0)
     };
-    lines.field("connected_clients", all.len());
+    let replicas = all.iter().filter(|handle| handle.shown.lock().replica).count();
+    lines.field("connected_clients", all.len() - replicas);
     lines.field("maxclients", node.settings.load().clients.maxclients);
     let input = max(|handle| handle.input_bytes.load(Ordering::Relaxed));
     let output = max(|handle| handle.output_bytes.load(Ordering::Relaxed));
@@ -142,6 +167,13 @@ fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.bytes("used_memory_peak", peak);
     lines.field("used_memory_peak_perc", format!("{:.2}%", ratio(memory.allocated, peak) * 100.0));
     lines.field("used_memory_startup", node.stats.startup_memory_bytes.load(Ordering::Relaxed));
+    let settings = node.settings.load();
+    let same = |pattern: &[u8], name: &[u8]| pattern == name;
+    for (name, field) in [("maxmemory", "maxmemory"), ("maxmemory-policy", "maxmemory_policy")] {
+        for (_, value) in settings.get(&[name.as_bytes()], &same) {
+            lines.field(field, value);
+        }
+    }
     lines.field("allocator_allocated", memory.allocated);
     lines.field("allocator_active", memory.active);
     lines.field("allocator_resident", memory.allocator_resident);
@@ -304,13 +336,15 @@ fn link(lines: &mut Lines, node: &Node, now_ms: i64) {
     lines.field("slave_read_repl_offset", link.read_offset.max(applied));
     lines.field("slave_repl_offset", applied);
     if let Some(sync) = link.sync {
-        let total = sync.total_bytes.unwrap_or(0);
-        let percent = sync.read_bytes as f64 * 100.0 / total.max(1) as f64;
+        let total = sync.total_bytes.map_or(-1, i128::from);
+        let percent = match total {
+            0 => 0.0,
+            total => sync.read_bytes as f64 / total as f64 * 100.0,
+        };
         lines.field("master_sync_total_bytes", total);
         lines.field("master_sync_read_bytes", sync.read_bytes);
-        let left = i128::from(total) - i128::from(sync.read_bytes);
-        lines.field("master_sync_left_bytes", left);
-        lines.field("master_sync_perc", format!("{:.2}", if total == 0 { 0.0 } else { percent }));
+        lines.field("master_sync_left_bytes", total - i128::from(sync.read_bytes));
+        lines.field("master_sync_perc", format!("{percent:.2}"));
         let idle_s = (now_ms - link.last_io_ms).max(0) / 1000;
         lines.field("master_sync_last_io_seconds_ago", idle_s);
     }
@@ -355,6 +389,21 @@ fn commandstats(lines: &mut Lines, node: &Node, registry: &Registry) {
                 nanos / 1000
             ),
         );
+    }
+}
+
+/// Percentiles of each command's latency, right to a factor of two: they come from the buckets.
+fn latencystats(lines: &mut Lines, node: &Node, registry: &Registry) {
+    for registered in registry.all() {
+        let latency = node.latency(registered.id);
+        let quantile = |share| latency.quantile_us(share);
+        if let (Some(p50), Some(p99), Some(p999)) = (quantile(0.5), quantile(0.99), quantile(0.999))
+        {
+            lines.field(
+                &format!("latency_percentiles_usec_{}", registered.name),
+                format_args!("p50={p50:.3},p99={p99:.3},p99.9={p999:.3}"),
+            );
+        }
     }
 }
 

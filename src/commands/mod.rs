@@ -15,7 +15,7 @@ mod config;
 mod connection;
 mod debug;
 mod expiry;
-mod info;
+pub(crate) mod info;
 mod introspection;
 mod keys;
 mod object;

@@ -233,9 +233,10 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                     ip.len() < ADDRESS_BYTES_MAX && ip.bytes().all(|byte| byte.is_ascii_graphic())
                 });
                 let wrong = || {
-                    Failure::err(
-                        "REPLCONF ip-address provided by replica instance is too long: 256 bytes",
-                    )
+                    Failure::err(format_args!(
+                        "REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                        value.len()
+                    ))
                 };
                 ctx.client.announced.ip = Some(ip.ok_or_else(wrong)?.to_owned());
             }
@@ -246,6 +247,13 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                 // Others are for servers that know them.
                 _ => {}
             },
+            b"rdb-only" => {
+                let only = Context::integer(value)?;
+                if !(0..=1).contains(&only) {
+                    return Err(Failure::err("value is out of range, value must between 0 and 1"));
+                }
+                ctx.client.announced.rdb_only = only == 1;
+            }
             b"ack" => {
                 acknowledge(ctx, value);
                 return Ok(());
@@ -275,7 +283,8 @@ fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
     let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
     if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
         let now_ms = ctx.node.clock.unix_ms();
-        ctx.node.replication.replicas.acknowledge(replica, offset, now_ms);
+        let now_nanos = ctx.node.clock.nanos();
+        ctx.node.replication.replicas.acknowledge(replica, offset, now_ms, now_nanos);
         if ctx.node.admission.has(State::FailingOver) {
             ctx.node.host().look_at_role();
         }
@@ -298,8 +307,8 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if ctx.client.replica.is_some() {
         return Err(Failure::err("Command is not valid when client is a replica."));
     }
-    let port = parse_i64(args.at(2)).ok_or(Failure::NotInteger)?;
-    let port = u16::try_from(port).map_err(|_| Failure::err("Invalid master port"))?;
+    let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or_else(|| Failure::err("Invalid master port"))?;
     let host = std::str::from_utf8(args.at(1))
         .ok()
         .filter(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()));
@@ -375,6 +384,9 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let enough = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= wanted;
     let acknowledged = replicas.acknowledged(offset);
     if enough(acknowledged) || client.in_exec.is_some() {
+        if enough(acknowledged) {
+            node.stats.waits_met.observe(0);
+        }
         ctx.reply.count(acknowledged);
         return Ok(());
     }
@@ -383,14 +395,17 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         0 => None,
         timeout_ms => {
             let out = || Failure::err("timeout is out of range");
-            Some(now_ms.checked_add(timeout_ms).ok_or_else(out)?)
+            // The clock counts whole milliseconds, and the present one has begun.
+            let at = now_ms.checked_add(timeout_ms).and_then(|at| at.checked_add(1));
+            Some(at.ok_or_else(out)?)
         }
     };
     let needed = usize::try_from(wanted).expect("more than there are, so not negative");
     let (id, peer) = (client.handle.origin.id, Arc::clone(&client.handle) as _);
     let generation = node.replication.generation();
     let what = WaitsFor::Replicas { offset, needed };
-    client.waiting = Some(Waiting { what, deadline_ms, generation });
+    let began_nanos = node.clock.nanos();
+    client.waiting = Some(Waiting { what, deadline_ms, generation, began_nanos });
     client.unpublished = true;
     replicas.wait(Waiter { client: id, offset, needed, peer });
     // An acknowledgement may have come while nobody was known to wait for it.
@@ -444,12 +459,6 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
     }
     let current = node.replication.failover();
-    if current != Failover::None && !abort {
-        return Err(Failure::err("FAILOVER already in progress."));
-    }
-    if node.is_replica() {
-        return Err(Failure::err("FAILOVER is not valid when server is a replica."));
-    }
     if abort {
         if current == Failover::None {
             return Err(Failure::err("No failover in progress."));
@@ -458,14 +467,20 @@ fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         ctx.reply.ok();
         return Ok(());
     }
-    if force && (timeout.is_none() || target.is_none()) {
-        return Err(Failure::err(
-            "FAILOVER with force option requires both a timeout and target HOST and IP.",
-        ));
+    if current != Failover::None {
+        return Err(Failure::err("FAILOVER already in progress."));
+    }
+    if node.is_replica() {
+        return Err(Failure::err("FAILOVER is not valid when server is a replica."));
     }
     let views = node.replication.replicas.views();
     if views.is_empty() {
         return Err(Failure::err("FAILOVER requires connected replicas."));
+    }
+    if force && (timeout.is_none() || target.is_none()) {
+        return Err(Failure::err(
+            "FAILOVER with force option requires both a timeout and target HOST and IP.",
+        ));
     }
     if let Some(target) = &target {
         let view = views.iter().find(|view| view.port == target.port && view.ip == target.host);

@@ -145,7 +145,8 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         Begun::Waiting => {
             let generation = ctx.node.replication.generation();
             let what = WaitsFor::Shutdown;
-            ctx.client.waiting = Some(Waiting { what, deadline_ms: None, generation });
+            let began_nanos = ctx.node.clock.nanos();
+            ctx.client.waiting = Some(Waiting { what, deadline_ms: None, generation, began_nanos });
             ctx.client.unpublished = true;
         }
     }

@@ -37,16 +37,28 @@ const WHILE_SUBSCRIBED: &[&str] = &[
 /// Commands of a transaction that run at once.
 const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
 
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
+to persist to disk. Commands that may modify the data set are disabled, because this instance is \
+configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error \
+option). Please check the Redis logs for details about the RDB error.";
+
+const MASTERDOWN: &str =
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+
+/// What a master did is done: it is not asked whether it may.
+fn judge_master(caller: &Caller<'_>, client: &Client, generation: u64, name: &str) -> Verdict {
+    match client.multi {
+        _ if generation != caller.node.replication.generation() => Verdict::Abort,
+        Some(_) if !NOT_QUEUED.contains(&name) => Verdict::Queue,
+        _ => Verdict::Run,
+    }
+}
+
 #[cold]
 pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
     if let Some(master) = &client.master {
-        // What a master did is done; it is not asked whether it may.
-        return match client.multi {
-            _ if master.generation != caller.node.replication.generation() => Verdict::Abort,
-            Some(_) if !NOT_QUEUED.contains(&&*registered.name) => Verdict::Queue,
-            _ => Verdict::Run,
-        };
+        return judge_master(caller, client, master.generation, &registered.name);
     }
     if admission.has(State::ShuttingDown) {
         return Verdict::Wait;
@@ -70,13 +82,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
         && caller.settings.snapshot.stop_writes_on_bgsave_error
         && !caller.settings.snapshot.save.is_empty()
     {
-        return refuse(
-            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-             persist to disk. Commands that may modify the data set are disabled, because this \
-             instance is configured to report errors during writes if RDB snapshotting fails \
-             (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
-             the RDB error.",
-        );
+        return refuse(MISCONF);
     }
     if admission.has(State::TooFewReplicas) && holds(&|row| row.flags.has(Flag::Write)) {
         return refuse("NOREPLICAS Not enough good replicas to write.");
@@ -102,9 +108,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
         && !replication.serve_stale_data
         && holds(&|row| !row.flags.has(Flag::Stale))
     {
-        return refuse(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        );
+        return refuse(MASTERDOWN);
     }
     if admission.has(State::Loading) && holds(&|row| !row.flags.has(Flag::Loading)) {
         return refuse("LOADING Redis is loading the dataset in memory");

@@ -13,6 +13,7 @@ use super::batch::Pending;
 use super::call::{Caller, Flow};
 use crate::commands::Args;
 use crate::node::client::{Client, Handle};
+use crate::node::replication::TimeMark;
 use crate::resp::{Limits, Output, Parser};
 use crate::telemetry::log::log;
 
@@ -33,8 +34,8 @@ pub(crate) struct Applier {
 pub(crate) struct Applied {
     /// The master wants to know how far this replica is: the offset before its last question.
     pub(crate) ack: Option<u64>,
-    /// When the master had all that is applied, in Unix milliseconds by its clock.
-    pub(crate) mark_ms: Option<i64>,
+    /// What the master said of the time at which it had all that is applied.
+    pub(crate) mark: Option<TimeMark>,
 }
 
 /// Why the stream cannot go on.
@@ -164,16 +165,19 @@ impl Executor {
     ) -> Result<(), ApplyError> {
         let raw = &input[pending.start..][..pending.len];
         if raw.first() == Some(&MARK) {
-            let digits = raw[1..].trim_ascii();
-            applied.mark_ms = std::str::from_utf8(digits).ok().and_then(|ms| ms.parse().ok());
+            applied.mark = TimeMark::parse(&raw[1..]).or(applied.mark);
             return Ok(());
+        }
+        let (first, last) = pending.spans;
+        if pending.inline && last > first {
+            // A master sends arrays: its stream was damaged on the way, or begins at a wrong byte.
+            let reason = "a command that is no array".to_owned();
+            return Err(ApplyError::Protocol { offset: caller.node.log.offset(), reason });
         }
         let master = client.master.as_mut().expect("an applier's client is its master");
         master.unit.extend_from_slice(raw);
-        let (first, last) = pending.spans;
         if last > first {
-            let buffer = if pending.inline { &self.scratch.inline[..] } else { raw };
-            let args = Args::new(buffer, &self.scratch.spans[first..last], pending.hashed);
+            let args = Args::new(raw, &self.scratch.spans[first..last], pending.hashed);
             self.output.clear();
             let (effects, random) = (&mut self.scratch.effects, &mut self.scratch.random);
             let output = &mut self.output;

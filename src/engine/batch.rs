@@ -58,6 +58,23 @@ pub(crate) struct Ran {
 }
 
 impl Executor {
+    /// Asks for the slots of the key in `input`, which holds one request that runs soon, and for
+    /// the entry of the key announced before. A wrong guess of what is a key does no harm.
+    pub(crate) fn announce(&mut self, client: &Client, input: &[u8]) {
+        let node = &*self.engine.node;
+        // The lines before: `*2`, `$3`, `GET`, `$16`.
+        let Some(key) = input.split(|&byte| byte == b'\n').nth(4) else { return };
+        let key = key.strip_suffix(b"\r").unwrap_or(key);
+        let announced = (client.database, node.keyspace.hash(key));
+        let prefetching = node.keyspace.prefetching(self.index);
+        prefetching.slots(announced.0, announced.1);
+        if let Some((database, hash)) = self.announced.replace(announced)
+            && let Some(slots) = prefetching.slots(database, hash)
+        {
+            slots.entry(hash);
+        }
+    }
+
     /// Runs the whole requests at the start of `input`, leaving the replies in the output. More
     /// may be left to run: call again until nothing is consumed.
     pub(crate) fn run(&mut self, client: &mut Client, parser: &mut Parser, input: &[u8]) -> Ran {
@@ -100,6 +117,7 @@ impl Executor {
             after = After::More;
         }
         caller.finish(client);
+        self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
         if is_replica {
             // It would take a reply for a part of the stream.

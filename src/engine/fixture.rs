@@ -20,14 +20,14 @@ use crate::resp::{Parser, split_inline};
 use crate::settings::Settings;
 
 /// When every fixture begins, in Unix milliseconds.
-pub(super) const START_MS: i64 = 1_700_000_000_000;
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// A clock that stands still unless it is moved.
 #[derive(Debug)]
-pub(super) struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    pub(super) fn advance_ms(&self, ms: i64) {
+    pub(crate) fn advance_ms(&self, ms: i64) {
         self.0.fetch_add(ms * 1000, Ordering::Relaxed);
     }
 }
@@ -48,9 +48,9 @@ impl Clock for ManualClock {
 
 /// A host without files and threads.
 #[derive(Debug, Default)]
-pub(super) struct StubHost {
+pub(crate) struct StubHost {
     /// What `apply` answers next, if it is to refuse.
-    pub(super) refusal: Mutex<Option<Refusal>>,
+    pub(crate) refusal: Mutex<Option<Refusal>>,
     /// Ids given out.
     ids: AtomicU64,
 }
@@ -113,26 +113,26 @@ struct Connected {
 
 /// An engine with clients.
 #[derive(Debug)]
-pub(super) struct Fixture {
-    pub(super) engine: Arc<Engine>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) host: Arc<StubHost>,
+pub(crate) struct Fixture {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) host: Arc<StubHost>,
     executor: Executor,
     clients: BTreeMap<String, Connected>,
 }
 
 impl Fixture {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Settings::default(), &[])
     }
 
     /// With other settings, and commands renamed.
-    pub(super) fn with(settings: Settings, renames: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(settings: Settings, renames: &[(&str, &str)]) -> Self {
         Self::with_workers(settings, renames, 1)
     }
 
     /// For executors of several workers; the fixture's own is the first.
-    pub(super) fn with_workers(
+    pub(crate) fn with_workers(
         settings: Settings,
         renames: &[(&str, &str)],
         workers: usize,
@@ -160,12 +160,12 @@ impl Fixture {
         Self { engine, clock, host, executor, clients: BTreeMap::new() }
     }
 
-    pub(super) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         &self.engine.node
     }
 
     /// The state of a client; a new one if it is not connected.
-    pub(super) fn client(&mut self, name: &str) -> &mut Client {
+    pub(crate) fn client(&mut self, name: &str) -> &mut Client {
         &mut self.connected(name).client
     }
 
@@ -189,7 +189,7 @@ impl Fixture {
     }
 
     /// Ends a client's connection as a worker does.
-    pub(super) fn disconnect(&mut self, name: &str) {
+    pub(crate) fn disconnect(&mut self, name: &str) {
         let Some(Connected { mut client, .. }) = self.clients.remove(name) else { return };
         let node = &self.engine.node;
         client.forget_watches(&node.keyspace);
@@ -203,7 +203,7 @@ impl Fixture {
     /// Sends a command, in the notation of an inline request; gives what the client then reads,
     /// with a space for each line break. `<wait>` at the end: the command waits for the end of a
     /// pause; `<close>`: the connection is closed.
-    pub(super) fn run(&mut self, name: &str, line: &str) -> String {
+    pub(crate) fn run(&mut self, name: &str, line: &str) -> String {
         let (mut arena, mut spans) = (Vec::new(), Vec::new());
         split_inline(line.as_bytes(), &mut arena, 0, &mut spans).expect("quotes match");
         let mut bytes = format!("*{}\r\n", spans.len()).into_bytes();
@@ -217,7 +217,7 @@ impl Fixture {
     }
 
     /// The same with bytes as they are. With none, what was held back is tried again.
-    pub(super) fn send(&mut self, name: &str, bytes: &[u8]) -> String {
+    pub(crate) fn send(&mut self, name: &str, bytes: &[u8]) -> String {
         self.connected(name);
         let Connected { client, parser, input } =
             self.clients.get_mut(name).expect("connected above");
@@ -250,7 +250,7 @@ impl Fixture {
     /// Runs lines of the form `client: command -> reply`. Instead of a command, `(reads)` shows
     /// what the client gets on its own, or what was held back. `#` begins a remark.
     #[track_caller]
-    pub(super) fn transcript(&mut self, text: &str) {
+    pub(crate) fn transcript(&mut self, text: &str) {
         for line in text.lines().map(str::trim) {
             if line.is_empty() || line.starts_with('#') {
                 continue;

@@ -22,8 +22,9 @@ use crate::telemetry::log::log;
 
 /// Between two acknowledgements of what was just applied.
 const EAGER_ACK: Duration = Duration::from_millis(1);
-/// Before the next try after a link was lost, and the most that it grows to where a master is
-/// refused time and again.
+/// Before the next try after a link was lost, after one could not be made, and the most that this
+/// grows to where a master is refused time and again.
+const RETRY_LOST: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
@@ -67,11 +68,13 @@ pub(crate) struct Retries {
     wait: Duration,
     /// Where the stream last made no sense: twice at one place, and all the data are needed.
     stuck: Option<u64>,
+    /// The history that was refused last.
+    refused: Option<String>,
 }
 
 impl Retries {
     pub(crate) fn new() -> Self {
-        Self { wait: RETRY, stuck: None }
+        Self { wait: RETRY, stuck: None, refused: None }
     }
 
     /// Whether the next link asks for all the data.
@@ -82,6 +85,7 @@ impl Retries {
     /// Notes the end of a link of a generation. How long to wait before the next; `None`: not at
     /// all.
     pub(crate) fn after(&mut self, node: &Node, generation: u64, lost: Lost) -> Option<Duration> {
+        let was_up = node.replication.link().state == LinkState::Connected;
         note_lost(node, generation);
         let changed = node.replication.generation() != generation;
         match if changed { Lost::Changed } else { lost } {
@@ -95,11 +99,15 @@ impl Retries {
             }
             Lost::Refused(reason) => {
                 log!(Warning, "Refused to synchronise: {reason}");
-                self.wait = (self.wait * 2).min(RETRY_MAX);
+                let refused = node.replication.link().refused.map(|refused| refused.id);
+                // A master that was started anew may have its data again.
+                let same = refused == self.refused;
+                self.wait = if same { (self.wait * 2).min(RETRY_MAX) } else { RETRY };
+                self.refused = refused;
             }
             Lost::Failed(reason) => {
                 log!(Warning, "Connection with master lost: {reason}");
-                self.wait = RETRY;
+                self.wait = if was_up { RETRY_LOST } else { RETRY };
                 fail_failover(node, &reason);
             }
         }
@@ -116,7 +124,7 @@ fn note_lost(node: &Node, generation: u64) {
     }
     let now_ms = node.clock.unix_ms();
     node.replication.update_link(|link| {
-        if link.state == LinkState::Connected || link.down_since_ms == 0 {
+        if link.state == LinkState::Connected {
             link.down_since_ms = now_ms;
         }
         link.state = LinkState::Connect;
@@ -317,7 +325,6 @@ impl Session {
                 }
                 Event::Reached => {
                     log!(Notice, "Master replied to PING, replication can continue...");
-                    self.node.replication.update_link(|link| link.state = LinkState::Handshake);
                 }
                 Event::FullResync(offer) => self.begin_full(offer)?,
                 Event::PayloadBegan(len) => return Ok(Some(self.begin_payload(len))),
@@ -362,7 +369,8 @@ impl Session {
         }
         self.eof_form = len.is_none();
         self.node.replication.update_link(|link| {
-            link.sync = Some(SyncProgress { total_bytes: len, read_bytes: 0 });
+            let total_bytes = Some(len.unwrap_or(0));
+            link.sync = Some(SyncProgress { total_bytes, read_bytes: 0 });
         });
         Step::Begin { offer: self.offer.clone().flatten(), len }
     }
@@ -372,6 +380,7 @@ impl Session {
         self.loading = false;
         if let Err(NotTaken::Refused(reason)) = &result {
             let id = self.offer.clone().flatten().map_or_else(String::new, |(id, _)| id);
+            self.node.stats.masters_refused.add(1);
             let refused = RefusedMaster { id, reason: reason.clone() };
             self.node.replication.update_link(|link| link.refused = Some(refused));
         }
@@ -433,11 +442,12 @@ impl Session {
         if let Some(offset) = applied.ack {
             self.link.acknowledge(offset);
         }
-        self.eager |= applied.mark_ms.is_some();
+        self.eager |= applied.mark.is_some();
+        let now_ms = self.node.clock.unix_ms();
         let read_offset = self.node.log.offset() + applier.pending() as u64;
         self.node.replication.update_link(|link| {
             link.read_offset = read_offset;
-            link.marked_ms = applied.mark_ms.or(link.marked_ms);
+            link.mark = applied.mark.map(|mark| (mark, now_ms)).or(link.mark);
         });
         Ok(())
     }

@@ -93,7 +93,10 @@ pub(crate) fn load(
 ) -> Result<Loaded, String> {
     let settings = node.settings.load();
     let options = ReadOptions { verify_checksum: settings.snapshot.rdbchecksum };
+    // A replica keeps what has expired until its master says that it is gone; and a master whose
+    // replicas may go on from here, until it has told them.
     let now_ms = node.clock.unix_ms();
+    let drops_expired = !node.is_replica();
     let mut reader = Reader::with_options(source, options).map_err(|error| error.to_string())?;
     let mut loaded = Loaded::default();
     let mut fields = Fields::default();
@@ -116,10 +119,8 @@ pub(crate) fn load(
                 fields.note(&name, &value);
             }
             Item::Key(record) => {
-                // A replica keeps what has expired until its master says that it is gone; and a
-                // master that goes on in a history has yet to say so to those who share it.
-                let kept = node.is_replica() || fields.id.is_some();
-                if !kept && record.expire_at_ms.is_some_and(|at| at < now_ms) {
+                let expired = record.expire_at_ms.is_some_and(|at| at < now_ms);
+                if expired && drops_expired && fields.history().is_none() {
                     loaded.expired += 1;
                     continue;
                 }

@@ -19,7 +19,7 @@ mod transcript;
 mod waiting;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +56,10 @@ pub(crate) struct Executor {
     scratch: Scratch,
     /// Replies of the batch, to be written before the next one runs.
     pub(crate) output: Output,
+    /// Database and hash of the key that was announced last.
+    announced: Option<(usize, u64)>,
+    /// When the last batch began and ended, as the clock's [`nanos`](crate::node::host::Clock::nanos).
+    pub(crate) batch_nanos: (u64, u64),
 }
 
 /// What commands of a batch use one after the other.
@@ -83,6 +87,8 @@ impl Executor {
                 inline: Vec::new(),
             },
             output: Output::default(),
+            announced: None,
+            batch_nanos: (0, 0),
         }
     }
 

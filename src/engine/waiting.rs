@@ -33,6 +33,12 @@ impl Executor {
                         self.output.count(acknowledged);
                     }
                 } else if over || acknowledged >= needed {
+                    let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
+                    if acknowledged >= needed {
+                        node.stats.waits_met.observe(nanos);
+                    } else {
+                        node.stats.waits_timed_out.observe(nanos);
+                    }
                     self.output.count(acknowledged);
                 } else {
                     return false;

@@ -80,6 +80,8 @@ pub(crate) struct Waiting {
     pub(crate) deadline_ms: Option<i64>,
     /// See [`Replication::generation`](super::replication::Replication::generation).
     pub(crate) generation: u64,
+    /// When it began, as the clock's [`nanos`](super::host::Clock::nanos).
+    pub(crate) began_nanos: u64,
 }
 
 /// What the link to a master is to the engine: a client whose commands are applied as they are.
@@ -280,6 +282,8 @@ enum Signal {
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     pub(crate) origin: Origin,
+    /// Index of the worker that is to serve it. The connection goes there before it next reads.
+    pub(crate) worker: AtomicUsize,
     pub(crate) shown: Mutex<Shown>,
     /// Unix milliseconds of the last batch.
     pub(crate) active_ms: AtomicI64,
@@ -305,7 +309,7 @@ impl Handle {
         Self { origin, active_ms, ..Self::default() }
     }
 
-    /// How to wake the connection; set by it before its first wait.
+    /// How to wake the connection; set by it before its first wait on each worker.
     pub(crate) fn set_waker(&self, waker: Waker) {
         *self.waker.lock() = Some(waker);
     }

@@ -23,6 +23,7 @@ use arc_swap::ArcSwap;
 use crate::keyspace::Keyspace;
 use crate::replication::Log;
 use crate::settings::Settings;
+use crate::telemetry::counter::Distribution;
 use admission::Admission;
 use clients::Clients;
 use host::{Clock, Host};
@@ -144,6 +145,16 @@ impl Node {
     /// All the sets of counters.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
         self.workers.iter().chain(std::iter::once(&self.background))
+    }
+
+    /// Calls of a command by how long they took.
+    pub(crate) fn latency(&self, command: usize) -> Distribution {
+        let mut all = Distribution::default();
+        for stats in self.counted() {
+            let stats = &stats.commands[command];
+            all.add(&stats.latency, stats.nanos.get());
+        }
+        all
     }
 
     /// The sum of one counter.

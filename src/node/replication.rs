@@ -43,7 +43,7 @@ impl LinkState {
 /// A full resync that is being received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SyncProgress {
-    /// `None` while it is not known, or never told.
+    /// `None` while it is not known; 0 if it is never told.
     pub(crate) total_bytes: Option<u64>,
     pub(crate) read_bytes: u64,
 }
@@ -62,14 +62,54 @@ pub(crate) struct RefusedMaster {
 pub(crate) struct LinkStatus {
     pub(crate) state: LinkState,
     pub(crate) last_io_ms: i64,
-    /// Since when it is not connected; 0: it never was.
+    /// Since when it is not connected; 0: it never was since this node is a replica.
     pub(crate) down_since_ms: i64,
     pub(crate) sync: Option<SyncProgress>,
     /// Bytes of the stream that have arrived, applied or not.
     pub(crate) read_offset: u64,
     pub(crate) refused: Option<RefusedMaster>,
-    /// When the master had what was last applied, by its own clock, if it tells.
-    pub(crate) marked_ms: Option<i64>,
+    /// The last time mark, if the master sends any, and when it arrived.
+    pub(crate) mark: Option<(TimeMark, i64)>,
+}
+
+/// What a master that is a limpid says of time between the commands of its stream, in Unix
+/// milliseconds by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeMark {
+    /// When it had all of the stream before the mark, and nothing more.
+    pub(crate) at_ms: i64,
+    /// When it last wrote.
+    pub(crate) written_ms: i64,
+}
+
+/// A master that has not written for so long before a mark is idle: what is on the way is no
+/// write.
+const IDLE_MS: i64 = 200;
+/// A mark that is late by so much says that more is on the way.
+const OVERDUE_MS: i64 = 400;
+
+impl TimeMark {
+    /// Reads `at,written` and a line's end.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (at, written) = std::str::from_utf8(text).ok()?.trim().split_once(',')?;
+        Some(Self { at_ms: at.parse().ok()?, written_ms: written.parse().ok()? })
+    }
+}
+
+impl LinkStatus {
+    /// How old, in seconds, what is applied is; `None` when the master does not tell, or while
+    /// the link is not up.
+    pub(crate) fn lag_seconds(&self, now_ms: i64) -> Option<f64> {
+        let (mark, arrived_ms) = self.mark.filter(|_| self.state == LinkState::Connected)?;
+        let overdue = now_ms - arrived_ms > OVERDUE_MS;
+        let idle = mark.at_ms - mark.written_ms > IDLE_MS;
+        let lag_ms = match (overdue, idle) {
+            (true, _) => now_ms - mark.at_ms,
+            (false, true) => 0,
+            (false, false) => arrived_ms - mark.at_ms,
+        };
+        Some(lag_ms.max(0) as f64 / 1000.0)
+    }
 }
 
 /// A planned handover to a replica, in INFO's words.
@@ -214,6 +254,7 @@ impl Node {
         if !self.is_replica() {
             return;
         }
+        let _span = tracing::info_span!("role.change", to = "master").entered();
         self.replication.begin_generation();
         self.log.continue_history(self.host().new_id());
         // Who reads on from here may have another database selected.
@@ -241,6 +282,7 @@ impl Node {
 
     /// Follows a master. Its own history is kept: if the master knows it, a partial resync will do.
     pub(crate) fn follow(&self, locked: &Locked<'_>, master: MasterAddress) {
+        let _span = tracing::info_span!("role.change", to = "replica").entered();
         self.replication.begin_generation();
         let now_ms = self.clock.unix_ms();
         if !self.is_replica() {
@@ -248,7 +290,9 @@ impl Node {
             self.log.start(self.backlog_bytes_max());
         }
         self.replication.update_link(|link| {
-            *link = LinkStatus { down_since_ms: now_ms, ..LinkStatus::default() };
+            let was_up = link.state == LinkState::Connected;
+            let down_since_ms = if was_up { now_ms } else { link.down_since_ms };
+            *link = LinkStatus { down_since_ms, ..LinkStatus::default() };
         });
         self.store_master(locked, Some(master));
         set_role(Role::Replica);
@@ -267,8 +311,6 @@ impl Node {
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
         set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
-        let now_ms = self.clock.unix_ms();
-        self.replication.update_link(|link| link.down_since_ms = now_ms);
         self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
     }

@@ -8,42 +8,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-/// A counter written by one thread and read by any.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline]
-    pub(crate) fn add(&self, count: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-/// A counter that any thread adds to; for what happens rarely.
-#[derive(Debug, Default)]
-pub(crate) struct SharedCounter(AtomicU64);
-
-impl SharedCounter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
+pub(crate) use crate::telemetry::counter::{Counter, SharedCounter};
+use crate::telemetry::counter::{Distribution, Histogram, SharedHistogram};
 
 /// Calls of one command.
 #[derive(Debug, Default)]
@@ -54,6 +20,27 @@ pub(crate) struct CommandStats {
     pub(crate) rejected: Counter,
     /// Ran and gave an error.
     pub(crate) failed: Counter,
+    /// How long calls took.
+    pub(crate) latency: Histogram,
+}
+
+/// Durations, and their sum.
+#[derive(Debug, Default)]
+pub(crate) struct Timed {
+    histogram: Histogram,
+    nanos: Counter,
+}
+
+impl Timed {
+    #[inline]
+    pub(crate) fn observe(&self, nanos: u64) {
+        self.histogram.observe(nanos);
+        self.nanos.add(nanos);
+    }
+
+    pub(crate) fn add_to(&self, all: &mut Distribution) {
+        all.add(&self.histogram, self.nanos.get());
+    }
 }
 
 /// What one worker counts.
@@ -72,6 +59,10 @@ pub(crate) struct WorkerStats {
     pub(crate) replicas_written_bytes: Counter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
+    /// How long small requests that were read waited for others to be read as well.
+    pub(crate) queued: Timed,
+    /// How long it took to hand replies to the kernel.
+    pub(crate) writing: Timed,
     pub(crate) error_replies: Counter,
     /// Error replies by their first word.
     pub(crate) errors: Mutex<BTreeMap<String, u64>>,
@@ -107,6 +98,7 @@ impl WorkerStats {
             command.nanos.reset();
             command.rejected.reset();
             command.failed.reset();
+            command.latency.reset();
         }
         let counters = [
             &self.keyspace_hits,
@@ -140,6 +132,11 @@ pub(crate) struct ServerStats {
     pub(crate) sync_full: SharedCounter,
     pub(crate) sync_partial_ok: SharedCounter,
     pub(crate) sync_partial_err: SharedCounter,
+    /// How long WAIT took, by whether enough replicas had acknowledged in the end.
+    pub(crate) waits_met: SharedHistogram,
+    pub(crate) waits_timed_out: SharedHistogram,
+    /// Masters that this replica refused, as they had lost their data.
+    pub(crate) masters_refused: SharedCounter,
     /// Unix milliseconds of the last line on a likely attack by HTTP; 0: none yet.
     pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last seconds.
@@ -162,6 +159,8 @@ impl ServerStats {
             &self.sync_partial_err,
         ];
         counters.into_iter().for_each(SharedCounter::reset);
+        self.waits_met.reset();
+        self.waits_timed_out.reset();
         self.peak_memory_bytes.store(0, Ordering::Relaxed);
     }
 }

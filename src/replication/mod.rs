@@ -5,6 +5,7 @@
 //! log        the writes as replicas get them, with offsets, ids and the backlog
 //! spool      a full resync's RDB bytes, between who makes them and who sends them
 //! replicas   attached replicas: how far each is, what it gets next, who waits for them (WAIT)
+//! timeline   when the log had which offset
 //! link       the handshake with a master and what follows it, from bytes to events
 //! ```
 //!
@@ -15,8 +16,11 @@ mod link;
 mod log;
 mod replicas;
 mod spool;
+mod timeline;
 
 pub(crate) use link::{Event, Hello, Link, LinkError};
 pub(crate) use log::{Batch, Ids, Log, Resync};
-pub(crate) use replicas::{Announced, Fill, Peer, Phase, Replica, ReplicaView, Replicas, Waiter};
+pub(crate) use replicas::{
+    Announced, Fill, Moment, Peer, Phase, Replica, ReplicaView, Replicas, Waiter,
+};
 pub(crate) use spool::{Overflow, Spool};

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 
 use super::log::Log;
 use super::spool::{Next, Spool};
+use super::timeline::Timeline;
+use crate::telemetry::counter::{Distribution, SharedHistogram};
 
 /// Between two time marks, in milliseconds.
 const MARK_INTERVAL_MS: i64 = 50;
@@ -34,6 +36,8 @@ pub(crate) struct Announced {
     pub(crate) eof: bool,
     /// It knows that a partial resync may change the replication id.
     pub(crate) psync2: bool,
+    /// It wants a full resync's data and no stream: a backup.
+    pub(crate) rdb_only: bool,
     /// It is a limpid that takes time marks between the stream's commands.
     pub(crate) marks: bool,
 }
@@ -85,6 +89,14 @@ enum State {
     Gone,
 }
 
+/// When a replica is given its bytes; Unix milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: i64,
+    /// See [`Replicas::written_ms`].
+    pub(crate) written_ms: i64,
+}
+
 /// What [`Replica::fill`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fill {
@@ -116,9 +128,13 @@ pub(crate) struct Replica {
     loaded: AtomicBool,
     /// A keepalive is due.
     newline: AtomicBool,
+    /// When it asked to be one; Unix milliseconds.
+    pub(crate) since_ms: i64,
     /// When bytes last went out or it last acknowledged; Unix milliseconds.
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
+    /// From a write to its acknowledgement.
+    propagation: SharedHistogram,
 }
 
 /// A replica as INFO, ROLE and the admin server show it.
@@ -129,6 +145,9 @@ pub(crate) struct ReplicaView {
     pub(crate) phase: Phase,
     pub(crate) acked: u64,
     pub(crate) acked_ms: i64,
+    pub(crate) sent: u64,
+    /// From a write to its acknowledgement.
+    pub(crate) propagation: Distribution,
 }
 
 impl Replica {
@@ -153,8 +172,10 @@ impl Replica {
             acked_ms: AtomicI64::new(now_ms),
             loaded: AtomicBool::new(false),
             newline: AtomicBool::new(false),
+            since_ms: now_ms,
             active_ms: AtomicI64::new(now_ms),
             marked_ms: AtomicI64::new(0),
+            propagation: SharedHistogram::default(),
         }
     }
 
@@ -194,7 +215,7 @@ impl Replica {
         matches!(*self.state.lock(), State::Waiting)
     }
 
-    /// Since when it waits, or last did anything; Unix milliseconds.
+    /// When it last did anything; Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }
@@ -227,10 +248,11 @@ impl Replica {
     pub(crate) fn fill(
         &self,
         log: &Log,
-        now_ms: i64,
+        moment: &Moment,
         bytes_max: usize,
         into: &mut Vec<u8>,
     ) -> Fill {
+        let now_ms = moment.now_ms;
         let before = into.len();
         let mut state = self.state.lock();
         let broken = match &mut *state {
@@ -249,7 +271,8 @@ impl Replica {
                 Next::Failed(reason) => Some(reason),
                 Next::Done => {
                     let log_reader = transfer.log_reader;
-                    let awaits = transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
+                    let awaits = self.announced.rdb_only
+                        || transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
                     self.acked_ms.store(now_ms, Ordering::Relaxed);
                     *state = if awaits {
                         State::Loading { log_reader }
@@ -259,13 +282,16 @@ impl Replica {
                     None
                 }
             },
+            State::Loading { .. } if self.announced.rdb_only => {
+                Some("it has the data that it wanted".to_owned())
+            }
             State::Loading { .. } => None,
             State::Online { log_reader } => {
                 let read = log.read(*log_reader, bytes_max, into);
                 match read {
                     Some(at) => {
                         self.sent.store(at, Ordering::Relaxed);
-                        self.mark_time(at == log.offset(), now_ms, into);
+                        self.mark_time(at == log.offset(), moment, into);
                         None
                     }
                     None => Some("its place in the stream is no longer kept".to_owned()),
@@ -289,13 +315,14 @@ impl Replica {
         }
     }
 
-    /// A mark says when all of the stream before it was there. It stands where a command could
-    /// begin, and does not count towards the offset.
-    fn mark_time(&self, caught_up: bool, now_ms: i64, into: &mut Vec<u8>) {
+    /// A mark says when all of the stream before it was there, and when the last write was. It
+    /// stands where a command could begin, and does not count towards the offset.
+    fn mark_time(&self, caught_up: bool, moment: &Moment, into: &mut Vec<u8>) {
+        let Moment { now_ms, written_ms } = *moment;
         let due = now_ms - self.marked_ms.load(Ordering::Relaxed) >= MARK_INTERVAL_MS;
         if self.announced.marks && caught_up && due {
             self.marked_ms.store(now_ms, Ordering::Relaxed);
-            into.extend_from_slice(format!("~{now_ms}\r\n").as_bytes());
+            into.extend_from_slice(format!("~{now_ms},{written_ms}\r\n").as_bytes());
         }
     }
 
@@ -318,6 +345,8 @@ impl Replica {
             phase: self.phase()?,
             acked: self.acked(),
             acked_ms: self.acked_ms.load(Ordering::Relaxed),
+            sent: self.sent(),
+            propagation: self.propagation.distribution(),
         })
     }
 }
@@ -369,6 +398,9 @@ pub(crate) struct Replicas {
     ack_wanted: AtomicBool,
     /// When the last replica left; Unix milliseconds.
     left_ms: AtomicI64,
+    timeline: Timeline,
+    /// When the log last grew by a write; Unix milliseconds.
+    written_ms: AtomicI64,
 }
 
 impl Replicas {
@@ -440,8 +472,29 @@ impl Replicas {
         replica.peer.disconnect();
     }
 
+    /// The log was written to, up to an offset.
+    #[inline]
+    pub(crate) fn note_write(&self, offset: u64, now_nanos: u64, now_ms: i64) {
+        self.timeline.note(offset, now_nanos);
+        self.written_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When the log last grew by a write; Unix milliseconds.
+    pub(crate) fn written_ms(&self) -> i64 {
+        self.written_ms.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since the oldest write that one who has acknowledged `acked` lacks; 0 if it lacks
+    /// none.
+    pub(crate) fn lag_seconds(&self, acked: u64, now_nanos: u64) -> f64 {
+        self.timeline.age_of_next(acked, now_nanos).map_or(0.0, |nanos| nanos as f64 / 1e9)
+    }
+
     /// Notes what a replica acknowledged, and wakes those whose WAIT that meets.
-    pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64) {
+    pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64, now_nanos: u64) {
+        if let Some(nanos) = self.timeline.age_of_last(replica.acked(), offset, now_nanos) {
+            replica.propagation.observe(nanos);
+        }
         replica.acknowledge(offset, now_ms);
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;

@@ -16,12 +16,12 @@ use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 use tokio::time::{Duration, Sleep, sleep};
 
-use super::stream::Stream;
+use super::stream::{Accepted, Stream};
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
-use crate::replication::Fill;
+use crate::replication::{Fill, Moment};
 use crate::resp::Parser;
 use crate::settings::BufferLimit;
 use crate::telemetry::log::log;
@@ -33,6 +33,8 @@ const HELD_MAX: Duration = Duration::from_secs(60);
 /// Bytes sent to a replica at once, and how often before others get their turn.
 const FEED_BYTES: usize = 64 * 1024;
 const FEED_TURNS: usize = 8;
+/// Input up to this many bytes waits until the other connections have been read as well.
+const HELD_BYTES_MAX: usize = 256;
 /// Most pieces in one vectored write.
 const PIECES_MAX: usize = 64;
 
@@ -48,6 +50,8 @@ pub(super) struct Connection {
     input: Vec<u8>,
     /// The input holds whole requests.
     runnable: bool,
+    /// When input was read that is held, as the clock's nanoseconds; 0: none is.
+    held_nanos: u64,
     /// Replies that wait for the socket.
     output: VecDeque<Bytes>,
     output_bytes: usize,
@@ -74,6 +78,7 @@ impl Connection {
             parser: Parser::default(),
             input: Vec::new(),
             runnable: false,
+            held_nanos: 0,
             output: VecDeque::new(),
             output_bytes: 0,
             soft_since_ms: None,
@@ -82,24 +87,47 @@ impl Connection {
         }
     }
 
-    /// Serves until the client leaves, is killed, or breaks the protocol.
-    pub(super) async fn serve(mut self) {
+    /// Serves until the client leaves, is killed, or breaks the protocol; or until another worker
+    /// is to serve it, which gives the connection back.
+    pub(super) async fn serve(mut self) -> Option<Self> {
         let mut known = false;
-        std::future::poll_fn(|cx| {
+        let moves = std::future::poll_fn(|cx| {
             if !known {
-                // A task's waker stays the same for its life.
+                // A task's waker stays the same for its life. Signals given before it was set are
+                // seen by `advance`.
                 self.handle.set_waker(cx.waker().clone());
                 known = true;
             }
             worker::with(|worker| match self.advance(cx, worker) {
-                Poll::Ready(Ok(())) | Poll::Ready(Err(Over)) => Poll::Ready(()),
+                Poll::Ready(result) => Poll::Ready(result.is_ok()),
                 Poll::Pending => Poll::Pending,
             })
         })
         .await;
+        if moves {
+            return Some(self);
+        }
         worker::forget(&self.engine, &mut self.client);
+        None
     }
 
+    /// Ties the socket to another worker's runtime. A connection that cannot be tied is over.
+    pub(super) fn reattach(mut self, runtime: &tokio::runtime::Handle) -> Option<Self> {
+        let _entered = runtime.enter();
+        match self.stream.detach().and_then(Accepted::attach) {
+            Ok(stream) => {
+                self.stream = stream;
+                Some(self)
+            }
+            Err(error) => {
+                log!(Warning, "Could not move a connection: {error}");
+                worker::forget(&self.engine, &mut self.client);
+                None
+            }
+        }
+    }
+
+    /// Goes on until there is nothing to do; ready when another worker is to serve the client.
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         loop {
             if self.handle.is_killed() {
@@ -110,7 +138,7 @@ impl Connection {
             }
             let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
             if self.client.closing {
-                return if blocked { Poll::Pending } else { Poll::Ready(Ok(())) };
+                return if blocked { Poll::Pending } else { Poll::Ready(Err(Over)) };
             }
             self.check_output_limit()?;
             if !blocked && self.client.replica.is_some() {
@@ -131,7 +159,15 @@ impl Connection {
             if self.runnable {
                 let input = std::mem::take(&mut self.input);
                 self.run(cx, worker, &input)?;
+                if self.input.capacity() == 0 && input.capacity() <= HELD_BYTES_MAX {
+                    // The next request needs it again.
+                    self.input = input;
+                    self.input.clear();
+                }
                 continue;
+            }
+            if self.worker() != worker.index && !blocked {
+                return Poll::Ready(Ok(()));
             }
             ready!(self.read(cx, worker))?;
         }
@@ -151,6 +187,11 @@ impl Connection {
                 let stats = worker.stats();
                 stats.reads.add(1);
                 stats.read_bytes.add(len as u64);
+                if self.input.is_empty() && len <= HELD_BYTES_MAX {
+                    self.hold(cx, worker, &scratch[..len]);
+                    worker.input = scratch;
+                    return Poll::Pending;
+                }
                 Poll::Ready(if self.input.is_empty() {
                     self.run(cx, worker, &scratch[..len])
                 } else {
@@ -167,10 +208,26 @@ impl Connection {
         result
     }
 
+    /// Keeps what is likely a single request until the other connections that are ready have been
+    /// read as well. Its key is on the way from memory meanwhile; and clients that all get their
+    /// replies close together send their next requests so, which saves waiting in between.
+    fn hold(&mut self, cx: &Context<'_>, worker: &mut Worker, input: &[u8]) {
+        worker.executor.announce(&self.client, input);
+        self.held_nanos = self.engine.node.clock.nanos();
+        self.input.extend_from_slice(input);
+        self.runnable = true;
+        cx.waker().wake_by_ref();
+    }
+
     /// Runs the requests in `input`, keeping what is left of it, and writes the replies.
     #[inline]
     fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
+        let held_nanos = std::mem::take(&mut self.held_nanos);
+        if held_nanos != 0 {
+            let (began_nanos, _) = worker.executor.batch_nanos;
+            worker.stats().queued.observe(began_nanos.saturating_sub(held_nanos));
+        }
         if ran.after == After::Abort {
             self.log_attack();
             return Err(Over);
@@ -221,7 +278,10 @@ impl Connection {
             }
             if let Poll::Ready(result) = self.stream.poll_write(cx, bytes) {
                 written = result.map_err(|_| Over)?;
+                let (_, ended_nanos) = worker.executor.batch_nanos;
+                let nanos = self.engine.node.clock.nanos().saturating_sub(ended_nanos);
                 let stats = worker.stats();
+                stats.writing.observe(nanos);
                 stats.writes.add(1);
                 stats.written_bytes.add(written as u64);
                 if written == bytes.len() {
@@ -256,7 +316,9 @@ impl Connection {
                 break;
             }
             bytes.clear();
-            match replica.fill(&node.log, node.clock.unix_ms(), FEED_BYTES, &mut bytes) {
+            let written_ms = node.replication.replicas.written_ms();
+            let moment = Moment { now_ms: node.clock.unix_ms(), written_ms };
+            match replica.fill(&node.log, &moment, FEED_BYTES, &mut bytes) {
                 Fill::Bytes => {}
                 Fill::Later => break,
                 Fill::Broken(reason) => {
@@ -380,6 +442,11 @@ impl Connection {
 
     fn id(&self) -> u64 {
         self.handle.origin.id
+    }
+
+    /// Index of the worker that is to serve it.
+    pub(super) fn worker(&self) -> usize {
+        self.handle.worker.load(Ordering::Relaxed)
     }
 
     /// Cuts a client whose replies pile up past the limit of its class.

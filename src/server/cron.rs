@@ -1,9 +1,11 @@
-//! Regular work, ten times a second: expired keys, save points, idle clients, rates.
+//! Regular work, ten times a second: expired keys, save points, idle clients, rates, and which
+//! workers serve.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::balance::Balancer;
 use super::upkeep::Upkeep;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
@@ -15,11 +17,11 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const RETRY_MS: i64 = 5000;
 
 /// Runs for ever.
-pub(super) async fn run(engine: Arc<Engine>) {
+pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::default();
-    let mut replication = Upkeep::default();
+    let mut replication = Upkeep::new(engine.node.clock.unix_ms());
     loop {
         interval.tick().await;
         sweeper.round(&engine);
@@ -30,6 +32,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         save_when_due(&engine);
         disconnect_idle(&engine);
         replication.round(&engine.node);
+        balancer.round(&engine);
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::transfer::Transfer;
 use crate::engine::follow::{Lost, Retries, Session, Step};
@@ -107,6 +107,7 @@ impl Follower {
         };
         // A socket that refuses this still works.
         drop(stream.set_nodelay(true));
+        node.replication.update_link(|link| link.state = LinkState::Handshake);
         log!(Notice, "MASTER <-> REPLICA sync started");
         let handle = register(node, &stream, master);
         let line = Line {
@@ -185,7 +186,8 @@ enum Woken {
 impl Line<'_> {
     async fn run(mut self, mut stream: TcpStream) -> Result<Never, Lost> {
         let mut buffer = vec![0; INPUT_BYTES];
-        let mut ticks = interval(TICK);
+        // A strict master takes no byte before one is due.
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let output = self.session.take_output();

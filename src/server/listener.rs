@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::stream::Accepted;
-use super::worker::WorkerHandle;
+use super::worker::Workers;
 use crate::engine::Engine;
 use crate::node::client::{Client, Handle, Origin};
 use crate::settings::Settings;
@@ -87,7 +87,7 @@ impl Listeners {
     }
 
     /// Accepts connections, forever.
-    pub(super) async fn accept(&self, engine: &Arc<Engine>, workers: &[WorkerHandle]) {
+    pub(super) async fn accept(&self, engine: &Arc<Engine>, workers: &Arc<Workers>) {
         loop {
             let accepted = std::future::poll_fn(|cx| {
                 for listener in &self.tcp {
@@ -120,11 +120,11 @@ impl Listeners {
         }
     }
 
-    /// Gives a connection to the worker with the fewest, unless it must be turned away.
+    /// Gives a connection to a worker, unless it must be turned away.
     fn admit(
         &self,
         engine: &Arc<Engine>,
-        workers: &[WorkerHandle],
+        workers: &Arc<Workers>,
         accepted: Accepted,
         peer: Option<SocketAddr>,
     ) {
@@ -155,8 +155,7 @@ impl Listeners {
         handle.pushes_max.store(limit, std::sync::atomic::Ordering::Relaxed);
         node.clients.add(Arc::clone(&handle));
         let client = Client::new(handle, open);
-        let fewest = workers.iter().min_by_key(|worker| worker.connections());
-        fewest.expect("at least one worker").serve(Arc::clone(engine), accepted, client);
+        workers.serve(Arc::clone(engine), accepted, client);
     }
 
     fn origin(

@@ -3,6 +3,7 @@
 //! The main thread has a runtime of its own for what is not a command: accepting, signals, and
 //! the regular work of [`cron`]. Commands run on the workers.
 
+mod balance;
 mod clock;
 mod connection;
 mod cron;
@@ -19,10 +20,10 @@ mod transfer;
 mod upkeep;
 mod worker;
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, watch};
 
@@ -35,24 +36,33 @@ use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
+use balance::Balancer;
 use clock::SystemClock;
 use files::FileSystem;
 use host::ServerHost;
 use listener::Listeners;
 use saver::Saver;
-use worker::WorkerHandle;
+use worker::Workers;
+
+/// Starts what runs beside the server, on a thread of its own, until what it is given changes.
+pub(crate) type Beside =
+    fn(&Arc<Engine>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
 
 /// Runs a server until it is told to end.
 ///
 /// # Errors
 /// What keeps it from starting, in words for the operator.
-pub fn run(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+pub(crate) fn run(
+    settings: Settings,
+    config_file: Option<PathBuf>,
+    beside: Beside,
+) -> Result<(), String> {
     start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("Cannot start a runtime: {error}"))?;
-    let result = runtime.block_on(serve(settings, config_file));
+    let result = runtime.block_on(serve(settings, config_file, beside));
     if let Err(reason) = &result {
         log!(Warning, "{reason}");
     }
@@ -71,7 +81,11 @@ fn start_log(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("Can't open the log file {}: {error}", settings.log.file))
 }
 
-async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), String> {
+async fn serve(
+    settings: Settings,
+    config_file: Option<PathBuf>,
+    beside: Beside,
+) -> Result<(), String> {
     let pid = std::process::id();
     log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     log!(
@@ -91,10 +105,13 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     let look = Arc::new(Notify::new());
     let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
     node.set_host(Arc::new(host));
-    let workers = start_workers(&engine, &ended)?;
-    let [seed, ..] = random();
-    let follower = follower::start(Arc::clone(&engine), seed, look, ended.clone())
+    begin_loading(node);
+    let [seed, applier_seed, ..] = random();
+    let (workers, threads) = Workers::start(&engine, seed, &ended)
+        .map_err(|error| format!("Cannot start a worker: {error}"))?;
+    let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
+    let beside = beside(&engine, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     let serving = async {
@@ -102,7 +119,7 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
-        cron::run(Arc::clone(&engine)).await;
+        cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
         Ok(())
     };
     let result: Result<(), String> = tokio::select! {
@@ -114,27 +131,29 @@ async fn serve(settings: Settings, config_file: Option<PathBuf>) -> Result<(), S
     };
     result?;
     drop(listeners);
-    workers.into_iter().for_each(WorkerHandle::join);
-    if follower.join().is_err() {
-        log!(Warning, "The replication thread ended by a panic");
+    for thread in threads.into_iter().chain([follower]).chain(beside) {
+        if thread.join().is_err() {
+            log!(Warning, "A worker ended by a panic");
+        }
     }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
 }
 
+/// Enters the state in which the RDB file is loaded: before anybody connects, and before the link
+/// to a master begins, which goes on from where the file ends.
+fn begin_loading(node: &Node) {
+    let mut guard = node.keyspace.lock(ShardSet::ALL);
+    let locked = guard.locked();
+    node.admission.set(&locked, State::Loading, true);
+    if let Some(master) = &node.settings.load().replication.master {
+        node.begin_as_replica(&locked, master);
+    }
+}
+
 /// Loads the RDB file on a thread of its own, so that clients are answered meanwhile.
 async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
-    let set_loading = |on| {
-        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.admission.set(&guard.locked(), State::Loading, on);
-    };
-    set_loading(true);
-    let master = engine.node.settings.load().replication.master.clone();
-    if let Some(master) = master {
-        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.begin_as_replica(&guard.locked(), &master);
-    }
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
     let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
     let loaded =
@@ -153,7 +172,10 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
             (saving.keys_loaded, saving.keys_expired_at_load) = (keys, expired);
         });
     }
-    set_loading(false);
+    {
+        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.admission.set(&guard.locked(), State::Loading, false);
+    }
     engine.node.host().look_at_role();
     Ok(())
 }
@@ -213,21 +235,6 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
     };
     let node = Node::new(settings, identity, clock, stats, random(), random_hex());
     Ok(Engine { node: Arc::new(node), registry })
-}
-
-fn start_workers(
-    engine: &Arc<Engine>,
-    ended: &watch::Receiver<bool>,
-) -> Result<Vec<WorkerHandle>, String> {
-    let [seed, ..] = random();
-    let start = |index| {
-        let seed = seed.wrapping_add(index as u64);
-        WorkerHandle::start(Arc::clone(engine), index, seed, ended.clone())
-    };
-    (0..engine.node.applier)
-        .map(start)
-        .collect::<io::Result<_>>()
-        .map_err(|error| format!("Cannot start a worker: {error}"))
 }
 
 /// As `uname -srm` has it.

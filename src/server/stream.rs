@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// An accepted socket, not yet tied to a worker's runtime.
+/// An accepted socket, not tied to a worker's runtime.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
@@ -32,6 +32,14 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Takes the socket from its worker's runtime.
+    pub(super) fn detach(self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Accepted::Unix),
+        }
+    }
+
     #[inline]
     pub(super) fn poll_read(
         &mut self,

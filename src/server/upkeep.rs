@@ -11,7 +11,7 @@ use crate::replication::{Phase, Replica};
 use crate::telemetry::log::log;
 
 /// What it remembers from round to round. Times are Unix milliseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Upkeep {
     pinged_ms: i64,
     kept_alive_ms: i64,
@@ -20,6 +20,10 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
+    pub(super) fn new(now_ms: i64) -> Self {
+        Self { pinged_ms: now_ms, kept_alive_ms: now_ms, behind_since_ms: BTreeMap::new() }
+    }
+
     /// One round, ten times a second.
     pub(super) fn round(&mut self, node: &Arc<Node>) {
         let now_ms = node.clock.unix_ms();
@@ -34,6 +38,8 @@ impl Upkeep {
         }
         if replicas.len() == 0 {
             self.behind_since_ms.clear();
+            // The first one to come is pinged a period later: it has enough to do.
+            self.pinged_ms = now_ms;
             end_backlog(node, now_ms);
             return;
         }

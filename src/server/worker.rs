@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::runtime::{Builder, Handle};
@@ -31,7 +32,7 @@ pub(super) struct Worker {
     pub(super) input: Vec<u8>,
     /// What goes to a replica next.
     pub(super) feed: Vec<u8>,
-    index: usize,
+    pub(super) index: usize,
 }
 
 impl Worker {
@@ -87,20 +88,19 @@ fn pin(index: usize) {
 
 /// The way to a worker's thread.
 #[derive(Debug)]
-pub(super) struct WorkerHandle {
+struct WorkerHandle {
     runtime: Handle,
-    connections: Arc<AtomicUsize>,
-    thread: JoinHandle<()>,
+    connections: AtomicUsize,
 }
 
 impl WorkerHandle {
     /// Starts the thread; it ends when `end` changes.
-    pub(super) fn start(
+    fn start(
         engine: Arc<Engine>,
         index: usize,
         seed: u64,
         mut end: watch::Receiver<bool>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let pinned = engine.node.settings.load().process.pin_workers;
@@ -116,33 +116,245 @@ impl WorkerHandle {
             drop(runtime);
         };
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
-        Ok(Self { runtime: handle, connections: Arc::default(), thread })
+        Ok((Self { runtime: handle, connections: AtomicUsize::new(0) }, thread))
+    }
+}
+
+/// All workers. Connections go to the first few of them, as many as are in use: see
+/// [`balance`](super::balance).
+#[derive(Debug)]
+pub(super) struct Workers {
+    all: Vec<WorkerHandle>,
+    in_use: AtomicUsize,
+}
+
+impl Workers {
+    /// Starts the threads; they end when `end` changes.
+    pub(super) fn start(
+        engine: &Arc<Engine>,
+        seed: u64,
+        end: &watch::Receiver<bool>,
+    ) -> io::Result<(Arc<Self>, Vec<JoinHandle<()>>)> {
+        let start = |index| {
+            let seed = seed.wrapping_add(index as u64);
+            WorkerHandle::start(Arc::clone(engine), index, seed, end.clone())
+        };
+        let started: io::Result<Vec<_>> = (0..engine.node.applier).map(start).collect();
+        let (all, threads) = started?.into_iter().unzip();
+        Ok((Arc::new(Self { all, in_use: AtomicUsize::new(1) }), threads))
     }
 
-    pub(super) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
-    /// Serves a connection on this worker.
-    pub(super) fn serve(&self, engine: Arc<Engine>, accepted: Accepted, client: Client) {
-        let connections = Arc::clone(&self.connections);
-        connections.fetch_add(1, Ordering::Relaxed);
-        self.runtime.spawn(async move {
-            match accepted.attach() {
-                Ok(stream) => Connection::new(engine, stream, client).serve().await,
-                Err(error) => {
-                    log!(Warning, "Could not serve a connection: {error}");
-                    engine.node.clients.remove(client.handle.origin.id);
+    /// How many serve new connections: the first ones.
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_in_use(&self, count: usize) {
+        self.in_use.store(count, Ordering::Relaxed);
+    }
+
+    /// How long the workers together have not been waiting for something to do.
+    pub(super) fn busy(&self) -> Duration {
+        self.all.iter().map(|worker| worker.runtime.metrics().worker_total_busy_duration(0)).sum()
+    }
+
+    /// Serves a new connection on the worker with the fewest.
+    pub(super) fn serve(self: &Arc<Self>, engine: Arc<Engine>, accepted: Accepted, client: Client) {
+        let connections = |&index: &usize| self.all[index].connections.load(Ordering::Relaxed);
+        let index = (0..self.in_use()).min_by_key(connections).unwrap_or(0);
+        client.handle.worker.store(index, Ordering::Relaxed);
+        let entered = self.all[index].runtime.enter();
+        match accepted.attach() {
+            Ok(stream) => self.run(index, Connection::new(engine, stream, client)),
+            Err(error) => {
+                log!(Warning, "Could not serve a connection: {error}");
+                engine.node.clients.remove(client.handle.origin.id);
+            }
+        }
+        drop(entered);
+    }
+
+    /// Runs a connection on a worker, and then on those to which it is moved.
+    fn run(self: &Arc<Self>, index: usize, connection: Connection) {
+        let worker = &self.all[index];
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        let workers = Arc::clone(self);
+        worker.runtime.spawn(async move {
+            let moving = connection.serve().await;
+            workers.all[index].connections.fetch_sub(1, Ordering::Relaxed);
+            if let Some(connection) = moving {
+                let next = connection.worker();
+                if let Some(connection) = connection.reattach(&workers.all[next].runtime) {
+                    workers.run(next, connection);
                 }
             }
-            connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
+}
 
-    /// Waits for the thread to end.
-    pub(super) fn join(self) {
-        if self.thread.join().is_err() {
-            log!(Warning, "A worker ended by a panic");
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::node::client::{Handle as ClientHandle, Origin};
+    use crate::settings::Settings;
+
+    /// A client of two workers.
+    struct Fixture {
+        engine: Arc<Engine>,
+        workers: Arc<Workers>,
+        threads: Vec<JoinHandle<()>>,
+        end: watch::Sender<bool>,
+        handle: Arc<ClientHandle>,
+        socket: TcpStream,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let mut settings = Settings::default();
+            settings.process.workers = 2;
+            let engine = Arc::new(super::super::engine(settings, None, 0).expect("it starts"));
+            let (end, ended) = watch::channel(false);
+            let (workers, threads) = Workers::start(&engine, 1, &ended).expect("it starts");
+            let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
+            let address = listener.local_addr().expect("bound");
+            let socket = TcpStream::connect(address).expect("it listens");
+            let wait = Some(Duration::from_secs(20));
+            socket.set_read_timeout(wait).expect("a socket");
+            let (accepted, _) = listener.accept().expect("it was connected to");
+            accepted.set_nonblocking(true).expect("a socket");
+            let handle = Arc::new(ClientHandle::new(Origin { id: 1, ..Origin::default() }));
+            engine.node.clients.add(Arc::clone(&handle));
+            let client = Client::new(Arc::clone(&handle), true);
+            workers.serve(Arc::clone(&engine), Accepted::Tcp(accepted), client);
+            Self { engine, workers, threads, end, handle, socket }
         }
+
+        fn go_to(&self, worker: usize) {
+            self.handle.worker.store(worker, Ordering::Relaxed);
+        }
+
+        fn send(&self, bytes: &[u8]) {
+            (&self.socket).write_all(bytes).expect("it reads");
+        }
+
+        fn expect(&self, bytes: &[u8]) {
+            let mut buffer = vec![0; bytes.len()];
+            (&self.socket).read_exact(&mut buffer).expect("it answers");
+            assert_eq!(String::from_utf8_lossy(&buffer), String::from_utf8_lossy(bytes));
+        }
+
+        fn reads(&self) -> [u64; 2] {
+            std::array::from_fn(|worker| self.engine.node.workers[worker].reads.get())
+        }
+
+        fn end(self) {
+            self.end.send(true).expect("the workers live");
+            self.threads.into_iter().for_each(|thread| thread.join().expect("no worker panics"));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_moves_answers_everything_in_order() {
+        const REQUESTS: usize = 50_000;
+        let fixture = Fixture::new();
+        let request = b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n";
+        let bytes = request.repeat(REQUESTS);
+        let (mut sent, mut answered) = (0, 0);
+        // Pieces that end within requests: what is left over moves as well.
+        for (round, pieces) in bytes.chunks(1997).enumerate() {
+            for (half, piece) in pieces.chunks(1001).enumerate() {
+                fixture.go_to((round + half) % 2);
+                fixture.send(piece);
+            }
+            sent += pieces.len();
+            while answered < sent / request.len() {
+                answered += 1;
+                fixture.expect(format!(":{answered}\r\n").as_bytes());
+            }
+        }
+        assert_eq!(answered, REQUESTS);
+        let [first, second] = fixture.reads();
+        assert!(first > 100 && second > 100, "both have read: {first} {second}");
+        fixture.end();
+    }
+
+    #[test]
+    fn small_pieces_are_held_and_run_in_order() {
+        let fixture = Fixture::new();
+        for number in 0..200 {
+            let value = format!("\n{number}\n");
+            let len = value.len();
+            let set = format!("*3\r\n$3\r\nSET\r\n$2\r\nk\n\r\n${len}\r\n{value}\r\n");
+            let get = "*2\r\n$3\r\nGET\r\n$2\r\nk\n\r\nGET none\r\n";
+            let bytes = [set.as_bytes(), get.as_bytes()].concat();
+            bytes.chunks(number % 40 + 1).for_each(|piece| fixture.send(piece));
+            fixture.expect(format!("+OK\r\n${len}\r\n{value}\r\n$-1\r\n").as_bytes());
+        }
+        fixture.end();
+    }
+
+    #[test]
+    fn messages_that_come_while_a_connection_moves_arrive() {
+        let fixture = Fixture::new();
+        fixture.send(b"SUBSCRIBE c\r\n");
+        fixture.expect(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+        for round in 0..5000 {
+            fixture.go_to(round % 2);
+            // The first wakes the connection, which then moves; the second meets it anywhere.
+            for _ in 0..2 {
+                assert_eq!(fixture.engine.node.pubsub.publish(b"c", b"m"), 1);
+            }
+            fixture.expect(&b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n".repeat(2));
+        }
+        let connections =
+            |worker: usize| fixture.workers.all[worker].connections.load(Ordering::Relaxed);
+        assert!(connections(0) + connections(1) <= 1);
+        fixture.end();
+    }
+
+    #[test]
+    fn a_connection_that_moves_can_be_killed() {
+        for round in 0..200 {
+            let fixture = Fixture::new();
+            fixture.send(b"PING\r\n");
+            fixture.expect(b"+PONG\r\n");
+            fixture.go_to(1);
+            fixture.send(b"PING\r\n");
+            if round % 2 == 0 {
+                fixture.expect(b"+PONG\r\n");
+            }
+            fixture.handle.kill();
+            let mut rest = Vec::new();
+            // A reset is an end too; a time limit is not.
+            let ended = (&fixture.socket).read_to_end(&mut rest);
+            let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+            assert!(ended.as_ref().map_or_else(reset, |_| true), "{ended:?}");
+            fixture.end();
+        }
+    }
+
+    #[test]
+    fn a_connection_that_waits_for_a_pause_moves_after_it() {
+        let fixture = Fixture::new();
+        fixture.send(b"CLIENT PAUSE 100000\r\nPING\r\n");
+        fixture.expect(b"+OK\r\n");
+        fixture.go_to(1);
+        fixture.send(b"PING\r\n");
+        {
+            let mut guard = fixture.engine.node.keyspace.lock(crate::keyspace::ShardSet::ALL);
+            fixture.engine.node.admission.unpause(&guard.locked());
+        }
+        fixture.expect(b"+PONG\r\n+PONG\r\n");
+        fixture.send(b"PING\r\n");
+        fixture.expect(b"+PONG\r\n");
+        assert!(fixture.reads()[1] > 0);
+        fixture.end();
     }
 }

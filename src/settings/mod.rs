@@ -42,6 +42,6 @@ pub use types::{
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process,
+    Admin, Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process,
     Replication, Security, Settings, Slowlog, Snapshot,
 };

@@ -29,6 +29,8 @@ pub struct Settings {
     pub slowlog: Slowlog,
     /// Threads, and how the server ends.
     pub process: Process,
+    /// The admin server.
+    pub admin: Admin,
     /// What the last load or change accepted without effect: one line each, for the logger.
     pub warnings: Vec<String>,
 }
@@ -176,6 +178,34 @@ pub struct Slowlog {
     pub max_len: u64,
 }
 
+/// The admin server and traces. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Admin {
+    /// The address to listen on.
+    pub bind: String,
+    /// 0: there is no admin server.
+    pub port: u16,
+    /// Asked for where something is told; none: anybody may ask.
+    pub token: Secret,
+    /// How the names of the exporter's metrics begin.
+    pub metrics_prefix: String,
+    /// How far a ready replica may be behind: a size or a time; empty: any.
+    pub ready_lag_max: String,
+    /// Where traces go, by OTLP over HTTP; empty: nowhere.
+    pub otlp_endpoint: String,
+    /// One command in so many is traced; 0: only slow ones and those that fail.
+    pub trace_every: u64,
+}
+
+impl Admin {
+    /// Whether address and port are those of the table.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        let default = Settings::default().admin;
+        self.bind == default.bind && self.port == default.port
+    }
+}
+
 /// Threads, and how the server ends. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Process {
@@ -224,6 +254,7 @@ impl Settings {
             replication: Replication::default(),
             log: Log::default(),
             slowlog: Slowlog::default(),
+            admin: Admin::default(),
             process: Process::default(),
             warnings: Vec::new(),
         }

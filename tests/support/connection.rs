@@ -2,8 +2,8 @@
 //! has a time limit.
 
 use super::reply::{ReadError, Reply};
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -47,6 +47,13 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The next connection that somebody makes to a test that plays a server.
+    pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        Self::over(Stream::Tcp(stream))
+    }
+
     /// Limits the wait for the next bytes, and for the server to take some.
     pub(crate) fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         match self.stream.get_mut() {
@@ -87,6 +94,38 @@ impl Connection {
 
     pub(crate) fn read_reply(&mut self) -> Result<Reply, ReadError> {
         Reply::read(&mut self.stream)
+    }
+
+    /// So many bytes, as they come.
+    pub(crate) fn read_bytes(&mut self, len: usize) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Bytes up to a line feed, with it.
+    pub(crate) fn read_line(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut line = Vec::new();
+        self.stream.read_until(b'\n', &mut line)?;
+        if line.is_empty() { Err(ReadError::Closed) } else { Ok(line) }
+    }
+
+    /// What comes within a time; then the time limit is the usual one again.
+    pub(crate) fn read_for(&mut self, time: Duration) -> io::Result<Vec<u8>> {
+        self.set_timeout(time)?;
+        let mut bytes = vec![0; 4096];
+        let read = self.stream.read(&mut bytes);
+        self.set_timeout(TIMEOUT)?;
+        let len = match read {
+            Err(error) => match ReadError::from(error) {
+                ReadError::TimedOut => 0,
+                _ => return Err(ErrorKind::ConnectionReset.into()),
+            },
+            Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
+            Ok(len) => len,
+        };
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     /// Sends a command and returns its one reply.

@@ -68,22 +68,33 @@ impl Server {
             assert_redis_version();
         }
         for _ in 0..PORTS_TRIED {
-            let server = Self::spawn(program, args);
-            let outcome = server.log.wait(DEADLINE, |line| {
-                line.contains("Ready to accept connections") || is_port_busy(line)
-            });
-            match outcome {
-                Some(line) if is_port_busy(&line) => {}
-                Some(_) => return server,
-                None => panic!("{program:?} did not get ready; it said:\n{}", server.log_text()),
+            if let Some(server) = Self::spawn(program, free_port(), args).when_ready() {
+                return server;
             }
         }
         panic!("{program:?} found no free port");
     }
 
-    fn spawn(program: Program, args: &[&str]) -> Self {
+    /// Starts a server on the port of one that has ended.
+    pub(crate) fn start_on(program: Program, port: u16, args: &[&str]) -> Self {
+        let server = Self::spawn(program, port, args).when_ready();
+        server.unwrap_or_else(|| panic!("port {port} was taken meanwhile"))
+    }
+
+    /// Waits until it serves; `None` if its port is taken.
+    fn when_ready(self) -> Option<Self> {
+        let outcome = self.log.wait(DEADLINE, |line| {
+            line.contains("Ready to accept connections") || is_port_busy(line)
+        });
+        match outcome {
+            Some(line) if is_port_busy(&line) => None,
+            Some(_) => Some(self),
+            None => panic!("{:?} did not get ready; it said:\n{}", self.program, self.log_text()),
+        }
+    }
+
+    fn spawn(program: Program, port: u16, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the server");
-        let port = free_port();
         let path = match program {
             Program::Limpid => env!("CARGO_BIN_EXE_limpid-server"),
             Program::Redis => "redis-server",
@@ -161,6 +172,17 @@ impl Server {
             .status()
             .expect("kill(1) is there");
         assert!(status.success(), "no process {} to send {name}", self.pid());
+    }
+
+    /// Ends the server at once (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it is ours");
+    }
+
+    /// Waits until the process has ended by itself, and returns how.
+    pub(crate) fn wait_for_end(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        self.log.wait_for_end(timeout).then(|| self.process.wait().expect("it is ours"))
     }
 
     /// Asks the server to end (SIGTERM) and returns how it ended.
@@ -261,7 +283,8 @@ fn is_port_busy(line: &str) -> bool {
     line.contains("Failed listening on port") || line.contains("Address already in use")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     listener.local_addr().expect("it is bound").port()
 }

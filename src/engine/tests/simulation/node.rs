@@ -20,7 +20,7 @@ use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{Clock as _, Host as _};
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
-use crate::replication::Fill;
+use crate::replication::{Fill, Moment};
 use crate::resp::Parser;
 use crate::settings::{FullSync, LocalAccess, MasterAddress, Settings};
 
@@ -298,7 +298,7 @@ impl SimNode {
     }
 
     /// What a replica gets next, and whether the connection goes on.
-    pub(super) fn feed(&mut self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
+    pub(super) fn feed(&self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
         let Some(connected) = self.serving.get(&wire) else { return (Vec::new(), false) };
         let mut out = Vec::new();
@@ -309,7 +309,9 @@ impl SimNode {
         connected.client.handle.take_look();
         node.ask_for_acks();
         while under_way + out.len() < UNDER_WAY_MAX {
-            match replica.fill(&node.log, now_ms, max, &mut out) {
+            let written_ms = node.replication.replicas.written_ms();
+            let moment = Moment { now_ms, written_ms };
+            match replica.fill(&node.log, &moment, max, &mut out) {
                 Fill::Bytes => {}
                 Fill::Later => break,
                 Fill::Broken(_) => return (out, false),

@@ -1,0 +1,196 @@
+//! Health, after Patroni's REST API: whether the process serves, whether it is fit to, and whether
+//! it has a role.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Admin, Refusal, Shared, query};
+use crate::node::Node;
+use crate::node::admission;
+use crate::node::replication::LinkState;
+
+/// How far a replica may be behind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lag {
+    Bytes(u64),
+    Seconds(f64),
+}
+
+impl Lag {
+    /// `1MB`, `64kb`, `512` (bytes), `50ms`, `2s`.
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, unit) = text.split_at(digits);
+        let number: f64 = number.parse().ok()?;
+        let bytes = |unit: f64| Some(Self::Bytes((number * unit) as u64));
+        match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => bytes(1.0),
+            "kb" => bytes(1024.0),
+            "mb" => bytes(1024.0 * 1024.0),
+            "gb" => bytes(1024.0 * 1024.0 * 1024.0),
+            "ms" => Some(Self::Seconds(number / 1000.0)),
+            "s" => Some(Self::Seconds(number)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    lag: Option<String>,
+    verbose: Option<String>,
+}
+
+/// An answer: well, or not well for these reasons.
+fn answer(reasons: &[String], verbose: Option<serde_json::Value>) -> Response {
+    let (status, word) = match reasons {
+        [] => (StatusCode::OK, "ok"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let mut body = json!({ "status": word, "reasons": reasons });
+    if let Some(details) = verbose {
+        body["details"] = details;
+    }
+    (status, Json(body)).into_response()
+}
+
+/// The process serves: that it answers is the answer.
+pub(super) async fn livez() -> Response {
+    answer(&[], None)
+}
+
+/// Whether clients should be sent here: a master with its data, a replica that is close enough.
+pub(super) async fn readyz(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+    let asked: Asked = query(&request)?;
+    let node = admin.node();
+    let max = lag_max(&admin, asked.lag.as_deref())?;
+    let mut reasons = not_serving(node);
+    if node.is_replica() {
+        reasons.extend(not_following(node, max)?);
+    }
+    let details = asked.verbose.is_some().then(|| super::replication::view(node));
+    Ok(answer(&reasons, details))
+}
+
+pub(super) async fn primary(State(admin): Shared) -> Response {
+    let node = admin.node();
+    let mut reasons = not_serving(node);
+    if node.is_replica() {
+        reasons.push("this node is a replica".into());
+    }
+    answer(&reasons, None)
+}
+
+pub(super) async fn replica(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+    let asked: Asked = query(&request)?;
+    let node = admin.node();
+    let max = lag_max(&admin, asked.lag.as_deref())?;
+    let mut reasons = not_serving(node);
+    if node.is_replica() {
+        reasons.extend(not_following(node, max)?);
+    } else {
+        reasons.push("this node is a master".into());
+    }
+    Ok(answer(&reasons, None))
+}
+
+/// Whether it is a node to read from and not to write to.
+pub(super) async fn read_only(State(admin): Shared) -> Response {
+    let node = admin.node();
+    let mut reasons = not_serving(node);
+    if !node.is_replica() {
+        reasons.push("this node is a master".into());
+    } else if !node.settings.load().replication.read_only {
+        reasons.push("this replica takes writes".into());
+    }
+    answer(&reasons, None)
+}
+
+/// The limit of the request, or that of the settings.
+fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, Refusal> {
+    let settings = admin.node().settings.load();
+    let text = asked.unwrap_or(&settings.admin.ready_lag_max);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || {
+        let what = format!("lag is a size as 1MB or a time as 50ms, not {text}");
+        Refusal::new(StatusCode::BAD_REQUEST, what)
+    };
+    Lag::parse(text).map(Some).ok_or_else(wrong)
+}
+
+fn not_serving(node: &Node) -> Vec<String> {
+    let states = [
+        (admission::State::Loading, "the data set is being loaded"),
+        (admission::State::ShuttingDown, "the process is ending"),
+        (admission::State::EndingSoon, "the process waits for replicas, to end"),
+    ];
+    let states = states.into_iter().filter(|(state, _)| node.admission.has(*state));
+    states.map(|(_, reason)| reason.to_owned()).collect()
+}
+
+/// Why a replica is not close enough to its master.
+fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> {
+    let link = node.replication.link();
+    let mut reasons = Vec::new();
+    if let Some(refused) = &link.refused {
+        reasons.push(refused.reason.clone());
+    }
+    if link.sync.is_some() {
+        reasons.push("a full resync is under way".into());
+    } else if link.state != LinkState::Connected {
+        reasons.push("the link to the master is down".into());
+    }
+    if !reasons.is_empty() {
+        return Ok(reasons);
+    }
+    match max {
+        None => {}
+        Some(Lag::Bytes(max)) => {
+            let behind = link.read_offset.saturating_sub(node.log.offset());
+            if behind > max {
+                reasons.push(format!("{behind} bytes behind, more than {max}"));
+            }
+        }
+        Some(Lag::Seconds(max)) => match link.lag_seconds(node.clock.unix_ms()) {
+            Some(lag) if lag > max => {
+                reasons.push(format!("{lag:.3} seconds behind, more than {max}"));
+            }
+            Some(_) => {}
+            None if link.mark.is_none() => {
+                let what = "this master does not tell the time: ask for a lag in bytes";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, what));
+            }
+            None => reasons.push("the lag is not known yet".into()),
+        },
+    }
+    Ok(reasons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_a_size_or_a_time() {
+        for (text, lag) in [
+            ("512", Some(Lag::Bytes(512))),
+            ("1MB", Some(Lag::Bytes(1 << 20))),
+            ("1.5kb", Some(Lag::Bytes(1536))),
+            ("50ms", Some(Lag::Seconds(0.05))),
+            ("2s", Some(Lag::Seconds(2.0))),
+            ("", None),
+            ("ms", None),
+            ("5 min", None),
+            ("-1", None),
+        ] {
+            assert_eq!(Lag::parse(text), lag, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `/metrics`: Prometheus's text format, under the names of redis_exporter, so that dashboards and
+//! alerts written for it work without it; beyond them, limpid's own.
+//!
+//! What INFO tells becomes a metric by a row in `table`; what has labels is made in `labelled`.
+//! Everything is read from counters: a scrape takes no shard lock.
+
+mod family;
+mod labelled;
+mod table;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus::{Encoder, TEXT_FORMAT, TextEncoder};
+
+use super::{Refusal, Shared};
+use crate::commands::info;
+use crate::engine::Engine;
+use crate::telemetry::counter::SharedHistogram;
+use family::Families;
+
+/// What is known of scrapes themselves.
+#[derive(Debug, Default)]
+pub(super) struct Scrapes {
+    took: SharedHistogram,
+}
+
+pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Refusal> {
+    let node = admin.node();
+    let began = node.clock.nanos();
+    let families = families(&admin.engine, &admin.scrapes);
+    let mut text = Vec::with_capacity(64 * 1024);
+    let encoded = TextEncoder::new().encode(&families.into_inner(), &mut text);
+    admin.scrapes.took.observe(node.clock.nanos().saturating_sub(began));
+    encoded.map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}"))
+    })?;
+    Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
+}
+
+fn families(engine: &Engine, scrapes: &Scrapes) -> Families {
+    let node = &*engine.node;
+    let settings = node.settings.load();
+    let wanted = [b"default".to_vec()];
+    let sections = info::sections(node, &engine.registry, &wanted);
+    let field = |name: &str| {
+        let mut fields = sections.iter().flat_map(|(_, fields)| fields);
+        fields.find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    };
+    let mut families = Families::new(&settings.admin.metrics_prefix);
+    table::add(&mut families, &field);
+    labelled::add(&mut families, engine, &field);
+    let took = scrapes.took.distribution();
+    families.histogram_of("limpid_scrape_duration_seconds", SCRAPE_HELP, &[], &took);
+    families
+}
+
+const SCRAPE_HELP: &str = "How long it took to gather the metrics.";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The admin server: what operators, Prometheus and load balancers ask over HTTP.
+//!
+//! It has a thread and a runtime of its own, so that a busy worker delays no answer, and takes no
+//! shard lock, so that no answer delays a command. It only reads.
+//!
+//! | Route | Answer | File |
+//! |---|---|---|
+//! | `/metrics` | the metrics, in Prometheus's text format | `metrics` |
+//! | `/info` | INFO, as text or JSON | here |
+//! | `/replication` | offsets and lag of master and replicas, JSON | `replication` |
+//! | `/livez`, `/readyz` | whether the process serves, whether it is fit to | `health` |
+//! | `/primary`, `/replica`, `/read-only` | whether it has this role | `health` |
+//!
+//! Health is told to everyone; the rest asks for the bearer token where one is set.
+
+mod health;
+mod metrics;
+mod probe;
+mod replication;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use axum::{Json, Router};
+use serde::Deserialize;
+use sha1::{Digest, Sha1};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::commands::info;
+use crate::engine::Engine;
+use crate::node::Node;
+use crate::telemetry::log::log;
+
+pub use probe::probe;
+
+/// What the routes share.
+#[derive(Debug)]
+struct Admin {
+    engine: Arc<Engine>,
+    scrapes: metrics::Scrapes,
+}
+
+impl Admin {
+    fn node(&self) -> &Node {
+        &self.engine.node
+    }
+}
+
+type Shared = State<Arc<Admin>>;
+
+/// An answer that is no success, as JSON.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(serde_json::json!({ "error": self.reason }))).into_response()
+    }
+}
+
+/// Starts the admin server on a thread of its own; it ends when `end` changes. `None` where none
+/// is wanted, or where the default port is taken: another server on this machine has it.
+///
+/// # Errors
+/// An address or port that was asked for cannot be had.
+pub(crate) fn start(
+    engine: &Arc<Engine>,
+    mut end: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>, String> {
+    let settings = engine.node.settings.load_full();
+    let admin = &settings.admin;
+    if admin.port == 0 {
+        return Ok(None);
+    }
+    let failed = |what: &str| format!("Admin server on {}:{}: {what}", admin.bind, admin.port);
+    let listener = match std::net::TcpListener::bind((admin.bind.as_str(), admin.port)) {
+        Ok(listener) => listener,
+        Err(error) if admin.is_default() => {
+            let why = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "another process has the port".to_owned(),
+                _ => error.to_string(),
+            };
+            log!(Warning, "{}; going on without it", failed(&why));
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(&error.to_string())),
+    };
+    let address = listener.local_addr().map_err(|error| failed(&error.to_string()))?;
+    listener.set_nonblocking(true).map_err(|error| failed(&error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error.to_string()))?;
+    let routes = routes(Arc::clone(engine));
+    let work = move || {
+        let served = runtime.block_on(async {
+            let listener = TcpListener::from_std(listener)?;
+            let ended = async move {
+                // An error means that the sender is gone, which is an end as well.
+                drop(end.wait_for(|&end| end).await);
+            };
+            tokio::select! {
+                served = async { axum::serve(listener, routes).await } => served,
+                () = ended => Ok(()),
+            }
+        });
+        if let Err(error) = served {
+            log!(Warning, "The admin server ended: {error}");
+        }
+    };
+    let thread = std::thread::Builder::new().name("admin".into()).spawn(work);
+    let thread = thread.map_err(|error| failed(&error.to_string()))?;
+    announce(address);
+    Ok(Some(thread))
+}
+
+fn announce(address: SocketAddr) {
+    log!(Notice, "Admin server listening on http://{address}");
+}
+
+/// A route that also answers OPTIONS, as some load balancers ask so; HEAD comes with GET.
+macro_rules! asked {
+    ($handler:path) => {
+        get($handler).options($handler)
+    };
+}
+
+fn routes(engine: Arc<Engine>) -> Router {
+    let admin = Arc::new(Admin { engine, scrapes: metrics::Scrapes::default() });
+    let guarded: Router<Arc<Admin>> = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/info", get(info))
+        .route("/replication", get(replication::replication))
+        .layer(middleware::from_fn_with_state(Arc::clone(&admin), authorised));
+    let health =
+        |handler: MethodRouter<Arc<Admin>>| handler.layer(middleware::from_fn(without_body));
+    Router::new()
+        .merge(guarded)
+        .route("/livez", health(asked!(health::livez)))
+        .route("/readyz", health(asked!(health::readyz)))
+        .route("/primary", health(asked!(health::primary)))
+        .route("/replica", health(asked!(health::replica)))
+        .route("/read-only", health(asked!(health::read_only)))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(admin)
+}
+
+async fn unknown(request: Request) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", request.uri().path()))
+}
+
+async fn not_allowed(request: Request) -> Refusal {
+    let what = format!("{} is not for {}", request.method(), request.uri().path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what)
+}
+
+/// OPTIONS is answered as GET is, but for the body.
+async fn without_body(request: Request, next: Next) -> Response {
+    let options = request.method() == axum::http::Method::OPTIONS;
+    let response = next.run(request).await;
+    if options { response.status().into_response() } else { response }
+}
+
+/// Asks for the bearer token, if one is set.
+async fn authorised(State(admin): Shared, request: Request, next: Next) -> Response {
+    let settings = admin.node().settings.load_full();
+    let Some(token) = settings.admin.token.reveal() else { return next.run(request).await };
+    let sent = request.headers().get(header::AUTHORIZATION).and_then(|sent| sent.to_str().ok());
+    let sent = sent.and_then(|sent| sent.strip_prefix("Bearer ")).unwrap_or_default();
+    // Digests take the same time to compare wherever two texts differ.
+    if Sha1::digest(token) == Sha1::digest(sent) {
+        return next.run(request).await;
+    }
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is needed");
+    ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InfoQuery {
+    section: Option<String>,
+    format: Option<String>,
+}
+
+/// The query of a request.
+///
+/// # Errors
+/// Names what is wrong with it.
+fn query<T: for<'d> Deserialize<'d>>(request: &Request) -> Result<T, Refusal> {
+    Query::try_from_uri(request.uri())
+        .map(|Query(query)| query)
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))
+}
+
+async fn info(
+    State(admin): Shared,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let query: InfoQuery = query(&request)?;
+    let wanted: Vec<Vec<u8>> = query
+        .section
+        .iter()
+        .flat_map(|sections| sections.split(','))
+        .map(|section| section.to_ascii_lowercase().into_bytes())
+        .collect();
+    let sections = info::sections(admin.node(), &admin.engine.registry, &wanted);
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let json = match query.format.as_deref() {
+        Some("json") => true,
+        Some("text") => false,
+        None => accepted.is_some_and(|accepted| accepted.contains("application/json")),
+        Some(other) => {
+            let what = format!("format is json or text, not {other}");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, what));
+        }
+    };
+    if !json {
+        return Ok(info::text(&sections).into_response());
+    }
+    let section = |(title, fields): info::Told| {
+        let fields = fields.into_iter().map(|(name, value)| (name, value.into()));
+        let fields: serde_json::Map<String, serde_json::Value> = fields.collect();
+        (title.to_ascii_lowercase(), fields.into())
+    };
+    let all: serde_json::Map<String, serde_json::Value> =
+        sections.into_iter().map(section).collect();
+    Ok(Json(all).into_response())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! `limpid-server healthcheck`: asks an admin server how it is, for images that have nothing else
+//! to ask with.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// What is asked when nothing else is said.
+const DEFAULT: &str = "http://127.0.0.1:9121/readyz";
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Asks a URL, `http://host:port/path`; the answer's status line on success.
+///
+/// # Errors
+/// Why the answer is no good one, in words for the operator.
+pub fn probe(url: Option<&str>) -> Result<String, String> {
+    let url = url.unwrap_or(DEFAULT);
+    let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url}: not an http URL"))?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let failed = |what: &dyn std::fmt::Display| format!("{url}: {what}");
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    let address = address.to_socket_addrs().map_err(|error| failed(&error))?.next();
+    let address = address.ok_or_else(|| failed(&"no such address"))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, TIMEOUT).map_err(|error| failed(&error))?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(|error| failed(&error))?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(|error| failed(&error))?;
+    let mut lines = BufReader::new(stream).lines();
+    let status = lines.next().ok_or_else(|| failed(&"no answer"))?.map_err(|e| failed(&e))?;
+    if status.split(' ').nth(1) == Some("200") {
+        return Ok(status);
+    }
+    let reason = lines.map_while(Result::ok).last().unwrap_or_default();
+    Err(failed(&format!("{status} {reason}")))
+}

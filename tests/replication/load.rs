@@ -1,0 +1,180 @@
+//! A client that writes without end: every command that changes strings, keys and expiries, in
+//! several databases, alone and in transactions.
+
+use crate::support::connection::{Connection, Words, encode};
+use crate::support::reply::Reply;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::nodes::until;
+
+/// Names that keys have.
+const KEYS: u64 = 300;
+const DATABASES: u64 = 4;
+/// Longest transaction.
+const UNIT_MAX: u64 = 5;
+
+/// A writing thread, ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    over: AtomicBool,
+    commands: AtomicU64,
+}
+
+impl Load {
+    /// Begins to write to a server.
+    pub(crate) fn start(port: u16, seed: u64) -> Self {
+        let shared = Arc::new(Shared::default());
+        let mut writer = Writer {
+            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            client: Connection::tcp(port).unwrap(),
+            payload: Vec::new(),
+        };
+        let writing = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            while !writing.over.load(Ordering::Relaxed) {
+                let written = writer.step();
+                writing.commands.fetch_add(written, Ordering::Relaxed);
+            }
+        });
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// Waits until so many more commands are written.
+    pub(crate) fn await_commands(&self, more: u64) {
+        let wanted = self.shared.commands.load(Ordering::Relaxed) + more;
+        until("the writer goes on", || {
+            self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+                && self.shared.commands.load(Ordering::Relaxed) >= wanted
+        });
+    }
+
+    /// Ends the writing, which must have gone well.
+    pub(crate) fn stop(mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // The test has failed by itself if this did.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Marsaglia's xorshift.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+#[derive(Debug)]
+struct Writer {
+    random: Random,
+    client: Connection,
+    /// What DUMP gave last.
+    payload: Vec<u8>,
+}
+
+impl Writer {
+    /// Sends a pipeline and reads its replies; gives how many commands that were.
+    fn step(&mut self) -> u64 {
+        let mut unit: Vec<Words> = Vec::new();
+        let transaction = self.random.below(4) == 0;
+        if transaction {
+            unit.push(vec![b"MULTI".to_vec()]);
+        }
+        for _ in 0..=self.random.below(UNIT_MAX) {
+            unit.push(self.command());
+        }
+        if transaction {
+            unit.push(vec![b"EXEC".to_vec()]);
+        }
+        unit.push(vec![b"DUMP".to_vec(), self.key()]);
+        let bytes: Vec<u8> = unit.iter().flat_map(|words| encode(words)).collect();
+        self.client.send_raw(&bytes).unwrap();
+        for words in &unit {
+            let reply = self.client.read_reply().unwrap();
+            if words[0] == b"DUMP"
+                && let Reply::Bulk(payload) = reply
+            {
+                self.payload = payload;
+            }
+        }
+        unit.len() as u64
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        format!("key:{}", self.random.below(KEYS)).into_bytes()
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.random.below(4) {
+            0 => self.random.below(1000).to_string().into_bytes(),
+            1 => b"-12.5".to_vec(),
+            2 => (0..self.random.below(40)).map(|_| self.random.below(256) as u8).collect(),
+            _ => vec![b'x'; self.random.below(400) as usize],
+        }
+    }
+
+    /// A command by its form: K is a key, V a value, N a number, D a database, S a time that is
+    /// soon over in seconds, M one in milliseconds, A and B such times as Unix times, P a payload.
+    fn command(&mut self) -> Words {
+        let form = FORMS[self.random.below(FORMS.len() as u64) as usize];
+        form.split(' ').map(|word| self.word(word)).collect()
+    }
+
+    fn word(&mut self, word: &str) -> Vec<u8> {
+        let unix_ms = chrono::Utc::now().timestamp_millis();
+        let soon_ms = 1 + self.random.below(1500) as i64;
+        let number = |number: i64| number.to_string().into_bytes();
+        match word {
+            "K" => self.key(),
+            "V" => self.value(),
+            "N" => number(self.random.below(200) as i64 - 100),
+            "D" => number(self.random.below(DATABASES) as i64),
+            "S" => number(1 + soon_ms / 1000),
+            "M" => number(soon_ms),
+            "A" => number((unix_ms + soon_ms) / 1000),
+            "B" => number(unix_ms + soon_ms),
+            "P" => self.payload.clone(),
+            word => word.as_bytes().to_vec(),
+        }
+    }
+}
+
+#[rustfmt::skip]
+const FORMS: &[&str] = &[
+    "SELECT D", "SELECT D", "SELECT D",
+    "SET K V", "SET K V", "SET K V", "SET K V", "SET K N", "SET K N", "SET K N",
+    "SET K V EX S", "SET K V PX M", "SET K V EXAT A", "SET K V PXAT B", "SET K V KEEPTTL",
+    "SET K V NX", "SET K V XX", "SET K V XX GET", "SET K V NX PX M", "SET K V GET",
+    "SETNX K V", "SETEX K S V", "PSETEX K M V", "GETSET K V", "GETDEL K",
+    "GETEX K EX S", "GETEX K PX M", "GETEX K EXAT A", "GETEX K PXAT B", "GETEX K PERSIST",
+    "APPEND K V", "SETRANGE K 3 V", "MSET K V K V K V", "MSETNX K V K V",
+    "INCR K", "DECR K", "INCRBY K N", "DECRBY K N", "INCRBYFLOAT K N", "INCRBYFLOAT K 0.1",
+    "DEL K K", "UNLINK K K", "RENAME K K", "RENAMENX K K", "MOVE K D", "TOUCH K",
+    "COPY K K", "COPY K K REPLACE", "COPY K K DB D REPLACE",
+    "EXPIRE K S", "PEXPIRE K M", "EXPIREAT K A", "PEXPIREAT K B", "PERSIST K",
+    "EXPIRE K S NX", "EXPIRE K S XX", "PEXPIRE K M GT", "PEXPIRE K M LT", "EXPIRE K -1",
+    "PEXPIREAT K 1", "RESTORE K 0 P", "RESTORE K M P REPLACE", "RESTORE K B P REPLACE ABSTTL",
+    "GET K", "EXISTS K", "SCAN 0 COUNT 20", "PUBLISH news V", "SWAPDB D D",
+];

@@ -1,0 +1,28 @@
+//! Replication between processes: limpid with limpid, with redis-server 7.0.15 and under
+//! redis-sentinel, and both ends of a link played by a test.
+//!
+//! - [`nodes`]: servers, and how a test waits for them; [`proxy`]: a link that can be cut, held,
+//!   slowed down and corrupted; [`load`]: a client that writes without end
+//! - [`interop`]: chains of both programs; [`roles`]: promotions, demotions and restarts
+//! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
+//!   replication's settings do
+//! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
+//! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: a master that is killed
+#![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
+
+mod failover;
+mod faults;
+mod guard;
+mod handshake;
+mod interop;
+mod load;
+mod nodes;
+mod proxy;
+mod roles;
+mod sentinel;
+mod settings;
+mod shutdown;
+mod states;
+#[path = "../support/mod.rs"]
+mod support;
+mod wait;

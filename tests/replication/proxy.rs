@@ -1,0 +1,181 @@
+//! A proxy in front of a server: a link that a test can cut, hold, slow down and corrupt.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes passed on at once.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// A listening port whose connections lead to another.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: u16,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// New connections are closed at once.
+    refusing: bool,
+    /// Nothing passes, and nothing is closed.
+    held: bool,
+    delay: Duration,
+    /// The next byte from the server is another.
+    corrupting: bool,
+    over: bool,
+    /// Both ends of each connection.
+    streams: Vec<TcpStream>,
+}
+
+/// From whom a piece comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+impl Proxy {
+    /// A proxy to a port of this machine.
+    pub(crate) fn to(target: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { target, state, changed });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || accepting.accept(&listener));
+        Self { port, shared }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends all connections and refuses new ones.
+    pub(crate) fn cut(&self) {
+        let mut state = self.shared.lock();
+        state.refusing = true;
+        state.close_all();
+        self.shared.changed.notify_all();
+    }
+
+    /// Stops all bytes on their way.
+    pub(crate) fn hold(&self) {
+        self.shared.lock().held = true;
+    }
+
+    /// Has each piece wait for so long, one behind the other.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.shared.lock().delay = delay;
+    }
+
+    /// Changes one bit of the next byte from the server.
+    pub(crate) fn corrupt(&self) {
+        self.shared.lock().corrupting = true;
+    }
+
+    /// Whether the byte to be changed has passed.
+    pub(crate) fn has_corrupted(&self) -> bool {
+        !self.shared.lock().corrupting
+    }
+
+    /// Lets everything pass as it is.
+    pub(crate) fn heal(&self) {
+        let mut state = self.shared.lock();
+        state.refusing = false;
+        state.held = false;
+        state.delay = Duration::ZERO;
+        state.corrupting = false;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.over = true;
+        state.close_all();
+        self.shared.changed.notify_all();
+        drop(state);
+        // The accepting thread sees that it is over.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+impl State {
+    fn close_all(&mut self) {
+        for stream in self.streams.drain(..) {
+            // It may have ended by itself.
+            drop(stream.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        for client in listener.incoming() {
+            let mut state = self.lock();
+            if state.over {
+                return;
+            }
+            let Ok(client) = client else { continue };
+            if state.refusing {
+                continue;
+            }
+            let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { continue };
+            for (from, to, side) in
+                [(&client, &server, Side::Client), (&server, &client, Side::Server)]
+            {
+                from.set_nodelay(true).unwrap();
+                state.streams.push(from.try_clone().unwrap());
+                let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                let shared = Arc::clone(&self);
+                thread::spawn(move || shared.pass(from, to, side));
+            }
+        }
+    }
+
+    /// Passes bytes on until either end closes.
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream, side: Side) {
+        let mut piece = vec![0; PIECE_BYTES];
+        while let Ok(len @ 1..) = from.read(&mut piece) {
+            if !self.admit(&mut piece[..len], side) || to.write_all(&piece[..len]).is_err() {
+                break;
+            }
+        }
+        // Both directions end together, whoever began.
+        drop(from.shutdown(Shutdown::Both));
+        drop(to.shutdown(Shutdown::Both));
+    }
+
+    /// Waits until a piece may pass; false if nothing does any more.
+    fn admit(&self, piece: &mut [u8], side: Side) -> bool {
+        let state = self.lock();
+        let delay = state.delay;
+        drop(state);
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
+        let mut state = self.lock();
+        while state.held && !state.refusing && !state.over {
+            state = self.changed.wait(state).unwrap();
+        }
+        if side == Side::Server && std::mem::take(&mut state.corrupting) {
+            piece[0] ^= 0x40;
+        }
+        !state.refusing && !state.over
+    }
+}
