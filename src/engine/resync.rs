@@ -151,6 +151,9 @@ pub(crate) fn load_in_place(
         }
         guard(node, master, &offer, checked.keys)?;
         node.admission.set(&locked, State::Loading, true);
+        // Should it fail now, what is then here is part of no history that anybody knows.
+        node.log.begin_history(node.host().new_id());
+        node.replication.replicas.disconnect_all();
         mark_all_watchers(node, &locked);
         (0..node.keyspace.databases()).map(|database| locked.flush(database)).collect()
     };

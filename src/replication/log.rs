@@ -266,6 +266,8 @@ impl Log {
         state.ids = ids;
         state.backlog_bytes_max = backlog_bytes_max;
         state.empty_at(offset);
+        // What they lack is of the other history, even where an offset fits.
+        state.readers.clear();
         self.offset.store(offset, Ordering::Release);
         self.recording.store(true, Ordering::Relaxed);
     }

@@ -158,12 +158,12 @@ impl Replica {
     /// Says what a replica says, and takes what comes before the stream. Whether that goes on from
     /// where it was.
     fn introduce(&mut self, next: &str) -> bool {
-        for words in [words!["PING"], words!["REPLCONF", "listening-port", "1", "capa", "psync2"]] {
-            self.send(&words);
+        for words in [&["PING"][..], &["REPLCONF", "listening-port", "1", "capa", "psync2"]] {
+            self.send(words);
             self.line();
         }
         let id = self.id.clone();
-        self.send(&words!["PSYNC", id.as_bytes(), next]);
+        self.send(&["PSYNC", &id, next]);
         let answer = self.line();
         let answer: Vec<&str> = answer.split(' ').collect();
         let resumes = match answer[..] {
@@ -185,12 +185,12 @@ impl Replica {
         resumes
     }
 
-    fn send(&mut self, words: &[Vec<u8>]) {
+    fn send(&mut self, words: &[&str]) {
         self.stream.get_mut().write_all(&encode(words)).unwrap();
     }
 
     fn acknowledge(&mut self) {
-        self.send(&words!["REPLCONF", "ACK", self.offset as i64]);
+        self.send(&["REPLCONF", "ACK", &self.offset.to_string()]);
     }
 
     /// A line without its end; empty ones are signs of life.

@@ -22,6 +22,7 @@ pub(super) struct Counts {
     pub(super) cuts: u64,
     pub(super) promotions: u64,
     pub(super) failovers: u64,
+    pub(super) restarts: u64,
     pub(super) waits: u64,
     pub(super) logged_bytes: u64,
 }
@@ -33,6 +34,7 @@ impl Counts {
         self.cuts += other.cuts;
         self.promotions += other.promotions;
         self.failovers += other.failovers;
+        self.restarts += other.restarts;
         self.waits += other.waits;
         self.logged_bytes += other.logged_bytes;
     }
@@ -46,9 +48,13 @@ pub(super) struct Cluster {
     pub(super) counts: Counts,
     /// Roles change in this seed.
     roles_change: bool,
+    /// Nodes end and begin again.
+    restarts: bool,
     /// Values may be long.
     long: bool,
     told: bool,
+    /// All that could disturb is over.
+    pub(super) quiet: bool,
 }
 
 impl Cluster {
@@ -56,8 +62,19 @@ impl Cluster {
         let mut random = Random::new(seed);
         let nodes = (0..NODES).map(|index| SimNode::new(index, &mut random)).collect();
         let (roles_change, long) = (random.percent(75), random.percent(60));
+        let restarts = random.percent(30);
         let (network, counts) = (Network::default(), Counts::default());
-        let mut cluster = Self { random, nodes, network, counts, roles_change, long, told };
+        let mut cluster = Self {
+            random,
+            nodes,
+            network,
+            counts,
+            roles_change,
+            restarts,
+            long,
+            told,
+            quiet: false,
+        };
         for (index, master) in FIRST_MASTERS.into_iter().enumerate() {
             if let Some(master) = master {
                 cluster.replicate(index, master);
@@ -91,7 +108,9 @@ impl Cluster {
             960..970 => self.nodes[node].sweep(),
             970..980 => self.nodes[node].look_after_replicas(),
             980..988 => self.disturb(),
-            988..995 => {}
+            988..991 => self.nodes[node].save(),
+            991 if self.restarts => self.restart(node),
+            991..995 => {}
             _ if self.roles_change => self.change_roles(),
             _ => {}
         }
@@ -260,7 +279,7 @@ impl Cluster {
         let now_ms = self.nodes[index].now_ms();
         while self.nodes[index].left_over.first().is_some_and(|load| load.due_ms <= now_ms) {
             let load = self.nodes[index].left_over.remove(0);
-            let result = self.nodes[index].load(load);
+            let result = self.nodes[index].load(load, false);
             self.tell(|| format!("{index}: a load that was left over: {result:?}"));
         }
         match &self.nodes[index].follow {
@@ -303,6 +322,7 @@ impl Cluster {
     }
 
     fn drive_line(&mut self, index: usize) -> Result<(), Lost> {
+        let fails = !self.quiet && self.random.percent(5);
         let node = &mut self.nodes[index];
         let now_ms = node.now_ms();
         let Follow::Line(line) = &mut node.follow else { return Ok(()) };
@@ -320,7 +340,7 @@ impl Cluster {
         {
             let load = line.load.take().expect("looked at above");
             let held = std::mem::take(&mut line.held);
-            let result = node.load(load);
+            let result = node.load(load, fails);
             self.tell(|| format!("{index}: loaded, {result:?}"));
             let Follow::Line(line) = &mut self.nodes[index].follow else { return Ok(()) };
             line.session.loaded(result)?;
@@ -348,7 +368,7 @@ impl Cluster {
         self.counts.waits += 1;
         // Where roles change, those who had it may have gone over to another history. Who has
         // written nothing waits for nothing.
-        if self.roles_change || waited.offset == 0 {
+        if self.roles_change || self.restarts || waited.offset == 0 {
             return;
         }
         let has = |node: &&SimNode| {
@@ -386,6 +406,34 @@ impl Cluster {
             }
             _ => self.network.heal(),
         }
+    }
+
+    /// A node ends, in order or not, and begins again.
+    fn restart(&mut self, index: usize) {
+        if self.random.percent(50) {
+            self.nodes[index].save();
+        }
+        let ends: Vec<(u64, bool)> = self
+            .network
+            .wires
+            .iter()
+            .filter(|(_, wire)| wire.replica == index || wire.master == index)
+            .map(|(&id, wire)| (id, wire.replica == index))
+            .collect();
+        for (wire, as_replica) in ends {
+            if as_replica {
+                if matches!(&self.nodes[index].follow, Follow::Line(line) if line.wire == wire) {
+                    self.network.leave_as_replica(wire);
+                }
+            } else if self.nodes[index].serving.contains_key(&wire) {
+                self.network.leave_as_master(wire);
+            }
+        }
+        self.nodes[index] = self.nodes[index].restarted(&mut self.random);
+        self.counts.restarts += 1;
+        let log = &self.nodes[index].node().log;
+        let (ids, offset) = (log.ids(), log.offset());
+        self.tell(|| format!("{index}: begins again, {ids:?} at {offset}"));
     }
 
     /// Has a node follow another.
@@ -533,6 +581,8 @@ fn check_lost(lost: &Lost) {
     match lost {
         Lost::Changed | Lost::Refused(_) => {}
         Lost::Failed(reason) if FINE.iter().any(|fine| reason.starts_with(fine)) => {}
+        // A load that was made to fail.
+        Lost::Failed(reason) if reason.contains("end of") => {}
         lost => panic!("a link was lost to {lost:?}"),
     }
 }

@@ -82,11 +82,12 @@ impl Overflow for InMemory {
 }
 
 impl SimHost {
-    pub(super) fn new(index: usize) -> Self {
+    /// Ids begin at a number, so that a node which restarts gives none a second time.
+    pub(super) fn new(index: usize, ids: u64) -> Self {
         Self {
             index,
             node: OnceLock::new(),
-            ids: AtomicU64::new(0),
+            ids: AtomicU64::new(ids),
             sending: Mutex::new(None),
             looked: AtomicBool::new(false),
         }
@@ -94,6 +95,11 @@ impl SimHost {
 
     pub(super) fn set_node(&self, node: &Arc<Node>) {
         self.node.set(Arc::downgrade(node)).expect("a host has one node");
+    }
+
+    /// How many ids it has given.
+    pub(super) fn ids(&self) -> u64 {
+        self.ids.load(Ordering::Relaxed)
     }
 
     fn node(&self) -> Arc<Node> {

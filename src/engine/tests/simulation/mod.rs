@@ -19,6 +19,8 @@ mod work;
 use crate::commands::Flag;
 use crate::engine::rows;
 use cluster::{Cluster, Counts};
+use node::SimNode;
+use random::Random;
 
 /// Databases of each node.
 const DATABASES: usize = 4;
@@ -75,4 +77,20 @@ fn each_command_that_writes_occurs() {
         rows().filter(|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
     let missing: Vec<_> = writes.map(|row| row.name).filter(|name| !drawn(name)).collect();
     assert!(missing.is_empty(), "the simulation does not send {missing:?}");
+}
+
+#[test]
+fn a_master_that_begins_again_tells_its_replicas_of_keys_that_expired_meanwhile() {
+    let mut random = Random::new(1);
+    let mut node = SimNode::new(0, &mut random);
+    node.node().log.start(1 << 20);
+    node.operate(&["SET", "k", "v", "PX", "10"]);
+    node.save();
+    node.clock.advance_ms(11);
+    let mut node = node.restarted(&mut random);
+    let begun = node.begun.expect("it goes on in its history");
+    node.sweep();
+    let stream = node.node().log.bytes_from(begun).expect("it holds everything");
+    let expected = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n";
+    assert_eq!(String::from_utf8_lossy(&stream), expected);
 }

@@ -11,9 +11,11 @@ use super::{DATABASES, START_MS};
 use crate::commands::registry::Registry;
 use crate::engine::batch::After;
 use crate::engine::follow::{Lost, Retries, Session};
+use crate::engine::load::{self, Behind};
 use crate::engine::resync::{self, NotTaken, Offer};
-use crate::engine::{Engine, Executor, Sweeper, rows};
+use crate::engine::{Engine, Executor, Sweeper, dump, rows};
 use crate::keyspace::ShardSet;
+use crate::keyspace::snapshot::Snapshot;
 use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{Clock as _, Host as _};
 use crate::node::stats::WorkerStats;
@@ -108,6 +110,8 @@ pub(super) struct SimNode {
     pub(super) left_over: Vec<Load>,
     /// Offset at which its log began, if it has.
     pub(super) begun: Option<u64>,
+    /// What was last saved.
+    file: Option<Vec<u8>>,
     pub(super) pinged_ms: i64,
     pub(super) kept_alive_ms: i64,
     index: usize,
@@ -125,9 +129,19 @@ impl SimNode {
         replication.diskless_sync_delay_secs = *random.pick(&[0, 0, 1]);
         replication.full_sync = *random.pick(&[FullSync::Beside, FullSync::Spool]);
         replication.empty_master_guard = random.percent(30);
-        let registry = Registry::new(rows(), &[]).expect("nothing is renamed");
         // Clocks differ a little.
         let clock = Arc::new(SimClock::new(START_MS + random.between(0, 4000) as i64 - 2000));
+        Self::with(index, settings, clock, SimHost::new(index, 0), random)
+    }
+
+    fn with(
+        index: usize,
+        settings: Settings,
+        clock: Arc<SimClock>,
+        host: SimHost,
+        random: &mut Random,
+    ) -> Self {
+        let registry = Registry::new(rows(), &[]).expect("nothing is renamed");
         let identity = Identity {
             run_id: "0".repeat(40),
             started_ms: START_MS,
@@ -138,7 +152,7 @@ impl SimNode {
             port: port(index),
         };
         let workers = (0..2).map(|_| WorkerStats::new(registry.ids())).collect();
-        let host = Arc::new(SimHost::new(index));
+        let host = Arc::new(host);
         let log_id = host.new_id();
         let shared = Arc::clone(&clock) as _;
         let seeds = [1, 2, 3, index as u64];
@@ -162,11 +176,52 @@ impl SimNode {
             follow: Follow::Resting(None),
             left_over: Vec::new(),
             begun: None,
+            file: None,
             pinged_ms: START_MS,
             kept_alive_ms: START_MS,
             index,
         };
         own.callers = (0..2).map(|_| own.caller()).collect();
+        own
+    }
+
+    /// Saves its data, unless a snapshot for replicas is being written.
+    pub(super) fn save(&mut self) {
+        if self.host.is_sending() {
+            return;
+        }
+        let node = self.node();
+        let (mut snapshot, cut) = {
+            let mut shards = node.keyspace.lock(ShardSet::ALL);
+            let mut locked = shards.locked();
+            (Snapshot::cut(&node.keyspace, &mut locked, usize::MAX), dump::cut(node))
+        };
+        let mut writer = dump::begin(node, Vec::new(), cut.as_ref()).expect("memory");
+        dump::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
+        self.file = Some(writer.finish().expect("memory"));
+    }
+
+    /// The node after a restart, with what was last saved.
+    pub(super) fn restarted(&self, random: &mut Random) -> Self {
+        let settings = Settings::clone(&self.node().settings.load());
+        let master = settings.replication.master.clone();
+        let host = SimHost::new(self.index, self.host.ids());
+        let mut own = Self::with(self.index, settings, Arc::clone(&self.clock), host, random);
+        let node = Arc::clone(own.node());
+        if let Some(master) = master {
+            let mut shards = node.keyspace.lock(ShardSet::ALL);
+            node.begin_as_replica(&shards.locked(), &master);
+        }
+        own.file.clone_from(&self.file);
+        if let Some(file) = &own.file {
+            let mut store = load::one_by_one(&node, &node.keyspace);
+            let loaded = load::load(&node, &file[..], Behind::Nothing, &mut store, &mut |_| {});
+            let loaded = loaded.expect("a file that was written whole");
+            if let Some(history) = &loaded.history {
+                resync::resume_history(&node, history, loaded.synced_from.clone());
+            }
+        }
+        own.begun = node.log.is_recording().then(|| node.log.offset());
         own
     }
 
@@ -374,8 +429,8 @@ impl SimNode {
         replicas.wake();
     }
 
-    /// Loads what has arrived.
-    pub(super) fn load(&mut self, load: Load) -> Result<(), NotTaken> {
+    /// Loads what has arrived. `fails`: where the old data go first, the new ones cannot be read.
+    pub(super) fn load(&mut self, load: Load, fails: bool) -> Result<(), NotTaken> {
         let node = Arc::clone(self.node());
         let bad = |reason| panic!("a full resync is no good: {reason}");
         let Load { generation, master, offer, bytes, .. } = load;
@@ -383,6 +438,8 @@ impl SimNode {
         let loaded = match node.settings.load().replication.full_sync {
             FullSync::Spool => {
                 let checked = resync::check(&node, source).unwrap_or_else(bad);
+                let len = if fails { bytes.len() / 2 } else { bytes.len() };
+                let source = &bytes[..len];
                 resync::load_in_place(&node, generation, &master, offer, &checked, source)
             }
             _ => {

@@ -12,6 +12,7 @@ impl Cluster {
     /// Has all go quiet, and compares.
     pub(super) fn settle(&mut self) {
         self.network.heal();
+        self.quiet = true;
         for round in 0..ROUNDS {
             self.advance_ms(ROUND_MS);
             if round % 20 == 0 {
