@@ -66,8 +66,9 @@ impl From<NotTaken> for Lost {
 #[derive(Debug)]
 pub(crate) struct Retries {
     wait: Duration,
-    /// Where the stream last made no sense: twice at one place, and all the data are needed.
-    stuck: Option<u64>,
+    /// Where the stream last made no sense, and whether that was not the first time: twice at one
+    /// place, and all the data are needed.
+    stuck: Option<(u64, bool)>,
     /// The history that was refused last.
     refused: Option<String>,
 }
@@ -79,7 +80,7 @@ impl Retries {
 
     /// Whether the next link asks for all the data.
     pub(crate) fn whole(&self, node: &Node) -> bool {
-        self.stuck == Some(node.log.offset())
+        self.stuck == Some((node.log.offset(), true))
     }
 
     /// Notes the end of a link of a generation. How long to wait before the next; `None`: not at
@@ -90,12 +91,13 @@ impl Retries {
         let changed = node.replication.generation() != generation;
         match if changed { Lost::Changed } else { lost } {
             Lost::Changed => {
-                self.wait = RETRY;
+                *self = Self::new();
                 return None;
             }
             Lost::Protocol(offset, reason) => {
                 log!(Warning, "{reason}");
-                self.stuck = Some(offset);
+                let again = self.stuck.is_some_and(|(at, _)| at == offset);
+                self.stuck = Some((offset, again));
             }
             Lost::Refused(reason) => {
                 log!(Warning, "Refused to synchronise: {reason}");
@@ -107,6 +109,9 @@ impl Retries {
             }
             Lost::Failed(reason) => {
                 log!(Warning, "Connection with master lost: {reason}");
+                if was_up {
+                    self.stuck = None;
+                }
                 self.wait = if was_up { RETRY_LOST } else { RETRY };
                 fail_failover(node, &reason);
             }

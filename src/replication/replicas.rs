@@ -130,7 +130,7 @@ pub(crate) struct Replica {
     newline: AtomicBool,
     /// When it asked to be one; Unix milliseconds.
     pub(crate) since_ms: i64,
-    /// When bytes last went out or it last acknowledged; Unix milliseconds.
+    /// See [`Replica::active_ms`].
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
     /// From a write to its acknowledgement.
@@ -215,7 +215,16 @@ impl Replica {
         matches!(*self.state.lock(), State::Waiting)
     }
 
-    /// When it last did anything; Unix milliseconds.
+    /// Something came from it. What goes to it shows nothing: the system takes that for a process
+    /// that stands still, too.
+    pub(crate) fn hear(&self, now_ms: i64) {
+        if !self.is_waiting() {
+            self.active_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Since when it waits, when it last took a part of a full resync, or when it was last heard;
+    /// Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }
@@ -274,6 +283,7 @@ impl Replica {
                     let awaits = self.announced.rdb_only
                         || transfer.mark.is_some() && !self.loaded.load(Ordering::Relaxed);
                     self.acked_ms.store(now_ms, Ordering::Relaxed);
+                    self.active_ms.store(now_ms, Ordering::Relaxed);
                     *state = if awaits {
                         State::Loading { log_reader }
                     } else {
@@ -305,7 +315,9 @@ impl Replica {
         if into.len() == before {
             return Fill::Later;
         }
-        self.active_ms.store(now_ms, Ordering::Relaxed);
+        if !matches!(*state, State::Online { .. }) {
+            self.active_ms.store(now_ms, Ordering::Relaxed);
+        }
         Fill::Bytes
     }
 

@@ -187,6 +187,9 @@ impl Connection {
                 let stats = worker.stats();
                 stats.reads.add(1);
                 stats.read_bytes.add(len as u64);
+                if let Some(replica) = &self.client.replica {
+                    replica.hear(self.engine.node.clock.unix_ms());
+                }
                 if self.input.is_empty() && len <= HELD_BYTES_MAX {
                     self.hold(cx, worker, &scratch[..len]);
                     worker.input = scratch;

@@ -76,7 +76,10 @@ impl Upkeep {
         let all = node.replication.replicas.all();
         self.behind_since_ms.retain(|id, _| all.iter().any(|replica| replica.id == *id));
         for replica in all {
-            if now_ms - replica.active_ms() > timeout_ms && !replica.is_waiting() {
+            // Who asked with SYNC says nothing once it has the data.
+            let mute = replica.plain_sync && replica.phase() == Some(Phase::Online);
+            let spared = mute || replica.is_waiting();
+            if now_ms - replica.active_ms() > timeout_ms && !spared {
                 log!(Warning, "Disconnecting timedout replica {}", name(&replica));
                 node.replication.replicas.disconnect(&replica);
                 continue;

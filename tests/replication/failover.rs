@@ -1,13 +1,13 @@
 //! FAILOVER: a master hands its role over and nothing acknowledged is lost.
 
 use crate::nodes::{
-    ask, info, is_linked, limpid, number, ok, percentiles, say, settle, start, syncs, until,
-    until_some, with_replicas,
+    ask, follow, freeze, info, is_linked, limpid, number, ok, percentiles, say, settle, start,
+    syncs, until, until_some, with_replicas,
 };
 use crate::support::connection::Connection;
 use crate::support::now;
 use crate::support::reply::Reply;
-use crate::support::server::Program::{Limpid, Redis};
+use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -102,7 +102,7 @@ fn with_a_stopped_replica() -> (Server, Server) {
     let replica = replicas.pop().unwrap();
     ok(&master, "SET a 1");
     settle(&master, &replica);
-    crate::nodes::freeze(&replica);
+    freeze(&replica);
     ok(&master, "SET a 2");
     (master, replica)
 }
@@ -229,4 +229,69 @@ fn hands_over_to_redis_and_back() {
     settle(&limpid, redis);
     assert_eq!(number(&limpid, "DBSIZE"), 2);
     assert_eq!(syncs(&limpid).full + syncs(redis).full, 1);
+}
+
+/// Who followed the old master goes on behind it, or with the new one, without all the data.
+fn keeps_a_third(third: Program) {
+    let (master, replicas) = with_replicas(limpid(), vec![limpid(), start(third)]);
+    let (new, third) = (&replicas[0], &replicas[1]);
+    ok(&master, "SET a 1");
+    settle(&master, third);
+    ok(&master, &format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 20000", new.port()));
+    until("the old master follows", || state(&master) == "no-failover" && is_linked(&master));
+    until("the third is attached again", || syncs(&master).partial == 1 && is_linked(third));
+    ok(new, "SET a 2");
+    settle(new, &master);
+    settle(&master, third);
+    follow(third, new.port());
+    ok(new, "SET a 3");
+    settle(new, third);
+    assert_eq!(syncs(&master).full + syncs(new).full, 2);
+}
+
+#[test]
+fn keeps_a_third_limpid() {
+    keeps_a_third(Limpid);
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn keeps_a_third_redis() {
+    keeps_a_third(Redis);
+}
+
+#[test]
+fn ends_the_wait_of_a_client() {
+    let (master, replica) = with_a_stopped_replica();
+    let mut client = master.connect();
+    say(&mut client, "SET a 3");
+    client.send_raw(b"WAIT 1 0\r\n").unwrap();
+    until("the client waits", || info(&master, "blocked_clients").as_deref() == Some("1"));
+    ok(&master, &format!("FAILOVER TO 127.0.0.1 {} FORCE TIMEOUT 100", replica.port()));
+    let reply = client.read_reply().unwrap().to_string();
+    assert!(reply.starts_with("error \"UNBLOCKED force unblock"), "{reply}");
+    replica.signal("CONT");
+    until("the old master follows", || state(&master) == "no-failover" && is_linked(&master));
+}
+
+/// Transactions that write wait as a whole, and are then refused as a whole.
+#[test]
+fn refuses_transactions_as_a_whole() {
+    let (master, mut replicas) = with_replicas(limpid(), vec![limpid()]);
+    let replica = replicas.pop().unwrap();
+    let mut client = master.connect();
+    for command in ["MULTI", "SET a 1", "SET b 1"] {
+        say(&mut client, command);
+    }
+    freeze(&replica);
+    ok(&master, "SET c 1");
+    ok(&master, "FAILOVER");
+    client.send_raw(b"EXEC\r\n").unwrap();
+    assert!(client.read_for(Duration::from_millis(50)).unwrap().is_empty());
+    replica.signal("CONT");
+    let reply = client.read_reply().unwrap().to_string();
+    assert!(reply.contains("READONLY"), "{reply}");
+    until("the old master follows", || state(&master) == "no-failover" && is_linked(&master));
+    settle(&replica, &master);
+    assert_eq!(number(&replica, "DBSIZE"), 1);
 }

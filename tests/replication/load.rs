@@ -32,11 +32,7 @@ impl Load {
     /// Begins to write to a server.
     pub(crate) fn start(port: u16, seed: u64) -> Self {
         let shared = Arc::new(Shared::default());
-        let mut writer = Writer {
-            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
-            client: Connection::tcp(port).unwrap(),
-            payload: Vec::new(),
-        };
+        let mut writer = Writer::new(port, seed);
         let writing = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             while !writing.over.load(Ordering::Relaxed) {
@@ -86,8 +82,9 @@ impl Random {
     }
 }
 
+/// A client that draws commands at random.
 #[derive(Debug)]
-struct Writer {
+pub(crate) struct Writer {
     random: Random,
     client: Connection,
     /// What DUMP gave last.
@@ -95,6 +92,21 @@ struct Writer {
 }
 
 impl Writer {
+    pub(crate) fn new(port: u16, seed: u64) -> Self {
+        Self {
+            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            client: Connection::tcp(port).unwrap(),
+            payload: Vec::new(),
+        }
+    }
+
+    /// Sends one command of a form.
+    pub(crate) fn write(&mut self, form: &str) {
+        let words: Words = form.split(' ').map(|word| self.word(word)).collect();
+        self.client.send_raw(&encode(&words)).unwrap();
+        self.client.read_reply().unwrap();
+    }
+
     /// Sends a pipeline and reads its replies; gives how many commands that were.
     fn step(&mut self) -> u64 {
         let mut unit: Vec<Words> = Vec::new();
@@ -161,8 +173,9 @@ impl Writer {
     }
 }
 
+/// All that changes strings, keys and expiries, and some that change nothing.
 #[rustfmt::skip]
-const FORMS: &[&str] = &[
+pub(crate) const FORMS: &[&str] = &[
     "SELECT D", "SELECT D", "SELECT D",
     "SET K V", "SET K V", "SET K V", "SET K V", "SET K N", "SET K N", "SET K N",
     "SET K V EX S", "SET K V PX M", "SET K V EXAT A", "SET K V PXAT B", "SET K V KEEPTTL",

@@ -3,7 +3,8 @@
 //!
 //! - [`nodes`]: servers, and how a test waits for them; [`proxy`]: a link that can be cut, held,
 //!   slowed down and corrupted; [`load`]: a client that writes without end
-//! - [`interop`]: chains of both programs; [`roles`]: promotions, demotions and restarts
+//! - [`interop`]: chains of both programs; [`roles`]: promotions, demotions and restarts;
+//!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment
 //! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
 //!   replication's settings do
 //! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
@@ -25,4 +26,5 @@ mod shutdown;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;
 mod wait;

@@ -30,8 +30,8 @@ struct State {
     /// Nothing passes, and nothing is closed.
     held: bool,
     delay: Duration,
-    /// The next byte from the server is another.
-    corrupting: bool,
+    /// The byte from the server is another that comes after so many.
+    corrupting: Option<usize>,
     over: bool,
     /// Both ends of each connection.
     streams: Vec<TcpStream>,
@@ -78,14 +78,14 @@ impl Proxy {
         self.shared.lock().delay = delay;
     }
 
-    /// Changes one bit of the next byte from the server.
-    pub(crate) fn corrupt(&self) {
-        self.shared.lock().corrupting = true;
+    /// Changes one bit of the byte from the server that comes after so many.
+    pub(crate) fn corrupt(&self, after: usize) {
+        self.shared.lock().corrupting = Some(after);
     }
 
     /// Whether the byte to be changed has passed.
     pub(crate) fn has_corrupted(&self) -> bool {
-        !self.shared.lock().corrupting
+        self.shared.lock().corrupting.is_none()
     }
 
     /// Lets everything pass as it is.
@@ -94,7 +94,7 @@ impl Proxy {
         state.refusing = false;
         state.held = false;
         state.delay = Duration::ZERO;
-        state.corrupting = false;
+        state.corrupting = None;
         self.shared.changed.notify_all();
     }
 }
@@ -173,8 +173,13 @@ impl Shared {
         while state.held && !state.refusing && !state.over {
             state = self.changed.wait(state).unwrap();
         }
-        if side == Side::Server && std::mem::take(&mut state.corrupting) {
-            piece[0] ^= 0x40;
+        if side == Side::Server
+            && let Some(after) = state.corrupting
+        {
+            state.corrupting = after.checked_sub(piece.len());
+            if state.corrupting.is_none() {
+                piece[after] ^= 0x40;
+            }
         }
         !state.refusing && !state.over
     }

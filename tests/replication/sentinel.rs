@@ -39,12 +39,13 @@ impl Sentinel {
              sentinel parallel-syncs main 2\n"
         );
         fs::write(&file, lines).unwrap();
-        let process = Command::new("redis-sentinel")
+        let process = Command::new("redis-server")
             .arg(&file)
+            .arg("--sentinel")
             .current_dir(dir.path())
             .stdout(fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
-            .expect("redis-sentinel is on the PATH");
+            .expect("redis-server is on the PATH");
         let sentinel = Self { process, port, dir };
         until("the sentinel answers", || Connection::tcp(port).is_ok());
         // Sentinels find each other, and right a server's wrong role, by what they publish and ask:

@@ -98,7 +98,9 @@ fn masters_and_replicas_show_the_same_as_redis() {
         follow(&behind, replica.port());
         until("it is online", || info_text(&replica, "replication").contains("state=online"));
         ok(&master, "SET a 2");
+        settle(&master, &replica);
         settle(&replica, &behind);
+        await_acknowledged(&master);
         await_acknowledged(&replica);
         seen.note("in the middle", &replica);
         ok(&master, "CONFIG SET min-replicas-to-write 1");
@@ -129,12 +131,14 @@ fn a_replica_that_never_had_its_master_shows_the_same_as_redis() {
         ok(&server, "CONFIG SET replica-announced no");
         ok(&server, "CONFIG SET replica-read-only no");
         ok(&server, &format!("REPLICAOF 127.0.0.1 {closed}"));
+        until("it has tried", || ask(&server, "ROLE").contains("\"connect\""));
         seen.note_without(LOG_BEGINS, "without a master", &server);
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         ok(&server, &format!("REPLICAOF 127.0.0.1 {port}"));
         let mut master = Connection::accept(&silent).unwrap();
         assert_eq!(master.read_reply().unwrap().to_string(), "array[bulk \"PING\"]");
+        until("it has sent its PING", || ask(&server, "ROLE").contains("\"handshake\""));
         seen.note_without(LOG_BEGINS, "connecting", &server);
         seen
     });
