@@ -22,7 +22,7 @@ const SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"])
         .docs("2.8.13", "O(1)", "", "Tells of each event's last spike."),
     command("RESET", reset, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
-        .tips(&["request_policy:all_nodes", "response_policy:agg_sum"])
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .docs("2.8.13", "O(1)", "[event [event ...]]", "Forgets the spikes, all or of some events."),
 ];
 

@@ -109,6 +109,8 @@ const UNCOMMON: &[(&str, &str)] = &[
     ("memory|malloc-stats", "not there yet"),
     ("memory|purge", "not there yet"),
     ("memory|stats", "not there yet"),
+    ("latency|doctor", "not there yet"),
+    ("latency|graph", "not there yet"),
 ];
 
 /// Whether only one of the servers has a subcommand, by its full name.
