@@ -89,7 +89,15 @@ pub fn run(
     settings: settings::Settings,
     config_file: Option<std::path::PathBuf>,
 ) -> Result<(), String> {
-    server::run(settings, config_file, admin::start)
+    let endpoint = &settings.admin.otlp_endpoint;
+    if !endpoint.is_empty() {
+        let started = telemetry::traces::start(endpoint, settings.admin.trace_every);
+        // The log has not begun.
+        started.inspect_err(|reason| eprintln!("{reason}"))?;
+    }
+    let result = server::run(settings, config_file, admin::start);
+    telemetry::traces::end();
+    result
 }
 
 /// What `--help` says.

@@ -117,6 +117,7 @@ impl Executor {
             after = After::More;
         }
         caller.finish(client);
+        self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
         if is_replica {
             // It would take a reply for a part of the stream.

@@ -20,6 +20,7 @@ use crate::node::slowlog::{self, SlowCommand};
 use crate::node::stats::WorkerStats;
 use crate::resp::{Bookmark, Output, ProtocolError};
 use crate::settings::{EventClasses, Settings};
+use crate::telemetry::traces::{self, CommandSpan};
 
 /// Whether a request is done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub(super) struct Caller<'e> {
     pub(super) stats: &'e WorkerStats,
     /// Unix milliseconds at the start of the batch.
     pub(super) now_ms: i64,
+    began_nanos: u64,
     /// When the last command ended: the next one begins then.
     last_nanos: u64,
     last_command: usize,
@@ -63,6 +65,7 @@ impl<'e> Caller<'e> {
         let node = &*engine.node;
         // First the epoch: settings newer than it do no harm.
         let settings_epoch = node.admission.epoch();
+        let began_nanos = node.clock.nanos();
         Self {
             engine,
             node,
@@ -70,10 +73,16 @@ impl<'e> Caller<'e> {
             settings_epoch,
             stats: &node.workers[worker],
             now_ms: node.clock.unix_ms(),
-            last_nanos: node.clock.nanos(),
+            began_nanos,
+            last_nanos: began_nanos,
             last_command: 0,
             logged: Cell::new(false),
         }
+    }
+
+    /// When the batch began, and when its last command ended.
+    pub(super) fn batch_nanos(&self) -> (u64, u64) {
+        (self.began_nanos, self.last_nanos)
     }
 
     /// Shows others that the client was active, and has replicas sent what it wrote.
@@ -341,6 +350,7 @@ impl<'e> Caller<'e> {
             self.stats.error(&text);
             command.failed.add(1);
         }
+        let failure = handled.err();
         let now = self.node.clock.nanos();
         let nanos = now.saturating_sub(self.last_nanos);
         self.last_nanos = now;
@@ -352,8 +362,12 @@ impl<'e> Caller<'e> {
             self.settings = self.node.settings.load();
         }
         let threshold = self.settings.slowlog.slower_than_us;
-        if threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs() {
+        let slow = threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs();
+        if slow {
             self.slow(tools, registered, args, nanos / 1000);
+        }
+        if traces::is_on() {
+            self.trace(tools, registered, args.len(), nanos, (failure, slow));
         }
         tools.effects.redacted.clear();
     }
@@ -371,6 +385,34 @@ impl<'e> Caller<'e> {
             || client.master.is_none() && registered.row.flags.has(Flag::Write);
         let frozen = admission.is_paused_at(self.node.clock.unix_ms());
         (expire && client.master.is_none(), frozen, client.master.is_some())
+    }
+
+    /// Tells of a command in the traces: of all that failed or were slow, and of some others.
+    #[cold]
+    fn trace(
+        &self,
+        tools: &mut Tools<'_>,
+        registered: &Registered,
+        args: usize,
+        nanos: u64,
+        (failure, slow): (Option<Failure>, bool),
+    ) {
+        if failure.is_none() && !slow && !traces::is_sampled(tools.random.next()) {
+            return;
+        }
+        let words = 1 + usize::from(registered.name.contains('|'));
+        let error = failure.as_ref().map(Failure::text);
+        traces::command(&CommandSpan {
+            name: &registered.name,
+            arguments: args.saturating_sub(words),
+            database: tools.client.database,
+            end_us: self.node.clock.unix_us(),
+            nanos,
+            error: error.as_deref(),
+            slow,
+            peer: &tools.client.handle.origin.address,
+            port: self.node.identity.port,
+        });
     }
 
     #[cold]
@@ -454,6 +496,9 @@ impl<'e> Caller<'e> {
         }
         tools.output.error(&text);
         self.stats.error(&text);
+        if let (Some(registered), true) = (registered, traces::is_on()) {
+            self.trace(tools, registered, 1, 0, (Some(failure.clone()), false));
+        }
         if let Some(multi) = &mut tools.client.multi {
             multi.broken = true;
         }

@@ -69,11 +69,13 @@ pub(crate) struct Retries {
     /// Where the stream last made no sense, and whether that was not the first time: twice at one
     /// place, and all the data are needed.
     stuck: Option<(u64, bool)>,
+    /// The history that was refused last.
+    refused: Option<String>,
 }
 
 impl Retries {
     pub(crate) fn new() -> Self {
-        Self { wait: RETRY, stuck: None }
+        Self { wait: RETRY, stuck: None, refused: None }
     }
 
     /// Whether the next link asks for all the data.
@@ -99,7 +101,11 @@ impl Retries {
             }
             Lost::Refused(reason) => {
                 log!(Warning, "Refused to synchronise: {reason}");
-                self.wait = (self.wait * 2).min(RETRY_MAX);
+                let refused = node.replication.link().refused.map(|refused| refused.id);
+                // A master that was started anew may have its data again.
+                let same = refused == self.refused;
+                self.wait = if same { (self.wait * 2).min(RETRY_MAX) } else { RETRY };
+                self.refused = refused;
             }
             Lost::Failed(reason) => {
                 log!(Warning, "Connection with master lost: {reason}");

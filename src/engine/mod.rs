@@ -58,6 +58,8 @@ pub(crate) struct Executor {
     pub(crate) output: Output,
     /// Database and hash of the key that was announced last.
     announced: Option<(usize, u64)>,
+    /// When the last batch began and ended, as the clock's [`nanos`](crate::node::host::Clock::nanos).
+    pub(crate) batch_nanos: (u64, u64),
 }
 
 /// What commands of a batch use one after the other.
@@ -86,6 +88,7 @@ impl Executor {
             },
             output: Output::default(),
             announced: None,
+            batch_nanos: (0, 0),
         }
     }
 

@@ -29,7 +29,7 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
     !replication.diskless_sync
         || waiting.iter().any(|replica| !replica.announced.eof)
         || enough > 0 && waiting.len() >= enough as usize
-        || waiting.iter().any(|replica| now_ms - replica.active_ms() >= delay_ms)
+        || waiting.iter().any(|replica| now_ms - replica.since_ms >= delay_ms)
 }
 
 /// Has those who waited get what will be written into `spool`, and the log from the cut on. Called

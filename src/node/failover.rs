@@ -85,6 +85,7 @@ impl Node {
         if current == Failover::None {
             return;
         }
+        let _span = tracing::info_span!("failover.end", aborted = !reason.is_empty()).entered();
         self.replication.set_failover(Failover::None);
         if reason.is_empty() {
             log!(Notice, "Failover completed.");

@@ -254,6 +254,7 @@ impl Node {
         if !self.is_replica() {
             return;
         }
+        let _span = tracing::info_span!("role.change", to = "master").entered();
         self.replication.begin_generation();
         self.log.continue_history(self.host().new_id());
         // Who reads on from here may have another database selected.
@@ -281,6 +282,7 @@ impl Node {
 
     /// Follows a master. Its own history is kept: if the master knows it, a partial resync will do.
     pub(crate) fn follow(&self, locked: &Locked<'_>, master: MasterAddress) {
+        let _span = tracing::info_span!("role.change", to = "replica").entered();
         self.replication.begin_generation();
         let now_ms = self.clock.unix_ms();
         if !self.is_replica() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 pub(crate) use crate::telemetry::counter::{Counter, SharedCounter};
-use crate::telemetry::counter::{Histogram, SharedHistogram};
+use crate::telemetry::counter::{Distribution, Histogram, SharedHistogram};
 
 /// Calls of one command.
 #[derive(Debug, Default)]
@@ -22,6 +22,25 @@ pub(crate) struct CommandStats {
     pub(crate) failed: Counter,
     /// How long calls took.
     pub(crate) latency: Histogram,
+}
+
+/// Durations, and their sum.
+#[derive(Debug, Default)]
+pub(crate) struct Timed {
+    histogram: Histogram,
+    nanos: Counter,
+}
+
+impl Timed {
+    #[inline]
+    pub(crate) fn observe(&self, nanos: u64) {
+        self.histogram.observe(nanos);
+        self.nanos.add(nanos);
+    }
+
+    pub(crate) fn add_to(&self, all: &mut Distribution) {
+        all.add(&self.histogram, self.nanos.get());
+    }
 }
 
 /// What one worker counts.
@@ -40,6 +59,10 @@ pub(crate) struct WorkerStats {
     pub(crate) replicas_written_bytes: Counter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
+    /// How long small requests that were read waited for others to be read as well.
+    pub(crate) queued: Timed,
+    /// How long it took to hand replies to the kernel.
+    pub(crate) writing: Timed,
     pub(crate) error_replies: Counter,
     /// Error replies by their first word.
     pub(crate) errors: Mutex<BTreeMap<String, u64>>,

@@ -128,6 +128,8 @@ pub(crate) struct Replica {
     loaded: AtomicBool,
     /// A keepalive is due.
     newline: AtomicBool,
+    /// When it asked to be one; Unix milliseconds.
+    pub(crate) since_ms: i64,
     /// See [`Replica::active_ms`].
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
@@ -170,6 +172,7 @@ impl Replica {
             acked_ms: AtomicI64::new(now_ms),
             loaded: AtomicBool::new(false),
             newline: AtomicBool::new(false),
+            since_ms: now_ms,
             active_ms: AtomicI64::new(now_ms),
             marked_ms: AtomicI64::new(0),
             propagation: SharedHistogram::default(),
@@ -215,13 +218,10 @@ impl Replica {
     /// Something came from it. What goes to it shows nothing: the system takes that for a process
     /// that stands still, too.
     pub(crate) fn hear(&self, now_ms: i64) {
-        if !self.is_waiting() {
-            self.active_ms.store(now_ms, Ordering::Relaxed);
-        }
+        self.active_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// Since when it waits, when it last took a part of a full resync, or when it was last heard;
-    /// Unix milliseconds.
+    /// When it last took a part of a full resync, or was last heard; Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }

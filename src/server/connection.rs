@@ -50,6 +50,8 @@ pub(super) struct Connection {
     input: Vec<u8>,
     /// The input holds whole requests.
     runnable: bool,
+    /// When input was read that is held, as the clock's nanoseconds; 0: none is.
+    held_nanos: u64,
     /// Replies that wait for the socket.
     output: VecDeque<Bytes>,
     output_bytes: usize,
@@ -76,6 +78,7 @@ impl Connection {
             parser: Parser::default(),
             input: Vec::new(),
             runnable: false,
+            held_nanos: 0,
             output: VecDeque::new(),
             output_bytes: 0,
             soft_since_ms: None,
@@ -213,6 +216,7 @@ impl Connection {
     /// replies close together send their next requests so, which saves waiting in between.
     fn hold(&mut self, cx: &Context<'_>, worker: &mut Worker, input: &[u8]) {
         worker.executor.announce(&self.client, input);
+        self.held_nanos = self.engine.node.clock.nanos();
         self.input.extend_from_slice(input);
         self.runnable = true;
         cx.waker().wake_by_ref();
@@ -222,6 +226,11 @@ impl Connection {
     #[inline]
     fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
+        let held_nanos = std::mem::take(&mut self.held_nanos);
+        if held_nanos != 0 {
+            let (began_nanos, _) = worker.executor.batch_nanos;
+            worker.stats().queued.observe(began_nanos.saturating_sub(held_nanos));
+        }
         if ran.after == After::Abort {
             self.log_attack();
             return Err(Over);
@@ -272,7 +281,10 @@ impl Connection {
             }
             if let Poll::Ready(result) = self.stream.poll_write(cx, bytes) {
                 written = result.map_err(|_| Over)?;
+                let (_, ended_nanos) = worker.executor.batch_nanos;
+                let nanos = self.engine.node.clock.nanos().saturating_sub(ended_nanos);
                 let stats = worker.stats();
+                stats.writing.observe(nanos);
                 stats.writes.add(1);
                 stats.written_bytes.add(written as u64);
                 if written == bytes.len() {

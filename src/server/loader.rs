@@ -49,6 +49,7 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
     let started_ms = node.clock.unix_ms();
     let loading = Loading { started_ms, total_bytes, loaded_bytes: 0 };
     node.persistence.update(|saving| saving.loading = Some(loading));
+    let _span = tracing::info_span!("rdb.load", bytes = total_bytes).entered();
     let mut progress = |at| {
         node.persistence.update(|saving| {
             if let Some(loading) = &mut saving.loading {

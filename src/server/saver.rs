@@ -119,6 +119,7 @@ impl Saver {
 
     /// Runs on the saver's thread, to the end of the snapshot.
     fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, running: &Running) {
+        let _span = tracing::info_span!("rdb.save").entered();
         yield_to_workers();
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;

@@ -55,6 +55,7 @@ fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
 }
 
 fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
+    let _span = tracing::info_span!("replication.full_sync", role = "master").entered();
     yield_to_workers();
     let result = write(node, &mut snapshot, cut, running, spool);
     match &result {

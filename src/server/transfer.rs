@@ -45,6 +45,7 @@ impl Transfer {
         let (parts, received) = mpsc::channel(PARTS);
         let (done, result) = oneshot::channel();
         let work = move || {
+            let _span = tracing::info_span!("replication.full_sync", role = "replica").entered();
             let source = Received { parts: received, bytes: Vec::new(), at: 0, ended: false };
             let loading = Loading { node: &node, generation, master, offer };
             let loaded = if loading.has_room(len) {

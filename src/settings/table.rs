@@ -116,6 +116,8 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("admin-port", integer(0, 65535), "9121", AtStart, field!(admin.port), "port of the admin server; 0: none"),
     P::honoured("admin-token", Text, "", Live, field!(admin.token), "bearer token that the admin server asks for; empty: none").secret(),
     P::honoured("admin-ready-lag-max", Text, "", Live, field!(admin.ready_lag_max), "how far a ready replica may be behind, as 1MB or 50ms; empty: any"),
+    P::honoured("otlp-endpoint", Text, "", AtStart, field!(admin.otlp_endpoint), "collector for traces, as http://host:4318; empty: no traces"),
+    P::honoured("trace-sample-every", integer(0, INT_MAX), "1000", AtStart, field!(admin.trace_every), "one command in so many is traced; 0: only slow ones and those that fail"),
     P::honoured("metrics-prefix", Text, "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
     P::honoured("pidfile", Text, "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
     P::honoured("workers", integer(0, 1024), "0", AtStart, field!(process.workers), "worker threads; 0: one per core"),

@@ -178,7 +178,7 @@ pub struct Slowlog {
     pub max_len: u64,
 }
 
-/// The admin server. `default()` is empty; see [`Settings::default`].
+/// The admin server and traces. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Admin {
     /// The address to listen on.
@@ -191,6 +191,10 @@ pub struct Admin {
     pub metrics_prefix: String,
     /// How far a ready replica may be behind: a size or a time; empty: any.
     pub ready_lag_max: String,
+    /// Where traces go, by OTLP over HTTP; empty: nowhere.
+    pub otlp_endpoint: String,
+    /// One command in so many is traced; 0: only slow ones and those that fail.
+    pub trace_every: u64,
 }
 
 impl Admin {

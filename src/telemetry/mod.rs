@@ -1,4 +1,6 @@
-//! What happens, told to people: the log. Depends on nothing else in the crate.
+//! What happens, told to people and machines: the log, counters, traces. Depends on nothing else in
+//! the crate.
 
 pub(crate) mod counter;
 pub(crate) mod log;
+pub(crate) mod traces;

@@ -9,12 +9,13 @@
 //!   payloads that are no good ones
 //! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: what random commands
 //!   do not come upon
+//! - [`streams`]: what replicas of both get
 //! - [`self_check`]: a subject that differs is found out
 //!
 //! Run them with `cargo test --test differential -- --include-ignored`. From the environment:
 //!
 //! - `LIMPID_DIFF_SEED`: another seed; a failure names the one it had
-//! - `LIMPID_DIFF_COMMANDS`: how many commands, over all runs (200000)
+//! - `LIMPID_DIFF_COMMANDS`: how many commands, over all runs (200000), and in that of the streams (30000)
 //! - `LIMPID_DIFF_COLLECT=1`: go on after a difference, in the end print one line for each sort of
 //!   difference and examples
 //! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
@@ -41,6 +42,7 @@ mod restore;
 mod self_check;
 mod session;
 mod sides;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

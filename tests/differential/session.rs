@@ -58,8 +58,13 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<Mismatch>>;
 
 impl Session {
     pub(crate) fn start(plan: Plan) -> Self {
-        let reference = Server::redis(ARGS);
-        let subject = Server::start(plan.subject, &[ARGS, &plan.subject_args].concat());
+        Self::start_with(plan, &[])
+    }
+
+    /// With further arguments for both servers.
+    pub(crate) fn start_with(plan: Plan, args: &[&'static str]) -> Self {
+        let reference = Server::redis(&[ARGS, args].concat());
+        let subject = Server::start(plan.subject, &[ARGS, args, &plan.subject_args].concat());
         let world = World::new(plan.seed, plan.protocol);
         let mut session = Self {
             world,
@@ -118,8 +123,17 @@ impl Session {
         Ok(())
     }
 
+    /// Commands sent so far.
+    pub(crate) const fn sent(&self) -> usize {
+        self.history.sent
+    }
+
+    pub(crate) fn last_commands(&self) -> String {
+        self.history.last(40)
+    }
+
     /// One batch, or one scenario.
-    fn round(&mut self) -> Outcome {
+    pub(crate) fn round(&mut self) -> Outcome {
         let who = if self.world.random.percent(85) { Who::A } else { Who::B };
         let size = self.world.random.between(1, self.plan.batch_max);
         let mut units = Vec::new();

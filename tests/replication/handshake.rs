@@ -15,7 +15,7 @@ const SELECT_0: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 const SET_A_1: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
 const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 /// An RDB without keys; no checksum.
-const EMPTY_RDB: &[u8] = b"REDIS0010\xff\0\0\0\0\0\0\0\0";
+pub(crate) const EMPTY_RDB: &[u8] = b"REDIS0010\xff\0\0\0\0\0\0\0\0";
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The history and offset of a +FULLRESYNC.
@@ -194,13 +194,13 @@ fn wait_asks_the_replica_and_counts_the_question() {
 }
 
 /// A master that the test plays.
-struct Script {
-    link: Connection,
+pub(crate) struct Script {
+    pub(crate) link: Connection,
 }
 
 impl Script {
     /// Takes the connection of a replica and answers it up to PSYNC, which it returns.
-    fn meet(listener: &TcpListener, greeting: &[&[u8]]) -> (Self, Vec<String>) {
+    pub(crate) fn meet(listener: &TcpListener, greeting: &[&[u8]]) -> (Self, Vec<String>) {
         let mut script = Self { link: Connection::accept(listener).unwrap() };
         let mut heard = vec![script.hear()];
         assert_eq!(heard[0], "PING");
@@ -220,12 +220,12 @@ impl Script {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.link.send_raw(bytes).unwrap();
     }
 }
 
-fn listen() -> (TcpListener, u16) {
+pub(crate) fn listen() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)

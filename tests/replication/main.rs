@@ -7,10 +7,13 @@
 //!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment
 //! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
 //!   replication's settings do
+//! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
 //! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: a master that is killed
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
 mod failover;
+mod faults;
+mod guard;
 mod handshake;
 mod interop;
 mod load;

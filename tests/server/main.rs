@@ -1,11 +1,14 @@
 //! The server process: how it starts, ends, saves, loads, and what it does to clients that
 //! misbehave. Needs nothing but the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 mod clients;
 mod lifecycle;
+mod traces;
 
 /// The words of a command.
 fn words(command: &str) -> Vec<&[u8]> {

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::node::Node;
 use crate::node::replication::LinkState;
 use crate::replication::Phase;
+use crate::telemetry::counter::Distribution;
 
 /// Looks up a field of INFO.
 type Field<'a, 'f> = &'a dyn Fn(&str) -> Option<&'f str>;
@@ -225,6 +226,15 @@ fn own(families: &mut Families, node: &Node) {
         let help = "How long WAIT took.";
         families.histogram_of("limpid_wait_seconds", help, &labels, &waits.distribution());
     }
+    let (mut queued, mut writing) = (Distribution::default(), Distribution::default());
+    for worker in node.counted() {
+        worker.queued.add_to(&mut queued);
+        worker.writing.add_to(&mut writing);
+    }
+    let help = "How long small requests that were read waited to run.";
+    families.histogram_of("limpid_queue_seconds", help, &[], &queued);
+    let help = "How long it took to hand replies to the kernel.";
+    families.histogram_of("limpid_write_seconds", help, &[], &writing);
     let refused = stats.masters_refused.get() as f64;
     let help = "Full resyncs refused, as the master seemed to have lost its data.";
     families.add_own(Counter, "limpid_masters_refused_total", help, &[], refused);

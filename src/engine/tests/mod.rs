@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod connection;
 mod introspection;
+mod propagation;
 mod pubsub;
 mod simulation;
 mod slowlog;

@@ -1,0 +1,153 @@
+//! Traces, by OTLP to a collector: off until an endpoint is set.
+//!
+//! Commands are sampled before anything is made for them, and then told of once they are over, as
+//! server spans after OpenTelemetry's conventions for databases: slow ones and those that failed
+//! always, of the others one in so many. No value or key that a client sent is in them. What the
+//! server does on its own (loads, saves, resyncs, changes of role) are `tracing` spans where it
+//! does it.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, TracerProvider};
+use opentelemetry::{KeyValue, Value};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+
+/// How long the collector may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The process's traces.
+#[derive(Debug)]
+struct Traces {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    /// One command in so many; 0: only those that are always told of.
+    every: u64,
+}
+
+static TRACES: OnceLock<Traces> = OnceLock::new();
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// Begins to send traces to a collector, of one command in `every`. Called once, and not from a
+/// runtime, as the exporter has one of its own.
+///
+/// # Errors
+/// The endpoint is no URL.
+pub(crate) fn start(endpoint: &str, every: u64) -> Result<(), String> {
+    let failed = |reason: &dyn std::fmt::Display| format!("otlp-endpoint {endpoint}: {reason}");
+    let rest = endpoint.strip_prefix("http://").ok_or_else(|| failed(&"not an http URL"))?;
+    let url = match rest.trim_end_matches('/').contains('/') {
+        true => endpoint.to_owned(),
+        false => format!("http://{}/v1/traces", rest.trim_end_matches('/')),
+    };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_endpoint(url)
+        .with_timeout(TIMEOUT)
+        .build()
+        .map_err(|error| failed(&error))?;
+    let resource = Resource::builder()
+        .with_service_name("limpid")
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    let provider =
+        SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let tracer = provider.tracer("limpid");
+    // The exporter's own HTTP client is traced by nobody.
+    let own = Targets::new().with_target("limpid", LevelFilter::INFO);
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer.clone()).with_filter(own);
+    let subscriber = tracing_subscriber::registry().with(layer);
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| failed(&error))?;
+    if TRACES.set(Traces { provider, tracer, every }).is_ok() {
+        ON.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Sends what is left.
+pub(crate) fn end() {
+    if let Some(traces) = TRACES.get() {
+        ON.store(false, Ordering::Relaxed);
+        // A collector that is gone gets nothing more.
+        drop(traces.provider.shutdown());
+    }
+}
+
+/// Whether there are traces at all.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// Whether the command with this random number is one in so many.
+pub(crate) fn is_sampled(random: u64) -> bool {
+    TRACES.get().is_some_and(|traces| traces.every > 0 && random.is_multiple_of(traces.every))
+}
+
+/// A command that is over.
+#[derive(Debug)]
+pub(crate) struct CommandSpan<'a> {
+    /// Lower case, as in COMMAND.
+    pub(crate) name: &'a str,
+    /// Arguments behind the name.
+    pub(crate) arguments: usize,
+    pub(crate) database: usize,
+    /// Unix time in microseconds.
+    pub(crate) end_us: i64,
+    pub(crate) nanos: u64,
+    /// The error reply, if it failed.
+    pub(crate) error: Option<&'a [u8]>,
+    pub(crate) slow: bool,
+    /// The client's address.
+    pub(crate) peer: &'a str,
+    pub(crate) port: u16,
+}
+
+/// Tells of a command.
+pub(crate) fn command(span: &CommandSpan<'_>) {
+    let Some(traces) = TRACES.get() else { return };
+    let end = moment(span.end_us);
+    let start = end.checked_sub(Duration::from_nanos(span.nanos)).unwrap_or(end);
+    let operation = span.name.to_ascii_uppercase().replace('|', " ");
+    let mut attributes = vec![
+        KeyValue::new("db.system.name", "redis"),
+        KeyValue::new("db.operation.name", operation.clone()),
+        KeyValue::new("db.namespace", span.database.to_string()),
+        KeyValue::new(
+            "db.query.text",
+            format!("{operation}{}", " ?".repeat(span.arguments.min(16))),
+        ),
+        KeyValue::new("server.port", i64::from(span.port)),
+        KeyValue::new("limpid.slow", Value::Bool(span.slow)),
+    ];
+    if let Some((address, port)) = span.peer.rsplit_once(':') {
+        attributes.push(KeyValue::new("network.peer.address", address.to_owned()));
+        attributes.push(KeyValue::new("network.peer.port", port.parse::<i64>().unwrap_or(0)));
+    }
+    let mut status = Status::Unset;
+    if let Some(error) = span.error {
+        let code = error.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let code = String::from_utf8_lossy(code).into_owned();
+        attributes.push(KeyValue::new("db.response.status_code", code.clone()));
+        attributes.push(KeyValue::new("error.type", code));
+        status = Status::Error { description: Cow::Borrowed("") };
+    }
+    let mut built = SpanBuilder::from_name(operation)
+        .with_kind(SpanKind::Server)
+        .with_start_time(start)
+        .with_attributes(attributes)
+        .start(&traces.tracer);
+    built.set_status(status);
+    built.end_with_timestamp(end);
+}
+
+fn moment(unix_us: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(u64::try_from(unix_us).unwrap_or(0))
+}
