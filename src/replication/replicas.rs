@@ -218,13 +218,10 @@ impl Replica {
     /// Something came from it. What goes to it shows nothing: the system takes that for a process
     /// that stands still, too.
     pub(crate) fn hear(&self, now_ms: i64) {
-        if !self.is_waiting() {
-            self.active_ms.store(now_ms, Ordering::Relaxed);
-        }
+        self.active_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// Since when it waits, when it last took a part of a full resync, or when it was last heard;
-    /// Unix milliseconds.
+    /// When it last took a part of a full resync, or was last heard; Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }
