@@ -118,9 +118,10 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
         admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
     // A pause never holds back the command that ends it.
     let ends_it = matches!(&*registered.name, "client|unpause" | "client|pause");
-    if paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms()
-        || admission.is_held() && holds(&writes)
-    {
+    let waits = paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms()
+        || admission.is_held() && holds(&writes);
+    // Nor a replica: it has to say how far it is.
+    if waits && client.replica.is_none() {
         return Verdict::Wait;
     }
     if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {

@@ -73,3 +73,12 @@ fn refusals_and_failures_are_counted_apart() {
         assert!(stats.contains(&line), "{line} in {stats}");
     }
 }
+
+#[test]
+fn no_pause_holds_back_a_replica() {
+    let mut fixture = Fixture::new();
+    fixture.transcript("r: PSYNC ? -1 ->");
+    fixture.transcript("a: CLIENT PAUSE 1000 ALL -> +OK");
+    fixture.transcript("a: PING -> <wait>");
+    fixture.transcript("r: REPLCONF ACK 0 ->");
+}

@@ -161,8 +161,9 @@ impl Cluster {
         }
         let goes_on = match read {
             Read::End => false,
-            Read::Nothing => true,
-            Read::Bytes(bytes) => {
+            Read::Nothing if !node.holds_input(wire) => true,
+            read => {
+                let bytes = if let Read::Bytes(bytes) = read { bytes } else { Vec::new() };
                 let before = (node.node().log.is_recording(), resyncs(node));
                 let (out, goes_on) = node.serve(wire, &bytes);
                 if let Some(wire) = self.network.wires.get_mut(&wire) {
@@ -275,7 +276,11 @@ impl Cluster {
     /// A node does what is due: as a master for its replicas, as a replica on its link.
     pub(super) fn drive(&mut self, index: usize) {
         let served: Vec<u64> = self.nodes[index].serving.keys().copied().collect();
-        served.into_iter().for_each(|wire| self.feed(wire));
+        for wire in served {
+            self.feed(wire);
+            // What a pause has held back.
+            self.carry_to_master(wire, 0);
+        }
         let now_ms = self.nodes[index].now_ms();
         while self.nodes[index].left_over.first().is_some_and(|load| load.due_ms <= now_ms) {
             let load = self.nodes[index].left_over.remove(0);
@@ -394,6 +399,12 @@ impl Cluster {
                 self.tell(|| format!("{one} and {other} are apart"));
                 self.network.part(one, other);
             }
+            9 if !wires.is_empty() => {
+                let ms = self.random.between(1, 2000).to_string();
+                let kind = if self.random.percent(50) { "WRITE" } else { "ALL" };
+                self.tell(|| format!("{one}: CLIENT PAUSE {ms} {kind}"));
+                self.nodes[one].operate(&["CLIENT", "PAUSE", &ms, kind]);
+            }
             7 | 8 => {
                 let loads = |index: &usize| match &self.nodes[*index].follow {
                     Follow::Line(line) => line.session.is_loading(),
@@ -404,7 +415,10 @@ impl Cluster {
                 self.tell(|| format!("{one}: kills {what}"));
                 self.nodes[one].operate(&["CLIENT", "KILL", "TYPE", what]);
             }
-            _ => self.network.heal(),
+            _ => {}
+        }
+        if self.random.percent(15) {
+            self.network.heal();
         }
     }
 

@@ -297,6 +297,11 @@ impl SimNode {
         (out, !matches!(after, After::Close | After::Abort))
     }
 
+    /// Whether a connection has sent what is not run.
+    pub(super) fn holds_input(&self, wire: u64) -> bool {
+        self.serving.get(&wire).is_some_and(|connected| !connected.input.is_empty())
+    }
+
     /// What a replica gets next, and whether the connection goes on.
     pub(super) fn feed(&self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
@@ -411,6 +416,10 @@ impl SimNode {
     pub(super) fn look_after_replicas(&mut self) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
         let replicas = &node.replication.replicas;
+        let admission = &node.admission;
+        if admission.is_paused_by_client() && admission.paused_until_ms() <= now_ms {
+            admission.unpause(&node.keyspace.lock(ShardSet::ALL).locked());
+        }
         if replicas.len() > 0 && !node.is_replica() && !node.admission.is_held() {
             let period_ms = i64::from(node.settings.load().replication.ping_period_secs) * 1000;
             if now_ms - self.pinged_ms >= period_ms {

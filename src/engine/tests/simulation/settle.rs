@@ -81,6 +81,8 @@ impl Cluster {
         masters == 1
             && (0..NODES).all(|index| linked(index) && place(index) == place(0))
             && self.nodes.iter().all(|node| !node.host.is_sending())
+            // Else it would not tell of its data.
+            && self.nodes.iter().all(|node| !node.node().admission.is_paused())
     }
 
     fn compare(&mut self) {
