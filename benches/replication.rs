@@ -126,7 +126,7 @@ fn full_sync(scale: Scale) {
     for start in [redis as Start, limpid] {
         let master = start(&["--repl-diskless-sync-delay", "0"]);
         master.fill(scale.keys);
-        let before = master.resident_bytes();
+        let before = master.memory_bytes();
         let writing = Duration::from_secs(if scale.rounds == 1 { 5 } else { 30 });
         let (took, most) = thread::scope(|scope| {
             let writes = scope.spawn(|| load.run(&master, Instant::now(), writing, 1));
@@ -135,8 +135,7 @@ fn full_sync(scale: Scale) {
             let mut client = replica.connect();
             let mut most = before;
             wait_for("the full sync", || {
-                // Redis's child has the same pages; what it copies is the parent's.
-                most = most.max(master.resident_bytes());
+                most = most.max(master.memory_bytes());
                 client.info_text("replication", "master_link_status") == "up"
             });
             let took = began.elapsed();

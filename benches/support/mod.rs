@@ -87,6 +87,27 @@ impl Server {
         kilobytes.expect("VmRSS in kB") * 1024
     }
 
+    /// Memory of the process and of those that it has forked, in bytes: pages that several of them
+    /// have count once.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let own = self.pid();
+        let is_child = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // The name may hold spaces; the parent is the second field behind it.
+            let parent = stat.rsplit(')').next().unwrap_or_default().split(' ').nth(2);
+            parent.and_then(|parent| parent.parse().ok()) == Some(own)
+        };
+        let all = fs::read_dir("/proc").expect("a Linux machine");
+        let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let share = |pid: u32| {
+            let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().split(' ').next()?.parse::<u64>().ok()
+        };
+        let pids = pids.filter(|&pid| pid == own || is_child(pid));
+        pids.filter_map(share).sum::<u64>() * 1024
+    }
+
     pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
         stream.set_nodelay(true).expect("TCP");
