@@ -312,7 +312,8 @@ impl Replica {
         if into.len() == before {
             return Fill::Later;
         }
-        if !matches!(*state, State::Online { .. }) {
+        // Who is online has to acknowledge: a socket takes bytes long after the other end has gone.
+        if self.plain_sync || !matches!(*state, State::Online { .. }) {
             self.active_ms.store(now_ms, Ordering::Relaxed);
         }
         Fill::Bytes
@@ -572,5 +573,34 @@ impl Replicas {
     /// Whether a GETACK is due; who is told so puts it into the stream, for all replicas.
     pub(crate) fn take_ack_wanted(&self) -> bool {
         self.ack_wanted.load(Ordering::Acquire) && self.ack_wanted.swap(false, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Peer for Nobody {
+        fn wake(&self) {}
+
+        fn disconnect(&self) {}
+    }
+
+    #[test]
+    fn what_is_sent_to_a_replica_is_no_sign_of_its_life() {
+        let (announced, peer) = (Announced::default(), Arc::new(Nobody));
+        let replica = Replica::waiting(1, "ip".into(), announced, peer, false, 500);
+        let log = Log::new("id".into());
+        log.start(1 << 20);
+        replica.resume(log.attach(log.offset()).expect("the log is on"), log.offset());
+        log.append_bare(&[b"PING"]);
+        let (moment, mut sent) = (Moment { now_ms: 1500, written_ms: 0 }, Vec::new());
+        assert_eq!(replica.fill(&log, &moment, 100, &mut sent), Fill::Bytes);
+        assert_eq!(replica.active_ms(), 500);
+        replica.acknowledge(log.offset(), 1600);
+        assert_eq!(replica.active_ms(), 1600);
     }
 }

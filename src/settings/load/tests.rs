@@ -436,6 +436,16 @@ fn the_sample_file_loads_without_warnings() {
 }
 
 #[test]
+fn the_sample_file_of_a_replica_differs_from_it_in_its_master_alone() {
+    let path = |name| format!("{}/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let (mut settings, _) = loaded(&[path("replica").as_str()], &[], b"").unwrap();
+    assert_eq!(settings.warnings, [""; 0]);
+    let master = settings.replication.master.take().unwrap();
+    assert_eq!((master.host.as_str(), master.port), ("master", 6379));
+    assert_eq!(settings, loaded(&[path("primary").as_str()], &[], b"").unwrap().0);
+}
+
+#[test]
 fn a_rewritten_file_loads_as_the_settings_it_was_made_of() {
     let pairs: [(&[u8], &[u8]); 9] = [
         (b"requirepass", b"a \"b\\ #\n'c"),
