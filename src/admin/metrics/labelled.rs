@@ -14,8 +14,6 @@ type Field<'a, 'f> = &'a dyn Fn(&str) -> Option<&'f str>;
 pub(super) fn add(families: &mut Families, engine: &Engine, field: Field<'_, '_>) {
     let node = &*engine.node;
     families.add(Gauge, "up", "Whether the server answers.", &[], 1.0);
-    // Nothing is evicted yet; most dashboards ask all the same.
-    families.add(Counter, "evicted_keys_total", "Keys removed to make room.", &[], 0.0);
     instance(families, node, field);
     databases(families, node);
     commands(families, node, &engine.registry);

@@ -35,7 +35,6 @@ fn what_commands_did_is_counted_by_command() {
         ("redis_errors_total{err=\"ERR\"}", 1.0),
         ("redis_keyspace_hits_total", 1.0),
         ("redis_keyspace_misses_total", 1.0),
-        ("redis_evicted_keys_total", 0.0),
         ("redis_db_keys{db=\"db0\"}", 1.0),
         ("redis_db_keys_expiring{db=\"db0\"}", 1.0),
         ("redis_db_keys{db=\"db15\"}", 0.0),
