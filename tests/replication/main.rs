@@ -8,6 +8,7 @@
 //! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
 //!   replication's settings do
 //! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
+//! - [`health`]: what the admin server tells meanwhile
 //! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: a master that is killed
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
@@ -15,6 +16,7 @@ mod failover;
 mod faults;
 mod guard;
 mod handshake;
+mod health;
 mod interop;
 mod load;
 mod nodes;
