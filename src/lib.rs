@@ -8,14 +8,16 @@
 //! on a `crate::` path that points the other way.
 //!
 //! ```text
-//! glob, number, telemetry   leaves: patterns, numbers as Redis reads and writes them, the log
+//! glob, number, telemetry   leaves: patterns, numbers as Redis reads and writes them; the log,
+//!                           counters and traces
 //! settings                  a leaf too: files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
 //! types                     values: what a key can hold
 //! keyspace                  shards, entries, the slot table, scans, snapshots
 //! rdb                       the file format, DUMP and RESTORE
-//! replication               the one log of writes, with its offsets
-//! node                      what a server knows besides keys: clients, subscriptions, statistics
+//! replication               the one log of writes, attached replicas, the link to a master; no I/O
+//! node                      what a server knows besides keys: clients, subscriptions, statistics,
+//!                           its role
 //! commands                  a file per family: a table of rows, the handlers below it
 //! engine                    the one path of a request
 //! server                    the sockets, files, threads, clock and randomness of serving
@@ -30,6 +32,23 @@
 //! lock the shards that the row's keys name, run the handler, apply its effects, unlock. The
 //! replies go out in one write. Nothing is handed to another thread on the way, and nothing waits
 //! under a lock.
+//!
+//! # The way of a write to a replica
+//!
+//! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog. At
+//! the end of the batch replicas are woken: each is a connection that asks `Replica::fill` for
+//! what it lacks. A full resync is a snapshot walked on a thread of its own (`server::sync`) into
+//! a spool, from which the same `fill` takes.
+//!
+//! On a replica one thread (`server::follower`) follows the master. `replication::Link` turns bytes
+//! into events, `engine::follow::Session` decides, `engine::Applier` runs the stream's commands and
+//! appends their bytes to this node's own log under the locks under which they were applied: so
+//! offsets are the master's, and further replicas can follow. `engine::resync` loads a full resync
+//! beside the data and swaps. None of these knows a socket, so `engine/tests/simulation` runs whole
+//! clusters from a seed.
+//!
+//! A role changes under all the locks and begins a generation (`node::replication`); what belongs
+//! to an older one ends when it looks.
 //!
 //! # What holds everywhere
 //!
@@ -53,8 +72,8 @@
 //! # Where to add
 //!
 //! A command: its row and handler in the family's file under `commands`. A setting: a row in
-//! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs` and its line
-//! in `commands/info.rs`. A type of value: `types`, then `rdb`'s value, reader and writer.
+//! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs`, its line in
+//! `commands/info.rs`, and its row in `admin/metrics/table.rs`. A type of value: `types`, then `rdb`'s value, reader and writer.
 //!
 //! # Where this differs from what one might expect
 //!

@@ -79,6 +79,19 @@ impl Server {
         tasks.filter_map(nanos).sum()
     }
 
+    /// The same of the workers alone.
+    pub(crate) fn worker_nanos(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let nanos = |task: std::io::Result<fs::DirEntry>| {
+            let task = task.ok()?.path();
+            let name = fs::read_to_string(task.join("comm")).ok()?;
+            let stat = fs::read_to_string(task.join("schedstat")).ok()?;
+            let nanos = stat.split(' ').next()?.parse::<u64>().ok()?;
+            name.starts_with("worker-").then_some(nanos)
+        };
+        tasks.filter_map(nanos).sum()
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
