@@ -116,3 +116,29 @@ fn slow_and_failed_commands_are_always_traced_and_others_when_it_is_their_turn()
     }
     assert!(!collector.has("PING"), "it was neither slow nor wrong");
 }
+
+#[test]
+fn loads_and_full_resyncs_arrive_as_spans() {
+    let collector = Collector::new();
+    let endpoint = collector.endpoint.clone();
+    let master = Server::limpid(&["--save", "", "--repl-diskless-sync-delay", "0"]);
+    master.call(&words("SET secretkey secretvalue")).unwrap();
+    master.call(&words("SAVE")).unwrap();
+    let (dir, port) = (master.dir().to_str().unwrap().to_owned(), master.port().to_string());
+    // It loads the master's file, of no history, and then takes a full resync.
+    let _replica = Server::limpid(&[
+        "--dir",
+        &dir,
+        "--save",
+        "",
+        "--otlp-endpoint",
+        &endpoint,
+        "--replicaof",
+        "127.0.0.1",
+        &port,
+    ]);
+    for text in ["rdb.load", "replication.full_sync"] {
+        collector.await_text(text);
+    }
+    assert!(!collector.has("secretkey") && !collector.has("secretvalue"));
+}
