@@ -246,6 +246,7 @@ fn stats(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("instantaneous_output_kbps", format!("{:.2}", output / 1024.0));
     lines.field("rejected_connections", server.connections_rejected.get());
     lines.field("expired_keys", node.sum(|stats| &stats.expired_keys));
+    lines.field("slave_expires_tracked_keys", node.replication.own_expiring_len());
     lines.field("expire_cycle_cpu_milliseconds", server.expire_cycle_us.get() / 1000);
     lines.field("keyspace_hits", node.sum(|stats| &stats.keyspace_hits));
     lines.field("keyspace_misses", node.sum(|stats| &stats.keyspace_misses));

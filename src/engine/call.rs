@@ -342,6 +342,9 @@ impl<'e> Caller<'e> {
             random: tools.random,
         };
         let handled = handler(&mut context, args);
+        if expire && handled.is_ok() && self.node.is_replica() {
+            self.note_own_expiring(&context.keys, registered, args);
+        }
         tools.effects.end_command(database, args, dirty);
         let command = &self.stats.commands[registered.id];
         if let Err(failure) = &handled {
@@ -390,6 +393,18 @@ impl<'e> Caller<'e> {
             || client.master.is_none() && registered.row.flags.has(Flag::Write);
         let frozen = admission.is_paused_at(self.node.clock.unix_ms());
         (expire && client.master.is_none(), frozen, client.master.is_some())
+    }
+
+    /// Keys that a client of this replica gave an expiry are this node's to end.
+    #[cold]
+    fn note_own_expiring(&self, keys: &Keys<'_>, registered: &Registered, args: &Args<'_>) {
+        for (index, _) in registered.row.keys.indices(args.len()) {
+            let key = args.key(&self.node.keyspace, index);
+            let entry = keys.locked.get(keys.database, key);
+            if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
+                self.node.replication.note_own_expiring(keys.database, key.bytes);
+            }
+        }
     }
 
     /// Has LATENCY tell of a command.

@@ -11,12 +11,15 @@ use super::call::{Caller, Tools};
 use crate::commands::Keys;
 use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
+use crate::node::Node;
 use crate::node::admission::State;
 
 /// Time of a round while few of the keys that it meets have expired, in nanoseconds.
 const CALM_NANOS: u64 = 500_000;
 /// Time of a round while more than one in ten has.
 const BUSY_NANOS: u64 = 25_000_000;
+/// A replica's own keys that are looked at in a round.
+const OWN_KEYS: usize = 1000;
 /// Segments visited between two looks at the clock.
 const SEGMENTS: usize = 16;
 
@@ -27,6 +30,8 @@ pub(crate) struct Sweeper {
     /// The next hash.
     from: u64,
     effects: Effects,
+    /// The last of a replica's own keys that was looked at.
+    own: Option<(usize, Box<[u8]>)>,
     /// Met and expired in this round.
     seen: usize,
     expired: usize,
@@ -36,11 +41,13 @@ impl Sweeper {
     /// One round.
     pub(crate) fn round(&mut self, engine: &Engine) {
         let node = &engine.node;
-        // A replica waits for its master's word.
-        let held_back = node.admission.has(State::Loading)
-            || node.admission.has(State::Replica)
-            || node.admission.is_paused();
+        let held_back = node.admission.has(State::Loading) || node.admission.is_paused();
         if held_back || !node.sweeping.load(Ordering::Relaxed) {
+            return;
+        }
+        if node.is_replica() {
+            // For its master's keys it waits for its master's word.
+            self.sweep_own(node);
             return;
         }
         let start = node.clock.nanos();
@@ -67,6 +74,36 @@ impl Sweeper {
             self.next_shard(node.keyspace.databases());
         }
         node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
+    }
+
+    /// A replica's own keys: those that its clients gave an expiry.
+    fn sweep_own(&mut self, node: &Node) {
+        let keys = node.replication.own_expiring(self.own.as_ref(), OWN_KEYS);
+        self.own = keys.last().cloned();
+        for own in keys {
+            let (database, key) = (own.0, node.keyspace.key(&own.1));
+            let mut set = ShardSet::default();
+            set.insert(key.shard());
+            let mut guard = node.keyspace.lock(set);
+            self.effects.begin(false, node.settings.load().keyspace.notify_events);
+            let mut keys = Keys {
+                locked: guard.locked(),
+                database,
+                now_ms: node.clock.unix_ms(),
+                touch: false,
+                expire: true,
+                frozen: false,
+                unexpiring: false,
+                stats: &node.background,
+                effects: &mut self.effects,
+            };
+            // Looking for it ends it, if its time has come.
+            let stays = keys.has(key) && keys.expire_at_ms(key).is_some();
+            super::call::settle(node, &node.background, keys.effects);
+            if !stays {
+                node.replication.forget_own_expiring(&own);
+            }
+        }
     }
 
     fn next_shard(&mut self, databases: usize) {

@@ -4,6 +4,8 @@
 //! A role changes under all the shard locks and begins a generation. What an older generation has
 //! under way, a link that still has bytes to apply or a client in WAIT, ends when it looks.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -151,6 +153,9 @@ pub(crate) struct Replication {
     synced_from: Mutex<Option<MasterAddress>>,
     /// REPLICAOF was sent since: whatever the master has is taken.
     consent: AtomicBool,
+    /// Keys with an expiry that clients wrote to this replica, with their databases: its master
+    /// does not know them, so this node must end them.
+    own_expiring: Mutex<BTreeSet<(usize, Box<[u8]>)>>,
     /// The handle of the link, as CLIENT LIST shows it.
     pub(crate) link_handle: Mutex<Option<Arc<Handle>>>,
 }
@@ -208,7 +213,34 @@ impl Replication {
         self.link.lock().refused = None;
     }
 
+    /// A client has given a key of this replica an expiry.
+    pub(crate) fn note_own_expiring(&self, database: usize, key: &[u8]) {
+        self.own_expiring.lock().insert((database, key.into()));
+    }
+
+    /// Up to so many keys behind one, in the order of databases and bytes.
+    pub(crate) fn own_expiring(
+        &self,
+        behind: Option<&(usize, Box<[u8]>)>,
+        max: usize,
+    ) -> Vec<(usize, Box<[u8]>)> {
+        let from = behind.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+        let keys = self.own_expiring.lock();
+        keys.range((from, Bound::Unbounded)).take(max).cloned().collect()
+    }
+
+    /// The key is gone, or does not expire any more.
+    pub(crate) fn forget_own_expiring(&self, key: &(usize, Box<[u8]>)) {
+        self.own_expiring.lock().remove(key);
+    }
+
+    pub(crate) fn own_expiring_len(&self) -> usize {
+        self.own_expiring.lock().len()
+    }
+
     fn begin_generation(&self) {
+        // A master ends all keys, and another master's data know nothing of these.
+        self.own_expiring.lock().clear();
         self.generation.fetch_add(1, Ordering::AcqRel);
         if let Some(handle) = &*self.link_handle.lock() {
             handle.kill();

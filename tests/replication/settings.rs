@@ -1,8 +1,8 @@
 //! What the settings of replication do, and REPLICAOF with its refusals.
 
 use crate::nodes::{
-    args, ask, await_link, count, follow, info, info_text, is_linked, limpid, limpid_with, ok, say,
-    settle, start, syncs, until, with_replicas,
+    args, ask, await_link, count, follow, info, info_text, is_linked, limpid, limpid_with, number,
+    ok, say, settle, start, syncs, until, with_replicas,
 };
 use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
@@ -248,4 +248,22 @@ fn links_are_listed_and_killed_by_type() {
     // Those of other types stay.
     assert_eq!(ask(&master, "CLIENT KILL TYPE pubsub"), "integer 0");
     assert!(is_linked(replica));
+}
+
+/// What a master does not know, it cannot end.
+#[test]
+fn a_writable_replica_ends_the_keys_that_its_clients_gave_an_expiry() {
+    let master = limpid();
+    let (master, replicas) =
+        with_replicas(master, vec![limpid_with(&["--replica-read-only", "no"])]);
+    let replica = &replicas[0];
+    ok(replica, "SET own 1 PX 50");
+    ok(replica, "SET lasting 1 PX 100000");
+    assert_eq!(count(replica, "slave_expires_tracked_keys"), 2);
+    until("it has ended", || number(replica, "DBSIZE") == 1);
+    assert_eq!(count(replica, "slave_expires_tracked_keys"), 1);
+    ok(&master, "SET theirs 1");
+    until("it follows on", || number(replica, "EXISTS theirs") == 1);
+    ok(replica, "REPLICAOF NO ONE");
+    assert_eq!(count(replica, "slave_expires_tracked_keys"), 0);
 }

@@ -61,6 +61,7 @@ const ROWS: &[Row] = &[
     ("total_net_repl_output_bytes", "net_repl_output_bytes_total", Counter, Number, "Bytes written to replicas."),
     ("rejected_connections", "rejected_connections_total", Counter, Number, "Connections turned away."),
     ("expired_keys", "expired_keys_total", Counter, Number, "Keys removed as they had expired."),
+    ("slave_expires_tracked_keys", "slave_expires_tracked_keys", Gauge, Number, "Keys with an expiry that clients wrote to this replica."),
     ("expire_cycle_cpu_milliseconds", "expire_cycle_cpu_time_ms_total", Counter, Number, "Time spent looking for expired keys."),
     ("keyspace_hits", "keyspace_hits_total", Counter, Number, "Reads that found their key."),
     ("keyspace_misses", "keyspace_misses_total", Counter, Number, "Reads that did not."),
