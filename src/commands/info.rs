@@ -3,12 +3,14 @@
 //! Every field is measured or counted; one that limpid cannot have yet is left out.
 
 use std::fmt::{Display, Write};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::command::{Group::Server, NO_KEYS, at_least, command};
 use super::registry::Registry;
 use super::{Args, Category, Command, Context, Flag::*, Handled};
 use crate::node::Node;
+use crate::node::client::{Client, Handle};
 use crate::node::pubsub::Kind;
 use crate::node::replication::LinkState;
 use crate::replication::Phase;
@@ -142,9 +144,7 @@ fn server(lines: &mut Lines, node: &Node, _: &Registry) {
 
 fn clients(lines: &mut Lines, node: &Node, _: &Registry) {
     let all = node.clients.all();
-    let max = |of: fn(&crate::node::client::Handle) -> usize| {
-        all.iter().map(|handle| of(handle)).max().unwrap_or(0)
-    };
+    let max = |of: fn(&Handle) -> usize| all.iter().map(|handle| of(handle)).max().unwrap_or(0);
     let replicas = all.iter().filter(|handle| handle.shown.lock().replica).count();
     lines.field("connected_clients", all.len() - replicas);
     lines.field("maxclients", node.settings.load().clients.maxclients);
@@ -192,7 +192,22 @@ fn memory(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("mem_fragmentation_ratio", format!("{fragmentation:.2}"));
     lines.field("mem_fragmentation_bytes", difference(memory.resident, memory.allocated));
     lines.field("mem_snapshot_retained", retained);
-    lines.field("mem_replication_backlog", node.log.window().held_bytes);
+    let held = node.log.window().held_bytes;
+    lines.field("mem_replication_backlog", held);
+    // The backlog and what replicas have yet to be sent are the same bytes.
+    lines.field("mem_total_replication_buffers", held);
+    let (replicas, others): (Vec<_>, Vec<_>) =
+        node.clients.all().into_iter().partition(|handle| handle.shown.lock().replica);
+    let bytes = |handles: &[Arc<Handle>]| -> usize {
+        let own = size_of::<Handle>() + size_of::<Client>();
+        let buffers = |handle: &Arc<Handle>| {
+            let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+            own + load(&handle.input_bytes) + load(&handle.output_bytes)
+        };
+        handles.iter().map(buffers).sum()
+    };
+    lines.field("mem_clients_normal", bytes(&others));
+    lines.field("mem_clients_slaves", bytes(&replicas));
     lines.field("mem_allocator", "jemalloc");
 }
 
@@ -200,6 +215,8 @@ fn persistence(lines: &mut Lines, node: &Node, _: &Registry) {
     let saving = node.persistence.get();
     let now_ms = node.clock.unix_ms();
     lines.field("loading", u8::from(saving.loading.is_some()));
+    // Beside the old data, which are served meanwhile.
+    lines.field("async_loading", u8::from(node.replication.link().sync.is_some()));
     let running = saving.running.as_ref();
     lines.field("current_cow_peak", saving.retained_peak_bytes);
     lines.field("current_cow_size", running.map_or(0, |running| running.retention.bytes()));
@@ -247,6 +264,9 @@ fn stats(lines: &mut Lines, node: &Node, _: &Registry) {
     lines.field("rejected_connections", server.connections_rejected.get());
     lines.field("expired_keys", node.sum(|stats| &stats.expired_keys));
     lines.field("slave_expires_tracked_keys", node.replication.own_expiring_len());
+    let stale = server.expired_stale_permyriad.load(Ordering::Relaxed) as f64 / 100.0;
+    lines.field("expired_stale_perc", format!("{stale:.2}"));
+    lines.field("expired_time_cap_reached_count", server.expire_cycles_cut.get());
     lines.field("expire_cycle_cpu_milliseconds", server.expire_cycle_us.get() / 1000);
     lines.field("keyspace_hits", node.sum(|stats| &stats.keyspace_hits));
     lines.field("keyspace_misses", node.sum(|stats| &stats.keyspace_misses));

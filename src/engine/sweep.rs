@@ -65,6 +65,8 @@ impl Sweeper {
                 let busy = self.expired * 10 > self.seen;
                 if spent > if busy { BUSY_NANOS } else { CALM_NANOS } {
                     node.stats.expire_cycle_us.add(spent / 1000);
+                    node.stats.expire_cycles_cut.add(1);
+                    self.note_stale(node);
                     return;
                 }
                 if !more {
@@ -74,6 +76,13 @@ impl Sweeper {
             self.next_shard(node.keyspace.databases());
         }
         node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
+        self.note_stale(node);
+    }
+
+    /// Notes which share of the keys that were met had expired.
+    fn note_stale(&self, node: &Node) {
+        let share = self.expired * 10_000 / self.seen.max(1);
+        node.stats.expired_stale_permyriad.store(share as u64, Ordering::Relaxed);
     }
 
     /// A replica's own keys: those that its clients gave an expiry.

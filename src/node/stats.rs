@@ -125,6 +125,10 @@ pub(crate) struct ServerStats {
     pub(crate) connections_rejected: SharedCounter,
     /// Microseconds that the sweeper has taken.
     pub(crate) expire_cycle_us: SharedCounter,
+    /// Its rounds that ended with their time, not their work.
+    pub(crate) expire_cycles_cut: SharedCounter,
+    /// Of ten thousand keys with an expiry that its last round met, how many had expired.
+    pub(crate) expired_stale_permyriad: AtomicU64,
     /// Clients cut because their output grew too large.
     pub(crate) output_limit_disconnections: SharedCounter,
     pub(crate) query_limit_disconnections: SharedCounter,
@@ -152,6 +156,7 @@ impl ServerStats {
             &self.connections_received,
             &self.connections_rejected,
             &self.expire_cycle_us,
+            &self.expire_cycles_cut,
             &self.output_limit_disconnections,
             &self.query_limit_disconnections,
             &self.sync_full,
