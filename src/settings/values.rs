@@ -187,6 +187,8 @@ pub struct Admin {
     pub bind: String,
     /// 0: there is no admin server.
     pub port: u16,
+    /// Connections at a time; the limit of descriptors counts them.
+    pub max_connections: u32,
     /// Asked for where something is told; none: anybody may ask.
     pub token: Secret,
     /// How the names of the exporter's metrics begin.
