@@ -18,7 +18,8 @@
 //! replication               the one log of writes, attached replicas, the link to a master; no I/O
 //! node                      what a server knows besides keys: clients, subscriptions, statistics,
 //!                           its role
-//! commands                  a file per family: a table of rows, the handlers below it
+//! commands                  a file per family: a table of rows, the handlers below it; `info` has
+//!                           the readings, which INFO and the metrics both show
 //! engine                    the one path of a request
 //! server                    the sockets, files, threads, clock and randomness of serving
 //! admin                     the admin server: metrics, status and health over HTTP
@@ -72,8 +73,9 @@
 //! # Where to add
 //!
 //! A command: its row and handler in the family's file under `commands`. A setting: a row in
-//! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs`, its line in
-//! `commands/info.rs`, and its row in `admin/metrics/table.rs`. A type of value: `types`, then `rdb`'s value, reader and writer.
+//! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs`, and one row
+//! in its section's file under `commands/info`, which names its field in INFO and its metric. A
+//! type of value: `types`, then `rdb`'s value, reader and writer.
 //!
 //! # Where this differs from what one might expect
 //!

@@ -7,6 +7,7 @@ use prometheus::proto::{
     Summary,
 };
 
+use crate::commands::info::{Kind, Labels, Series, Value};
 use crate::telemetry::counter::{BUCKETS, Distribution, bound_us};
 
 /// Families by name.
@@ -16,23 +17,13 @@ pub(super) struct Families {
     by_name: BTreeMap<String, MetricFamily>,
 }
 
-/// Names and values of labels.
-pub(super) type Labels<'l> = [(&'l str, &'l str)];
-
-/// What a series counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Gauge,
-    Counter,
-}
-
 impl Families {
     /// Families whose names in the exporter begin with `prefix` and an underscore.
     pub(super) fn new(prefix: &str) -> Self {
         Self { prefix: format!("{prefix}_"), by_name: BTreeMap::new() }
     }
 
-    fn family(&mut self, name: String, help: &str, kind: MetricType) -> &mut Vec<Metric> {
+    fn push(&mut self, name: String, help: &str, kind: MetricType, metric: Metric) {
         let family = self.by_name.entry(name).or_insert_with_key(|name| {
             let mut family = MetricFamily::default();
             family.set_name(name.clone());
@@ -40,99 +31,51 @@ impl Families {
             family.set_field_type(kind);
             family
         });
-        family.mut_metric()
+        family.mut_metric().push(metric);
     }
 
-    /// Adds one of the exporter's series; `name` without the prefix.
-    pub(super) fn add(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        help: &str,
-        labels: &Labels<'_>,
-        value: f64,
-    ) {
-        self.add_named(kind, format!("{}{name}", self.prefix), help, labels, value);
-    }
-
-    /// Adds one of limpid's own series.
-    pub(super) fn add_own(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        help: &str,
-        labels: &Labels<'_>,
-        value: f64,
-    ) {
-        self.add_named(kind, name.to_owned(), help, labels, value);
-    }
-
-    fn add_named(&mut self, kind: Kind, name: String, help: &str, labels: &Labels<'_>, value: f64) {
-        let mut metric = labelled(labels);
-        let kind = match kind {
-            Kind::Gauge => {
+    /// Adds a series, unless its value is no number where one is wanted.
+    pub(super) fn add(&mut self, series: &Series<'_>) {
+        let row = series.metric;
+        let mut metric = labelled(&series.labels);
+        let number = series.value.number().map(|number| number / row.divisor);
+        let kind = match (row.kind, number, &series.value) {
+            (Kind::Gauge, Some(number), _) => {
                 let mut gauge = Gauge::default();
-                gauge.set_value(value);
+                gauge.set_value(number);
                 metric.set_gauge(gauge);
                 MetricType::GAUGE
             }
-            Kind::Counter => {
+            (Kind::Counter, Some(number), _) => {
                 let mut counter = Counter::default();
-                counter.set_value(value);
+                counter.set_value(number);
                 metric.set_counter(counter);
                 MetricType::COUNTER
             }
+            (Kind::Histogram, _, Value::Durations(of)) => {
+                metric.set_histogram(histogram(of, 1e6));
+                MetricType::HISTOGRAM
+            }
+            (Kind::HistogramUsec, _, Value::Durations(of)) => {
+                metric.set_histogram(histogram(of, 1.0));
+                MetricType::HISTOGRAM
+            }
+            (Kind::SummaryUsec, _, Value::Durations(of)) => {
+                metric.set_summary(summary_usec(of));
+                MetricType::SUMMARY
+            }
+            _ => return,
         };
-        self.family(name, help, kind).push(metric);
+        let own = row.name.starts_with("limpid_");
+        let name = if own { row.name.to_owned() } else { format!("{}{}", self.prefix, row.name) };
+        self.push(name, row.help, kind, metric);
     }
 
-    /// Adds a histogram in seconds, of limpid's own.
-    pub(super) fn histogram_of(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: &Labels<'_>,
-        of: &Distribution,
-    ) {
-        let metric = histogram(labels, of, 1e6);
-        self.family(name.to_owned(), help, MetricType::HISTOGRAM).push(metric);
-    }
-
-    /// Adds a histogram in microseconds, of the exporter's.
-    pub(super) fn histogram_usec(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: &Labels<'_>,
-        of: &Distribution,
-    ) {
-        let name = format!("{}{name}", self.prefix);
-        let metric = histogram(labels, of, 1.0);
-        self.family(name, help, MetricType::HISTOGRAM).push(metric);
-    }
-
-    /// Adds a summary in microseconds, of the exporter's. Quantiles are percentiles there.
-    pub(super) fn summary_usec(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: &Labels<'_>,
-        of: &Distribution,
-    ) {
-        let quantile = |percent: f64| {
-            let mut quantile = Quantile::default();
-            quantile.set_quantile(percent);
-            quantile.set_value(of.quantile_us(percent / 100.0).unwrap_or(f64::NAN));
-            quantile
-        };
-        let mut summary = Summary::default();
-        summary.set_quantile([50.0, 99.0, 99.9].map(quantile).into());
-        summary.set_sample_count(of.count());
-        summary.set_sample_sum(of.nanos as f64 / 1000.0);
-        let mut metric = labelled(labels);
-        metric.set_summary(summary);
-        let name = format!("{}{name}", self.prefix);
-        self.family(name, help, MetricType::SUMMARY).push(metric);
+    /// Adds a histogram in seconds that is no reading of the node.
+    pub(super) fn add_durations(&mut self, name: &str, help: &str, of: &Distribution) {
+        let mut metric = Metric::default();
+        metric.set_histogram(histogram(of, 1e6));
+        self.push(name.to_owned(), help, MetricType::HISTOGRAM, metric);
     }
 
     /// All of them, in the order of names.
@@ -141,17 +84,17 @@ impl Families {
     }
 }
 
-fn labelled(labels: &Labels<'_>) -> Metric {
-    let pair = |(name, value): &(&str, &str)| {
+fn labelled(labels: &Labels) -> Metric {
+    let pair = |(name, value): &(&str, String)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
+        pair.set_value(value.clone());
         pair
     };
     Metric::from_label(labels.iter().map(pair).collect())
 }
 
-fn histogram(labels: &Labels<'_>, of: &Distribution, us_per_unit: f64) -> Metric {
+fn histogram(of: &Distribution, us_per_unit: f64) -> Histogram {
     let mut cumulative = 0;
     let mut buckets = Vec::with_capacity(BUCKETS);
     for (index, count) in of.counts.iter().enumerate() {
@@ -167,7 +110,20 @@ fn histogram(labels: &Labels<'_>, of: &Distribution, us_per_unit: f64) -> Metric
     histogram.set_bucket(buckets);
     histogram.set_sample_count(cumulative);
     histogram.set_sample_sum(of.nanos as f64 / 1000.0 / us_per_unit);
-    let mut metric = labelled(labels);
-    metric.set_histogram(histogram);
-    metric
+    histogram
+}
+
+/// Quantiles are percentiles in the exporter.
+fn summary_usec(of: &Distribution) -> Summary {
+    let quantile = |percent: f64| {
+        let mut quantile = Quantile::default();
+        quantile.set_quantile(percent);
+        quantile.set_value(of.quantile_us(percent / 100.0).unwrap_or(f64::NAN));
+        quantile
+    };
+    let mut summary = Summary::default();
+    summary.set_quantile([50.0, 99.0, 99.9].map(quantile).into());
+    summary.set_sample_count(of.count());
+    summary.set_sample_sum(of.nanos as f64 / 1000.0);
+    summary
 }

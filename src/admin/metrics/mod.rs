@@ -1,12 +1,10 @@
 //! `/metrics`: Prometheus's text format, under the names of redis_exporter, so that dashboards and
 //! alerts written for it work without it; beyond them, limpid's own.
 //!
-//! What INFO tells becomes a metric by a row in `table`; what has labels is made in `labelled`.
-//! Everything is read from counters: a scrape takes no shard lock.
+//! The series and their values come from INFO's tables (`commands::info`), where each figure is
+//! named once. Everything is read from counters: a scrape takes no shard lock.
 
 mod family;
-mod labelled;
-mod table;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -41,17 +39,10 @@ pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Refusal> {
 fn families(engine: &Engine, scrapes: &Scrapes) -> Families {
     let node = &*engine.node;
     let settings = node.settings.load();
-    let wanted = [b"default".to_vec()];
-    let sections = info::sections(node, &engine.registry, &wanted);
-    let field = |name: &str| {
-        let mut fields = sections.iter().flat_map(|(_, fields)| fields);
-        fields.find(|(field, _)| field == name).map(|(_, value)| value.as_str())
-    };
     let mut families = Families::new(&settings.admin.metrics_prefix);
-    table::add(&mut families, &field);
-    labelled::add(&mut families, engine, &field);
+    info::series(node, &engine.registry, &mut |series| families.add(&series));
     let took = scrapes.took.distribution();
-    families.histogram_of("limpid_scrape_duration_seconds", SCRAPE_HELP, &[], &took);
+    families.add_durations("limpid_scrape_duration_seconds", SCRAPE_HELP, &took);
     families
 }
 

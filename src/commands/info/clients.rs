@@ -1,0 +1,38 @@
+//! INFO clients: the connections.
+
+use super::reading::{Each, Part, Row, field, gauge, only, part_only, unshown};
+use crate::settings::BufferLimit;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    field("connected_clients", |look| look.clients().normal.into())
+        .is(gauge("connected_clients", "Client connections, without replicas.")),
+    field("maxclients", |look| look.settings.clients.maxclients.into())
+        .is(gauge("max_clients", "Most client connections.")),
+    field("client_recent_max_input_buffer", |look| look.clients().input_bytes_max.into())
+        .is(gauge("client_recent_max_input_buffer_bytes", "The largest input buffer of a client.")),
+    field("client_recent_max_output_buffer", |look| look.clients().output_bytes_max.into())
+        .is(gauge("client_recent_max_output_buffer_bytes", "The largest output buffer of a client.")),
+    field("blocked_clients", |look| (look.node.admission.waiting() + look.node.replication.replicas.waiting()).into())
+        .is(gauge("blocked_clients", "Clients that wait in a command or a pause.")),
+    only(gauge("config_maxclients", "The setting."), |look| look.settings.clients.maxclients.into()),
+    Row::Each(&OUTPUT_LIMITS),
+];
+
+/// The limits of clients' output, with the class that each is for.
+static OUTPUT_LIMITS: Each<(&'static str, BufferLimit)> = Each {
+    items: |look| {
+        let limits = &look.settings.clients.output_buffer_limits;
+        vec![("normal", limits.normal), ("slave", limits.replica), ("pubsub", limits.pubsub)]
+    },
+    field: unshown,
+    labels: |(class, _)| vec![("class", (*class).to_owned())],
+    parts: OUTPUT_LIMIT,
+};
+
+#[rustfmt::skip]
+const OUTPUT_LIMIT: &[Part<(&str, BufferLimit)>] = &[
+    part_only(gauge("config_client_output_buffer_limit_bytes", "The setting.").label("limit", "hard"), |_, (_, limit)| limit.hard_bytes.into()),
+    part_only(gauge("config_client_output_buffer_limit_bytes", "The setting.").label("limit", "soft"), |_, (_, limit)| limit.soft_bytes.into()),
+    part_only(gauge("config_client_output_buffer_limit_overcome_seconds", "The setting.").label("limit", "soft"), |_, (_, limit)| limit.soft_secs.into()),
+];

@@ -1,0 +1,123 @@
+//! One look at the server: what several readings need is gathered once, so that they agree.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::commands::registry::Registry;
+use crate::node::Node;
+use crate::node::client::{Client, Handle};
+use crate::node::host::Memory;
+use crate::node::persistence::Saving;
+use crate::node::replication::LinkStatus;
+use crate::replication::ReplicaView;
+use crate::settings::{MasterAddress, Settings};
+
+/// What readers get. What is costly is gathered when the first reader asks.
+#[derive(Debug)]
+pub(crate) struct Look<'n> {
+    pub(super) node: &'n Node,
+    pub(super) registry: &'n Registry,
+    pub(super) settings: Arc<Settings>,
+    /// Unix time in microseconds.
+    pub(super) now_us: i64,
+    memory: OnceCell<Memory>,
+    clients: OnceCell<ClientSums>,
+    saving: OnceCell<Saving>,
+    link: OnceCell<LinkStatus>,
+    replicas: OnceCell<Vec<ReplicaView>>,
+    rates: OnceCell<[f64; 3]>,
+    processor_seconds: OnceCell<[f64; 2]>,
+}
+
+/// Sums over the connections; replicas apart, as in Redis.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClientSums {
+    pub(super) normal: usize,
+    pub(super) normal_bytes: usize,
+    pub(super) replica_bytes: usize,
+    pub(super) input_bytes_max: usize,
+    pub(super) output_bytes_max: usize,
+}
+
+impl ClientSums {
+    fn of(handles: &[Arc<Handle>]) -> Self {
+        let mut sums = Self::default();
+        for handle in handles {
+            let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+            let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
+            let bytes = size_of::<Handle>() + size_of::<Client>() + input + output;
+            if handle.shown.lock().replica {
+                sums.replica_bytes += bytes;
+            } else {
+                sums.normal += 1;
+                sums.normal_bytes += bytes;
+            }
+            sums.input_bytes_max = sums.input_bytes_max.max(input);
+            sums.output_bytes_max = sums.output_bytes_max.max(output);
+        }
+        sums
+    }
+}
+
+impl<'n> Look<'n> {
+    pub(crate) fn new(node: &'n Node, registry: &'n Registry) -> Self {
+        Self {
+            node,
+            registry,
+            settings: node.settings.load_full(),
+            now_us: node.clock.unix_us(),
+            memory: OnceCell::new(),
+            clients: OnceCell::new(),
+            saving: OnceCell::new(),
+            link: OnceCell::new(),
+            replicas: OnceCell::new(),
+            rates: OnceCell::new(),
+            processor_seconds: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.now_us / 1000
+    }
+
+    pub(super) fn uptime_s(&self) -> i64 {
+        (self.now_ms() - self.node.identity.started_ms) / 1000
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        self.memory.get_or_init(|| self.node.host().memory())
+    }
+
+    pub(super) fn clients(&self) -> &ClientSums {
+        self.clients.get_or_init(|| ClientSums::of(&self.node.clients.all()))
+    }
+
+    pub(super) fn saving(&self) -> &Saving {
+        self.saving.get_or_init(|| self.node.persistence.get())
+    }
+
+    pub(super) fn master(&self) -> Option<&MasterAddress> {
+        self.settings.replication.master.as_ref()
+    }
+
+    /// The link to the master; `None` where this node is a master.
+    pub(super) fn link(&self) -> Option<&LinkStatus> {
+        self.master()?;
+        Some(self.link.get_or_init(|| self.node.replication.link()))
+    }
+
+    pub(super) fn replicas(&self) -> &[ReplicaView] {
+        self.replicas.get_or_init(|| self.node.replication.replicas.views())
+    }
+
+    /// Commands, bytes read and bytes written per second.
+    pub(super) fn rates(&self) -> [f64; 3] {
+        *self.rates.get_or_init(|| self.node.stats.rates.lock().per_second())
+    }
+
+    /// Processor time of the process: user and system.
+    pub(super) fn processor_seconds(&self) -> [f64; 2] {
+        *self.processor_seconds.get_or_init(|| self.node.host().processor_seconds())
+    }
+}

@@ -1,0 +1,95 @@
+//! INFO memory: what is allocated, and for what.
+
+use std::sync::atomic::Ordering;
+
+use super::look::Look;
+use super::reading::{Row, Value, bytes, field, gauge, only};
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    bytes("used_memory", |look| look.memory().allocated.into())
+        .is(gauge("memory_used_bytes", "Bytes allocated.")),
+    bytes("used_memory_rss", |look| look.memory().resident.into())
+        .is(gauge("memory_used_rss_bytes", "Bytes resident.")),
+    bytes("used_memory_peak", |look| peak(look).into())
+        .is(gauge("memory_used_peak_bytes", "Most bytes allocated.")),
+    field("used_memory_peak_perc", |look| format!("{:.2}%", ratio(look.memory().allocated, peak(look)) * 100.0).into()),
+    field("used_memory_startup", |look| look.node.stats.startup_memory_bytes.load(Ordering::Relaxed).into())
+        .is(gauge("memory_used_startup_bytes", "Bytes allocated when serving began.")),
+    field("allocator_allocated", |look| look.memory().allocated.into())
+        .is(gauge("allocator_allocated_bytes", "Bytes allocated, as the allocator counts.")),
+    field("allocator_active", |look| look.memory().active.into())
+        .is(gauge("allocator_active_bytes", "Bytes in the allocator's active pages.")),
+    field("allocator_resident", |look| look.memory().allocator_resident.into())
+        .is(gauge("allocator_resident_bytes", "Bytes of the allocator that are resident.")),
+    bytes("total_system_memory", |look| look.memory().total_system.into())
+        .is(gauge("total_system_memory_bytes", "Memory of the machine.")),
+    bytes("maxmemory", maxmemory)
+        .is(gauge("memory_max_bytes", "The setting maxmemory; 0: none.")),
+    field("maxmemory_policy", |look| policy(look).into()),
+    field("allocator_frag_ratio", |look| two_decimals(ratio(look.memory().active, look.memory().allocated)))
+        .is(gauge("allocator_frag_ratio", "Active over allocated bytes.")),
+    field("allocator_frag_bytes", |look| difference(look.memory().active, look.memory().allocated))
+        .is(gauge("allocator_frag_bytes", "Active minus allocated bytes.")),
+    field("allocator_rss_ratio", |look| two_decimals(ratio(look.memory().allocator_resident, look.memory().active)))
+        .is(gauge("allocator_rss_ratio", "Resident over active bytes.")),
+    field("allocator_rss_bytes", |look| difference(look.memory().allocator_resident, look.memory().active))
+        .is(gauge("allocator_rss_bytes", "Resident minus active bytes.")),
+    field("rss_overhead_ratio", |look| two_decimals(ratio(look.memory().resident, look.memory().allocator_resident))),
+    field("rss_overhead_bytes", |look| difference(look.memory().resident, look.memory().allocator_resident)),
+    field("mem_fragmentation_ratio", |look| two_decimals(ratio(look.memory().resident, look.memory().allocated)))
+        .is(gauge("mem_fragmentation_ratio", "Resident over allocated bytes.")),
+    field("mem_fragmentation_bytes", |look| difference(look.memory().resident, look.memory().allocated))
+        .is(gauge("mem_fragmentation_bytes", "Resident minus allocated bytes.")),
+    field("mem_snapshot_retained", retained)
+        .is(gauge("limpid_snapshot_retained_bytes", "Memory that the running snapshot retains.")),
+    field("mem_replication_backlog", held)
+        .is(gauge("mem_replication_backlog_bytes", "Memory of the replication log.")),
+    // The backlog and what replicas have yet to be sent are the same bytes.
+    field("mem_total_replication_buffers", held)
+        .is(gauge("mem_total_replication_buffers_bytes", "Memory of what replicas have yet to be sent and of the backlog.")),
+    field("mem_clients_normal", |look| look.clients().normal_bytes.into())
+        .is(gauge("mem_clients_normal", "Memory of clients, without replicas.")),
+    field("mem_clients_slaves", |look| look.clients().replica_bytes.into())
+        .is(gauge("mem_clients_slaves", "Memory of the connections of replicas.")),
+    field("mem_allocator", |_| "jemalloc".into()),
+    only(gauge("limpid_replication_log_bytes", "Memory of the replication log, with what replicas have yet to be sent."), held),
+    only(gauge("config_maxmemory", "The setting."), maxmemory),
+];
+
+fn peak(look: &Look<'_>) -> u64 {
+    let allocated = look.memory().allocated;
+    let before = look.node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
+    before.max(allocated)
+}
+
+fn ratio(a: u64, b: u64) -> f64 {
+    if b == 0 { 0.0 } else { a as f64 / b as f64 }
+}
+
+fn two_decimals(value: f64) -> Value {
+    Value::Decimal(value, 2)
+}
+
+fn difference(a: u64, b: u64) -> Value {
+    (i128::from(a) - i128::from(b)).into()
+}
+
+/// No limit can be set yet.
+fn maxmemory(_: &Look<'_>) -> Value {
+    0.into()
+}
+
+/// `maxmemory-policy`, of which there is no other yet.
+pub(super) fn policy(_: &Look<'_>) -> String {
+    "noeviction".to_owned()
+}
+
+fn retained(look: &Look<'_>) -> Value {
+    let running = look.saving().running.as_ref();
+    running.map_or(0, |running| running.retention.bytes()).into()
+}
+
+fn held(look: &Look<'_>) -> Value {
+    look.node.log.window().held_bytes.into()
+}

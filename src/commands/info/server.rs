@@ -1,0 +1,68 @@
+//! INFO server, CPU and cluster: what this process is.
+
+use super::look::Look;
+use super::reading::{Labels, Row, Value, counter, field, gauge, only};
+use crate::commands::REDIS_VERSION;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    field("redis_version", |_| REDIS_VERSION.into()),
+    field("limpid_version", |_| env!("CARGO_PKG_VERSION").into()),
+    field("redis_mode", |_| MODE.into()),
+    field("os", |look| look.node.identity.operating_system.as_str().into()),
+    field("arch_bits", |_| usize::BITS.into()),
+    field("multiplexing_api", |_| "epoll".into()),
+    field("process_id", |look| look.node.identity.process_id.into())
+        .is(gauge("process_id", "The process's id.")),
+    field("run_id", |look| look.node.identity.run_id.as_str().into()),
+    field("tcp_port", |look| look.node.identity.port.into()),
+    field("server_time_usec", |look| look.now_us.into()),
+    field("uptime_in_seconds", |look| look.uptime_s().into())
+        .is(gauge("uptime_in_seconds", "Seconds since the start.")),
+    field("uptime_in_days", |look| (look.uptime_s() / 86400).into()),
+    field("lru_clock", |look| ((look.now_us / 1_000_000) & 0xff_ffff).into()),
+    field("shutdown_in_milliseconds", |look| look.node.shutdown.left_ms(look.now_ms()).into()),
+    field("executable", |look| look.node.identity.executable.as_str().into()),
+    field("config_file", config_file),
+    field("worker_threads", |look| look.node.applier.into()),
+    only(gauge("up", "Whether the server answers."), |_| 1.into()),
+    only(gauge("start_time_seconds", "When the process started."), |look| (look.node.identity.started_ms / 1000).into()),
+    only(gauge("instance_info", "What this server is.").labels(instance), |_| 1.into()),
+    only(gauge("limpid_build_info", "The version.").label("version", env!("CARGO_PKG_VERSION")), |_| 1.into()),
+];
+
+#[rustfmt::skip]
+pub(super) const CPU: &[Row] = &[
+    field("used_cpu_sys", |look| Value::Decimal(look.processor_seconds()[1], 6))
+        .is(counter("cpu_sys_seconds_total", "Processor time in the kernel.")),
+    field("used_cpu_user", |look| Value::Decimal(look.processor_seconds()[0], 6))
+        .is(counter("cpu_user_seconds_total", "Processor time outside of it.")),
+];
+
+pub(super) const CLUSTER: &[Row] = &[field("cluster_enabled", |_| 0.into())
+    .is(gauge("cluster_enabled", "Whether cluster mode is on."))];
+
+const MODE: &str = "standalone";
+
+fn config_file(look: &Look<'_>) -> Value {
+    let file = look.node.identity.config_file.as_ref();
+    file.map(|path| path.display().to_string()).unwrap_or_default().into()
+}
+
+/// The labels that the exporter's `instance_info` has.
+fn instance(look: &Look<'_>) -> Labels {
+    let identity = &look.node.identity;
+    let role = if look.master().is_some() { "slave" } else { "master" };
+    vec![
+        ("role", role.to_owned()),
+        ("redis_version", REDIS_VERSION.to_owned()),
+        ("redis_build_id", String::new()),
+        ("redis_mode", MODE.to_owned()),
+        ("os", identity.operating_system.clone()),
+        ("maxmemory_policy", super::memory::policy(look)),
+        ("tcp_port", identity.port.to_string()),
+        ("run_id", identity.run_id.clone()),
+        ("process_id", identity.process_id.to_string()),
+        ("master_replid", look.node.log.ids().id),
+    ]
+}

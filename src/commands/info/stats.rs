@@ -1,0 +1,104 @@
+//! INFO stats: what is counted since the start, or since CONFIG RESETSTAT.
+
+use std::sync::atomic::Ordering;
+
+use super::look::Look;
+use super::reading::{
+    Each, Part, Row, Value, counter, field, gauge, histogram, only, part_only, unshown,
+};
+use crate::node::pubsub::Kind;
+use crate::node::spikes::Spike;
+use crate::node::stats::{Timed, WorkerStats};
+use crate::telemetry::counter::Distribution;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    field("total_connections_received", |look| look.node.stats.connections_received.get().into())
+        .is(counter("connections_received_total", "Connections accepted.")),
+    field("total_commands_processed", commands)
+        .is(counter("commands_processed_total", "Commands run.")),
+    field("instantaneous_ops_per_sec", |look| (look.rates()[0] as u64).into()),
+    field("total_net_input_bytes", |look| look.node.sum(|stats| &stats.read_bytes).into())
+        .is(counter("net_input_bytes_total", "Bytes read.")),
+    field("total_net_output_bytes", |look| look.node.sum(|stats| &stats.written_bytes).into())
+        .is(counter("net_output_bytes_total", "Bytes written.")),
+    field("total_net_repl_input_bytes", |look| look.node.sum(|stats| &stats.master_read_bytes).into())
+        .is(counter("net_repl_input_bytes_total", "Bytes read from a master.")),
+    field("total_net_repl_output_bytes", |look| look.node.sum(|stats| &stats.replicas_written_bytes).into())
+        .is(counter("net_repl_output_bytes_total", "Bytes written to replicas.")),
+    field("instantaneous_input_kbps", |look| Value::Decimal(look.rates()[1] / 1024.0, 2)),
+    field("instantaneous_output_kbps", |look| Value::Decimal(look.rates()[2] / 1024.0, 2)),
+    field("rejected_connections", |look| look.node.stats.connections_rejected.get().into())
+        .is(counter("rejected_connections_total", "Connections turned away.")),
+    field("expired_keys", |look| look.node.sum(|stats| &stats.expired_keys).into())
+        .is(counter("expired_keys_total", "Keys removed as they had expired.")),
+    field("slave_expires_tracked_keys", |look| look.node.replication.own_expiring_len().into())
+        .is(gauge("slave_expires_tracked_keys", "Keys with an expiry that clients wrote to this replica.")),
+    field("expired_stale_perc", |look| Value::Decimal(look.node.stats.expired_stale_permyriad.load(Ordering::Relaxed) as f64 / 100.0, 2))
+        .is(gauge("expired_stale_percentage", "Of the keys with an expiry that were looked at last, how many had expired.")),
+    field("expired_time_cap_reached_count", |look| look.node.stats.expire_cycles_cut.get().into())
+        .is(counter("expired_time_cap_reached_total", "Searches for expired keys that ended with their time.")),
+    field("expire_cycle_cpu_milliseconds", |look| (look.node.stats.expire_cycle_us.get() / 1000).into())
+        .is(counter("expire_cycle_cpu_time_ms_total", "Time spent looking for expired keys.")),
+    field("keyspace_hits", |look| look.node.sum(|stats| &stats.keyspace_hits).into())
+        .is(counter("keyspace_hits_total", "Reads that found their key.")),
+    field("keyspace_misses", |look| look.node.sum(|stats| &stats.keyspace_misses).into())
+        .is(counter("keyspace_misses_total", "Reads that did not.")),
+    field("pubsub_channels", |look| look.node.pubsub.count(Kind::Channel).into())
+        .is(gauge("pubsub_channels", "Channels with subscribers.")),
+    field("pubsub_patterns", |look| look.node.pubsub.count(Kind::Pattern).into())
+        .is(gauge("pubsub_patterns", "Patterns with subscribers.")),
+    field("pubsubshard_channels", |look| look.node.pubsub.count(Kind::ShardChannel).into())
+        .is(gauge("pubsubshard_channels", "Shard channels with subscribers.")),
+    field("total_error_replies", |look| look.node.sum(|stats| &stats.error_replies).into())
+        .is(counter("total_error_replies", "Error replies.")),
+    field("total_reads_processed", |look| look.node.sum(|stats| &stats.reads).into())
+        .is(counter("total_reads_processed", "Reads from sockets.")),
+    field("total_writes_processed", |look| look.node.sum(|stats| &stats.writes).into())
+        .is(counter("total_writes_processed", "Writes to sockets.")),
+    field("sync_full", |look| look.node.stats.sync_full.get().into())
+        .is(gauge("replica_resyncs_full", "Full resyncs that replicas asked for.")),
+    field("sync_partial_ok", |look| look.node.stats.sync_partial_ok.get().into())
+        .is(gauge("replica_partial_resync_accepted", "Partial resyncs granted.")),
+    field("sync_partial_err", |look| look.node.stats.sync_partial_err.get().into())
+        .is(gauge("replica_partial_resync_denied", "Partial resyncs that had to be full ones.")),
+    field("client_query_buffer_limit_disconnections", |look| look.node.stats.query_limit_disconnections.get().into())
+        .is(counter("limpid_limit_disconnections_total", "Clients disconnected as a buffer grew past its limit.").label("limit", "query")),
+    field("client_output_buffer_limit_disconnections", |look| look.node.stats.output_limit_disconnections.get().into())
+        .is(counter("limpid_limit_disconnections_total", "Clients disconnected as a buffer grew past its limit.").label("limit", "output")),
+    only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "met"), |look| Value::durations(look.node.stats.waits_met.distribution())),
+    only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "timeout"), |look| Value::durations(look.node.stats.waits_timed_out.distribution())),
+    only(histogram("limpid_queue_seconds", "How long small requests that were read waited to run."), |look| timed(look, |stats| &stats.queued)),
+    only(histogram("limpid_write_seconds", "How long it took to hand replies to the kernel."), |look| timed(look, |stats| &stats.writing)),
+    only(counter("limpid_masters_refused_total", "Full resyncs refused, as the master seemed to have lost its data."), |look| look.node.stats.masters_refused.get().into()),
+    only(gauge("slowlog_length", "Entries of the slow log."), |look| look.node.slowlog.len().into()),
+    only(gauge("slowlog_last_id", "The id of the slow log's last entry."), |look| look.node.slowlog.newest(1).first().map_or(0, |last| last.id).into()),
+    only(gauge("last_slow_execution_duration_seconds", "How long the last slow command took.").per(1e6),
+        |look| look.node.slowlog.newest(1).first().map_or(0, |last| last.duration_us).into()),
+    Row::Each(&SPIKES),
+];
+
+fn commands(look: &Look<'_>) -> Value {
+    let all = look.node.counted().flat_map(|stats| &stats.commands);
+    all.map(|command| command.calls.get()).sum::<u64>().into()
+}
+
+fn timed(look: &Look<'_>, of: fn(&WorkerStats) -> &Timed) -> Value {
+    let mut all = Distribution::default();
+    look.node.counted().for_each(|stats| of(stats).add_to(&mut all));
+    Value::durations(all)
+}
+
+/// The last spike of each event beyond the latency threshold.
+static SPIKES: Each<(&'static str, Spike, i64)> = Each {
+    items: |look| look.node.spikes.latest(),
+    field: unshown,
+    labels: |(event, ..)| vec![("event_name", (*event).to_owned())],
+    parts: SPIKE,
+};
+
+#[rustfmt::skip]
+const SPIKE: &[Part<(&str, Spike, i64)>] = &[
+    part_only(gauge("latency_spike_last", "When the event last took longer than the threshold."), |_, (_, spike, _)| spike.at_s.into()),
+    part_only(gauge("latency_spike_duration_seconds", "How long it took.").per(1e3), |_, (_, spike, _)| spike.ms.into()),
+];
