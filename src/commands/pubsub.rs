@@ -98,7 +98,7 @@ enum Change {
 }
 
 /// An encoded confirmation.
-fn confirmation(client: &Client, kind: Kind, change: Change, name: Option<&[u8]>) -> Vec<u8> {
+fn confirmation(client: &Client, kind: Kind, change: Change, name: Option<&[u8]>) -> Output {
     let word: &[u8] = match (kind, change) {
         (Kind::Channel, Change::Subscribed) => b"subscribe",
         (Kind::Channel, Change::Unsubscribed) => b"unsubscribe",
@@ -115,14 +115,14 @@ fn confirmation(client: &Client, kind: Kind, change: Change, name: Option<&[u8]>
         None => output.null(),
     }
     output.count(counted(client, kind));
-    output.plain().expect("small things are copied").to_vec()
+    output
 }
 
 /// Within EXEC a confirmation is an element of the array; otherwise it goes the way of messages.
 /// Gives what goes that way.
-fn placed<'c>(ctx: &mut Context<'_>, confirmation: &'c [u8]) -> Option<&'c [u8]> {
+fn placed<'c>(ctx: &mut Context<'_>, confirmation: &'c Output) -> Option<&'c Output> {
     if ctx.client.in_exec.is_some() {
-        ctx.reply.raw(confirmation);
+        ctx.reply.append(confirmation);
         return None;
     }
     Some(confirmation)

@@ -14,11 +14,14 @@ use super::call::{Caller, Flow};
 use crate::commands::Args;
 use crate::node::client::{Client, Handle};
 use crate::node::replication::TimeMark;
-use crate::resp::{Limits, Output, Parser};
+use crate::resp::{Input, Limits, Output, Parser};
 use crate::telemetry::log::log;
 
 /// Begins a time mark: no command does.
 const MARK: u8 = b'~';
+
+/// Memory that stays for the next command.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// The stream of one link.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Applier {
     client: Client,
     parser: Parser,
     /// The start of a command that has not arrived whole.
-    input: Vec<u8>,
+    input: Input,
 }
 
 /// What came with the commands.
@@ -65,7 +68,7 @@ impl Applier {
         client.database = database;
         client.handle.shown.lock().master = true;
         client.publish();
-        Self { client, parser: Parser::default(), input: Vec::new() }
+        Self { client, parser: Parser::default(), input: Input::default() }
     }
 
     /// Bytes that have arrived and are not applied: of a command, or of a transaction.
@@ -85,17 +88,16 @@ impl Executor {
         bytes: &[u8],
     ) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();
-        let left_over = std::mem::take(&mut applier.input);
+        let mut left_over = std::mem::take(&mut applier.input);
         if left_over.is_empty() {
             let used = self.apply_whole(applier, bytes, &mut applied)?;
-            applier.input.extend_from_slice(&bytes[used..]);
+            left_over.push(&bytes[used..]);
         } else {
-            let mut input = left_over;
-            input.extend_from_slice(bytes);
-            let used = self.apply_whole(applier, &input, &mut applied)?;
-            input.drain(..used);
-            applier.input = input;
+            left_over.push(bytes);
+            let used = self.apply_whole(applier, left_over.unread(), &mut applied)?;
+            left_over.consume(used);
         }
+        applier.input = left_over;
         Ok(applied)
     }
 
@@ -193,6 +195,8 @@ impl Executor {
             caller.log_unit(client);
         }
         let master = client.master.as_mut().expect("an applier's client is its master");
+        // One huge command does not keep its memory for good.
+        master.unit.shrink_to(KEPT_BYTES_MAX.max(master.unit.len()));
         applied.ack = master.ack_wanted.take().or(applied.ack);
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Executor {
     pub(crate) fn run(&mut self, client: &mut Client, parser: &mut Parser, input: &[u8]) -> Ran {
         let node = &*self.engine.node;
         let mut caller = Caller::new(&self.engine, self.index);
-        self.output.protocol = client.protocol;
+        self.output.begin(client.protocol);
         let mut consumed = 0;
         let mut after = After::Continue;
         let is_replica = client.replica.is_some();

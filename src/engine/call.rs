@@ -131,7 +131,7 @@ impl<'e> Caller<'e> {
         let resolved = self.resolve(command, args);
         let exec = resolved.as_ref().is_ok_and(|found| found.row.run_by_engine().is_some());
         if exec && client.handle.has_pushes() {
-            output.raw(&client.handle.take_pushes());
+            output.append(&client.handle.take_pushes());
         }
         let start = output.bookmark();
         let mut tools = Tools { client, output, effects, random };
@@ -163,7 +163,7 @@ impl<'e> Caller<'e> {
             let pushes = client.handle.take_pushes();
             if exec {
                 // What a transaction caused follows its array: its own confirmations lie within.
-                output.raw(&pushes);
+                output.append(&pushes);
             } else {
                 output.insert(before, &pushes);
             }
@@ -548,7 +548,7 @@ impl<'e> Caller<'e> {
         } else if handle.has_pushes() {
             let pushes = handle.take_pushes();
             tools.output.insert(start, &pushes);
-            replied.reply_end = replied.reply_end.later_by(pushes.len());
+            replied.reply_end = replied.reply_end.later_by(&pushes);
         }
     }
 

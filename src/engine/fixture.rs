@@ -221,7 +221,8 @@ impl Fixture {
         self.connected(name);
         let Connected { client, parser, input } =
             self.clients.get_mut(name).expect("connected above");
-        let mut read = client.handle.take_pushes();
+        let mut read = Vec::new();
+        client.handle.take_pushes().take(|bytes| read.extend_from_slice(&bytes));
         input.extend_from_slice(bytes);
         let mut end = "";
         loop {

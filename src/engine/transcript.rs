@@ -139,7 +139,9 @@ impl Fixture {
         let reply = self.send(format!("{line}\r\n").as_bytes());
         let logged = self.node.log.bytes_from(self.log_read).expect("the log holds everything");
         self.log_read = self.node.log.offset();
-        let events = values(&self.listener.take_pushes());
+        let mut events = Vec::new();
+        self.listener.take_pushes().take(|bytes| events.extend_from_slice(&bytes));
+        let events = values(&events);
         Outcome {
             reply: values(&reply).iter().map(Value::shown).collect::<Vec<_>>().join(" "),
             replicas: values(&logged).iter().map(Value::command).collect::<Vec<_>>().join(" | "),

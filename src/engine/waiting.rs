@@ -9,7 +9,7 @@ impl Executor {
     pub(crate) fn answer_waiting(&mut self, client: &mut Client) -> bool {
         let Some(waiting) = client.waiting else { return true };
         let node = &*self.engine.node;
-        self.output.protocol = client.protocol;
+        self.output.begin(client.protocol);
         match waiting.what {
             WaitsFor::Shutdown => {
                 if node.shutdown.is_some() {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::keyspace::Keyspace;
 use crate::replication::{Announced, Replica};
-use crate::resp::{Bookmark, Protocol, Span};
+use crate::resp::{Bookmark, Output, Protocol, Span};
 use crate::settings::Settings;
 
 /// A subscription's channel or pattern.
@@ -278,6 +278,13 @@ enum Signal {
     UnblockError = 1 << 5,
 }
 
+/// Messages that wait until the connection takes them.
+#[derive(Debug, Default)]
+struct Pushes {
+    output: Output,
+    bytes: usize,
+}
+
 /// The way to a client from anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
@@ -297,7 +304,9 @@ pub(crate) struct Handle {
     /// See [`Client::watch_mark`].
     pub(crate) watch_mark: Arc<AtomicBool>,
     signals: AtomicU32,
-    pushes: Mutex<Vec<u8>>,
+    pushes: Mutex<Pushes>,
+    /// Bytes that waited to be written when that became too much for messages; 0: it did not.
+    overflow_bytes: AtomicUsize,
     /// Most bytes that may wait to be written while the client has subscriptions; 0: no limit.
     pub(crate) pushes_max: AtomicUsize,
     waker: Mutex<Option<Waker>>,
@@ -326,20 +335,32 @@ impl Handle {
         self.signals.load(Ordering::Acquire) & signal as u32 != 0
     }
 
-    /// Sends encoded messages outside of replies. A client that reads too slowly is cut.
-    pub(crate) fn push(&self, encoded: &[u8]) {
+    /// Sends messages outside of replies. A client that reads too slowly is cut.
+    pub(crate) fn push(&self, messages: &Output) {
+        if self.is_killed() {
+            return;
+        }
+        let len = messages.len();
         let mut pushes = self.pushes.lock();
-        let waiting = pushes.len() + encoded.len() + self.output_bytes.load(Ordering::Relaxed);
+        let waiting = pushes.bytes + len + self.output_bytes.load(Ordering::Relaxed);
         let max = self.pushes_max.load(Ordering::Relaxed);
         if max != 0 && waiting > max {
-            pushes.clear();
+            *pushes = Pushes::default();
             drop(pushes);
+            self.overflow_bytes.store(waiting, Ordering::Relaxed);
             self.kill();
             return;
         }
-        pushes.extend_from_slice(encoded);
+        pushes.bytes += len;
+        pushes.output.append(messages);
         drop(pushes);
         self.signal(Signal::Pushes);
+    }
+
+    /// How many bytes waited when messages for the client became too many; `None`: they did not.
+    pub(crate) fn take_overflow(&self) -> Option<usize> {
+        let bytes = self.overflow_bytes.swap(0, Ordering::Relaxed);
+        (bytes != 0).then_some(bytes)
     }
 
     #[inline]
@@ -348,10 +369,18 @@ impl Handle {
     }
 
     /// The messages that wait.
-    pub(crate) fn take_pushes(&self) -> Vec<u8> {
+    pub(crate) fn take_pushes(&self) -> Output {
         let mut pushes = self.pushes.lock();
         self.signals.fetch_and(!(Signal::Pushes as u32), Ordering::AcqRel);
-        std::mem::take(&mut *pushes)
+        std::mem::take(&mut *pushes).output
+    }
+
+    /// Who the client is, in the words of CLIENT LIST, for the log.
+    pub(crate) fn described(&self) -> String {
+        let Origin { id, address, local_address, .. } = &self.origin;
+        let shown = self.shown.lock();
+        let name = String::from_utf8_lossy(&shown.name);
+        format!("id={id} addr={address} laddr={local_address} name={name}")
     }
 
     /// Ends the connection.

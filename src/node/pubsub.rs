@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::client::{Handle, Name};
 use crate::glob;
-use crate::resp::{Output, Protocol};
+use crate::resp::{Output, Part, Protocol};
 
 /// Kinds of subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl PubSub {
         kind: Kind,
         name: &[u8],
         handle: &Arc<Handle>,
-        confirmation: Option<&[u8]>,
+        confirmation: Option<&Output>,
     ) {
         let mut tables = self.tables.write();
         let table = &mut tables.by_kind[kind as usize];
@@ -59,7 +59,7 @@ impl PubSub {
         kind: Kind,
         name: &[u8],
         handle: &Handle,
-        confirmation: Option<&[u8]>,
+        confirmation: Option<&Output>,
     ) {
         let mut tables = self.tables.write();
         self.remove(&mut tables, kind, name, handle.origin.id);
@@ -90,12 +90,16 @@ impl PubSub {
         }
         let tables = self.tables.read();
         let mut sent = 0;
+        // A long message is copied once for all who get it.
+        let mut part = None;
         if let Some(subscribers) = tables.by_kind[Kind::Channel as usize].get(channel) {
-            sent += send(subscribers, &[b"message", channel, message]);
+            let message = part.get_or_insert_with(|| Part::new(message));
+            sent += send(subscribers, &[b"message", channel], message);
         }
         for (pattern, subscribers) in &tables.by_kind[Kind::Pattern as usize] {
             if glob::matches(pattern, channel) {
-                sent += send(subscribers, &[b"pmessage", pattern, channel, message]);
+                let message = part.get_or_insert_with(|| Part::new(message));
+                sent += send(subscribers, &[b"pmessage", pattern, channel], message);
             }
         }
         sent
@@ -105,7 +109,9 @@ impl PubSub {
     pub(crate) fn publish_to_shard(&self, channel: &[u8], message: &[u8]) -> usize {
         let tables = self.tables.read();
         let subscribers = tables.by_kind[Kind::ShardChannel as usize].get(channel);
-        subscribers.map_or(0, |subscribers| send(subscribers, &[b"smessage", channel, message]))
+        subscribers.map_or(0, |subscribers| {
+            send(subscribers, &[b"smessage", channel], &Part::new(message))
+        })
     }
 
     /// Names with subscribers that match a pattern.
@@ -129,18 +135,19 @@ impl PubSub {
     }
 }
 
-fn confirm(handle: &Handle, confirmation: Option<&[u8]>) {
+fn confirm(handle: &Handle, confirmation: Option<&Output>) {
     if let Some(confirmation) = confirmation {
         handle.push(confirmation);
     }
 }
 
 /// Encodes once per protocol and sends to all.
-fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
+fn send(subscribers: &Subscribers, head: &[&[u8]], message: &Part<'_>) -> usize {
     let encode = |protocol| {
         let mut output = Output::new(protocol);
-        output.push(parts.len());
-        parts.iter().for_each(|part| output.bulk(part));
+        output.push(head.len() + 1);
+        head.iter().for_each(|part| output.bulk(part));
+        output.bulk_part(message);
         output
     };
     let (mut two, mut three) = (None, None);
@@ -152,8 +159,7 @@ fn send(subscribers: &Subscribers, parts: &[&[u8]]) -> usize {
             Protocol::Resp2 => &mut two,
             Protocol::Resp3 => &mut three,
         };
-        let encoded = encoded.get_or_insert_with(|| encode(protocol));
-        handle.push(encoded.plain().expect("messages are copied, not shared"));
+        handle.push(encoded.get_or_insert_with(|| encode(protocol)));
     }
     subscribers.len()
 }

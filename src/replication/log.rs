@@ -107,6 +107,8 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.bytes.clear();
+        // One huge command does not keep its memory for good.
+        self.bytes.shrink_to(1 << 20);
     }
 }
 

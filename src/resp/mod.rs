@@ -12,8 +12,10 @@
     )
 )]
 
+mod input;
 mod output;
 mod request;
 
-pub(crate) use output::{Bookmark, Output, Protocol};
+pub(crate) use input::Input;
+pub(crate) use output::{Bookmark, Output, Part, Protocol};
 pub(crate) use request::{Limits, Parser, ProtocolError, Request, Span, split_inline};

@@ -27,11 +27,40 @@ impl Protocol {
 /// Most bytes that a bulk string takes besides its own.
 const BULK_FRAME_BYTES: usize = 32;
 
+/// Output of fewer bytes is copied where it must be kept.
+const COPIED_BYTES_MAX: usize = 64 * 1024;
+/// From here on it is cheaper to share a string among several outputs than to copy it.
+const SHARED_BYTES_MIN: usize = 4096;
+
+/// A string that goes into several outputs.
+#[derive(Clone, Debug)]
+pub(crate) enum Part<'a> {
+    Copied(&'a [u8]),
+    Shared(Bytes),
+}
+
+impl<'a> Part<'a> {
+    /// Copies a long string once, to be shared from then on.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        if bytes.len() < SHARED_BYTES_MIN {
+            Self::Copied(bytes)
+        } else {
+            Self::Shared(Bytes::copy_from_slice(bytes))
+        }
+    }
+}
+
 /// A shared piece that goes out after the first `at` bytes.
 #[derive(Clone, Debug)]
 struct Piece {
     at: usize,
     bytes: Bytes,
+}
+
+impl Piece {
+    fn later_by(&self, bytes: usize) -> Self {
+        Self { at: self.at.saturating_add(bytes), bytes: self.bytes.clone() }
+    }
 }
 
 /// Replies in order.
@@ -50,9 +79,12 @@ pub(crate) struct Bookmark {
 }
 
 impl Bookmark {
-    /// The same place after `bytes` were inserted before it.
-    pub(crate) fn later_by(self, bytes: usize) -> Self {
-        Self { bytes: self.bytes.saturating_add(bytes), ..self }
+    /// The same place after `inserted` was put before it.
+    pub(crate) fn later_by(self, inserted: &Output) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(inserted.bytes.len()),
+            pieces: self.pieces.saturating_add(inserted.pieces.len()),
+        }
     }
 }
 
@@ -73,24 +105,36 @@ impl Output {
         self.pieces.is_empty().then_some(&self.bytes)
     }
 
-    /// All there is, in order, shared pieces as they are and the rest copied; leaves it empty.
+    /// All there is, in order, shared pieces as they are; leaves it empty. A little is copied, so
+    /// that the memory serves again; much is given away as it lies.
     pub(crate) fn take(&mut self, mut each: impl FnMut(Bytes)) {
-        let mut copied = 0;
+        let bytes = if self.bytes.len() < COPIED_BYTES_MAX {
+            let copied = Bytes::copy_from_slice(&self.bytes);
+            self.bytes.clear();
+            copied
+        } else {
+            Bytes::from(std::mem::take(&mut self.bytes))
+        };
+        let mut done = 0;
         for piece in self.pieces.drain(..) {
-            if let Some(before) = self.bytes.get(copied..piece.at)
-                && !before.is_empty()
-            {
-                each(Bytes::copy_from_slice(before));
+            if piece.at > done {
+                each(bytes.slice(done..piece.at));
             }
-            copied = piece.at;
+            done = piece.at;
             each(piece.bytes);
         }
-        if let Some(rest) = self.bytes.get(copied..)
-            && !rest.is_empty()
-        {
-            each(Bytes::copy_from_slice(rest));
+        if bytes.len() > done {
+            each(bytes.slice(done..));
         }
+    }
+
+    /// Makes ready for the replies to a client. What another one has left behind, as its connection
+    /// broke before it was written, must go to nobody.
+    #[inline]
+    pub(crate) fn begin(&mut self, protocol: Protocol) {
         self.bytes.clear();
+        self.pieces.clear();
+        self.protocol = protocol;
     }
 
     pub(crate) fn clear(&mut self) {
@@ -110,12 +154,21 @@ impl Output {
         self.pieces.truncate(to.pieces);
     }
 
-    /// Puts encoded bytes before what was written since the bookmark.
-    pub(crate) fn insert(&mut self, at: Bookmark, encoded: &[u8]) {
-        self.bytes.splice(at.bytes..at.bytes, encoded.iter().copied());
+    /// Puts `other` before what was written since the bookmark. Shared pieces stay shared.
+    pub(crate) fn insert(&mut self, at: Bookmark, other: &Self) {
+        self.bytes.splice(at.bytes..at.bytes, other.bytes.iter().copied());
         for piece in self.pieces.iter_mut().skip(at.pieces) {
-            piece.at = piece.at.saturating_add(encoded.len());
+            piece.at = piece.at.saturating_add(other.bytes.len());
         }
+        let inserted = other.pieces.iter().map(|piece| piece.later_by(at.bytes));
+        self.pieces.splice(at.pieces..at.pieces, inserted);
+    }
+
+    /// Adds what `other` has. Shared pieces stay shared.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let at = self.bytes.len();
+        self.pieces.extend(other.pieces.iter().map(|piece| piece.later_by(at)));
+        self.raw(&other.bytes);
     }
 
     /// Bytes that are encoded already.
@@ -184,6 +237,16 @@ impl Output {
         self.length(b'$', bytes.len());
         self.raw(bytes);
         self.raw(b"\r\n");
+    }
+
+    /// A bulk string that others get as well.
+    pub(crate) fn bulk_part(&mut self, part: &Part<'_>) {
+        match part {
+            Part::Copied(bytes) => self.bulk(bytes),
+            Part::Shared(bytes) => {
+                self.bulk_shared(bytes.len(), std::iter::once(bytes.clone()));
+            }
+        }
     }
 
     /// The decimal form of an integer as a bulk string.
@@ -337,9 +400,28 @@ mod tests {
             let piece = Bytes::from_static(b"abc");
             output.bulk_shared(6, [piece.clone(), piece].into_iter());
             output.integer(7);
-            output.insert(before, b"+first\r\n");
+            let mut first = Output::default();
+            first.simple("first");
+            first.bulk_part(&Part::Shared(Bytes::from_static(b"xyz")));
+            output.insert(before, &first);
+            let behind = before.later_by(&first);
+            let mut second = Output::default();
+            second.simple("second");
+            output.insert(behind, &second);
+            output.append(&first);
         });
-        assert_eq!(all, b"+OK\r\n+first\r\n$6\r\nabcabc\r\n:7\r\n");
+        let inserted = b"+OK\r\n+first\r\n$3\r\nxyz\r\n+second\r\n";
+        let rest = b"$6\r\nabcabc\r\n:7\r\n+first\r\n$3\r\nxyz\r\n";
+        assert_eq!(all, [&inserted[..], rest].concat());
+    }
+
+    #[test]
+    fn much_output_is_given_away_and_not_copied() {
+        let mut output = Output::default();
+        output.raw(&vec![b'x'; COPIED_BYTES_MAX]);
+        let (lies_at, mut taken) = (output.bytes.as_ptr(), None);
+        output.take(|bytes| taken = Some(bytes));
+        assert_eq!(taken.expect("it has some").as_ptr(), lies_at);
     }
 
     #[test]

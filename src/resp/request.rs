@@ -98,15 +98,12 @@ impl Parser {
         spans: &mut Vec<Span>,
         limits: Limits,
     ) -> Result<Option<(Request, usize)>, ProtocolError> {
+        if !self.partial.is_empty() {
+            return self.resume(buffer, spans, limits);
+        }
         let first = spans.len();
-        spans.append(&mut self.partial);
-        let request = self.advance(buffer, spans, limits)?;
-        match request {
-            Some(request) => {
-                let len = self.at;
-                (self.at, self.args_left, self.bulk_len) = (0, None, None);
-                Ok(Some((request, len)))
-            }
+        match self.advance(buffer, spans, limits)? {
+            Some(request) => Ok(Some((request, self.end_request()))),
             None => {
                 self.partial.extend(spans.drain(first..));
                 Ok(None)
@@ -114,10 +111,41 @@ impl Parser {
         }
     }
 
+    /// Goes on with a request of which arguments were read before. They stay where they are until
+    /// it is whole: there may be a million of them, and as many calls.
+    #[cold]
+    fn resume(
+        &mut self,
+        buffer: &[u8],
+        spans: &mut Vec<Span>,
+        limits: Limits,
+    ) -> Result<Option<(Request, usize)>, ProtocolError> {
+        let mut partial = std::mem::take(&mut self.partial);
+        let advanced = self.advance(buffer, &mut partial, limits);
+        if let Ok(Some(request)) = advanced {
+            spans.append(&mut partial);
+            return Ok(Some((request, self.end_request())));
+        }
+        self.partial = partial;
+        advanced.map(|_| None)
+    }
+
+    /// Makes ready for the next request; gives the length of this one.
+    #[inline]
+    fn end_request(&mut self) -> usize {
+        (self.args_left, self.bulk_len) = (None, None);
+        std::mem::take(&mut self.at)
+    }
+
     /// Forgets the place in a request that has not arrived whole: the next call begins with other
     /// bytes.
     pub(crate) fn restart(&mut self) {
         *self = Self::default();
+    }
+
+    /// Of `buffered` bytes, those that were not parsed into arguments yet.
+    pub(crate) fn unparsed(&self, buffered: usize) -> usize {
+        buffered.saturating_sub(self.at)
     }
 
     /// Bytes that the argument being read still lacks: a hint for how much to read.
@@ -223,10 +251,14 @@ impl Parser {
 
     #[cold]
     fn inline(&mut self, buffer: &[u8]) -> Result<Option<Request>, ProtocolError> {
-        let Some(end) = buffer.iter().position(|&byte| byte == b'\n') else {
+        // What was looked through before has no line's end.
+        let rest = buffer.get(self.at..).unwrap_or_default();
+        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+            self.at = buffer.len();
             let too_big = buffer.len() >= LINE_BYTES_MAX;
             return if too_big { Err(ProtocolError::TooBigInline) } else { Ok(None) };
         };
+        let end = self.at.saturating_add(end);
         self.at = end.saturating_add(1);
         let line = buffer.get(..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);

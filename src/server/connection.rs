@@ -5,6 +5,8 @@
 //! Reading goes on while replies wait (a client may send a long pipeline before it reads), up to
 //! the client's output limit.
 
+mod limits;
+
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -16,23 +18,26 @@ use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 use tokio::time::{Duration, Sleep, sleep};
 
+use limits::SoftLimit;
+
 use super::stream::{Accepted, Stream};
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
 use crate::replication::{Fill, Moment};
-use crate::resp::Parser;
-use crate::settings::BufferLimit;
+use crate::resp::{Input, Parser};
 use crate::telemetry::log::log;
 
-/// Most bytes that an unauthenticated client may make the server hold.
-const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
 /// A client that is held back for no set time looks again after this.
 const HELD_MAX: Duration = Duration::from_secs(60);
 /// Bytes sent to a replica at once, and how often before others get their turn.
 const FEED_BYTES: usize = 64 * 1024;
 const FEED_TURNS: usize = 8;
+/// What is left over of a request up to this many bytes is copied in front of the next ones that
+/// arrive in the worker's scratch memory. Behind more than that, what arrives is read to where it
+/// stays.
+const HEAD_BYTES_MAX: usize = 4096;
 /// Input up to this many bytes waits until the other connections have been read as well.
 const HELD_BYTES_MAX: usize = 256;
 /// Most pieces in one vectored write.
@@ -47,7 +52,7 @@ pub(super) struct Connection {
     handle: Arc<Handle>,
     parser: Parser,
     /// Bytes that arrived and are not executed.
-    input: Vec<u8>,
+    input: Input,
     /// The input holds whole requests.
     runnable: bool,
     /// When input was read that is held, as the clock's nanoseconds; 0: none is.
@@ -55,8 +60,8 @@ pub(super) struct Connection {
     /// Replies that wait for the socket.
     output: VecDeque<Bytes>,
     output_bytes: usize,
-    /// Unix milliseconds since when the output is past its soft limit.
-    soft_since_ms: Option<i64>,
+    /// Since when the output is past its soft limit.
+    soft: Option<SoftLimit>,
     /// Set while a pause holds the input back.
     paused: Option<Pin<Box<Sleep>>>,
     /// Until the end of a command's wait.
@@ -76,12 +81,12 @@ impl Connection {
             client,
             handle,
             parser: Parser::default(),
-            input: Vec::new(),
+            input: Input::default(),
             runnable: false,
             held_nanos: 0,
             output: VecDeque::new(),
             output_bytes: 0,
-            soft_since_ms: None,
+            soft: None,
             paused: None,
             waiting: None,
         }
@@ -131,16 +136,20 @@ impl Connection {
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         loop {
             if self.handle.is_killed() {
+                if let Some(bytes) = self.handle.take_overflow() {
+                    let max = self.handle.pushes_max.load(Ordering::Relaxed);
+                    self.cut_for_output(bytes as u64, format_args!("pubsub, hard limit {max}"));
+                }
                 return Poll::Ready(Err(Over));
             }
             if self.handle.has_pushes() {
-                self.queue(self.handle.take_pushes().into());
+                self.handle.take_pushes().take(|bytes| self.queue(bytes));
             }
             let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
             if self.client.closing {
                 return if blocked { Poll::Pending } else { Poll::Ready(Err(Over)) };
             }
-            self.check_output_limit()?;
+            self.check_output_limit(cx)?;
             if !blocked && self.client.replica.is_some() {
                 self.feed(cx, worker)?;
                 if !self.output.is_empty() {
@@ -157,13 +166,7 @@ impl Connection {
                 continue;
             }
             if self.runnable {
-                let input = std::mem::take(&mut self.input);
-                self.run(cx, worker, &input)?;
-                if self.input.capacity() == 0 && input.capacity() <= HELD_BYTES_MAX {
-                    // The next request needs it again.
-                    self.input = input;
-                    self.input.clear();
-                }
+                self.run_kept(cx, worker)?;
                 continue;
             }
             if self.worker() != worker.index && !blocked {
@@ -175,8 +178,13 @@ impl Connection {
 
     /// Reads what is there and runs it.
     fn read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
+        let head = self.input.len();
+        if head > HEAD_BYTES_MAX {
+            return self.read_on(cx, worker);
+        }
         let mut scratch = std::mem::take(&mut worker.input);
-        let mut buffer = ReadBuf::new(&mut scratch);
+        scratch[..head].copy_from_slice(self.input.unread());
+        let mut buffer = ReadBuf::new(&mut scratch[head..]);
         let polled = self.stream.poll_read(cx, &mut buffer);
         let len = buffer.filled().len();
         let result = match polled {
@@ -184,31 +192,43 @@ impl Connection {
             Poll::Ready(Err(_)) => Poll::Ready(Err(Over)),
             Poll::Ready(Ok(())) if len == 0 => Poll::Ready(Err(Over)),
             Poll::Ready(Ok(())) => {
-                let stats = worker.stats();
-                stats.reads.add(1);
-                stats.read_bytes.add(len as u64);
-                if let Some(replica) = &self.client.replica {
-                    replica.hear(self.engine.node.clock.unix_ms());
-                }
-                if self.input.is_empty() && len <= HELD_BYTES_MAX {
+                self.note_read(worker, len);
+                if head == 0 && len <= HELD_BYTES_MAX {
                     self.hold(cx, worker, &scratch[..len]);
-                    worker.input = scratch;
-                    return Poll::Pending;
-                }
-                Poll::Ready(if self.input.is_empty() {
-                    self.run(cx, worker, &scratch[..len])
+                    Poll::Pending
                 } else {
-                    // Grow by what has arrived, not by what a length line promises.
-                    let missing = self.parser.missing(self.input.len());
-                    self.input.reserve_exact(missing.min(self.input.len()).max(len));
-                    self.input.extend_from_slice(&scratch[..len]);
-                    let input = std::mem::take(&mut self.input);
-                    self.run(cx, worker, &input)
-                })
+                    Poll::Ready(self.run_scratch(cx, worker, &scratch[..head + len], head))
+                }
             }
         };
         worker.input = scratch;
         result
+    }
+
+    /// Reads more of a request of which much is there: to behind that.
+    fn read_on(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
+        let missing = self.parser.missing(self.input.len());
+        let len = match ready!(self.stream.poll_read_into(cx, &mut self.input.room(missing))) {
+            Ok(len) if len > 0 => len,
+            _ => return Poll::Ready(Err(Over)),
+        };
+        self.note_read(worker, len);
+        // It is no idle client, though no command ends here.
+        self.handle.active_ms.store(self.engine.node.clock.unix_ms(), Ordering::Relaxed);
+        self.check_input_limit()?;
+        if self.parser.missing(self.input.len()) > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(self.run_kept(cx, worker))
+    }
+
+    fn note_read(&self, worker: &Worker, len: usize) {
+        let stats = worker.stats();
+        stats.reads.add(1);
+        stats.read_bytes.add(len as u64);
+        if let Some(replica) = &self.client.replica {
+            replica.hear(self.engine.node.clock.unix_ms());
+        }
     }
 
     /// Keeps what is likely a single request until the other connections that are ready have been
@@ -217,14 +237,44 @@ impl Connection {
     fn hold(&mut self, cx: &Context<'_>, worker: &mut Worker, input: &[u8]) {
         worker.executor.announce(&self.client, input);
         self.held_nanos = self.engine.node.clock.nanos();
-        self.input.extend_from_slice(input);
+        self.input.push(input);
         self.runnable = true;
         cx.waker().wake_by_ref();
     }
 
-    /// Runs the requests in `input`, keeping what is left of it, and writes the replies.
+    /// Runs the requests in `input`, of which the first `head` bytes are kept already, and keeps
+    /// what is left of it.
     #[inline]
-    fn run(&mut self, cx: &mut Context<'_>, worker: &mut Worker, input: &[u8]) -> Result<(), Over> {
+    fn run_scratch(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+        input: &[u8],
+        head: usize,
+    ) -> Result<(), Over> {
+        let consumed = self.execute(worker, input)?;
+        if head > 0 {
+            self.input.consume(consumed.min(head));
+        }
+        let new = consumed.max(head);
+        if new < input.len() {
+            self.input.push(&input[new..]);
+        }
+        self.end_run(cx, worker)
+    }
+
+    /// Runs the requests in the input that is kept.
+    fn run_kept(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+        let mut input = std::mem::take(&mut self.input);
+        let consumed = self.execute(worker, input.unread())?;
+        input.consume(consumed);
+        self.input = input;
+        self.end_run(cx, worker)
+    }
+
+    /// Runs the requests in `input`; gives how many bytes of it are done with.
+    #[inline]
+    fn execute(&mut self, worker: &mut Worker, input: &[u8]) -> Result<usize, Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
         let held_nanos = std::mem::take(&mut self.held_nanos);
         if held_nanos != 0 {
@@ -235,14 +285,18 @@ impl Connection {
             self.log_attack();
             return Err(Over);
         }
-        let rest = &input[ran.consumed..];
-        self.runnable =
-            matches!(ran.after, After::More | After::Pause | After::Block) && !rest.is_empty();
+        self.runnable = matches!(ran.after, After::More | After::Pause | After::Block)
+            && ran.consumed < input.len();
         if ran.after == After::Pause {
             self.pause();
         }
-        if !rest.is_empty() || !self.input.is_empty() {
-            self.input = rest.to_vec();
+        Ok(ran.consumed)
+    }
+
+    /// Looks at what is left over, and writes the replies.
+    #[inline]
+    fn end_run(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+        if !self.input.is_empty() {
             self.check_input_limit()?;
         } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
             self.handle.input_bytes.store(0, Ordering::Relaxed);
@@ -385,7 +439,7 @@ impl Connection {
         let read = buffer.filled();
         match polled {
             Poll::Pending => return Ok(Poll::Pending),
-            Poll::Ready(Ok(())) if !read.is_empty() => self.input.extend_from_slice(read),
+            Poll::Ready(Ok(())) if !read.is_empty() => self.input.push(read),
             Poll::Ready(_) => return Err(Over),
         }
         self.check_input_limit()?;
@@ -429,60 +483,9 @@ impl Connection {
         Ok(Poll::Ready(()))
     }
 
-    fn check_input_limit(&self) -> Result<(), Over> {
-        self.handle.input_bytes.store(self.input.len(), Ordering::Relaxed);
-        let settings = self.engine.node.settings.load();
-        let max = settings.clients.query_buffer_limit_bytes;
-        let unauthenticated =
-            !self.client.is_trusted(&settings) && self.input.len() > UNAUTHENTICATED_BYTES_MAX;
-        if unauthenticated || self.input.len() as u64 > max {
-            log!(Warning, "Closing client that reached max query buffer length: id={}", self.id());
-            self.engine.node.stats.query_limit_disconnections.add(1);
-            return Err(Over);
-        }
-        Ok(())
-    }
-
-    fn id(&self) -> u64 {
-        self.handle.origin.id
-    }
-
     /// Index of the worker that is to serve it.
     pub(super) fn worker(&self) -> usize {
         self.handle.worker.load(Ordering::Relaxed)
-    }
-
-    /// Cuts a client whose replies pile up past the limit of its class.
-    fn check_output_limit(&mut self) -> Result<(), Over> {
-        // Of a replica it counts how far it is behind, which is looked at elsewhere.
-        if self.output_bytes == 0 || self.client.replica.is_some() {
-            self.soft_since_ms = None;
-            return Ok(());
-        }
-        let node = &self.engine.node;
-        let settings = node.settings.load();
-        let limits = &settings.clients.output_buffer_limits;
-        let BufferLimit { hard_bytes, soft_bytes, soft_secs } =
-            if self.client.is_subscribed() { limits.pubsub } else { limits.normal };
-        let waiting = self.output_bytes as u64;
-        let now_ms = node.clock.unix_ms();
-        let soft = soft_bytes != 0 && waiting > soft_bytes;
-        let since = soft.then(|| self.soft_since_ms.unwrap_or(now_ms));
-        self.soft_since_ms = since;
-        let too_long =
-            since.is_some_and(|since| (now_ms - since).unsigned_abs() > soft_secs * 1000);
-        let unauthenticated =
-            !self.client.is_trusted(&settings) && self.output_bytes > UNAUTHENTICATED_BYTES_MAX;
-        if (hard_bytes != 0 && waiting > hard_bytes) || too_long || unauthenticated {
-            log!(
-                Warning,
-                "Client id={} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                self.id()
-            );
-            node.stats.output_limit_disconnections.add(1);
-            return Err(Over);
-        }
-        Ok(())
     }
 
     /// Holds the input back until the node's pause ends.

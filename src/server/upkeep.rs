@@ -100,11 +100,17 @@ impl Upkeep {
                 }
             };
             let too_long = soft && now_ms - since_ms > limit.soft_secs.cast_signed() * 1000;
-            if limit.hard_bytes != 0 && behind > hard || too_long {
+            let too_far = limit.hard_bytes != 0 && behind > hard;
+            if too_far || too_long {
+                let which = if too_far {
+                    format!("hard limit {hard}")
+                } else {
+                    format!("soft limit {} for {} s", limit.soft_bytes, limit.soft_secs)
+                };
                 log!(
                     Warning,
                     "Client id={} (replica {}) scheduled to be closed ASAP for overcoming of \
-                     output buffer limits.",
+                     output buffer limits ({behind} bytes behind; replica, {which}).",
                     replica.id,
                     name(&replica)
                 );

@@ -8,6 +8,7 @@ mod support;
 
 mod clients;
 mod lifecycle;
+mod limits;
 mod traces;
 
 /// The words of a command.
