@@ -9,6 +9,7 @@ use crate::engine::load::{self, Behind, Loaded, Store};
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::persistence::Loading;
+use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes read from the file at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -49,7 +50,6 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
     let started_ms = node.clock.unix_ms();
     let loading = Loading { started_ms, total_bytes, loaded_bytes: 0 };
     node.persistence.update(|saving| saving.loading = Some(loading));
-    let _span = tracing::info_span!("rdb.load", bytes = total_bytes).entered();
     let mut progress = |at| {
         node.persistence.update(|saving| {
             if let Some(loading) = &mut saving.loading {
@@ -58,7 +58,9 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
         });
     };
     let source = BufReader::with_capacity(BUFFER_BYTES, file);
-    let result = load::load(node, source, Behind::Anything, store, &mut progress);
+    let result = in_span(&work_span!("rdb.load", bytes = total_bytes), || {
+        load::load(node, source, Behind::Anything, store, &mut progress)
+    });
     node.persistence.update(|saving| saving.loading = None);
     result.map(Some).map_err(|reason| format!("Bad file format reading {shown}: {reason}"))
 }

@@ -20,6 +20,7 @@ use crate::node::admission::State;
 use crate::node::persistence::Running;
 use crate::rdb::EntryWriter;
 use crate::telemetry::log::log;
+use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes written to the file at once.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -119,7 +120,6 @@ impl Saver {
 
     /// Runs on the saver's thread, to the end of the snapshot.
     fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, running: &Running) {
-        let _span = tracing::info_span!("rdb.save").entered();
         yield_to_workers();
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
@@ -175,7 +175,8 @@ impl Saver {
         cut: Option<&Cut>,
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
-        let result = self.write_temporary(temporary, cut, body).and_then(|()| {
+        let result = in_span(&work_span!("rdb.save"), || {
+            self.write_temporary(temporary, cut, body)?;
             let _commit = self.commit.lock();
             if running.is_some_and(|running| running.retention.is_given_up()) {
                 return Err(io::Error::other("it was given up"));

@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::node::persistence::Running;
 use crate::replication::{Overflow, Replica, Spool};
 use crate::telemetry::log::log;
+use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes that a spool holds in memory before it goes on in a file.
 const MEMORY_BYTES_MAX: usize = 32 << 20;
@@ -55,9 +56,9 @@ fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
 }
 
 fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
-    let _span = tracing::info_span!("replication.full_sync", role = "master").entered();
     yield_to_workers();
-    let result = write(node, &mut snapshot, cut, running, spool);
+    let span = work_span!("replication.full_sync", role = "master");
+    let result = in_span(&span, || write(node, &mut snapshot, cut, running, spool));
     match &result {
         Ok(keys) => {
             log!(Notice, "Background saving terminated with success ({keys} keys for replicas)")

@@ -12,6 +12,7 @@ use crate::engine::resync::{self, NotTaken, Offer};
 use crate::node::Node;
 use crate::settings::{FullSync, MasterAddress};
 use crate::telemetry::log::log;
+use crate::telemetry::traces::{in_span, work_span};
 
 /// Parts that may wait for the loading thread.
 const PARTS: usize = 16;
@@ -45,14 +46,13 @@ impl Transfer {
         let (parts, received) = mpsc::channel(PARTS);
         let (done, result) = oneshot::channel();
         let work = move || {
-            let _span = tracing::info_span!("replication.full_sync", role = "replica").entered();
             let source = Received { parts: received, bytes: Vec::new(), at: 0, ended: false };
             let loading = Loading { node: &node, generation, master, offer };
-            let loaded = if loading.has_room(len) {
-                loading.beside(source)
-            } else {
-                loading.spooled(source)
-            };
+            let span = work_span!("replication.full_sync", role = "replica");
+            let loaded = in_span(&span, || match loading.has_room(len) {
+                true => loading.beside(source),
+                false => loading.spooled(source),
+            });
             // Nobody may want to know any more.
             drop(done.send(loaded));
         };

@@ -1,42 +1,45 @@
 //! Traces, by OTLP to a collector: off until an endpoint is set.
 //!
-//! Commands are sampled before anything is made for them, and then told of once they are over, as
-//! server spans after OpenTelemetry's conventions for databases: slow ones and those that failed
-//! always, of the others one in so many. No value or key that a client sent is in them. What the
-//! server does on its own (loads, saves, resyncs, changes of role) are `tracing` spans where it
-//! does it.
+//! Commands are sampled before anything is allocated for them, and recorded once they have ended, as
+//! server spans after OpenTelemetry's conventions for databases: always when they were slow or
+//! failed, otherwise one in so many. No value or key that a client sent is in them. What the server
+//! does on its own (loads, saves, resyncs, changes of role) is a `tracing` span where it happens.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, TracerProvider};
 use opentelemetry::{KeyValue, Value};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// How long the collector may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use super::collector::{Bounded, Client, Delivery};
+use super::log::log;
+
+/// How long the end of the process waits for spans that a working collector still lacks.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The process's traces.
 #[derive(Debug)]
 struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-    /// One command in so many; 0: only those that are always told of.
+    delivery: Arc<Delivery>,
+    /// One command in so many; 0: only those that are always recorded.
     every: u64,
 }
 
 static TRACES: OnceLock<Traces> = OnceLock::new();
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// Begins to send traces to a collector, of one command in `every`. Called once, and not from a
-/// runtime, as the exporter has one of its own.
+/// Begins to send traces to a collector, of one command in `every`. Called once; starts the export
+/// thread.
 ///
 /// # Errors
 /// The endpoint is no URL.
@@ -49,36 +52,74 @@ pub(crate) fn start(endpoint: &str, every: u64) -> Result<(), String> {
     };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_endpoint(url)
-        .with_timeout(TIMEOUT)
+        .with_http_client(Client::new())
+        .with_endpoint(url.as_str())
         .build()
         .map_err(|error| failed(&error))?;
     let resource = Resource::builder()
         .with_service_name("limpid")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
-    let provider =
-        SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let delivery = Delivery::new(&url);
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(Bounded::new(exporter, Arc::clone(&delivery)))
+        .with_resource(resource)
+        .build();
     let tracer = provider.tracer("limpid");
     // The exporter's own HTTP client is traced by nobody.
     let own = Targets::new().with_target("limpid", LevelFilter::INFO);
     let layer = tracing_opentelemetry::layer().with_tracer(tracer.clone()).with_filter(own);
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(|error| failed(&error))?;
-    if TRACES.set(Traces { provider, tracer, every }).is_ok() {
+    if TRACES.set(Traces { provider, tracer, delivery, every }).is_ok() {
         ON.store(true, Ordering::Relaxed);
     }
     Ok(())
 }
 
-/// Sends what is left.
+/// Sends the spans that wait, and logs how many were never delivered. A collector that fails is not
+/// waited for: an orchestrator that ends this process waits, too.
 pub(crate) fn end() {
-    if let Some(traces) = TRACES.get() {
-        ON.store(false, Ordering::Relaxed);
-        // A collector that is gone gets nothing more.
-        drop(traces.provider.shutdown());
+    let Some(traces) = TRACES.get() else { return };
+    ON.store(false, Ordering::Relaxed);
+    let delivery = &traces.delivery;
+    let timeout = if delivery.is_failing() { Duration::ZERO } else { END_TIMEOUT };
+    // What did not go in time is counted below.
+    drop(traces.provider.shutdown_with_timeout(timeout));
+    let (lost, waiting) = (delivery.lost(), delivery.waiting());
+    if lost > 0 || waiting > 0 {
+        log!(Warning, "Trace spans lost: {lost}, and {waiting} not delivered at the end.");
     }
 }
+
+/// Does `work` in a span of its own, which ends as failed when the work did.
+///
+/// # Errors
+/// Those of the work.
+pub(crate) fn in_span<T, E: std::fmt::Display>(
+    span: &tracing::Span,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let result = span.in_scope(work);
+    if let Err(reason) = &result {
+        span.record("otel.status_code", "ERROR");
+        span.record("otel.status_description", tracing::field::display(reason));
+    }
+    result
+}
+
+/// A span of something that the server does on its own, for [`in_span`].
+macro_rules! work_span {
+    ($name:literal $(, $field:ident = $value:expr)*) => {
+        tracing::info_span!(
+            $name,
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty
+            $(, $field = $value)*
+        )
+    };
+}
+pub(crate) use work_span;
 
 /// Whether there are traces at all.
 #[inline]
@@ -91,7 +132,7 @@ pub(crate) fn is_sampled(random: u64) -> bool {
     TRACES.get().is_some_and(|traces| traces.every > 0 && random.is_multiple_of(traces.every))
 }
 
-/// A command that is over.
+/// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct CommandSpan<'a> {
     /// Lower case, as in COMMAND.
@@ -110,7 +151,7 @@ pub(crate) struct CommandSpan<'a> {
     pub(crate) port: u16,
 }
 
-/// Tells of a command.
+/// Records a span of a command that has ended.
 pub(crate) fn command(span: &CommandSpan<'_>) {
     let Some(traces) = TRACES.get() else { return };
     let end = moment(span.end_us);

@@ -142,3 +142,54 @@ fn loads_and_full_resyncs_arrive_as_spans() {
     }
     assert!(!collector.has("secretkey") && !collector.has("secretvalue"));
 }
+
+#[test]
+fn what_the_server_does_and_fails_at_ends_as_a_failed_span() {
+    let (collector, folder) = (Collector::new(), tempfile::tempdir().unwrap());
+    let (endpoint, dir) = (collector.endpoint.clone(), folder.path().to_str().unwrap().to_owned());
+    let server = Server::limpid(&["--save", "", "--dir", &dir, "--otlp-endpoint", &endpoint]);
+    folder.close().unwrap();
+    server.call(&words("SAVE")).unwrap();
+    collector.await_text("rdb.save");
+    collector.await_text("No such file or directory");
+}
+
+/// A server that has sent some spans to `endpoint`.
+fn traced(endpoint: &str) -> Server {
+    let args = ["--save", "", "--otlp-endpoint", endpoint, "--trace-sample-every", "1"];
+    let server = Server::limpid(&args);
+    for _ in 0..3 {
+        server.call(&words("PING")).unwrap();
+    }
+    server
+}
+
+/// How long the server takes to end, and what it had logged by then.
+fn end(mut server: Server) -> (Duration, String) {
+    let began = now();
+    server.signal("TERM");
+    server.wait_for_end(SOON).unwrap();
+    (now() - began, server.log_text())
+}
+
+#[test]
+fn a_collector_that_is_gone_is_logged_once_and_its_spans_are_counted() {
+    let port = crate::support::server::free_port();
+    let server = traced(&format!("http://127.0.0.1:{port}"));
+    server.wait_for_log("takes no spans", SOON).unwrap();
+    server.call(&words("PING")).unwrap();
+    let (took, log) = end(server);
+    assert_eq!(log.matches("takes no spans").count(), 1, "{log}");
+    assert!(log.contains("Trace spans lost: "), "{log}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_collector_that_never_answers_does_not_hold_up_the_end() {
+    // The kernel takes connections; nobody reads from them.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = traced(&format!("http://{}", listener.local_addr().unwrap()));
+    let (took, log) = end(server);
+    assert!(log.contains("3 not delivered at the end"), "{log}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
