@@ -91,6 +91,7 @@ mod glob;
 mod keyspace;
 mod node;
 mod number;
+mod process;
 pub mod rdb;
 mod replication;
 mod resp;
@@ -105,20 +106,32 @@ pub use commands::REDIS_VERSION;
 /// Runs a server, with the admin server beside it, until it is told to end.
 ///
 /// # Errors
-/// What keeps it from starting, in words for the operator.
+/// What keeps it from starting, in words for the operator, who has been told.
 pub fn run(
-    settings: settings::Settings,
+    mut settings: settings::Settings,
     config_file: Option<std::path::PathBuf>,
 ) -> Result<(), String> {
-    let endpoint = &settings.admin.otlp_endpoint;
-    if !endpoint.is_empty() {
-        let started = telemetry::traces::start(endpoint, settings.admin.trace_every);
-        // The log has not begun.
-        started.inspect_err(|reason| eprintln!("{reason}"))?;
-    }
-    let result = server::run(settings, config_file, admin::start);
+    use telemetry::log::log;
+    telemetry::crash::end_on_panic();
+    let fail = |reason: String| {
+        log!(Warning, "{reason}");
+        // The log may be a file, or not have begun.
+        eprintln!("{reason}");
+        reason
+    };
+    let mut awaited = server::startup::prepare(&mut settings).map_err(fail)?;
+    let admin = &settings.admin;
+    let traces = match admin.otlp_endpoint.as_str() {
+        "" => Ok(()),
+        endpoint => telemetry::traces::start(endpoint, admin.trace_every),
+    };
+    let result =
+        traces.and_then(|()| server::run(settings, config_file, &mut awaited, admin::start));
     telemetry::traces::end();
-    result
+    if let Err(reason) = &result {
+        awaited.failed(reason);
+    }
+    result.map_err(fail)
 }
 
 /// What `--help` says.

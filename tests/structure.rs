@@ -8,6 +8,7 @@ const RANKS: &[(&str, u32)] = &[
     ("number", 0),
     ("glob", 0),
     ("telemetry", 0),
+    ("process", 0),
     ("settings", 0),
     ("resp", 1),
     ("types", 1),

@@ -32,6 +32,8 @@ const HELP: &[&str] = &[
     "    Such a hash of each key's value.",
     "OBJECT <key>",
     "    How the value of <key> is kept.",
+    "PANIC",
+    "    End the process as an error in it would: by a panic.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make <count> strings named key:<number>, or <prefix>:<number>.",
     "PROTOCOL <type>",
@@ -78,6 +80,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.node.log.begin_history(ctx.node.host().new_id());
             ctx.reply.ok();
         }
+        (b"PANIC", 2) => panic!("DEBUG PANIC asked for it"),
         (b"POPULATE", 3..=5) => return populate(ctx, args),
         (b"PROTOCOL", 3) => return protocol(ctx, args.at(2)),
         (b"STRINGMATCH-TEST", 2) => string_match_test(ctx),

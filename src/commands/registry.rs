@@ -9,6 +9,8 @@ pub(crate) struct Registered {
     /// Lower case; `container|subcommand` for a subcommand. Errors, statistics and COMMAND have
     /// it, also of a renamed command, as in Redis.
     pub(crate) name: String,
+    /// The container's name in its row, or nothing, and the row's own.
+    pub(crate) path: [&'static str; 2],
     /// Lower case: what clients send. Another than `name` after a rename.
     sent: String,
     /// Names this row in arrays of statistics.
@@ -49,7 +51,7 @@ impl Registry {
     ) -> Result<Self, String> {
         let mut ids = 0;
         let mut commands: Vec<Registered> =
-            rows.map(|row| Registered::new(row, None, &mut ids)).collect();
+            rows.map(|row| Registered::new(row, "", &mut ids)).collect();
         for (from, to) in renames {
             let found = commands.iter().position(|command| command.sent.eq_ignore_ascii_case(from));
             let at = found.ok_or_else(|| format!("No such command in rename-command: '{from}'"))?;
@@ -140,19 +142,22 @@ impl Registry {
 }
 
 impl Registered {
-    fn new(row: &'static Command, container: Option<&str>, ids: &mut usize) -> Self {
+    fn new(row: &'static Command, container: &'static str, ids: &mut usize) -> Self {
         let own = row.name.to_ascii_lowercase();
-        let name = container.map_or_else(|| own.clone(), |container| format!("{container}|{own}"));
+        let name = match container {
+            "" => own.clone(),
+            container => format!("{}|{own}", container.to_ascii_lowercase()),
+        };
         let id = *ids;
         *ids += 1;
-        let subcommands =
-            row.subcommands.iter().map(|sub| Self::new(sub, Some(&name), ids)).collect();
+        let subcommands = row.subcommands.iter().map(|sub| Self::new(sub, row.name, ids)).collect();
         let mut specs = row.keys.specs();
         let (first_key, one_key) = match (specs.next(), specs.next()) {
             (Some(spec), second) => (spec.first, second.is_none() && spec.last == 0),
             (None, _) => (0, false),
         };
-        Self { row, name, sent: own, id, subcommands, first_key, one_key }
+        let path = [container, row.name];
+        Self { row, name, path, sent: own, id, subcommands, first_key, one_key }
     }
 
     /// The subcommand with this word.

@@ -21,6 +21,7 @@ use crate::node::spikes::Spike;
 use crate::node::stats::WorkerStats;
 use crate::resp::{Bookmark, Output, ProtocolError};
 use crate::settings::{EventClasses, Settings};
+use crate::telemetry::crash;
 use crate::telemetry::traces::{self, CommandSpan};
 
 /// Whether a request is done with.
@@ -319,6 +320,7 @@ impl<'e> Caller<'e> {
         let Run::Handler(handler) = registered.row.run else {
             unreachable!("containers resolve to subcommands, and the engine runs its own")
         };
+        crash::begin_command(registered.path);
         let start = tools.output.bookmark();
         let dirty = tools.effects.dirty;
         let database = tools.client.database;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use super::descriptors;
 use super::loader;
 use super::saver::Saver;
 use super::sync;
@@ -100,6 +101,9 @@ impl Host for ServerHost {
     }
 
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal> {
+        if old.clients.maxclients != new.clients.maxclients {
+            fit_descriptors(new)?;
+        }
         if old.snapshot.dir != new.snapshot.dir {
             new.snapshot.dir = change_folder(&new.snapshot.dir)
                 .map_err(|error| Refusal { argument: "dir", reason: system_text(&error) })?;
@@ -185,6 +189,28 @@ impl Host for ServerHost {
             total_system: total_system_bytes(),
         }
     }
+}
+
+/// Raises the limit of open files for another `maxclients`.
+fn fit_descriptors(new: &Settings) -> Result<(), Refusal> {
+    let mut fitted = new.clone();
+    let refused = descriptors::fit_clients(&mut fitted).err();
+    let possible = fitted.clients.maxclients;
+    if refused.is_none() && possible == new.clients.maxclients {
+        return Ok(());
+    }
+    log!(
+        Warning,
+        "Failed applying new configuration. Possibly related to new maxclients setting. Restoring \
+         previous settings."
+    );
+    let reason = refused.unwrap_or_else(|| {
+        format!(
+            "The operating system is not able to handle the specified number of clients, try with \
+             {possible}"
+        )
+    });
+    Err(Refusal { argument: "maxclients", reason })
 }
 
 /// Makes a folder the working folder; gives its whole path.

@@ -4,17 +4,26 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::descriptors::{self, Spare};
 use super::stream::Accepted;
 use super::worker::Workers;
 use crate::engine::Engine;
 use crate::node::client::{Client, Handle, Origin};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
+
+/// Sent to a client for which there is no room.
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+/// Between two tries to accept when there is no descriptor at all.
+const SHORTAGE_WAIT: Duration = Duration::from_millis(100);
+/// A shortage that comes and goes is logged once in so long, in milliseconds.
+const SHORTAGE_LOGGED_MS: i64 = 60_000;
 
 /// Sent to a client that protected mode turns away.
 const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
@@ -88,36 +97,64 @@ impl Listeners {
 
     /// Accepts connections, forever.
     pub(super) async fn accept(&self, engine: &Arc<Engine>, workers: &Arc<Workers>) {
+        let mut shortage = Shortage::new();
         loop {
-            let accepted = std::future::poll_fn(|cx| {
-                for listener in &self.tcp {
-                    if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
-                        return std::task::Poll::Ready(accepted.and_then(|(stream, peer)| {
-                            let stream = stream.into_std()?;
-                            Ok((Accepted::Tcp(stream), Some(peer)))
-                        }));
+            match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok((accepted, peer)) => {
+                    shortage.ends();
+                    self.admit(engine, workers, accepted, peer);
+                }
+                Err(error) if descriptors::are_used_up(&error) => {
+                    shortage.lasts(&error, engine);
+                    if !self.refuse_one(&mut shortage, engine).await {
+                        tokio::time::sleep(SHORTAGE_WAIT).await;
                     }
                 }
-                if let Some(listener) = &self.unix
-                    && let std::task::Poll::Ready(accepted) = listener.poll_accept(cx)
-                {
-                    return std::task::Poll::Ready(
-                        accepted
-                            .and_then(|(stream, _)| Ok((Accepted::Unix(stream.into_std()?), None))),
-                    );
-                }
-                std::task::Poll::Pending
-            })
-            .await;
-            match accepted {
-                Ok((accepted, peer)) => self.admit(engine, workers, accepted, peer),
                 Err(error) => {
-                    // Out of descriptors, mostly: it passes when clients leave.
-                    log!(Warning, "Accepting client connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    // One that left again before it was accepted, mostly.
+                    log!(Verbose, "Accepting client connection: {error}");
                 }
             }
         }
+    }
+
+    /// The next connection on any of the sockets.
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Accepted, Option<SocketAddr>)>> {
+        for listener in &self.tcp {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted.and_then(|(stream, peer)| {
+                    let stream = stream.into_std()?;
+                    Ok((Accepted::Tcp(stream), Some(peer)))
+                }));
+            }
+        }
+        if let Some(listener) = &self.unix
+            && let Poll::Ready(accepted) = listener.poll_accept(cx)
+        {
+            return Poll::Ready(
+                accepted.and_then(|(stream, _)| Ok((Accepted::Unix(stream.into_std()?), None))),
+            );
+        }
+        Poll::Pending
+    }
+
+    /// Tells the next client, by the spare descriptor, that there is no room for it. False where
+    /// even that cannot be done.
+    async fn refuse_one(&self, shortage: &mut Shortage, engine: &Engine) -> bool {
+        shortage.spare.empty();
+        let next = std::future::poll_fn(|cx| match self.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Some(Ok((accepted, _))) = next.await {
+            turn_away(&accepted, TOO_MANY);
+            engine.node.stats.connections_rejected.add(1);
+            shortage.refused += 1;
+        }
+        shortage.spare.fill()
     }
 
     /// Gives a connection to a worker, unless it must be turned away.
@@ -131,7 +168,7 @@ impl Listeners {
         let node = &engine.node;
         let settings = node.settings.load();
         if node.clients.len() >= settings.clients.maxclients as usize {
-            turn_away(&accepted, b"-ERR max number of clients reached\r\n");
+            turn_away(&accepted, TOO_MANY);
             node.stats.connections_rejected.add(1);
             return;
         }
@@ -178,6 +215,42 @@ impl Listeners {
         };
         let unix_socket = peer.is_none();
         Origin { id, address, local_address, fd, connected_ms, unix_socket }
+    }
+}
+
+/// A time without free descriptors.
+#[derive(Debug)]
+struct Shortage {
+    spare: Spare,
+    /// Clients turned away in it.
+    refused: u64,
+    /// It is in the log, and its end will be.
+    told: bool,
+    /// Unix milliseconds.
+    logged_ms: i64,
+}
+
+impl Shortage {
+    fn new() -> Self {
+        Self { spare: Spare::new(), refused: 0, told: false, logged_ms: 0 }
+    }
+
+    fn lasts(&mut self, error: &io::Error, engine: &Engine) {
+        let now_ms = engine.node.clock.unix_ms();
+        if !self.told && now_ms - self.logged_ms > SHORTAGE_LOGGED_MS {
+            (self.told, self.logged_ms) = (true, now_ms);
+            log!(
+                Warning,
+                "Accepting client connection: {error}. New clients are refused until others leave"
+            );
+        }
+    }
+
+    fn ends(&mut self) {
+        if std::mem::take(&mut self.told) {
+            log!(Notice, "Clients are accepted again; {} were refused", self.refused);
+            self.refused = 0;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod balance;
 mod clock;
 mod connection;
 mod cron;
+mod descriptors;
 mod files;
 mod follower;
 mod host;
@@ -14,6 +15,7 @@ mod listener;
 mod loader;
 mod saver;
 mod signals;
+pub(crate) mod startup;
 mod stream;
 mod sync;
 mod transfer;
@@ -42,6 +44,7 @@ use files::FileSystem;
 use host::ServerHost;
 use listener::Listeners;
 use saver::Saver;
+use startup::Awaited;
 use worker::Workers;
 
 /// Starts what runs beside the server, on a thread of its own, until what it is given changes.
@@ -55,35 +58,20 @@ pub(crate) type Beside =
 pub(crate) fn run(
     settings: Settings,
     config_file: Option<PathBuf>,
+    awaited: &mut Awaited,
     beside: Beside,
 ) -> Result<(), String> {
-    start_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("Cannot start a runtime: {error}"))?;
-    let result = runtime.block_on(serve(settings, config_file, beside));
-    if let Err(reason) = &result {
-        log!(Warning, "{reason}");
-    }
-    result
-}
-
-fn start_log(settings: &Settings) -> Result<(), String> {
-    use crate::settings::LogFormat;
-    use crate::telemetry::log::{Format, start};
-    let file = (!settings.log.file.is_empty()).then_some(settings.log.file.as_str());
-    let format = match settings.log.format {
-        LogFormat::Text => Format::Text,
-        LogFormat::Json => Format::Json,
-    };
-    start(file, format, host::level(settings.log.level), clock::unix_us)
-        .map_err(|error| format!("Can't open the log file {}: {error}", settings.log.file))
+    runtime.block_on(serve(settings, config_file, awaited, beside))
 }
 
 async fn serve(
-    settings: Settings,
+    mut settings: Settings,
     config_file: Option<PathBuf>,
+    awaited: &mut Awaited,
     beside: Beside,
 ) -> Result<(), String> {
     let pid = std::process::id();
@@ -95,8 +83,7 @@ async fn serve(
     );
     log!(Notice, "limpid: PID: {pid}");
     settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
-    std::env::set_current_dir(&settings.snapshot.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.snapshot.dir))?;
+    descriptors::fit(&mut settings)?;
     let listeners = Listeners::bind(&settings)?;
     let engine = Arc::new(engine(settings, config_file, listeners.port())?);
     let node = &engine.node;
@@ -106,6 +93,8 @@ async fn serve(
     let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
     node.set_host(Arc::new(host));
     begin_loading(node);
+    let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
+        .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     let [seed, applier_seed, ..] = random();
     let (workers, threads) = Workers::start(&engine, seed, &ended)
         .map_err(|error| format!("Cannot start a worker: {error}"))?;
@@ -114,27 +103,28 @@ async fn serve(
     let beside = beside(&engine, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
+    awaited.listening();
     let serving = async {
         load(&engine, saver.path()).await?;
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
+        awaited.ready(node.is_replica());
         cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
         Ok(())
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
         () = listeners.accept(&engine, &workers) => Ok(()),
-        () = signals::run(Arc::clone(&engine)) => Ok(()),
+        () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
         _ = ended.wait_for(|&ended| ended) => Ok(()),
     };
     result?;
+    awaited.stopping();
     drop(listeners);
     for thread in threads.into_iter().chain([follower]).chain(beside) {
-        if thread.join().is_err() {
-            log!(Warning, "A worker ended by a panic");
-        }
+        drop(thread.join());
     }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
@@ -216,10 +206,7 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
         .map(|renamed| (renamed.from.clone(), renamed.to.clone()))
         .collect();
     let registry = Registry::new(engine::rows(), &renames)?;
-    let workers = match settings.process.workers {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        workers => workers as usize,
-    };
+    let workers = descriptors::workers(&settings) as usize;
     // One more for the link to a master.
     let stats = (0..=workers).map(|_| WorkerStats::new(registry.ids())).collect();
     let clock = Arc::new(SystemClock::new());

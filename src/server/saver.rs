@@ -61,6 +61,14 @@ impl Saver {
         self.path().with_file_name(format!("temp-{kind}{}.rdb", self.node.identity.process_id))
     }
 
+    /// Removes what saves under way have written, when the process ends without them.
+    pub(super) fn discard_unfinished(&self) {
+        for kind in ["", "background-"] {
+            // There is none of it, mostly.
+            drop(self.files.remove(&self.temporary(kind)));
+        }
+    }
+
     /// Saves the locked keyspace here and now.
     pub(super) fn save(&self, locked: &mut Locked<'_>) -> io::Result<()> {
         let (dirty, began_ms) = (self.node.dirty(), self.node.clock.unix_ms());

@@ -1,45 +1,116 @@
-//! SIGTERM and SIGINT: the process ends as SHUTDOWN ends it.
+//! Signals. SIGTERM and SIGINT end the process as SHUTDOWN ends it; SIGHUP, which a terminal sends
+//! when it closes, and the two that are free for users do nothing.
+//!
+//! They are heard on a thread of its own, so that a second SIGINT ends a process whose main thread
+//! is busy saving.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
+use super::saver::Saver;
 use crate::engine::Engine;
 use crate::keyspace::ShardSet;
+use crate::node::admission::State;
 use crate::node::host::Shutdown;
 use crate::settings::{ShutdownFlags, ShutdownSave};
 use crate::telemetry::log::log;
 
-/// Waits for signals, and ends the process when one comes. If saving fails, it goes on serving.
-pub(super) async fn run(engine: Arc<Engine>) {
-    let (mut terminate, mut interrupt) = match listen() {
-        Ok(signals) => signals,
-        Err(error) => {
-            log!(Warning, "Can't listen for signals: {error}");
-            return;
-        }
-    };
-    loop {
-        let settings = engine.node.settings.load_full();
-        let flags = tokio::select! {
-            _ = terminate.recv() => {
-                log!(Warning, "Received SIGTERM scheduling shutdown...");
-                settings.process.shutdown_on_sigterm
-            }
-            _ = interrupt.recv() => {
-                log!(Warning, "Received SIGINT scheduling shutdown...");
-                settings.process.shutdown_on_sigint
-            }
-        };
-        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        if let Err(error) = engine.node.begin_shutdown(&mut guard.locked(), how(flags)) {
-            log!(Warning, "Errors trying to shut down the server: {error}");
-        }
-    }
+/// What asks the process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Terminate,
+    Interrupt,
 }
 
-fn listen() -> std::io::Result<(Signal, Signal)> {
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+/// The ways in which the process was asked to end.
+#[derive(Debug)]
+pub(super) struct Signals {
+    asked: mpsc::UnboundedReceiver<Asked>,
+    /// One was heard and not yet acted on.
+    pending: Arc<AtomicBool>,
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// The thread cannot be started, or the system refuses.
+pub(super) fn listen(engine: Arc<Engine>, saver: Arc<Saver>) -> io::Result<Signals> {
+    let (asking, asked) = mpsc::unbounded_channel();
+    let pending = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut kinds = {
+        let _entered = runtime.enter();
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::user_defined1())?,
+            signal(SignalKind::user_defined2())?,
+        )
+    };
+    let signals = Signals { asked, pending: Arc::clone(&pending) };
+    let hear = async move {
+        let (terminate, interrupt, hangup, first, second) = &mut kinds;
+        loop {
+            let (name, what) = tokio::select! {
+                _ = terminate.recv() => ("SIGTERM", Some(Asked::Terminate)),
+                _ = interrupt.recv() => ("SIGINT", Some(Asked::Interrupt)),
+                _ = hangup.recv() => ("SIGHUP", None),
+                _ = first.recv() => ("SIGUSR1", None),
+                _ = second.recv() => ("SIGUSR2", None),
+            };
+            let Some(what) = what else {
+                log!(Notice, "Received {name}, which does nothing.");
+                continue;
+            };
+            if what == Asked::Interrupt && is_ending(&engine, &pending) {
+                log!(Warning, "You insist... exiting now.");
+                saver.discard_unfinished();
+                std::process::exit(1);
+            }
+            log!(Warning, "Received {name} scheduling shutdown...");
+            pending.store(true, Ordering::Relaxed);
+            if asking.send(what).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(move || runtime.block_on(hear))?;
+    Ok(signals)
+}
+
+/// Whether the end has begun already.
+fn is_ending(engine: &Engine, pending: &AtomicBool) -> bool {
+    let node = &engine.node;
+    pending.load(Ordering::Relaxed)
+        || node.shutdown.is_some()
+        || node.admission.has(State::ShuttingDown)
+}
+
+/// Ends the process when a signal asks for it. If saving fails, it goes on serving.
+pub(super) async fn run(engine: Arc<Engine>, mut signals: Signals) {
+    while let Some(asked) = signals.asked.recv().await {
+        let settings = engine.node.settings.load_full();
+        let flags = match asked {
+            Asked::Terminate => settings.process.shutdown_on_sigterm,
+            Asked::Interrupt => settings.process.shutdown_on_sigint,
+        };
+        // One that waits for replicas goes on waiting as long as it would have.
+        if !engine.node.shutdown.is_some() {
+            let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+            if let Err(error) = engine.node.begin_shutdown(&mut guard.locked(), how(flags)) {
+                log!(Warning, "Errors trying to shut down the server: {error}");
+            }
+        }
+        signals.pending.store(false, Ordering::Relaxed);
+    }
+    // The thread that hears signals is gone.
+    std::future::pending().await
 }
 
 fn how(flags: ShutdownFlags) -> Shutdown {

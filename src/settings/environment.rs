@@ -7,7 +7,7 @@ use config::{ConfigError, Map, Source, Value};
 
 use super::error::LoadError;
 use super::layer::{Layer, Line};
-use super::parameter::{PARAMETERS, Parameter};
+use super::parameter::{Exposure, PARAMETERS, Parameter};
 
 const PREFIX: &str = "LIMPID_";
 
@@ -41,6 +41,12 @@ impl Environment {
         }
         Ok(layer)
     }
+}
+
+/// Whether a variable of the environment holds a secret.
+#[must_use]
+pub fn is_secret_variable(variable: &str) -> bool {
+    named(variable).is_some_and(|(parameter, _)| parameter.exposure == Exposure::Secret)
 }
 
 /// The parameter whose name a variable has.

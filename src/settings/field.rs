@@ -6,7 +6,7 @@ use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
     Secret, ShutdownFlags,
 };
-use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings};
+use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
 /// The two directions of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ macro_rules! choice_values {
         }
     )*};
 }
-choice_values!(LogLevel, LogFormat, LocalAccess, FullSync);
+choice_values!(LogLevel, LogFormat, LocalAccess, FullSync, Supervised);
 
 impl Value for bool {
     fn text(&self) -> String {

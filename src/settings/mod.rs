@@ -32,6 +32,7 @@ mod types;
 mod values;
 mod words;
 
+pub use environment::is_secret_variable;
 pub use error::{LoadError, SetError};
 pub use field::Field;
 pub use kind::Kind;
@@ -43,5 +44,5 @@ pub use types::{
 };
 pub use values::{
     Admin, Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process,
-    Replication, Security, Settings, Slowlog, Snapshot,
+    Replication, Security, Settings, Slowlog, Snapshot, Supervised,
 };

@@ -11,7 +11,7 @@ use super::kind::Kind::{
 };
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
-use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings};
+use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
 const INT_MAX: i64 = i32::MAX as i64;
 const LONG_MAX: u64 = i64::MAX as u64;
@@ -121,6 +121,8 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("trace-sample-every", integer(0, INT_MAX), "1000", AtStart, field!(admin.trace_every), "one command in so many is traced; 0: only slow ones and those that fail"),
     P::honoured("metrics-prefix", Text, "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
     P::honoured("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, field!(slowlog.spike_ms), "milliseconds beyond which LATENCY tells of a command; 0: none"),
+    P::honoured("daemonize", Bool, "no", AtStart, field!(process.daemonize), "go into the background"),
+    P::honoured("supervised", Choice(Supervised::NAMES), "no", AtStart, field!(process.supervised), "tell a supervisor when the server serves"),
     P::honoured("pidfile", Text, "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
     P::honoured("workers", integer(0, 1024), "0", AtStart, field!(process.workers), "worker threads; 0: one per core"),
     P::honoured("pin-workers", Bool, "no", AtStart, field!(process.pin_workers), "tie each worker to a core"),
@@ -129,8 +131,6 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
 
     // Refused: these promise durability, security or a role that limpid cannot keep yet.
-    P::refused("daemonize", Bool, "no", AtStart, "it stays in the foreground; a service manager can put it in the background"),
-    P::refused("supervised", Choice(&["upstart", "systemd", "auto", "no"]), "no", AtStart, "it does not report to a supervisor").also(&["auto"]),
     P::refused("syslog-enabled", Bool, "no", AtStart, "it logs to standard output or a file"),
     P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
     P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),

@@ -213,6 +213,10 @@ impl Admin {
 /// Threads, and how the server ends. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Process {
+    /// Go into the background.
+    pub daemonize: bool,
+    /// Whom to tell that the server serves.
+    pub supervised: Supervised,
     /// Path of a file that holds the process id while the server runs; empty: none.
     pub pidfile: String,
     /// Worker threads. 0: one per core.
@@ -241,6 +245,8 @@ choices! {
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
     /// Who may use something dangerous: no one, everyone, or clients on this machine.
     pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
+    /// The supervisor that is told how the server is; by itself, the one that the environment names.
+    pub enum Supervised { Upstart = "upstart", Systemd = "systemd", Auto = "auto", #[default] No = "no" }
     /// Where a replica loads a full resync: beside its data, or from a file that it has read
     /// through before it drops its data. By itself, as memory allows.
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }

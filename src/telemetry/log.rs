@@ -1,14 +1,24 @@
 //! The server's log: lines in Redis's form, which tools wait for, or as JSON.
 //!
-//! What a client sends never goes into a line.
+//! What a client sends never goes into a line. A file may be rotated at any time, without a word
+//! to the server: it is opened for appending, which is right after a copy was truncated, and when
+//! its path names another file, or none, the next line goes to a new one.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+
+/// Between two looks whether the log's path still names its file.
+const LOOK_US: u64 = 1_000_000;
+/// How long a crash report waits for the thread that writes to the log.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 
 /// How weighty a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +70,40 @@ pub(crate) enum Format {
 #[derive(Debug)]
 enum Target {
     StandardOutput,
-    File(File),
+    File(Followed),
+}
+
+/// A file that is followed when it is moved away.
+#[derive(Debug)]
+struct Followed {
+    path: PathBuf,
+    file: File,
+    /// Device and inode.
+    id: (u64, u64),
+    /// Unix microseconds.
+    looked_us: i64,
+}
+
+impl Followed {
+    fn open(path: &Path, now_us: i64) -> std::io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let metadata = file.metadata()?;
+        let id = (metadata.dev(), metadata.ino());
+        Ok(Self { path: path.to_owned(), file, id, looked_us: now_us })
+    }
+
+    fn write(&mut self, text: &str, now_us: i64) -> std::io::Result<()> {
+        if self.looked_us.abs_diff(now_us) >= LOOK_US {
+            self.looked_us = now_us;
+            let named = std::fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+            if named.ok() != Some(self.id)
+                && let Ok(other) = Self::open(&self.path, now_us)
+            {
+                *self = other;
+            }
+        }
+        self.file.write_all(text.as_bytes())
+    }
 }
 
 /// The process's one log.
@@ -83,14 +126,14 @@ const SILENT: u8 = Level::Warning as u8 + 1;
 /// # Errors
 /// When the file cannot be opened to append.
 pub(crate) fn start(
-    file: Option<&str>,
+    file: Option<&Path>,
     format: Format,
     level_min: Option<Level>,
     unix_us: fn() -> i64,
 ) -> std::io::Result<()> {
     let target = match file {
         None => Target::StandardOutput,
-        Some(path) => Target::File(OpenOptions::new().create(true).append(true).open(path)?),
+        Some(path) => Target::File(Followed::open(path, unix_us())?),
     };
     let logger = Logger {
         target: Mutex::new(target),
@@ -127,32 +170,60 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     if (level as u8) < logger.level_min.load(Ordering::Relaxed) {
         return;
     }
-    let at = chrono::DateTime::from_timestamp_micros((logger.unix_us)()).unwrap_or_default();
-    let pid = std::process::id();
-    let replica = logger.replica.load(Ordering::Relaxed);
-    let text = match logger.format {
-        Format::Text => {
-            let at = at.with_timezone(&chrono::Local).format("%d %b %Y %H:%M:%S%.3f");
-            let role = if replica { 'S' } else { 'M' };
-            format!("{pid}:{role} {at} {} {message}\n", level.mark())
-        }
-        Format::Json => {
-            let line = serde_json::json!({
-                "time": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-                "level": level.name(),
-                "pid": pid,
-                "role": if replica { "replica" } else { "master" },
-                "message": message.to_string(),
-            });
-            format!("{line}\n")
-        }
-    };
-    let written = match &mut *logger.target.lock() {
-        Target::StandardOutput => std::io::stdout().write_all(text.as_bytes()),
-        Target::File(file) => file.write_all(text.as_bytes()),
-    };
+    let now_us = (logger.unix_us)();
+    let text = logger.text(level, message, now_us);
+    let written = logger.target.lock().write(&text, now_us);
     // A log that cannot be written has nowhere to say so.
     drop(written);
+}
+
+/// Writes the report of a process that ends by a panic, whatever level is shown. Says whether it
+/// has to go nowhere else: false when it went to a file, or nowhere, as when the thread that
+/// panicked holds the log.
+pub(crate) fn last_words(report: &str) -> bool {
+    let Some(logger) = LOGGER.get() else { return false };
+    let now_us = (logger.unix_us)();
+    let text = logger.text(Level::Warning, format_args!("{report}"), now_us);
+    let Some(mut target) = logger.target.try_lock_for(LAST_WORDS_WAIT) else { return false };
+    let written = target.write(&text, now_us);
+    written.is_ok() && matches!(*target, Target::StandardOutput)
+}
+
+impl Target {
+    fn write(&mut self, text: &str, now_us: i64) -> std::io::Result<()> {
+        match self {
+            Self::StandardOutput => {
+                let mut output = std::io::stdout().lock();
+                output.write_all(text.as_bytes()).and_then(|()| output.flush())
+            }
+            Self::File(file) => file.write(text, now_us),
+        }
+    }
+}
+
+impl Logger {
+    fn text(&self, level: Level, message: fmt::Arguments<'_>, now_us: i64) -> String {
+        let at = chrono::DateTime::from_timestamp_micros(now_us).unwrap_or_default();
+        let pid = std::process::id();
+        let replica = self.replica.load(Ordering::Relaxed);
+        match self.format {
+            Format::Text => {
+                let at = at.with_timezone(&chrono::Local).format("%d %b %Y %H:%M:%S%.3f");
+                let role = if replica { 'S' } else { 'M' };
+                format!("{pid}:{role} {at} {} {message}\n", level.mark())
+            }
+            Format::Json => {
+                let line = serde_json::json!({
+                    "time": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+                    "level": level.name(),
+                    "pid": pid,
+                    "role": if replica { "replica" } else { "master" },
+                    "message": message.to_string(),
+                });
+                format!("{line}\n")
+            }
+        }
+    }
 }
 
 /// Logs at a level: `log!(Notice, "loaded {keys} keys")`.

@@ -3,5 +3,6 @@
 
 mod collector;
 pub(crate) mod counter;
+pub(crate) mod crash;
 pub(crate) mod log;
 pub(crate) mod traces;

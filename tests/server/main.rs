@@ -7,8 +7,10 @@
 mod support;
 
 mod clients;
+mod descriptors;
 mod lifecycle;
 mod limits;
+mod process;
 mod traces;
 
 /// The words of a command.

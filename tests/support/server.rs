@@ -29,6 +29,22 @@ pub(crate) enum Program {
     Redis,
 }
 
+impl Program {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Limpid => env!("CARGO_BIN_EXE_limpid-server"),
+            Self::Redis => "redis-server",
+        }
+    }
+}
+
+/// The command that runs a program in place of a shell, after a line of it.
+pub(crate) fn after(shell: &str, program: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), program]);
+    command
+}
+
 /// A running server, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -63,6 +79,34 @@ impl Server {
         Self::start(Program::Redis, args)
     }
 
+    /// Starts limpid-server after a line of shell, such as `ulimit -n 256`, and waits until it
+    /// serves.
+    pub(crate) fn limpid_after(shell: &str, args: &[&str]) -> Self {
+        for _ in 0..PORTS_TRIED {
+            let command = after(shell, Program::Limpid.path());
+            let server = Self::spawn_as(command, Program::Limpid, free_port(), args);
+            if let Some(server) = server.when_ready() {
+                return server;
+            }
+        }
+        panic!("limpid-server found no free port");
+    }
+
+    /// Starts limpid-server, which logs to a file, and waits until the file says that it serves.
+    pub(crate) fn limpid_with_log(path: &str, args: &[&str]) -> Self {
+        let server = Self::spawn(Program::Limpid, free_port(), args);
+        let deadline = now() + DEADLINE;
+        let serves = || {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.contains("Ready to accept connections")
+        };
+        while !serves() {
+            assert!(now() < deadline, "it did not get ready; it said:\n{}", server.log_text());
+            thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
     pub(crate) fn start(program: Program, args: &[&str]) -> Self {
         if program == Program::Redis {
             assert_redis_version();
@@ -94,12 +138,11 @@ impl Server {
     }
 
     fn spawn(program: Program, port: u16, args: &[&str]) -> Self {
+        Self::spawn_as(Command::new(program.path()), program, port, args)
+    }
+
+    fn spawn_as(mut command: Command, program: Program, port: u16, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the server");
-        let path = match program {
-            Program::Limpid => env!("CARGO_BIN_EXE_limpid-server"),
-            Program::Redis => "redis-server",
-        };
-        let mut command = Command::new(path);
         // limpid takes settings from the environment: those of the tests are not meant for it.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("LIMPID_") {
@@ -114,7 +157,7 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
+            .unwrap_or_else(|error| panic!("{program:?} does not start: {error}"));
         let log = Arc::new(Log::default());
         log.follow(process.stdout.take().expect("piped"));
         log.follow(process.stderr.take().expect("piped"));

@@ -100,7 +100,6 @@ fn settings_of_redis_that_promise_something_are_refused() {
         ("user", "alice on"),
         ("loadmodule", "x.so"),
         ("cluster-enabled", "yes"),
-        ("daemonize", "yes"),
         ("syslog-enabled", "yes"),
         ("tls-port", "6380"),
         ("tls-cert-file", "x.crt"),
