@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, Refusal, Shared, query};
+use super::{Admin, Refusal, Shared, authorise, query};
 use crate::node::Node;
 use crate::node::admission;
 use crate::node::replication::LinkState;
@@ -46,6 +46,13 @@ struct Asked {
     verbose: Option<String>,
 }
 
+/// What is asked of a route that knows no lag.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {
+    verbose: Option<String>,
+}
+
 /// An answer: well, or not well for these reasons.
 fn answer(reasons: &[String], verbose: Option<serde_json::Value>) -> Response {
     let (status, word) = match reasons {
@@ -73,17 +80,17 @@ pub(super) async fn readyz(State(admin): Shared, request: Request) -> Result<Res
     if node.is_replica() {
         reasons.extend(not_following(node, max)?);
     }
-    let details = asked.verbose.is_some().then(|| super::replication::view(node));
-    Ok(answer(&reasons, details))
+    told(&admin, &request, &reasons, asked.verbose)
 }
 
-pub(super) async fn primary(State(admin): Shared) -> Response {
+pub(super) async fn primary(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+    let asked: Plain = query(&request)?;
     let node = admin.node();
     let mut reasons = not_serving(node);
     if node.is_replica() {
         reasons.push("this node is a replica".into());
     }
-    answer(&reasons, None)
+    told(&admin, &request, &reasons, asked.verbose)
 }
 
 pub(super) async fn replica(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
@@ -96,19 +103,37 @@ pub(super) async fn replica(State(admin): Shared, request: Request) -> Result<Re
     } else {
         reasons.push("this node is a master".into());
     }
-    Ok(answer(&reasons, None))
+    told(&admin, &request, &reasons, asked.verbose)
 }
 
-/// Whether it is a node to read from and not to write to.
-pub(super) async fn read_only(State(admin): Shared) -> Response {
+/// Whether it may be read: a master with its data, a replica that answers with a master's.
+pub(super) async fn read_only(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+    let asked: Plain = query(&request)?;
     let node = admin.node();
     let mut reasons = not_serving(node);
-    if !node.is_replica() {
-        reasons.push("this node is a master".into());
-    } else if !node.settings.load().replication.read_only {
-        reasons.push("this replica takes writes".into());
+    if node.is_replica() {
+        let serves_stale = node.settings.load().replication.serve_stale_data;
+        if node.replication.synced_from().is_none() {
+            reasons.push("this replica has never had a master's data".into());
+        } else if node.admission.has(admission::State::MasterDown) && !serves_stale {
+            reasons.push("the link to the master is down, and stale data are not served".into());
+        }
     }
-    answer(&reasons, None)
+    told(&admin, &request, &reasons, asked.verbose)
+}
+
+/// An answer; addresses and offsets are in its details alone, which are for who has the token.
+fn told(
+    admin: &Admin,
+    request: &Request,
+    reasons: &[String],
+    verbose: Option<String>,
+) -> Result<Response, Refusal> {
+    if verbose.is_none() {
+        return Ok(answer(reasons, None));
+    }
+    authorise(admin, request)?;
+    Ok(answer(reasons, Some(super::replication::view(admin.node()))))
 }
 
 /// The limit of the request, or that of the settings.
@@ -139,8 +164,8 @@ fn not_serving(node: &Node) -> Vec<String> {
 fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> {
     let link = node.replication.link();
     let mut reasons = Vec::new();
-    if let Some(refused) = &link.refused {
-        reasons.push(refused.reason.clone());
+    if link.refused.is_some() {
+        reasons.push("the master is refused, as it seems to have lost its data".into());
     }
     if link.sync.is_some() {
         reasons.push("a full resync is under way".into());

@@ -11,8 +11,10 @@
 //! | `/livez`, `/readyz` | whether the process serves, whether it is fit to | `health` |
 //! | `/primary`, `/replica`, `/read-only` | whether it has this role | `health` |
 //!
-//! Health is told to everyone; the rest asks for the bearer token where one is set.
+//! Health is told to everyone; its details (`verbose`) and the rest ask for the bearer token where
+//! one is set.
 
+mod connections;
 mod health;
 mod metrics;
 mod probe;
@@ -21,21 +23,22 @@ mod replication;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use serde::Deserialize;
-use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::commands::info;
 use crate::engine::Engine;
 use crate::node::Node;
+use crate::settings::Settings;
 use crate::telemetry::log::log;
 
 pub use probe::probe;
@@ -70,7 +73,13 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(serde_json::json!({ "error": self.reason }))).into_response()
+        let body = Json(serde_json::json!({ "error": self.reason }));
+        let mut response = (self.status, body).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 }
 
@@ -89,7 +98,8 @@ pub(crate) fn start(
         return Ok(None);
     }
     let failed = |what: &str| format!("Admin server on {}:{}: {what}", admin.bind, admin.port);
-    let listener = match std::net::TcpListener::bind((admin.bind.as_str(), admin.port)) {
+    check_access(&settings)?;
+    let listener = match connections::listen(&admin.bind, admin.port) {
         Ok(listener) => listener,
         Err(error) if admin.is_default() => {
             let why = match error.kind() {
@@ -102,32 +112,44 @@ pub(crate) fn start(
         Err(error) => return Err(failed(&error.to_string())),
     };
     let address = listener.local_addr().map_err(|error| failed(&error.to_string()))?;
-    listener.set_nonblocking(true).map_err(|error| failed(&error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| failed(&error.to_string()))?;
-    let routes = routes(Arc::clone(engine));
+    let listener = {
+        let _guard = runtime.enter();
+        TcpListener::from_std(listener).map_err(|error| failed(&error.to_string()))?
+    };
+    let (routes, node) = (routes(Arc::clone(engine)), Arc::clone(&engine.node));
+    let timeout = Duration::from_secs(admin.timeout_secs.into());
+    let limits = connections::Limits { max: admin.max_connections as usize, timeout };
     let work = move || {
-        let served = runtime.block_on(async {
-            let listener = TcpListener::from_std(listener)?;
-            let ended = async move {
-                // An error means that the sender is gone, which is an end as well.
-                drop(end.wait_for(|&end| end).await);
-            };
+        runtime.block_on(async {
+            let accept = async || listener.accept().await.map(|(stream, _)| stream);
             tokio::select! {
-                served = async { axum::serve(listener, routes).await } => served,
-                () = ended => Ok(()),
+                never = connections::serve(accept, routes, node, limits) => match never {},
+                // An error means that the sender is gone, which is an end as well.
+                _ = end.wait_for(|&end| end) => {}
             }
         });
-        if let Err(error) = served {
-            log!(Warning, "The admin server ended: {error}");
-        }
     };
     let thread = std::thread::Builder::new().name("admin".into()).spawn(work);
     let thread = thread.map_err(|error| failed(&error.to_string()))?;
     announce(address);
     Ok(Some(thread))
+}
+
+/// Warns where anyone is told what the admin server knows.
+///
+/// # Errors
+/// Clients need a password, so nothing should be told without one, and nobody has said otherwise.
+fn check_access(settings: &Settings) -> Result<(), String> {
+    let Some(warning) = settings.admin.open_warning() else { return Ok(()) };
+    if settings.security.requirepass.reveal().is_some() {
+        return Err(format!("requirepass is set, but: {warning}"));
+    }
+    log!(Warning, "{warning}");
+    Ok(())
 }
 
 fn announce(address: SocketAddr) {
@@ -180,17 +202,30 @@ async fn without_body(request: Request, next: Next) -> Response {
 
 /// Asks for the bearer token, if one is set.
 async fn authorised(State(admin): Shared, request: Request, next: Next) -> Response {
-    let settings = admin.node().settings.load_full();
-    let Some(token) = settings.admin.token.reveal() else { return next.run(request).await };
-    let sent = request.headers().get(header::AUTHORIZATION).and_then(|sent| sent.to_str().ok());
-    let sent = sent.and_then(|sent| sent.strip_prefix("Bearer ")).unwrap_or_default();
-    // Digests take the same time to compare wherever two texts differ.
-    if Sha1::digest(token) == Sha1::digest(sent) {
-        return next.run(request).await;
+    match authorise(&admin, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     }
-    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is needed");
-    ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
 }
+
+/// Looks for the bearer token, if one is set.
+///
+/// # Errors
+/// The token is not there.
+fn authorise(admin: &Admin, request: &Request) -> Result<(), Refusal> {
+    let settings = admin.node().settings.load();
+    let sent = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let sent = sent.and_then(|sent| sent.split_at_checked(BEARER.len()));
+    let sent = sent.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(BEARER));
+    let token = sent.map_or(&b""[..], |(_, token)| token.trim_ascii());
+    if settings.admin.token.admits(token) {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is needed"))
+}
+
+/// How the header of authorised requests begins, in any case.
+const BEARER: &[u8] = b"Bearer ";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

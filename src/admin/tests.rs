@@ -11,10 +11,15 @@ use crate::node::admission;
 use crate::settings::{MasterAddress, Settings};
 
 /// Status and body of an answer.
-fn ask(engine: &Arc<Engine>, method: Method, path: &str, token: Option<&str>) -> (u16, String) {
+fn ask(
+    engine: &Arc<Engine>,
+    method: Method,
+    path: &str,
+    authorisation: Option<&str>,
+) -> (u16, String) {
     let mut request = HttpRequest::builder().method(method).uri(path);
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    if let Some(authorisation) = authorisation {
+        request = request.header(header::AUTHORIZATION, authorisation);
     }
     let request = request.body(Body::empty()).expect("a request");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -45,7 +50,7 @@ fn roles_are_told_by_status_with_and_without_a_body() {
         ("/readyz", 200, 503),
         ("/primary", 200, 503),
         ("/replica", 503, 503),
-        ("/read-only", 503, 200),
+        ("/read-only", 200, 503),
     ] {
         assert_eq!(get_status(engine, path), master, "{path} of a master");
         for method in [Method::OPTIONS, Method::HEAD] {
@@ -119,20 +124,102 @@ fn what_is_wrong_with_a_request_is_said_as_json() {
 }
 
 #[test]
-fn a_token_guards_what_is_told_but_not_health() {
-    let arguments = ["--admin-token", "sesame"].map(std::ffi::OsString::from);
+fn a_replica_may_be_read_when_it_has_a_masters_data_and_serves_them() {
+    let fixture = Fixture::new();
+    let engine = &fixture.engine;
+    follow(engine);
+    let (status, body) = ask(engine, Method::GET, "/read-only", None);
+    assert_eq!(status, 503);
+    assert!(body.contains("never had a master's data"), "{body}");
+    let master = engine.node.settings.load().replication.master.clone();
+    engine.node.replication.set_synced_from(master);
+    assert_eq!(get_status(engine, "/read-only"), 200, "stale data are served");
+    let serve_stale = |value: &'static str| {
+        let pairs = [(&b"replica-serve-stale-data"[..], value.as_bytes())];
+        let (settings, _) = engine.node.settings.load().set(&pairs).expect("a setting");
+        engine.node.settings.store(Arc::new(settings));
+    };
+    serve_stale("no");
+    assert_eq!(get_status(engine, "/read-only"), 503);
+    {
+        let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.set_master_down(&guard.locked(), false);
+    }
+    assert_eq!(get_status(engine, "/read-only"), 200, "the link is up");
+}
+
+/// A server with these arguments.
+fn server(arguments: &[&str]) -> Fixture {
+    let arguments: Vec<_> = arguments.iter().map(std::ffi::OsString::from).collect();
     let loaded = crate::settings::load(&arguments, &[], &mut std::io::empty());
     let Ok(crate::settings::Invocation::Run { settings, .. }) = loaded else {
         panic!("{loaded:?}")
     };
-    let fixture = Fixture::with(Settings::clone(&settings), &[]);
+    Fixture::with(Settings::clone(&settings), &[])
+}
+
+#[test]
+fn a_token_guards_what_is_told_but_not_health() {
+    let fixture = server(&["--admin-token", "sesame"]);
     let engine = &fixture.engine;
-    for path in ["/metrics", "/info", "/replication"] {
-        assert_eq!(get_status(engine, path), 401, "{path}");
-        assert_eq!(ask(engine, Method::GET, path, Some("wrong")).0, 401, "{path}");
-        assert_eq!(ask(engine, Method::GET, path, Some("sesame")).0, 200, "{path}");
+    for path in ["/metrics", "/info", "/replication", "/readyz?verbose", "/primary?verbose="] {
+        let status = |authorisation| ask(engine, Method::GET, path, authorisation).0;
+        for wrong in [None, Some("sesame"), Some("Bearer wrong"), Some("Basic sesame")] {
+            assert_eq!(status(wrong), 401, "{path} {wrong:?}");
+        }
+        for right in ["Bearer sesame", "bearer sesame", "BEARER  sesame"] {
+            assert_eq!(status(Some(right)), 200, "{path} {right}");
+        }
     }
-    assert_eq!(get_status(engine, "/readyz"), 200);
+    for path in ["/livez", "/readyz", "/primary", "/read-only"] {
+        assert_eq!(get_status(engine, path), 200, "{path}");
+    }
+    assert_eq!(get_status(engine, "/replica"), 503);
+}
+
+#[test]
+fn what_health_tells_everyone_has_no_address() {
+    let fixture = Fixture::new();
+    let engine = &fixture.engine;
+    follow(engine);
+    engine.node.replication.update_link(|link| {
+        let reason = "the master 10.0.0.1:6379 came back".to_owned();
+        link.refused = Some(crate::node::replication::RefusedMaster { id: "a".into(), reason });
+    });
+    for path in ["/readyz", "/primary", "/replica", "/read-only"] {
+        let (status, body) = ask(engine, Method::GET, path, None);
+        assert!(status == 503 && !body.contains("10.0.0.1"), "{path} {body}");
+        let (_, body) = ask(engine, Method::GET, &format!("{path}?verbose"), None);
+        assert!(body.contains("10.0.0.1"), "{path} {body}");
+    }
+}
+
+#[test]
+fn an_admin_server_that_tells_anyone_needs_consent() {
+    for (arguments, access, starts) in [
+        (&["--admin-port", "0", "--admin-bind", "0.0.0.0", "--requirepass", "p"][..], "off", true),
+        (&["--requirepass", "p"], "local", true),
+        (&["--admin-bind", "::1", "--requirepass", "p"], "local", true),
+        (&["--admin-bind", "localhost", "--requirepass", "p"], "local", true),
+        (&["--admin-bind", "0.0.0.0"], "anyone", true),
+        (&["--admin-bind", "0.0.0.0", "--requirepass", "p"], "anyone", false),
+        (&["--admin-bind", "::", "--requirepass", "p"], "anyone", false),
+        (&["--admin-bind", "0.0.0.0", "--requirepass", "p", "--admin-token", "t"], "token", true),
+        (
+            &["--admin-bind", "::", "--requirepass", "p", "--admin-allow-anonymous", "yes"],
+            "anyone",
+            true,
+        ),
+    ] {
+        let mut fixture = server(arguments);
+        let settings = fixture.engine.node.settings.load_full();
+        assert_eq!(check_access(&settings).is_ok(), starts, "{arguments:?}");
+        let shown = fixture.run("a", "INFO server");
+        let password_is_asked = arguments.contains(&"--requirepass");
+        let line = format!(" admin_access:{access} ");
+        assert!(password_is_asked || shown.contains(&line), "{arguments:?}: {shown}");
+        assert_eq!(settings.admin.access().name(), access, "{arguments:?}");
+    }
 }
 
 #[test]
@@ -145,4 +232,44 @@ fn info_is_text_or_json() {
     let (_, json) = ask(engine, Method::GET, "/info?format=json", None);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["replication"]["role"], "master");
+}
+
+#[test]
+fn a_failure_to_accept_neither_ends_the_admin_server_nor_has_it_spin() {
+    let fixture = Fixture::new();
+    let engine = &fixture.engine;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let failures = std::cell::Cell::new(0);
+        let accept = async || {
+            if failures.get() < 3 {
+                failures.set(failures.get() + 1);
+                return Err(std::io::Error::from_raw_os_error(libc::EMFILE));
+            }
+            listener.accept().await.map(|(stream, _)| stream)
+        };
+        let limits = connections::Limits { max: 8, timeout: Duration::from_secs(5) };
+        let node = Arc::clone(&engine.node);
+        let serving = connections::serve(accept, routes(Arc::clone(engine)), node, limits);
+        let client = async {
+            let began = tokio::time::Instant::now();
+            let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+            let request = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.expect("sent");
+            let mut answer = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.expect("text");
+            (began.elapsed(), answer)
+        };
+        tokio::select! {
+            never = serving => match never {},
+            (took, answer) = client => {
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+                assert_eq!(failures.get(), 3);
+                assert!(took >= Duration::from_millis(300), "it paused for {took:?} in all");
+            }
+        }
+    });
 }

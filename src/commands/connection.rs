@@ -1,7 +1,5 @@
 //! Connection commands: greeting, authentication, the selected database.
 
-use sha1::{Digest, Sha1};
-
 use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string, pubsub};
 use crate::node::client::{Client, ReplyMode};
@@ -69,17 +67,10 @@ fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Whether this is the user's password. Takes the same time wherever two texts differ.
+/// Whether this is the user's password.
 fn is_password(ctx: &Context<'_>, user: &[u8], password: &[u8]) -> bool {
     let settings = ctx.node.settings.load();
-    let same = match settings.security.requirepass.reveal() {
-        None => true,
-        // Digests also hide how long the right one is.
-        Some(right) => {
-            let pair = Sha1::digest(right).into_iter().zip(Sha1::digest(password));
-            pair.fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
-        }
-    };
+    let same = settings.security.requirepass.admits(password);
     user == DEFAULT_USER && same
 }
 

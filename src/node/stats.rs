@@ -141,6 +141,10 @@ pub(crate) struct ServerStats {
     pub(crate) waits_timed_out: SharedHistogram,
     /// Masters that this replica refused, as they had lost their data.
     pub(crate) masters_refused: SharedCounter,
+    /// Connections to the admin server.
+    pub(crate) admin_connections: AtomicU64,
+    /// Those of them that had to give way to others.
+    pub(crate) admin_connections_cut: SharedCounter,
     /// Unix milliseconds of the last line on a likely attack by HTTP; 0: none yet.
     pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last seconds.

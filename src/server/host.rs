@@ -110,6 +110,14 @@ impl Host for ServerHost {
         }
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+        let guards = |settings: &Settings| {
+            (settings.security.requirepass.clone(), settings.admin.token.clone())
+        };
+        if guards(old) != guards(new)
+            && let Some(warning) = new.admin.open_warning()
+        {
+            log!(Warning, "{warning}");
+        }
         let limit = new.clients.output_buffer_limits.pubsub.hard_bytes;
         if old.clients.output_buffer_limits.pubsub.hard_bytes != limit {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);

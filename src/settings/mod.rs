@@ -43,6 +43,6 @@ pub use types::{
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Admin, Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Network, Process,
-    Replication, Security, Settings, Slowlog, Snapshot, Supervised,
+    Admin, AdminAccess, Clients, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel,
+    Network, Process, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
 };

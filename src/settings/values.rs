@@ -1,6 +1,8 @@
 //! [`Settings`]: a typed field for each parameter that limpid honours. Owns no names, bounds or
 //! defaults: those are in the table of parameters.
 
+use std::net::IpAddr;
+
 use super::choice::{Choice, choices};
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
@@ -189,8 +191,12 @@ pub struct Admin {
     pub port: u16,
     /// Connections at a time; the limit of descriptors counts them.
     pub max_connections: u32,
+    /// How long a connection may be without asking anything.
+    pub timeout_secs: u32,
     /// Asked for where something is told; none: anybody may ask.
     pub token: Secret,
+    /// That anybody may ask is wanted, wherever the server listens.
+    pub allow_anonymous: bool,
     /// How the names of the exporter's metrics begin.
     pub metrics_prefix: String,
     /// How far a ready replica may be behind: a size or a time; empty: any.
@@ -207,6 +213,61 @@ impl Admin {
     pub fn is_default(&self) -> bool {
         let default = Settings::default().admin;
         self.bind == default.bind && self.port == default.port
+    }
+
+    /// Whom the admin server tells what it knows.
+    #[must_use]
+    pub fn access(&self) -> AdminAccess {
+        let is_local = match self.bind.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.bind.eq_ignore_ascii_case("localhost"),
+        };
+        match () {
+            () if self.port == 0 => AdminAccess::Off,
+            () if self.token.reveal().is_some() => AdminAccess::Token,
+            () if is_local => AdminAccess::Local,
+            () => AdminAccess::Anyone,
+        }
+    }
+
+    /// What to tell the operator where anyone is told and nobody has said that this is wanted.
+    #[must_use]
+    pub fn open_warning(&self) -> Option<String> {
+        let is_open = self.access() == AdminAccess::Anyone && !self.allow_anonymous;
+        is_open.then(|| {
+            format!(
+                "The admin server on {} asks for no token: whoever reaches port {} sees addresses, \
+                 commands and figures. Set admin-token, set admin-bind to 127.0.0.1, or, if that is \
+                 wanted, set admin-allow-anonymous yes",
+                self.bind, self.port
+            )
+        })
+    }
+}
+
+/// Whom the admin server tells what it knows; health is told to everyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminAccess {
+    /// There is no admin server.
+    Off,
+    /// Who is on this machine.
+    Local,
+    /// Who has the token.
+    Token,
+    /// Whoever reaches the port.
+    Anyone,
+}
+
+impl AdminAccess {
+    /// In INFO's words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Local => "local",
+            Self::Token => "token",
+            Self::Anyone => "anyone",
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
@@ -46,23 +47,37 @@ fn what_commands_did_is_counted_by_command() {
     }
 }
 
-#[test]
-fn a_type_and_a_help_stand_before_each_name_and_no_series_twice() {
-    let mut fixture = Fixture::new();
-    fixture.run("a", "SET k v");
-    let text = scrape(&fixture.engine);
-    let mut seen = std::collections::BTreeSet::new();
+/// Looks for what appears twice, and that each series stands under its family.
+fn check(text: &str) {
+    let mut seen = BTreeSet::new();
     let mut typed = String::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             typed = rest.split(' ').next().unwrap_or_default().to_owned();
+            assert!(seen.insert(typed.clone()), "{typed} twice");
         } else if !line.starts_with('#') {
             let series = line.rsplit_once(' ').expect("a value").0;
             assert!(series.starts_with(&typed), "{series} under {typed}");
-            assert!(seen.insert(series.to_owned()), "{series} twice");
+            assert!(seen.insert(format!("series {series}")), "{series} twice");
         }
     }
-    assert!(seen.len() > 100, "{} series", seen.len());
+    assert!(seen.len() > 200, "{} names and series", seen.len());
+}
+
+#[test]
+fn a_type_stands_before_each_name_and_no_series_twice() {
+    let mut fixture = Fixture::new();
+    fixture.run("a", "SET k v");
+    fixture.run("a", "SET");
+    fixture.run("b", "REPLCONF listening-port 1");
+    fixture.run("b", "PSYNC ? -1");
+    let text = scrape(&fixture.engine);
+    assert_eq!(value(&text, "redis_connected_slaves"), 1.0);
+    check(&text);
+    fixture.run("a", "REPLICAOF 10.0.0.1 6379");
+    let text = scrape(&fixture.engine);
+    assert!(text.contains("\nredis_master_link_up{"), "{text}");
+    check(&text);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! INFO clients: the connections.
 
-use super::reading::{Each, Part, Row, field, gauge, only, part_only, unshown};
+use std::sync::atomic::Ordering;
+
+use super::reading::{Each, Part, Row, counter, field, gauge, only, part_only, unshown};
 use crate::settings::BufferLimit;
 
 #[rustfmt::skip]
@@ -16,6 +18,9 @@ pub(super) const ROWS: &[Row] = &[
     field("blocked_clients", |look| (look.node.admission.waiting() + look.node.replication.replicas.waiting()).into())
         .is(gauge("blocked_clients", "Clients that wait in a command or a pause.")),
     only(gauge("config_maxclients", "The setting."), |look| look.settings.clients.maxclients.into()),
+    only(gauge("limpid_admin_connections", "Connections to the admin server."), |look| look.node.stats.admin_connections.load(Ordering::Relaxed).into()),
+    only(counter("limpid_admin_connections_cut_total", "Connections to the admin server that asked nothing and gave way to new ones, at admin-max-connections."),
+        |look| look.node.stats.admin_connections_cut.get().into()),
     Row::Each(&OUTPUT_LIMITS),
 ];
 

@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     field("shutdown_in_milliseconds", |look| look.node.shutdown.left_ms(look.now_ms()).into()),
     field("executable", |look| look.node.identity.executable.as_str().into()),
     field("config_file", config_file),
+    field("admin_access", |look| look.settings.admin.access().name().into()),
     field("worker_threads", |look| look.node.applier.into()),
     only(gauge("up", "Whether the server answers."), |_| 1.into()),
     only(gauge("start_time_seconds", "When the process started."), |look| (look.node.identity.started_ms / 1000).into()),
