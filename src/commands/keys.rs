@@ -171,19 +171,16 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     let (from, to) = (keys.at(args, 1), keys.at(args, 2));
     let clock = access_clock(keys.now_ms);
-    let Some((mut entry, expire_at_ms)) = keys.read(from).map(|entry| {
-        let at = entry.expire_at_ms();
-        (Entry::new(to.bytes, entry.value().content(), at), at)
-    }) else {
-        ctx.reply.integer(0);
-        return Ok(());
-    };
-    entry.set_accessed_s(clock);
-    let taken = keys.is_taken_in(target, to);
-    if taken && !replace {
+    let found = keys.read(from).is_some();
+    let taken = found && keys.is_taken_in(target, to);
+    if !found || taken && !replace {
         ctx.reply.integer(0);
         return Ok(());
     }
+    let source = keys.locked.get(keys.database, from).expect("found under the same lock");
+    let expire_at_ms = source.expire_at_ms();
+    let mut entry = Entry::new(to.bytes, source.value().content(), expire_at_ms);
+    entry.set_accessed_s(clock);
     if taken {
         keys.remove_in(target, to);
     }

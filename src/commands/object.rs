@@ -251,7 +251,7 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     })?;
     let base_ms = if options.absolute { 0 } else { ctx.keys.now_ms };
     let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));
-    put_restored(&mut ctx.keys, args, &options, Content::encode(&string), expire_at_ms);
+    put_restored(&mut ctx.keys, args, &options, &string, expire_at_ms);
     ctx.reply.ok();
     Ok(())
 }
@@ -260,7 +260,7 @@ fn put_restored(
     keys: &mut Keys<'_>,
     args: &Args<'_>,
     options: &RestoreOptions,
-    content: Content<'_>,
+    string: &[u8],
     expire_at_ms: Option<i64>,
 ) {
     let key = keys.at(args, 1);
@@ -273,7 +273,7 @@ fn put_restored(
         }
         return;
     }
-    keys.store(key, content, expire_at_ms);
+    keys.store(key, Content::encode(string), expire_at_ms);
     if let Some(idle_s) = options.idle_s {
         keys.set_idle(key, u32::try_from(idle_s).unwrap_or(u32::MAX));
     }

@@ -180,9 +180,8 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
     let now_ms = keys.now_ms;
     keys.locked.mark_watchers_of_database(database, &[database], |entry| is_alive(entry, now_ms));
     let removed = ctx.node.keyspace.len(database) as u64;
-    let flushed = keys.locked.flush(database);
+    keys.locked.flush_later(database);
     keys.changed_much(removed);
-    ctx.node.host().free_later(flushed);
 }
 
 fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::batch::After;
 use super::{Engine, Executor};
 use crate::commands::registry::Registry;
-use crate::keyspace::{Flushed, Locked};
+use crate::keyspace::Locked;
 use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
 use crate::node::pubsub::Kind;
@@ -88,10 +88,6 @@ impl Host for StubHost {
     fn sync_replicas(&self, _: &mut Locked<'_>) {}
 
     fn look_at_role(&self) {}
-
-    fn free_later(&self, flushed: Flushed) {
-        drop(flushed);
-    }
 
     fn processor_seconds(&self) -> [f64; 2] {
         [0.0; 2]

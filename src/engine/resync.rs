@@ -127,7 +127,7 @@ pub(crate) fn take_over(
         finish(node, &locked, master, offer, &beside.loaded);
         flushed
     };
-    node.host().free_later(flushed);
+    node.keyspace.graveyard().bury(flushed);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! Knows no clients, no replication and no time: expiry times are data here, and who acts on them
 //! is decided above.
 
+pub(crate) mod graveyard;
 mod raw;
 mod scan;
 pub(crate) mod snapshot;
@@ -29,6 +30,7 @@ pub(crate) use scan::Cursor;
 
 use crate::number;
 use crate::types::{Chunks, Object};
+use graveyard::{Burial, Displaced, Graveyard};
 use snapshot::Retention;
 use watch::Watches;
 
@@ -45,6 +47,7 @@ pub(crate) struct Keyspace {
     /// Which tables each database has: SWAPDB exchanges two of these. Changes only under all the
     /// shard locks.
     mapping: Box<[AtomicUsize]>,
+    graveyard: Arc<Graveyard>,
 }
 
 /// What lies behind a shard's lock besides its tables.
@@ -58,21 +61,24 @@ struct ShardState {
 }
 
 impl ShardState {
-    /// Keeps or frees an entry that is no longer in its table.
-    fn displace(&self, tables: usize, old: Entry) {
-        match &self.retention {
+    /// Keeps an entry that is no longer in its table, or has it freed.
+    #[inline]
+    fn displace(&self, tables: usize, old: Entry, displaced: &mut Displaced) {
+        let unwanted = match &self.retention {
             Some(retention) if old.view().epoch() != self.epoch => retention.retain(tables, old),
-            _ => drop(old),
-        }
+            _ => Some(old),
+        };
+        unwanted.into_iter().for_each(|entry| displaced.add(entry));
     }
 
     /// Keeps a copy of an entry that is about to change in place.
-    fn before_change(&self, tables: usize, entry: &mut Entry) {
+    fn before_change(&self, tables: usize, entry: &mut Entry, displaced: &mut Displaced) {
         if entry.view().epoch() != self.epoch {
             if let Some(retention) = &self.retention {
                 let view = entry.view();
                 let copy = Entry::new(view.key(), view.value().content(), view.expire_at_ms());
-                retention.retain(tables, copy);
+                let unwanted = retention.retain(tables, copy);
+                unwanted.into_iter().for_each(|entry| displaced.add(entry));
             }
             entry.set_epoch(self.epoch);
         }
@@ -110,6 +116,16 @@ impl Content<'_> {
         if bytes.len() <= EMBSTR_BYTES_MAX { Content::Embstr(bytes) } else { Self::raw(bytes) }
     }
 
+    /// The same content, borrowing nothing, where it is large or a number.
+    #[cfg(test)]
+    pub(crate) fn into_owned(self) -> Content<'static> {
+        match self {
+            Self::Int(number) => Content::Int(number),
+            Self::Object(object) => Content::Object(object),
+            Self::Embstr(bytes) | Self::Raw(bytes) => Content::Raw(bytes.to_vec().leak()),
+        }
+    }
+
     /// A string that will be changed in place.
     pub(crate) fn raw(bytes: &[u8]) -> Content<'_> {
         if bytes.len() <= INLINE_BYTES_MAX {
@@ -131,6 +147,7 @@ impl Keyspace {
             walker: readers,
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
+            graveyard: Arc::default(),
         }
     }
 
@@ -141,6 +158,7 @@ impl Keyspace {
             walker: 0,
             hasher: self.hasher.clone(),
             mapping: (0..self.databases()).map(AtomicUsize::new).collect(),
+            graveyard: Arc::clone(&self.graveyard),
         };
         let epoch = {
             let mut guard = self.shards.lock(ShardSet::ALL);
@@ -179,7 +197,13 @@ impl Keyspace {
     /// Locks a set of shards. A thread that already holds a [`Guard`] must not call this.
     #[inline]
     pub(crate) fn lock(&self, set: ShardSet) -> Guard<'_> {
-        Guard { keyspace: self, held: self.shards.lock(set) }
+        let burial = Burial::new(&self.graveyard);
+        Guard { keyspace: self, held: self.shards.lock(set), burial }
+    }
+
+    /// Where what is removed is freed.
+    pub(crate) fn graveyard(&self) -> &Arc<Graveyard> {
+        &self.graveyard
     }
 
     /// Keys of a database, expired ones that wait for removal included. Takes no lock.
@@ -257,14 +281,20 @@ impl PrefetchedSlots<'_> {
 #[derive(Debug)]
 pub(crate) struct Guard<'k> {
     keyspace: &'k Keyspace,
+    // Dropped in this order: what was displaced, after the locks are released.
     held: Held<'k, ShardState>,
+    burial: Burial<'k>,
 }
 
 impl Guard<'_> {
     /// The keys behind the locks.
     #[inline]
     pub(crate) fn locked(&mut self) -> Locked<'_> {
-        Locked { keyspace: self.keyspace, held: self.held.view() }
+        Locked {
+            keyspace: self.keyspace,
+            held: self.held.view(),
+            displaced: &mut self.burial.displaced,
+        }
     }
 }
 
@@ -273,6 +303,7 @@ impl Guard<'_> {
 pub(crate) struct Locked<'k> {
     keyspace: &'k Keyspace,
     held: View<'k, ShardState>,
+    displaced: &'k mut Displaced,
 }
 
 impl<'k> Locked<'k> {
@@ -333,7 +364,7 @@ impl<'k> Locked<'k> {
         new.set_epoch(state.epoch);
         new.set_accessed_s(accessed_s);
         let old = entry.replace(new);
-        state.displace(tables, old);
+        state.displace(tables, old, self.displaced);
         false
     }
 
@@ -348,7 +379,7 @@ impl<'k> Locked<'k> {
         let (mut table, state) = self.held.table(key.shard(), tables);
         let mut entry = table.occupied(key.bytes, key.hash)?;
         entry.object_mut()?;
-        state.before_change(tables, &mut entry);
+        state.before_change(tables, &mut entry, self.displaced);
         entry.object_mut().map(change)
     }
 
@@ -362,7 +393,7 @@ impl<'k> Locked<'k> {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
         let Some(mut entry) = table.occupied(key.bytes, key.hash) else { return false };
-        state.before_change(tables, &mut entry);
+        state.before_change(tables, &mut entry, self.displaced);
         entry.set_expiry(expire_at_ms);
         true
     }
@@ -373,7 +404,7 @@ impl<'k> Locked<'k> {
         let (mut table, state) = self.held.table(key.shard(), tables);
         let Some(entry) = table.occupied(key.bytes, key.hash) else { return false };
         let old = entry.remove(&|key| self.keyspace.hash(key));
-        state.displace(tables, old);
+        state.displace(tables, old, self.displaced);
         true
     }
 
@@ -382,7 +413,7 @@ impl<'k> Locked<'k> {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
         let mut entry = table.occupied(key.bytes, key.hash)?;
-        state.before_change(tables, &mut entry);
+        state.before_change(tables, &mut entry, self.displaced);
         Some(entry.remove(&|key| self.keyspace.hash(key)))
     }
 
@@ -414,6 +445,12 @@ impl<'k> Locked<'k> {
         }
         let reclaim = Arc::clone(self.keyspace.shards.reclaim());
         Flushed { reclaim, tables: flushed }
+    }
+
+    /// Empties a database; needs all the locks. The memory is freed after they are released.
+    pub(crate) fn flush_later(&mut self, database: usize) {
+        let flushed = self.flush(database);
+        self.displaced.add_tables(flushed);
     }
 
     /// Drops all keys and takes over those of another keyspace, made by [`Keyspace::beside`]; needs
@@ -477,12 +514,29 @@ impl Flushed {
     pub(crate) fn len(&self) -> usize {
         self.tables.iter().map(Detached::len).sum()
     }
+
+    /// Bytes of values outside of their entries; looks at all the keys, so only where they are few.
+    fn object_bytes(&self) -> usize {
+        let mut bytes = 0;
+        for table in &self.tables {
+            table.for_each(|entry| bytes += entry.object_bytes());
+        }
+        bytes
+    }
+
+    /// Frees one of the tables; gives how many keys that were, `None` at the end.
+    fn free_one(&mut self) -> Option<usize> {
+        let table = self.tables.pop()?;
+        let keys = table.len();
+        table.free(&self.reclaim);
+        // What no reader can see any more; the rest waits for them.
+        self.reclaim.collect_all();
+        Some(keys)
+    }
 }
 
 impl Drop for Flushed {
     fn drop(&mut self) {
-        for table in self.tables.drain(..) {
-            table.free(&self.reclaim);
-        }
+        while self.free_one().is_some() {}
     }
 }

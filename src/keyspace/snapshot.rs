@@ -40,10 +40,10 @@ struct Queue {
 }
 
 impl Retention {
-    /// Keeps an entry that had its tables' value at the cut.
-    pub(super) fn retain(&self, tables: usize, entry: Entry) {
+    /// Keeps an entry that had its tables' value at the cut; gives it back if nobody wants it.
+    pub(super) fn retain(&self, tables: usize, entry: Entry) -> Option<Entry> {
         if self.given_up.load(Ordering::Relaxed) {
-            return;
+            return Some(entry);
         }
         let bytes = entry.view().allocated_bytes();
         self.queue.lock().entries.push((tables, entry));
@@ -53,6 +53,7 @@ impl Retention {
             self.dropped_at_bytes.store(bytes, Ordering::Relaxed);
             self.given_up.store(true, Ordering::Relaxed);
         }
+        None
     }
 
     /// Keeps a whole table. Its entries of the current epoch came after the cut.

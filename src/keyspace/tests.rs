@@ -124,7 +124,7 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
             model.swap(a, b);
         }
         Change::Flush { database } => {
-            drop(locked.flush(database));
+            locked.flush_later(database);
             model[database].clear();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::keyspace::{Flushed, Locked};
+use crate::keyspace::Locked;
 use crate::settings::Settings;
 
 /// Where time comes from.
@@ -68,8 +68,6 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// The role, the master or a failover's progress may have changed: has the link to the master
     /// made or ended accordingly.
     fn look_at_role(&self);
-    /// Frees what a flush has taken out; a lot of it not on this thread.
-    fn free_later(&self, flushed: Flushed);
     /// Processor time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
     fn memory(&self) -> Memory;

@@ -95,10 +95,13 @@ impl Input {
             }
         }
         let more = len.max(KEPT_BYTES_MAX / 2).min(most).max(least);
-        let mut grown = Vec::new();
-        grown.reserve_exact(len.saturating_add(more));
-        grown.extend_from_slice(self.unread());
-        (self.bytes, self.done) = (grown, 0);
+        if self.done > 0 {
+            self.bytes.drain(..self.done);
+            self.done = 0;
+            self.count_moved(len);
+        }
+        // The allocator may have room behind what there is.
+        self.bytes.reserve_exact(more);
         self.count_moved(len);
     }
 

@@ -11,15 +11,12 @@ use super::descriptors;
 use super::loader;
 use super::saver::Saver;
 use super::sync;
-use crate::keyspace::{Flushed, Locked};
+use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::host::{Host, HostResult, Memory, Refusal, Shutdown};
 use crate::settings::{self, Settings};
 use crate::telemetry::log::{self, Level, log};
-
-/// So many keys are freed in less time than it takes to start a thread.
-const FREED_AT_ONCE: usize = 1000;
 
 /// The host of a server process.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl Host for ServerHost {
         let path = self.saver.path();
         loader::validate(&self.node, &path)?;
         for database in 0..self.node.keyspace.databases() {
-            drop(locked.flush(database));
+            self.node.keyspace.graveyard().leave(locked.flush(database));
         }
         loader::load_locked(&self.node, &path, locked)?;
         Ok(())
@@ -159,17 +156,6 @@ impl Host for ServerHost {
 
     fn look_at_role(&self) {
         self.look.notify_one();
-    }
-
-    fn free_later(&self, flushed: Flushed) {
-        if flushed.len() < FREED_AT_ONCE {
-            return;
-        }
-        let freer = std::thread::Builder::new().name("freer".into());
-        if let Err(error) = freer.spawn(move || drop(flushed)) {
-            // The closure is gone, and with it the keys.
-            log!(Verbose, "Freed flushed keys at once: {error}");
-        }
     }
 
     fn processor_seconds(&self) -> [f64; 2] {

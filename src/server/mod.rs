@@ -95,6 +95,7 @@ async fn serve(
     begin_loading(node);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
+    start_freeing(node);
     let [seed, applier_seed, ..] = random();
     let (workers, threads) = Workers::start(&engine, seed, &ended)
         .map_err(|error| format!("Cannot start a worker: {error}"))?;
@@ -129,6 +130,15 @@ async fn serve(
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Starts the thread that frees what is large. It ends with the process.
+fn start_freeing(node: &Node) {
+    let graveyard = Arc::clone(node.keyspace.graveyard());
+    let thread = std::thread::Builder::new().name("freer".into());
+    if let Err(error) = thread.spawn(move || graveyard.attend()) {
+        log!(Warning, "Large values are freed by those who remove them: {error}");
+    }
 }
 
 /// Enters the state in which the RDB file is loaded: before anybody connects, and before the link

@@ -7,6 +7,14 @@ mod string;
 
 pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
 
+/// What was freed of a value, or may be at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Freed {
+    pub(crate) bytes: usize,
+    /// Allocations.
+    pub(crate) objects: usize,
+}
+
 /// A value too large or too rich to lie inside its entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Object {
@@ -26,6 +34,14 @@ impl Object {
     pub(crate) fn encoding_name(&self) -> &'static str {
         match self {
             Self::String(_) => "raw",
+        }
+    }
+
+    /// Frees some of the value, at most about as much as `most`; gives how much that was, nothing at
+    /// the end. What is left is good for nothing but to be freed as well.
+    pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
+        match self {
+            Self::String(chunks) => chunks.free_some(most),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Freed;
 use crate::number;
 
 /// Length of every chunk but the last, in bytes.
@@ -92,6 +93,17 @@ impl Chunks {
             Arc::make_mut(last).resize(within + add, 0);
             self.len += add;
         }
+    }
+
+    /// See [`Object::free_some`](super::Object::free_some).
+    pub(super) fn free_some(&mut self, most: Freed) -> Freed {
+        let mut freed = Freed::default();
+        while freed.bytes < most.bytes && freed.objects < most.objects {
+            let Some(chunk) = self.chunks.pop() else { break };
+            freed.bytes += chunk.capacity();
+            freed.objects += 1;
+        }
+        freed
     }
 
     pub(crate) fn allocated_bytes(&self) -> usize {

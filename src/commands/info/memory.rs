@@ -53,6 +53,9 @@ pub(super) const ROWS: &[Row] = &[
     field("mem_clients_slaves", |look| look.clients().replica_bytes.into())
         .is(gauge("mem_clients_slaves", "Memory of the connections of replicas.")),
     field("mem_allocator", |_| "jemalloc".into()),
+    field("lazyfree_pending_objects", |look| look.node.keyspace.graveyard().waiting_keys().into())
+        .is(gauge("lazyfree_pending_objects", "Removed keys whose values wait to be freed.")),
+    field("lazyfreed_objects", |look| look.node.keyspace.graveyard().freed_keys().into()),
     only(gauge("limpid_replication_log_bytes", "Memory of the replication log, with what replicas have yet to be sent."), held),
     only(gauge("config_maxmemory", "The setting."), maxmemory),
 ];

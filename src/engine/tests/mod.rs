@@ -4,6 +4,7 @@ mod admission;
 mod client;
 mod config;
 mod connection;
+mod displaced;
 mod introspection;
 mod latency;
 mod propagation;

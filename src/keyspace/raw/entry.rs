@@ -293,6 +293,17 @@ impl Entry {
         Some(object)
     }
 
+    /// Whether its value is an [`Object`], outside of the entry.
+    #[inline]
+    pub(crate) fn has_object(&self) -> bool {
+        self.header().encoding == Encoding::Object
+    }
+
+    /// The object, if its value is one. The rest of the entry is freed.
+    pub(crate) fn into_object(mut self) -> Option<Box<Object>> {
+        self.take_object()
+    }
+
     pub(crate) fn object_mut(&mut self) -> Option<&mut Object> {
         if self.header().encoding != Encoding::Object {
             return None;
@@ -323,6 +334,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        if self.has_object() {
+            super::shard::assert_unlocked();
+        }
         drop(self.take_object());
         let header = self.header();
         let layout = layout(header.has_expiry, header.key_len as usize, header.value_len as usize);
@@ -414,12 +428,19 @@ impl<'a> EntryRef<'a> {
     /// Bytes that this entry has allocated, with what its object holds.
     pub(crate) fn allocated_bytes(self) -> usize {
         let header = self.header();
-        let object = match self.value() {
+        layout(header.has_expiry, header.key_len as usize, header.value_len as usize).size()
+            + self.object_bytes()
+    }
+
+    /// Bytes that its object holds, if it has one.
+    pub(crate) fn object_bytes(self) -> usize {
+        if self.header().encoding != Encoding::Object {
+            return 0;
+        }
+        match self.value() {
             ValueRef::Object(object) => object.allocated_bytes(),
             _ => 0,
-        };
-        layout(header.has_expiry, header.key_len as usize, header.value_len as usize).size()
-            + object
+        }
     }
 }
 

@@ -8,12 +8,15 @@
 //! pointers; a writer unlinks, then (after such a fence) looks at the readers. So either the
 //! writer sees the reader and waits, or the reader sees the unlinked state.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::sync::{AtomicU64, Mutex, Ordering, fence};
 
 /// A reader outside of any epoch.
 const OUTSIDE: u64 = 0;
+/// Most that is freed between two batches: a flushed database leaves thousands of segments.
+const COLLECTED_MAX: usize = 64;
 
 /// One reader's epoch on a cache line of its own.
 #[repr(align(64))]
@@ -25,7 +28,8 @@ pub(crate) struct Reclaim<G> {
     readers: Box<[Reader]>,
     /// Mirrors the length of `garbage`, so that an idle check takes no lock.
     waiting: AtomicU64,
-    garbage: Mutex<Vec<(u64, G)>>,
+    /// Oldest first, or nearly so: two may change places on their way in.
+    garbage: Mutex<VecDeque<(u64, G)>>,
 }
 
 impl<G> Reclaim<G> {
@@ -35,7 +39,7 @@ impl<G> Reclaim<G> {
             epoch: AtomicU64::new(1),
             readers: (0..readers).map(|_| Reader(AtomicU64::new(OUTSIDE))).collect(),
             waiting: AtomicU64::new(0),
-            garbage: Mutex::new(Vec::new()),
+            garbage: Mutex::new(VecDeque::new()),
         }
     }
 
@@ -54,21 +58,27 @@ impl<G> Reclaim<G> {
         fence(Ordering::SeqCst);
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst);
         let mut waiting = self.garbage.lock();
-        waiting.push((epoch, garbage));
+        waiting.push_back((epoch, garbage));
         self.waiting.store(waiting.len() as u64, Ordering::Relaxed);
     }
 
-    /// Frees what can be freed. Cheap when nothing waits; called between batches.
+    /// Frees some of what can be freed. Cheap when nothing waits; called between batches.
     #[inline]
     pub(crate) fn collect(&self) {
         if self.waiting.load(Ordering::Relaxed) != 0 {
-            self.collect_now();
+            self.collect_some();
         }
     }
 
+    /// Frees all that can be freed.
+    pub(crate) fn collect_all(&self) {
+        while self.collect_some() == COLLECTED_MAX {}
+    }
+
+    /// Frees a bounded part of what can be freed; gives how much that was.
     #[cold]
-    fn collect_now(&self) {
-        let Some(mut waiting) = self.garbage.try_lock() else { return };
+    fn collect_some(&self) -> usize {
+        let Some(mut waiting) = self.garbage.try_lock() else { return 0 };
         fence(Ordering::SeqCst);
         let oldest = self
             .readers
@@ -77,12 +87,13 @@ impl<G> Reclaim<G> {
             .filter(|&epoch| epoch != OUTSIDE)
             .min()
             .unwrap_or(u64::MAX);
-        let (free, keep): (Vec<_>, Vec<_>) =
-            waiting.drain(..).partition(|(epoch, _)| *epoch < oldest);
-        *waiting = keep;
+        let free = waiting.iter().take(COLLECTED_MAX).take_while(|(epoch, _)| *epoch < oldest);
+        let count = free.count();
+        let free: Vec<_> = waiting.drain(..count).collect();
         self.waiting.store(waiting.len() as u64, Ordering::Relaxed);
         drop(waiting);
         drop(free);
+        count
     }
 }
 

@@ -13,6 +13,30 @@ use super::lock::Lock;
 use super::reclaim::Reclaim;
 use super::table::{Counts, Garbage, Head, TableMut};
 
+#[cfg(debug_assertions)]
+thread_local! {
+    /// Sets of locks that this thread holds.
+    static HELD: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Ends a test, or any other build that checks itself, where something is done under a shard's lock
+/// that takes long.
+#[inline]
+pub(super) fn assert_unlocked() {
+    #[cfg(debug_assertions)]
+    if HELD.get() > 0 && !std::thread::panicking() {
+        panic!("a large value is freed under a shard's lock");
+    }
+}
+
+#[inline]
+fn count_held(more: bool) {
+    #[cfg(debug_assertions)]
+    HELD.set(if more { HELD.get() + 1 } else { HELD.get() - 1 });
+    #[cfg(not(debug_assertions))]
+    let _ = more;
+}
+
 /// Shards of a keyspace: the top eight bits of a key's hash.
 pub(crate) const SHARDS: usize = 256;
 
@@ -113,6 +137,7 @@ impl<S> Shards<S> {
     #[inline]
     pub(crate) fn lock(&self, set: ShardSet) -> Held<'_, S> {
         set.for_each(|shard| self.shards[shard].lock.lock());
+        count_held(true);
         Held { shards: self, set }
     }
 }
@@ -203,5 +228,6 @@ impl<S> Drop for Held<'_, S> {
     fn drop(&mut self) {
         // SAFETY: this guard took the locks and releases each once.
         self.set.for_each(|shard| unsafe { self.shards.shards[shard].lock.unlock() });
+        count_held(false);
     }
 }

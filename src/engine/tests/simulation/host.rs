@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use crate::engine::dump::{self, Cut};
 use crate::engine::supply;
+use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
-use crate::keyspace::{Flushed, Locked};
 use crate::node::Node;
 use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
 use crate::node::persistence::Running;
@@ -202,10 +202,6 @@ impl Host for SimHost {
 
     fn look_at_role(&self) {
         self.looked.store(true, Ordering::Relaxed);
-    }
-
-    fn free_later(&self, flushed: Flushed) {
-        drop(flushed);
     }
 
     fn processor_seconds(&self) -> [f64; 2] {

@@ -1,0 +1,306 @@
+//! Where values go that a change displaces: none that is large is freed under a shard's lock.
+//!
+//! Who changes keys gathers what is displaced beside the locks ([`Displaced`]) and gives it up once
+//! they are released. A little is freed there and then; more goes to the [`Graveyard`], from which a
+//! thread of its own frees it, slice by slice. Short values lie inside their entries and are freed
+//! at once: that takes no longer than to put them aside.
+//!
+//! A type of value takes part by [`Object::free_some`].
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Entry, Flushed};
+use crate::types::{Freed, Object};
+
+/// Up to so many bytes are freed by the thread that displaced them.
+const FREED_AT_ONCE_BYTES: usize = 1 << 20;
+/// Likewise keys of flushed databases.
+const FREED_AT_ONCE_KEYS: usize = 1000;
+/// While so many bytes wait, whoever displaces more frees it: the thread that frees is not outrun.
+const WAITING_BYTES_MAX: usize = 256 << 20;
+/// What is freed between two looks at whether others want the processor.
+const SLICE: Freed = Freed { bytes: 4 << 20, objects: 1024 };
+
+/// Something to free.
+#[derive(Debug)]
+enum Dead {
+    Entry(Entry),
+    Tables(Flushed),
+}
+
+impl Dead {
+    fn keys(&self) -> usize {
+        match self {
+            Self::Entry(_) => 1,
+            Self::Tables(flushed) => flushed.len(),
+        }
+    }
+
+    /// Bytes outside of entries, and more than all where there are many keys.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.view().object_bytes(),
+            Self::Tables(flushed) if flushed.len() > FREED_AT_ONCE_KEYS => usize::MAX,
+            Self::Tables(flushed) => flushed.object_bytes(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    dead: VecDeque<Dead>,
+    /// Threads that free what waits; without one, who displaces frees.
+    attendants: usize,
+    closed: bool,
+}
+
+/// What waits to be freed.
+#[derive(Debug, Default)]
+pub(crate) struct Graveyard {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    waiting_bytes: AtomicUsize,
+    waiting_keys: AtomicUsize,
+    freed_keys: AtomicU64,
+}
+
+impl Graveyard {
+    /// Keys whose values wait to be freed.
+    pub(crate) fn waiting_keys(&self) -> usize {
+        self.waiting_keys.load(Ordering::Relaxed)
+    }
+
+    /// Keys whose values were freed behind their removal.
+    pub(crate) fn freed_keys(&self) -> u64 {
+        self.freed_keys.load(Ordering::Relaxed)
+    }
+
+    /// Frees tables of a flushed database; much of it later. No lock is held.
+    pub(crate) fn bury(&self, flushed: Flushed) {
+        self.bury_all(vec![Dead::Tables(flushed)]);
+    }
+
+    /// The same while locks are held: however little it is, this thread does not free it.
+    pub(crate) fn leave(&self, flushed: Flushed) {
+        self.enqueue(vec![Dead::Tables(flushed)], 0);
+    }
+
+    #[cold]
+    fn bury_all(&self, dead: Vec<Dead>) {
+        let bytes = dead.iter().map(Dead::bytes).fold(0, usize::saturating_add);
+        let tables = bytes == usize::MAX;
+        let outrun = self.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX;
+        if bytes <= FREED_AT_ONCE_BYTES || outrun && !tables {
+            drop(dead);
+        } else {
+            self.enqueue(dead, if tables { 0 } else { bytes });
+        }
+    }
+
+    /// Leaves what is dead to the thread that frees, or frees it where there is none. `bytes` are
+    /// those of single values.
+    fn enqueue(&self, dead: Vec<Dead>, bytes: usize) {
+        let keys = dead.iter().map(Dead::keys).sum();
+        let mut queue = self.queue.lock();
+        if queue.attendants == 0 {
+            drop(queue);
+            drop(dead);
+            return;
+        }
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.waiting_keys.fetch_add(keys, Ordering::Relaxed);
+        queue.dead.extend(dead);
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    /// Frees what is buried, for as long as the process runs.
+    pub(crate) fn attend(&self) {
+        self.queue.lock().attendants += 1;
+        while let Some(dead) = self.next() {
+            match dead {
+                Dead::Entry(entry) => self.free(entry),
+                Dead::Tables(mut flushed) => {
+                    while let Some(keys) = flushed.free_one() {
+                        self.note(0, keys);
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for something to free; `None` at the end.
+    fn next(&self) -> Option<Dead> {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some(dead) = queue.dead.pop_front() {
+                return Some(dead);
+            }
+            if queue.closed {
+                queue.attendants -= 1;
+                return None;
+            }
+            self.changed.wait(&mut queue);
+        }
+    }
+
+    /// Ends [`Graveyard::attend`]; a server's ends with the process.
+    #[cfg(test)]
+    fn close(&self) {
+        self.queue.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn free(&self, entry: Entry) {
+        let mut object = entry.into_object();
+        let mut left = object.as_deref().map_or(0, Object::allocated_bytes);
+        while let Some(object) = &mut object {
+            let freed = object.free_some(SLICE);
+            if freed == Freed::default() {
+                break;
+            }
+            let freed = freed.bytes.min(left);
+            left -= freed;
+            self.note(freed, 0);
+            // Who has just removed the key may want this very processor.
+            std::thread::yield_now();
+        }
+        drop(object);
+        self.note(left, 1);
+    }
+
+    fn note(&self, bytes: usize, keys: usize) {
+        // Only this thread takes away. Of values within flushed tables no bytes were counted.
+        let waiting = self.waiting_bytes.load(Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes.min(waiting), Ordering::Relaxed);
+        self.waiting_keys.fetch_sub(keys, Ordering::Relaxed);
+        self.freed_keys.fetch_add(keys as u64, Ordering::Relaxed);
+    }
+}
+
+/// What the holder of some locks has displaced.
+#[derive(Debug, Default)]
+pub(super) struct Displaced(Vec<Dead>);
+
+impl Displaced {
+    /// Frees an entry; if it is large, after the locks are released.
+    #[inline]
+    pub(super) fn add(&mut self, entry: Entry) {
+        if entry.has_object() {
+            self.0.push(Dead::Entry(entry));
+        }
+    }
+
+    /// Frees tables after the locks are released.
+    pub(super) fn add_tables(&mut self, flushed: Flushed) {
+        self.0.push(Dead::Tables(flushed));
+    }
+}
+
+/// Gives up what was displaced when it drops, which is after the locks are released.
+#[derive(Debug)]
+pub(super) struct Burial<'k> {
+    graveyard: &'k Graveyard,
+    pub(super) displaced: Displaced,
+}
+
+impl<'k> Burial<'k> {
+    #[inline]
+    pub(super) const fn new(graveyard: &'k Graveyard) -> Self {
+        Self { graveyard, displaced: Displaced(Vec::new()) }
+    }
+}
+
+impl Drop for Burial<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.displaced.0.is_empty() {
+            self.graveyard.bury_all(std::mem::take(&mut self.displaced.0));
+        }
+    }
+}
+
+#[cfg(all(test, not(limpid_loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::keyspace::{Content, Keyspace, ShardSet};
+
+    const LARGE_BYTES: usize = 8 << 20;
+
+    fn keyspace() -> Arc<Keyspace> {
+        Arc::new(Keyspace::new(2, 1, [1, 2, 3, 4]))
+    }
+
+    fn fill(keyspace: &Keyspace, keys: usize, bytes: usize) {
+        let mut guard = keyspace.lock(ShardSet::ALL);
+        let mut locked = guard.locked();
+        for number in 0..keys {
+            let name = format!("key{number}");
+            let content = Content::raw(&vec![7; bytes]).into_owned();
+            locked.store(0, keyspace.key(name.as_bytes()), content, None, 0);
+        }
+    }
+
+    /// Runs `work` while a thread frees; gives how many keys that thread has freed in the end.
+    fn attended(keyspace: &Arc<Keyspace>, work: impl FnOnce()) -> u64 {
+        let graveyard = Arc::clone(keyspace.graveyard());
+        let attendant = std::thread::spawn(move || graveyard.attend());
+        while keyspace.graveyard().queue.lock().attendants == 0 {
+            std::thread::yield_now();
+        }
+        work();
+        keyspace.graveyard().close();
+        attendant.join().expect("it ends");
+        let graveyard = keyspace.graveyard();
+        assert_eq!((graveyard.waiting_keys(), graveyard.queue.lock().dead.len()), (0, 0));
+        graveyard.freed_keys()
+    }
+
+    #[test]
+    fn large_values_are_freed_by_the_thread_for_it() {
+        let keyspace = keyspace();
+        fill(&keyspace, 4, LARGE_BYTES);
+        let freed = attended(&keyspace, || {
+            let key = |name: &'static str| keyspace.key(name.as_bytes());
+            let mut guard = keyspace.lock(ShardSet::ALL);
+            let mut locked = guard.locked();
+            assert!(locked.remove(0, key("key0")));
+            locked.store(0, key("key1"), Content::Int(1), None, 0);
+            let moved = locked.take(0, key("key2")).expect("it is there");
+            assert!(locked.remove(0, key("key3")));
+            locked.put(0, key("key3"), moved, None);
+            assert_eq!(keyspace.graveyard().waiting_keys(), 0, "nothing leaves under the locks");
+        });
+        assert_eq!(freed, 3);
+        assert_eq!(keyspace.len(0), 2);
+    }
+
+    #[test]
+    fn a_flushed_database_is_freed_by_the_thread_for_it() {
+        for (keys, bytes) in [(5000, 10), (2, LARGE_BYTES)] {
+            let keyspace = keyspace();
+            fill(&keyspace, keys, bytes);
+            let freed = attended(&keyspace, || {
+                let flushed = keyspace.lock(ShardSet::ALL).locked().flush(0);
+                keyspace.graveyard().bury(flushed);
+            });
+            assert_eq!(freed, keys as u64);
+        }
+    }
+
+    #[test]
+    fn what_nobody_attends_to_is_freed_after_the_locks() {
+        let keyspace = keyspace();
+        fill(&keyspace, 1, LARGE_BYTES);
+        // Freed under the lock, it would panic: see `raw::shard::assert_unlocked`.
+        let mut guard = keyspace.lock(ShardSet::ALL);
+        assert!(guard.locked().remove(0, keyspace.key(b"key0")));
+        drop(guard);
+        assert_eq!(keyspace.graveyard().waiting_keys(), 0);
+    }
+}
