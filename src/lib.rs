@@ -36,10 +36,24 @@
 //!
 //! # The way of a write to a replica
 //!
-//! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog. At
-//! the end of the batch replicas are woken: each is a connection that asks `Replica::fill` for
-//! what it lacks. A full resync is a snapshot walked on a thread of its own (`server::sync`) into
-//! a spool, from which the same `fill` takes.
+//! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog. The
+//! replies to a batch that wrote are not sent at once where replicas are online: its connection
+//! gets in line behind all that are ready on its worker. When its turn comes again, these have run;
+//! the first of them to have replies waiting hands each replica what it lacks
+//! (`Replicas::feed`), and then all write their replies. So the bytes of a write are with the
+//! kernel before its reply is, a kill of the process loses nothing that was acknowledged, and yet
+//! there is one send per replica and turn, not one per command. Where much is written in one turn,
+//! replicas are fed within it.
+//!
+//! A replica has one place from which bytes go to it, `replication::feed`, behind a lock of its
+//! own. Whoever writes calls it, be it a worker, the cron or the thread that follows a master; it
+//! sends without waiting and for a bounded time. A replica whose socket is full holds nobody back:
+//! its own connection goes on when the socket has room, by the same call. The socket is seen as an
+//! `Outlet`, which tests and simulations replace.
+//!
+//! A full resync is a snapshot walked on a thread of its own (`server::sync`) into a spool, from
+//! which the same feed takes. What the spool's memory does not hold is written to a file by that
+//! thread and read by another: who sends never waits for a disk.
 //!
 //! On a replica one thread (`server::follower`) follows the master. `replication::Link` turns bytes
 //! into events, `engine::follow::Session` decides, `engine::Applier` runs the stream's commands and

@@ -117,6 +117,7 @@ fn check_protected(ctx: &Context<'_>, pairs: &[(&[u8], &[u8])]) -> Handled {
 fn resetstat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     ctx.node.counted().for_each(|stats| stats.reset());
     ctx.node.stats.reset();
+    ctx.node.replication.replicas.stats.reset();
     ctx.reply.ok();
     Ok(())
 }

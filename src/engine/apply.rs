@@ -133,7 +133,10 @@ impl Executor {
                 break Ok(used);
             }
         };
-        caller.finish(&mut applier.client);
+        if caller.finish(&mut applier.client) != 0 {
+            // Those that follow this node get the stream as it came.
+            node.feed_replicas();
+        }
         node.keyspace.collect();
         result
     }

@@ -55,6 +55,9 @@ pub(crate) struct Ran {
     /// Bytes of the input that are done with.
     pub(crate) consumed: usize,
     pub(crate) after: After,
+    /// Online replicas are to have the log up to this offset before the replies go out; 0: there is
+    /// nothing for them.
+    pub(crate) owed: u64,
 }
 
 impl Executor {
@@ -116,14 +119,14 @@ impl Executor {
         if after == After::Continue && self.output.len() >= OUTPUT_BYTES_HIGH {
             after = After::More;
         }
-        caller.finish(client);
+        let owed = caller.finish(client);
         self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
         if is_replica {
             // It would take a reply for a part of the stream.
             self.output.clear();
         }
-        Ran { consumed, after }
+        Ran { consumed, after, owed }
     }
 }
 

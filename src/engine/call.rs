@@ -49,7 +49,7 @@ pub(super) struct Caller<'e> {
     /// When the last command ended: the next one begins then.
     last_nanos: u64,
     last_command: usize,
-    /// Something went into the log: replicas are woken at the end.
+    /// Something went into the log.
     logged: Cell<bool>,
 }
 
@@ -87,12 +87,19 @@ impl<'e> Caller<'e> {
         (self.began_nanos, self.last_nanos)
     }
 
-    /// Shows others that the client was active, and has replicas sent what it wrote.
-    pub(super) fn finish(&self, client: &mut Client) {
+    /// Shows others that the client was active. Gives the offset up to which online replicas are
+    /// to be fed before the client is answered; 0: there is nothing for them.
+    pub(super) fn finish(&self, client: &mut Client) -> u64 {
+        let replicas = &self.node.replication.replicas;
+        let mut owed = 0;
         if self.logged.get() {
-            let replicas = &self.node.replication.replicas;
-            replicas.note_write(self.node.log.offset(), self.last_nanos, self.now_ms);
-            replicas.wake();
+            owed = self.node.log.offset();
+            replicas.note_write(owed, self.last_nanos, self.now_ms);
+        } else if replicas.is_ack_wanted() {
+            owed = self.node.log.offset();
+        }
+        if owed != 0 && !replicas.any_fed() {
+            owed = 0;
         }
         if client.unpublished {
             client.publish();
@@ -101,6 +108,7 @@ impl<'e> Caller<'e> {
         if self.last_command != 0 {
             client.handle.last_command.store(self.last_command, Ordering::Relaxed);
         }
+        owed
     }
 
     /// Answers bytes that are no request.

@@ -14,7 +14,8 @@ pub(crate) fn due(node: &Node) -> Vec<Arc<Replica>> {
         return Vec::new();
     }
     let replicas = node.replication.replicas.all();
-    let waiting: Vec<_> = replicas.into_iter().filter(|replica| replica.is_waiting()).collect();
+    let waiting: Vec<_> =
+        replicas.iter().filter(|replica| replica.is_waiting()).map(Arc::clone).collect();
     if is_due(node, &waiting) { waiting } else { Vec::new() }
 }
 

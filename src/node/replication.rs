@@ -265,12 +265,14 @@ impl Node {
         }
     }
 
-    /// Asks replicas how far they are, if somebody wants to know.
-    pub(crate) fn ask_for_acks(&self) {
-        if self.replication.replicas.take_ack_wanted() {
+    /// Hands online replicas what they lack of the log, as far as their sockets have room, with the
+    /// question how far they are, if somebody wants to know. Called without locks.
+    pub(crate) fn feed_replicas(&self) {
+        let replicas = &self.replication.replicas;
+        if replicas.take_ack_wanted() {
             self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]);
-            self.replication.replicas.wake();
         }
+        replicas.feed(&self.log, self.clock.unix_ms());
     }
 
     fn store_master(&self, locked: &Locked<'_>, master: Option<MasterAddress>) {

@@ -54,9 +54,8 @@ pub(crate) struct WorkerStats {
     pub(crate) dirty: Counter,
     pub(crate) read_bytes: Counter,
     pub(crate) written_bytes: Counter,
-    /// Of the above, what came from a master and went to replicas.
+    /// Of what was read, what came from a master.
     pub(crate) master_read_bytes: Counter,
-    pub(crate) replicas_written_bytes: Counter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
     /// How long small requests that were read waited for others to be read as well.
@@ -107,7 +106,6 @@ impl WorkerStats {
             &self.read_bytes,
             &self.written_bytes,
             &self.master_read_bytes,
-            &self.replicas_written_bytes,
             &self.reads,
             &self.writes,
             &self.error_replies,

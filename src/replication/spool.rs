@@ -1,20 +1,31 @@
 //! A full resync's RDB bytes between the one who makes them and those who send them.
 //!
-//! One snapshot serves all the replicas that waited for it, each at its own pace. Bytes stay in
-//! memory until the slowest has read them; beyond a bound they go to a file that the outer layer
-//! gives, so that a slow receiver, or one that needs to know the length first, costs disk rather
-//! than memory.
+//! One snapshot serves all the replicas that waited for it, each at its own pace. The newest bytes
+//! are in memory, as many as a bound allows; what is older and has yet to be read goes to a file
+//! that the outer layer gives, so that a slow receiver, or one that needs to know the length first,
+//! costs disk rather than memory.
+//!
+//! A disk may stand still for seconds, and whoever sends to a replica must not. So the file is
+//! written by who makes the bytes, and read by a thread for that ([`Spool::fetch_when_due`]), both
+//! without the lock under which bytes are given to readers.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+/// Bytes read from the file at once, and those that wait in memory for one reader.
+const FETCH_BYTES: usize = 256 * 1024;
+const FETCHED_BYTES_MAX: usize = 1 << 20;
 
 /// Where bytes go that memory shall not hold: a file without a name, as a rule.
-pub(crate) trait Overflow: Send + fmt::Debug {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Fills `into` from a position.
+pub(crate) trait Overflow: Send + Sync + fmt::Debug {
+    /// Writes at a position of the stream; what is left out before is never read.
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Fills `into` from a position of the stream.
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()>;
 }
 
@@ -26,19 +37,31 @@ pub(crate) struct Spool {
     memory_bytes_max: usize,
     open: OpenOverflow,
     state: Mutex<State>,
+    /// Something may be due for [`Spool::fetch_when_due`].
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    chunks: VecDeque<Vec<u8>>,
-    /// Position of the first byte of the first chunk.
+    /// The newest bytes.
+    chunks: VecDeque<Bytes>,
+    /// Position of the first byte of the first chunk. What lies before was read by all, or is in
+    /// the overflow.
     first: u64,
     /// Position behind the last byte.
     end: u64,
-    /// Position of the overflow's first byte; with one, there are no chunks.
-    overflow: Option<(u64, Box<dyn Overflow>)>,
-    readers: Vec<Option<u64>>,
+    overflow: Option<Arc<dyn Overflow>>,
+    readers: Vec<Option<Reader>>,
     ended: Option<Result<(), String>>,
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    at: u64,
+    /// What follows, where that is in the overflow, as far as it is fetched.
+    fetched: VecDeque<Bytes>,
+    fetched_bytes: usize,
+    failed: Option<String>,
 }
 
 /// What a reader finds.
@@ -54,16 +77,35 @@ pub(crate) enum Next {
     Failed(String),
 }
 
+/// Where the bytes that were written are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    InMemory,
+    /// Some have gone to the overflow, for the first time: from now on [`Spool::fetch_when_due`] is
+    /// to be called, until it says that it is over.
+    Overflowed,
+    /// Some have gone there before.
+    WithOverflow,
+}
+
+/// Bytes that a reader is to be given from the overflow.
+struct Fetch {
+    reader: usize,
+    at: u64,
+    len: usize,
+    overflow: Arc<dyn Overflow>,
+}
+
 impl Spool {
-    /// Empty; holds at most about `memory_bytes_max` bytes in memory.
+    /// Empty; holds at most about `memory_bytes_max` bytes in memory, and some for each reader.
     pub(crate) fn new(memory_bytes_max: usize, open: OpenOverflow) -> Self {
-        Self { memory_bytes_max, open, state: Mutex::default() }
+        Self { memory_bytes_max, open, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Adds a reader at the start. All readers are added before the first byte.
     pub(crate) fn attach(&self) -> usize {
         let mut state = self.state.lock();
-        state.readers.push(Some(0));
+        state.readers.push(Some(Reader::default()));
         state.readers.len() - 1
     }
 
@@ -72,38 +114,64 @@ impl Spool {
         let mut state = self.state.lock();
         state.readers[reader] = None;
         state.trim();
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Whether anybody still reads.
     pub(crate) fn is_read(&self) -> bool {
-        self.state.lock().readers.iter().any(Option::is_some)
+        self.state.lock().is_read()
     }
 
-    /// Adds bytes.
+    /// Adds bytes, and calls `added` when readers can have them: before what is too much for memory
+    /// goes to the overflow, for which this waits.
     ///
     /// # Errors
     /// When the overflow fails.
-    pub(crate) fn write(&self, bytes: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write(&self, bytes: Bytes, added: impl FnOnce()) -> io::Result<Written> {
         let mut state = self.state.lock();
         state.end += bytes.len() as u64;
-        if let Some((_, overflow)) = &mut state.overflow {
-            return overflow.append(&bytes);
-        }
         state.chunks.push_back(bytes);
         state.trim();
-        if usize::try_from(state.end - state.first).unwrap_or(usize::MAX) > self.memory_bytes_max {
-            let mut overflow = (self.open)()?;
-            for chunk in std::mem::take(&mut state.chunks) {
-                overflow.append(&chunk)?;
+        drop(state);
+        added();
+        let mut written = Written::InMemory;
+        loop {
+            let state = self.state.lock();
+            let had_overflow = state.overflow.is_some();
+            if written == Written::InMemory && had_overflow {
+                written = Written::WithOverflow;
             }
-            state.overflow = Some((state.first, overflow));
+            let (at, overflow) = (state.first, state.overflow.clone());
+            let Some(oldest) = state.chunks.front().cloned() else { return Ok(written) };
+            if state.held_bytes() <= self.memory_bytes_max {
+                return Ok(written);
+            }
+            drop(state);
+            let overflow = match overflow {
+                Some(overflow) => overflow,
+                None => (self.open)()?.into(),
+            };
+            overflow.write_at(at, &oldest)?;
+            let mut state = self.state.lock();
+            if !had_overflow {
+                state.overflow = Some(overflow);
+                written = Written::Overflowed;
+            }
+            if state.first == at {
+                // It was not read by all meanwhile.
+                state.first += oldest.len() as u64;
+                state.chunks.pop_front();
+            }
+            drop(state);
+            self.changed.notify_all();
         }
-        Ok(())
     }
 
     /// Says that there are no more bytes, or that there never will be.
     pub(crate) fn end(&self, result: Result<(), String>) {
         self.state.lock().ended = Some(result);
+        self.changed.notify_all();
     }
 
     /// Length of all the bytes, once they are known.
@@ -112,49 +180,146 @@ impl Spool {
         state.ended.clone().map(|ended| ended.map(|()| state.end))
     }
 
-    /// Gives a reader its next bytes, about `bytes_max` of them.
+    /// Gives a reader its next bytes, about `bytes_max` of them. Never waits for the overflow.
     pub(crate) fn read(&self, reader: usize, bytes_max: usize, into: &mut Vec<u8>) -> Next {
         let mut state = self.state.lock();
         if let Some(Err(reason)) = &state.ended {
             return Next::Failed(reason.clone());
         }
-        let at = state.readers[reader].expect("a reader that has gone does not read");
-        if at == state.end {
-            return if state.ended.is_some() { Next::Done } else { Next::Later };
-        }
-        let before = into.len();
-        if let Some((first, overflow)) = &state.overflow {
-            let left = usize::try_from(state.end - at).unwrap_or(usize::MAX).min(bytes_max);
-            into.resize(before + left, 0);
-            if let Err(error) = overflow.read_at(at - first, &mut into[before..]) {
-                into.truncate(before);
-                return Next::Failed(format!("reading the spooled snapshot: {error}"));
+        let next = state.read(reader, bytes_max, into);
+        drop(state);
+        // There is room for more from the overflow.
+        self.changed.notify_all();
+        next
+    }
+
+    /// Fetches from the overflow what some reader gets next; false if nothing is to be fetched now.
+    pub(crate) fn fetch(&self) -> bool {
+        let Some(fetch) = self.state.lock().next_fetch() else { return false };
+        let mut bytes = vec![0; fetch.len];
+        let read = fetch.overflow.read_at(fetch.at, &mut bytes);
+        let mut state = self.state.lock();
+        if let Some(reader) = &mut state.readers[fetch.reader] {
+            match read {
+                Ok(()) => {
+                    reader.fetched_bytes += bytes.len();
+                    reader.fetched.push_back(bytes.into());
+                }
+                Err(error) => {
+                    reader.failed = Some(format!("reading the spooled snapshot: {error}"));
+                }
             }
-        } else {
-            let mut skip = usize::try_from(at - state.first).expect("it is in memory");
-            for chunk in &state.chunks {
-                let from = skip.min(chunk.len());
-                skip -= from;
-                let take = (chunk.len() - from).min(bytes_max - (into.len() - before));
-                into.extend_from_slice(&chunk[from..from + take]);
+        }
+        true
+    }
+
+    /// Waits until something is to be fetched, and fetches it; false if nothing ever will be.
+    pub(crate) fn fetch_when_due(&self) -> bool {
+        loop {
+            if self.fetch() {
+                return true;
+            }
+            let mut state = self.state.lock();
+            if state.is_over() {
+                // To close a large file takes its time as well.
+                let overflow = state.overflow.take();
+                drop(state);
+                drop(overflow);
+                return false;
+            }
+            if state.next_fetch().is_none() {
+                self.changed.wait(&mut state);
             }
         }
-        state.readers[reader] = Some(at + (into.len() - before) as u64);
-        state.trim();
-        Next::Bytes
     }
 }
 
 impl State {
+    fn is_read(&self) -> bool {
+        self.readers.iter().any(Option::is_some)
+    }
+
+    fn held_bytes(&self) -> usize {
+        usize::try_from(self.end - self.first).unwrap_or(usize::MAX)
+    }
+
+    /// Whether nothing is left to be fetched.
+    fn is_over(&self) -> bool {
+        let all_in_memory = |reader: &Reader| {
+            reader.failed.is_some() || reader.at + reader.fetched_bytes as u64 >= self.first
+        };
+        match &self.ended {
+            Some(Err(_)) => true,
+            Some(Ok(())) => self.readers.iter().flatten().all(all_in_memory),
+            None => !self.is_read(),
+        }
+    }
+
     /// Frees chunks that every reader is past.
     fn trim(&mut self) {
-        let needed = self.readers.iter().flatten().copied().min().unwrap_or(self.end);
+        let needed = self.readers.iter().flatten().map(|reader| reader.at).min();
+        let needed = needed.unwrap_or(self.end);
         while let Some(chunk) = self.chunks.front()
             && self.first + chunk.len() as u64 <= needed
         {
             self.first += chunk.len() as u64;
             self.chunks.pop_front();
         }
+    }
+
+    fn read(&mut self, reader: usize, bytes_max: usize, into: &mut Vec<u8>) -> Next {
+        let (first, end, has_ended) = (self.first, self.end, self.ended.is_some());
+        let reading = self.readers[reader].as_mut();
+        let reading = reading.expect("a reader that has gone does not read");
+        if let Some(reason) = &reading.failed {
+            return Next::Failed(reason.clone());
+        }
+        if reading.at == end {
+            return if has_ended { Next::Done } else { Next::Later };
+        }
+        if let Some(fetched) = reading.fetched.front_mut() {
+            let taken = fetched.split_to(fetched.len().min(bytes_max));
+            if fetched.is_empty() {
+                reading.fetched.pop_front();
+            }
+            reading.fetched_bytes -= taken.len();
+            reading.at += taken.len() as u64;
+            into.extend_from_slice(&taken);
+            return Next::Bytes;
+        }
+        let Some(skip) = reading.at.checked_sub(first) else { return Next::Later };
+        let mut skip = usize::try_from(skip).expect("it is in memory");
+        let before = into.len();
+        for chunk in &self.chunks {
+            let from = skip.min(chunk.len());
+            skip -= from;
+            let take = (chunk.len() - from).min(bytes_max - (into.len() - before));
+            into.extend_from_slice(&chunk[from..from + take]);
+            if into.len() - before == bytes_max {
+                break;
+            }
+        }
+        reading.at += (into.len() - before) as u64;
+        self.trim();
+        Next::Bytes
+    }
+
+    /// What is to be fetched next: for the reader that has the least.
+    fn next_fetch(&self) -> Option<Fetch> {
+        if matches!(self.ended, Some(Err(_))) {
+            return None;
+        }
+        let overflow = self.overflow.as_ref()?;
+        let lacks = |(index, reader): (usize, &Option<Reader>)| {
+            let reader = reader.as_ref().filter(|reader| reader.failed.is_none())?;
+            let at = reader.at + reader.fetched_bytes as u64;
+            let there = usize::try_from(self.first.checked_sub(at)?).unwrap_or(usize::MAX);
+            let room = FETCHED_BYTES_MAX.saturating_sub(reader.fetched_bytes);
+            let len = there.min(room).min(FETCH_BYTES);
+            (len > 0).then_some((reader.fetched_bytes, index, at, len))
+        };
+        let (_, reader, at, len) = self.readers.iter().enumerate().filter_map(lacks).min()?;
+        Some(Fetch { reader, at, len, overflow: Arc::clone(overflow) })
     }
 }
 
@@ -165,81 +330,4 @@ impl fmt::Debug for Spool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Default)]
-    struct InMemory(Vec<u8>);
-
-    impl Overflow for InMemory {
-        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-            self.0.extend_from_slice(bytes);
-            Ok(())
-        }
-
-        fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-            let at = usize::try_from(at).expect("small");
-            into.copy_from_slice(&self.0[at..at + into.len()]);
-            Ok(())
-        }
-    }
-
-    fn spool(memory_bytes_max: usize) -> Spool {
-        Spool::new(memory_bytes_max, Box::new(|| Ok(Box::new(InMemory::default()))))
-    }
-
-    /// Reads until there is nothing more for now.
-    fn drain(spool: &Spool, reader: usize, into: &mut Vec<u8>) -> Next {
-        loop {
-            match spool.read(reader, 7, into) {
-                Next::Bytes => {}
-                next => return next,
-            }
-        }
-    }
-
-    #[test]
-    fn each_reader_gets_every_byte_at_its_own_pace() {
-        for memory_bytes_max in [0, 10, 25, 1000] {
-            let spool = spool(memory_bytes_max);
-            let (fast, slow) = (spool.attach(), spool.attach());
-            let (mut by_fast, mut by_slow, mut all) = (Vec::new(), Vec::new(), Vec::new());
-            for i in 0..20_u8 {
-                all.extend_from_slice(&[i; 5]);
-                spool.write(vec![i; 5]).expect("memory does not fail");
-                assert_eq!(drain(&spool, fast, &mut by_fast), Next::Later);
-                assert_eq!(by_fast, all);
-            }
-            spool.end(Ok(()));
-            assert_eq!(spool.len(), Some(Ok(100)));
-            assert_eq!(drain(&spool, slow, &mut by_slow), Next::Done);
-            assert_eq!(by_slow, all, "with {memory_bytes_max} bytes of memory");
-        }
-    }
-
-    #[test]
-    fn memory_is_freed_when_the_slowest_has_read() {
-        let spool = spool(100);
-        let (one, two) = (spool.attach(), spool.attach());
-        for _ in 0..100 {
-            spool.write(vec![0; 10]).expect("memory does not fail");
-            drain(&spool, one, &mut Vec::new());
-            drain(&spool, two, &mut Vec::new());
-        }
-        assert!(spool.state.lock().overflow.is_none());
-        assert!(spool.state.lock().chunks.is_empty());
-        spool.detach(one);
-        assert!(spool.is_read());
-        spool.detach(two);
-        assert!(!spool.is_read());
-    }
-
-    #[test]
-    fn readers_learn_that_it_failed() {
-        let spool = spool(100);
-        let reader = spool.attach();
-        spool.write(vec![0; 10]).expect("memory does not fail");
-        spool.end(Err("no more memory".into()));
-        assert_eq!(spool.read(reader, 5, &mut Vec::new()), Next::Failed("no more memory".into()));
-    }
-}
+mod tests;

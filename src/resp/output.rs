@@ -144,6 +144,11 @@ impl Output {
         self.bytes.shrink_to(1 << 20);
     }
 
+    /// Frees memory for replies beyond so many bytes, where there are none now.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
+    }
+
     pub(crate) fn bookmark(&self) -> Bookmark {
         Bookmark { bytes: self.bytes.len(), pieces: self.pieces.len() }
     }

@@ -6,6 +6,7 @@
 //! the client's output limit.
 
 mod limits;
+mod turn;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -25,15 +26,11 @@ use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
-use crate::replication::{Fill, Moment};
-use crate::resp::{Input, Parser};
+use crate::resp::{Input, Output, Parser};
 use crate::telemetry::log::log;
 
 /// A client that is held back for no set time looks again after this.
 const HELD_MAX: Duration = Duration::from_secs(60);
-/// Bytes sent to a replica at once, and how often before others get their turn.
-const FEED_BYTES: usize = 64 * 1024;
-const FEED_TURNS: usize = 8;
 /// What is left over of a request up to this many bytes is copied in front of the next ones that
 /// arrive in the worker's scratch memory. Behind more than that, what arrives is read to where it
 /// stays.
@@ -66,6 +63,14 @@ pub(super) struct Connection {
     paused: Option<Pin<Box<Sleep>>>,
     /// Until the end of a command's wait.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Replies that wait until replicas were fed, at the end of the worker's turn.
+    kept: Output,
+    /// Offset of the log up to which replicas are to be fed before; 0: nothing waits.
+    owed: u64,
+    /// When the batch of these replies ended, as the clock's nanoseconds.
+    kept_nanos: u64,
+    /// It is a replica's, and only its feed sends on the socket.
+    feeds: bool,
 }
 
 /// The connection is over.
@@ -89,6 +94,10 @@ impl Connection {
             soft: None,
             paused: None,
             waiting: None,
+            kept: Output::default(),
+            owed: 0,
+            kept_nanos: 0,
+            feeds: false,
         }
     }
 
@@ -134,6 +143,9 @@ impl Connection {
 
     /// Goes on until there is nothing to do; ready when another worker is to serve the client.
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
+        if self.owed != 0 {
+            self.end_turn(cx, worker)?;
+        }
         loop {
             if self.handle.is_killed() {
                 if let Some(bytes) = self.handle.take_overflow() {
@@ -142,8 +154,15 @@ impl Connection {
                 }
                 return Poll::Ready(Err(Over));
             }
+            if self.owed != 0 {
+                return Poll::Pending;
+            }
             if self.handle.has_pushes() {
-                self.handle.take_pushes().take(|bytes| self.queue(bytes));
+                let mut pushes = self.handle.take_pushes();
+                // A replica would take them for a part of the stream.
+                if self.client.replica.is_none() {
+                    pushes.take(|bytes| self.queue(bytes));
+                }
             }
             let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
             if self.client.closing {
@@ -151,10 +170,7 @@ impl Connection {
             }
             self.check_output_limit(cx)?;
             if !blocked && self.client.replica.is_some() {
-                self.feed(cx, worker)?;
-                if !self.output.is_empty() {
-                    continue;
-                }
+                self.feed(cx)?;
             }
             if self.is_paused(cx) {
                 return Poll::Pending;
@@ -193,7 +209,8 @@ impl Connection {
             Poll::Ready(Ok(())) if len == 0 => Poll::Ready(Err(Over)),
             Poll::Ready(Ok(())) => {
                 self.note_read(worker, len);
-                if head == 0 && len <= HELD_BYTES_MAX {
+                // Of a replica it is an acknowledgement, for which others may wait.
+                if head == 0 && len <= HELD_BYTES_MAX && !self.feeds {
                     self.hold(cx, worker, &scratch[..len]);
                     Poll::Pending
                 } else {
@@ -290,6 +307,7 @@ impl Connection {
         if ran.after == After::Pause {
             self.pause();
         }
+        self.owed = ran.owed;
         Ok(ran.consumed)
     }
 
@@ -301,7 +319,11 @@ impl Connection {
         } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
             self.handle.input_bytes.store(0, Ordering::Relaxed);
         }
-        self.write(cx, worker)
+        if self.owed != 0 && self.waits_for_turn(cx, worker) {
+            return Ok(());
+        }
+        let (_, ended_nanos) = worker.executor.batch_nanos;
+        self.write(cx, worker, ended_nanos)
     }
 
     /// Once a minute at most: who attacks must not fill the log.
@@ -323,9 +345,20 @@ impl Connection {
         }
     }
 
-    /// Writes the executor's output, or keeps what the socket does not take.
+    /// Writes the executor's output, or keeps what the socket does not take. Its batch ended at
+    /// `ended_nanos`.
     #[inline]
-    fn write(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+        ended_nanos: u64,
+    ) -> Result<(), Over> {
+        if self.feeds {
+            // A replica would take a reply for a part of the stream.
+            worker.executor.output.clear();
+            return Ok(());
+        }
         let mut written = 0;
         if self.output.is_empty()
             && let Some(bytes) = worker.executor.output.plain()
@@ -335,7 +368,6 @@ impl Connection {
             }
             if let Poll::Ready(result) = self.stream.poll_write(cx, bytes) {
                 written = result.map_err(|_| Over)?;
-                let (_, ended_nanos) = worker.executor.batch_nanos;
                 let nanos = self.engine.node.clock.nanos().saturating_sub(ended_nanos);
                 let stats = worker.stats();
                 stats.writing.observe(nanos);
@@ -358,51 +390,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a replica what it lacks, as far as the socket takes it.
-    fn feed(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
-        let Some(replica) = self.client.replica.clone() else { return Ok(()) };
-        // First: what comes from here on wakes this connection again.
-        self.handle.take_look();
-        let node = &self.engine.node;
-        node.ask_for_acks();
-        let mut bytes = std::mem::take(&mut worker.feed);
-        for turn in 0..=FEED_TURNS {
-            if turn == FEED_TURNS {
-                // Others on this worker want their turn.
-                cx.waker().wake_by_ref();
-                break;
-            }
-            bytes.clear();
-            let written_ms = node.replication.replicas.written_ms();
-            let moment = Moment { now_ms: node.clock.unix_ms(), written_ms };
-            match replica.fill(&node.log, &moment, FEED_BYTES, &mut bytes) {
-                Fill::Bytes => {}
-                Fill::Later => break,
-                Fill::Broken(reason) => {
-                    log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
-                    return Err(Over);
-                }
-            }
-            let mut written = 0;
-            if let Poll::Ready(result) = self.stream.poll_write(cx, &bytes) {
-                written = result.map_err(|_| Over)?;
-                let stats = worker.stats();
-                stats.writes.add(1);
-                stats.written_bytes.add(written as u64);
-                stats.replicas_written_bytes.add(written as u64);
-            }
-            if written < bytes.len() {
-                let rest = Bytes::copy_from_slice(&bytes[written..]);
-                self.output_bytes += rest.len();
-                self.output.push_back(rest);
-                self.show_output();
-                break;
-            }
-        }
-        worker.feed = bytes;
-        Ok(())
-    }
-
     /// Looks whether the wait of a command is over, and then answers it. While it lasts, input is
     /// only gathered.
     fn end_wait(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<bool, Over> {
@@ -411,7 +398,8 @@ impl Connection {
             if worker.executor.answer_waiting(&mut self.client) {
                 self.waiting = None;
                 self.runnable = !self.input.is_empty();
-                self.write(cx, worker)?;
+                let (_, ended_nanos) = worker.executor.batch_nanos;
+                self.write(cx, worker, ended_nanos)?;
                 return Ok(true);
             }
             let deadline_ms = self.client.waiting.and_then(|waiting| waiting.deadline_ms);

@@ -26,7 +26,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
         interval.tick().await;
         sweeper.round(&engine);
         // What it removed went into the log.
-        engine.node.replication.replicas.wake();
+        engine.node.feed_replicas();
         end_pause(&engine);
         sample(&engine);
         save_when_due(&engine);
@@ -55,7 +55,8 @@ fn sample(engine: &Engine) {
     let node = &engine.node;
     let commands =
         node.counted().flat_map(|stats| &stats.commands).map(|command| command.calls.get()).sum();
-    let totals = [commands, node.sum(|s| &s.read_bytes), node.sum(|s| &s.written_bytes)];
+    let written = node.sum(|s| &s.written_bytes) + node.replication.replicas.stats.bytes.get();
+    let totals = [commands, node.sum(|s| &s.read_bytes), written];
     node.stats.rates.lock().sample(node.clock.unix_us(), totals);
     let allocated = node.host().memory().allocated;
     node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);

@@ -1,12 +1,16 @@
 //! A client's socket: TCP or Unix.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::replication::Outlet;
 
 /// An accepted socket, not tied to a worker's runtime.
 #[derive(Debug)]
@@ -38,6 +42,41 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
             Self::Unix(stream) => stream.into_std().map(Accepted::Unix),
+        }
+    }
+
+    /// The way to a replica over this socket, on which any thread may send.
+    pub(super) fn outlet(&self) -> io::Result<SocketOutlet> {
+        let socket = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        };
+        socket.try_clone_to_owned().map(SocketOutlet)
+    }
+
+    /// Has `send` send past this stream whenever there may be room, until it succeeds. It gives
+    /// `WouldBlock` when there is none.
+    pub(super) fn poll_send<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut send: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let sent = match self {
+                Self::Tcp(stream) => {
+                    ready!(stream.poll_write_ready(cx))?;
+                    stream.try_io(Interest::WRITABLE, &mut send)
+                }
+                Self::Unix(stream) => {
+                    ready!(stream.poll_write_ready(cx))?;
+                    stream.try_io(Interest::WRITABLE, &mut send)
+                }
+            };
+            match sent {
+                // The runtime knows now that there is no room, and tells when there is.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
         }
     }
 
@@ -99,5 +138,17 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
         }
+    }
+}
+
+/// A socket to a replica. The descriptor is its own: it stays this socket's while somebody sends,
+/// even if the connection ends meanwhile.
+#[derive(Debug)]
+pub(super) struct SocketOutlet(OwnedFd);
+
+impl Outlet for SocketOutlet {
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        SockRef::from(&self.0).send_with_flags(bytes, flags)
     }
 }

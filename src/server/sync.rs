@@ -15,7 +15,7 @@ use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::persistence::Running;
-use crate::replication::{Overflow, Replica, Spool};
+use crate::replication::{Overflow, Replica, Spool, Written};
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
@@ -51,11 +51,11 @@ fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
         // The snapshot went with the closure.
         node.persistence.update(|saving| saving.running = None);
         spool.end(Err(error.to_string()));
-        node.replication.replicas.wake();
+        node.replication.replicas.wake_receivers();
     }
 }
 
-fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
+fn run(node: &Arc<Node>, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
     yield_to_workers();
     let span = work_span!("replication.full_sync", role = "master");
     let result = in_span(&span, || write(node, &mut snapshot, cut, running, spool));
@@ -66,14 +66,14 @@ fn run(node: &Node, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool:
         Err(error) => log!(Warning, "Snapshot for replicas failed: {error}"),
     }
     spool.end(result.map(|_| ()).map_err(|error| error.to_string()));
-    node.replication.replicas.wake();
+    node.replication.replicas.wake_receivers();
     // Only now may another begin.
     drop(snapshot);
     node.persistence.update(|saving| saving.running = None);
 }
 
 fn write(
-    node: &Node,
+    node: &Arc<Node>,
     snapshot: &mut Snapshot,
     cut: &Cut,
     running: &Running,
@@ -97,10 +97,23 @@ fn write(
     Ok(keys)
 }
 
+/// Reads what has left the spool's memory, for those that are behind. The thread ends with the last
+/// of them.
+fn start_reader(node: &Arc<Node>, spool: &Arc<Spool>) -> io::Result<()> {
+    let (node, spool) = (Arc::clone(node), Arc::clone(spool));
+    let work = move || {
+        while spool.fetch_when_due() {
+            node.replication.replicas.wake_receivers();
+        }
+    };
+    std::thread::Builder::new().name("sync-reader".into()).spawn(work)?;
+    Ok(())
+}
+
 /// Gathers bytes into chunks and wakes who sends them.
 struct SpoolWriter<'s> {
-    node: &'s Node,
-    spool: &'s Spool,
+    node: &'s Arc<Node>,
+    spool: &'s Arc<Spool>,
     chunk: Vec<u8>,
 }
 
@@ -123,8 +136,12 @@ impl SpoolWriter<'_> {
     fn hand_over(&mut self) -> io::Result<()> {
         if !self.chunk.is_empty() {
             let next = Vec::with_capacity(CHUNK_BYTES);
-            self.spool.write(std::mem::replace(&mut self.chunk, next))?;
-            self.node.replication.replicas.wake();
+            let chunk = std::mem::replace(&mut self.chunk, next);
+            let (node, spool) = (self.node, self.spool);
+            let wake = || node.replication.replicas.wake_receivers();
+            if self.spool.write(chunk.into(), wake)? == Written::Overflowed {
+                start_reader(node, spool)?;
+            }
         }
         Ok(())
     }
@@ -159,8 +176,8 @@ impl SpoolFile {
 }
 
 impl Overflow for SpoolFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Self::append(self, bytes)
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {

@@ -53,8 +53,8 @@ impl Upkeep {
             let mut shards = node.keyspace.lock(ShardSet::ALL);
             node.host().sync_replicas(&mut shards.locked());
         }
-        // For those that get marks of time.
-        replicas.wake();
+        // With a ping, and with marks of time for those that get them.
+        node.feed_replicas();
     }
 
     fn ping(&mut self, node: &Node, now_ms: i64) {
@@ -75,13 +75,13 @@ impl Upkeep {
         let backlog = settings.replication.backlog_size_bytes;
         let all = node.replication.replicas.all();
         self.behind_since_ms.retain(|id, _| all.iter().any(|replica| replica.id == *id));
-        for replica in all {
+        for replica in all.iter() {
             // Who asked with SYNC says nothing once it has the data.
             let mute = replica.plain_sync && replica.phase() == Some(Phase::Online);
             let spared = mute || replica.is_waiting();
             if now_ms - replica.active_ms() > timeout_ms && !spared {
-                log!(Warning, "Disconnecting timedout replica {}", name(&replica));
-                node.replication.replicas.disconnect(&replica);
+                log!(Warning, "Disconnecting timedout replica {}", name(replica));
+                node.replication.replicas.disconnect(replica);
                 continue;
             }
             // While a replica takes a full resync, what follows piles up; to cut it would only
@@ -112,10 +112,10 @@ impl Upkeep {
                     "Client id={} (replica {}) scheduled to be closed ASAP for overcoming of \
                      output buffer limits ({behind} bytes behind; replica, {which}).",
                     replica.id,
-                    name(&replica)
+                    name(replica)
                 );
                 node.stats.output_limit_disconnections.add(1);
-                node.replication.replicas.disconnect(&replica);
+                node.replication.replicas.disconnect(replica);
             }
         }
     }

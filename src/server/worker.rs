@@ -20,24 +20,43 @@ use crate::engine::{Engine, Executor};
 use crate::node::client::Client;
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
+use crate::resp::Output;
 use crate::telemetry::log::log;
 
 /// Bytes read at once.
 const INPUT_BYTES: usize = 64 * 1024;
+/// Outputs that are kept for further use, and most bytes of memory that each keeps.
+const SPARE_MAX: usize = 64;
+const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// What the connections of a thread share.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) executor: Executor,
     pub(super) input: Vec<u8>,
-    /// What goes to a replica next.
-    pub(super) feed: Vec<u8>,
+    /// Outputs without replies, for batches whose replies have to wait.
+    spare: Vec<Output>,
     pub(super) index: usize,
 }
 
 impl Worker {
     pub(super) fn stats(&self) -> &WorkerStats {
         &self.executor.engine().node.workers[self.index]
+    }
+
+    /// Takes the replies of the last batch, to be written later.
+    pub(super) fn keep_output(&mut self) -> Output {
+        let next = self.spare.pop().unwrap_or_default();
+        std::mem::replace(&mut self.executor.output, next)
+    }
+
+    /// Makes kept replies those of the last batch again.
+    pub(super) fn restore_output(&mut self, kept: Output) {
+        let mut spare = std::mem::replace(&mut self.executor.output, kept);
+        if self.spare.len() < SPARE_MAX {
+            spare.shrink_to(SPARE_BYTES_MAX);
+            self.spare.push(spare);
+        }
     }
 }
 
@@ -109,7 +128,7 @@ impl WorkerHandle {
                 pin(index);
             }
             let executor = Executor::new(engine, index, seed);
-            let worker = Worker { executor, input: vec![0; INPUT_BYTES], feed: Vec::new(), index };
+            let worker = Worker { executor, input: vec![0; INPUT_BYTES], spare: Vec::new(), index };
             WORKER.set(Some(worker));
             // An error means that the sender is gone, which is an end as well.
             drop(runtime.block_on(end.wait_for(|&end| end)));

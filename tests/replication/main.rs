@@ -4,7 +4,8 @@
 //! - [`nodes`]: servers, and how a test waits for them; [`proxy`]: a link that can be cut, held,
 //!   slowed down and corrupted; [`load`]: a client that writes without end
 //! - [`interop`]: chains of both programs; [`roles`]: promotions, demotions and restarts;
-//!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment
+//!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment; [`kill`]: masters that
+//!   are killed under load
 //! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
 //!   replication's settings do
 //! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
@@ -18,6 +19,7 @@ mod guard;
 mod handshake;
 mod health;
 mod interop;
+mod kill;
 mod load;
 mod nodes;
 mod proxy;

@@ -9,6 +9,7 @@ use super::reading::{
 use crate::node::pubsub::Kind;
 use crate::node::spikes::Spike;
 use crate::node::stats::{Timed, WorkerStats};
+use crate::replication::FeedStats;
 use crate::telemetry::counter::Distribution;
 
 #[rustfmt::skip]
@@ -20,11 +21,11 @@ pub(super) const ROWS: &[Row] = &[
     field("instantaneous_ops_per_sec", |look| (look.rates()[0] as u64).into()),
     field("total_net_input_bytes", |look| look.node.sum(|stats| &stats.read_bytes).into())
         .is(counter("net_input_bytes_total", "Bytes read.")),
-    field("total_net_output_bytes", |look| look.node.sum(|stats| &stats.written_bytes).into())
+    field("total_net_output_bytes", |look| (look.node.sum(|stats| &stats.written_bytes) + fed(look).bytes.get()).into())
         .is(counter("net_output_bytes_total", "Bytes written.")),
     field("total_net_repl_input_bytes", |look| look.node.sum(|stats| &stats.master_read_bytes).into())
         .is(counter("net_repl_input_bytes_total", "Bytes read from a master.")),
-    field("total_net_repl_output_bytes", |look| look.node.sum(|stats| &stats.replicas_written_bytes).into())
+    field("total_net_repl_output_bytes", |look| fed(look).bytes.get().into())
         .is(counter("net_repl_output_bytes_total", "Bytes written to replicas.")),
     field("instantaneous_input_kbps", |look| Value::Decimal(look.rates()[1] / 1024.0, 2)),
     field("instantaneous_output_kbps", |look| Value::Decimal(look.rates()[2] / 1024.0, 2)),
@@ -54,8 +55,12 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("total_error_replies", "Error replies.")),
     field("total_reads_processed", |look| look.node.sum(|stats| &stats.reads).into())
         .is(counter("total_reads_processed", "Reads from sockets.")),
-    field("total_writes_processed", |look| look.node.sum(|stats| &stats.writes).into())
+    field("total_writes_processed", |look| (look.node.sum(|stats| &stats.writes) + fed(look).sends.get()).into())
         .is(counter("total_writes_processed", "Writes to sockets.")),
+    field("replica_sends", |look| fed(look).sends.get().into())
+        .is(counter("limpid_replica_sends_total", "Sends to replicas.")),
+    field("replica_sends_refused", |look| fed(look).refused.get().into())
+        .is(counter("limpid_replica_sends_refused_total", "Sends to replicas for which their sockets had no room.")),
     field("sync_full", |look| look.node.stats.sync_full.get().into())
         .is(gauge("replica_resyncs_full", "Full resyncs that replicas asked for.")),
     field("sync_partial_ok", |look| look.node.stats.sync_partial_ok.get().into())
@@ -77,6 +82,10 @@ pub(super) const ROWS: &[Row] = &[
         |look| look.node.slowlog.newest(1).first().map_or(0, |last| last.duration_us).into()),
     Row::Each(&SPIKES),
 ];
+
+fn fed<'l>(look: &Look<'l>) -> &'l FeedStats {
+    &look.node.replication.replicas.stats
+}
 
 fn commands(look: &Look<'_>) -> Value {
     let all = look.node.counted().flat_map(|stats| &stats.commands);

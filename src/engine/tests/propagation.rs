@@ -119,7 +119,7 @@ impl Stream {
                 // Whoever is in WAIT stays there.
                 self.clients += 1;
             }
-            self.fixture.node().ask_for_acks();
+            self.fixture.node().feed_replicas();
         }
     }
 

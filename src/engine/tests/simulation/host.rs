@@ -61,22 +61,28 @@ pub(super) struct SimHost {
     node: OnceLock<Weak<Node>>,
     ids: AtomicU64,
     sending: Mutex<Option<Sending>>,
+    /// Those that somebody may still read.
+    spools: Mutex<Vec<Weak<Spool>>>,
     looked: AtomicBool,
 }
 
 /// What no memory shall hold, in memory.
 #[derive(Debug, Default)]
-struct InMemory(Vec<u8>);
+struct InMemory(Mutex<Vec<u8>>);
 
 impl Overflow for InMemory {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut all = self.0.lock();
+        let at = usize::try_from(at).expect("small");
+        let len = all.len().max(at + bytes.len());
+        all.resize(len, 0);
+        all[at..at + bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
         let at = usize::try_from(at).expect("small");
-        into.copy_from_slice(&self.0[at..at + into.len()]);
+        into.copy_from_slice(&self.0.lock()[at..at + into.len()]);
         Ok(())
     }
 }
@@ -89,6 +95,7 @@ impl SimHost {
             node: OnceLock::new(),
             ids: AtomicU64::new(ids),
             sending: Mutex::new(None),
+            spools: Mutex::default(),
             looked: AtomicBool::new(false),
         }
     }
@@ -111,6 +118,15 @@ impl SimHost {
         self.looked.swap(false, Ordering::Relaxed)
     }
 
+    /// Fetches what replicas get next of the snapshots for them.
+    pub(super) fn fetch(&self) {
+        self.spools.lock().retain(|spool| {
+            let Some(spool) = spool.upgrade() else { return false };
+            while spool.fetch() {}
+            true
+        });
+    }
+
     pub(super) fn is_sending(&self) -> bool {
         self.sending.lock().is_some()
     }
@@ -130,19 +146,19 @@ impl SimHost {
         let take = bytes_max.min(sending.bytes.len());
         let rest = sending.bytes.split_off(take);
         let part = std::mem::replace(&mut sending.bytes, rest);
-        sending.spool.write(part).expect("memory");
+        sending.spool.write(part.into(), || {}).expect("memory");
         let ended = match (fails, sending.bytes.is_empty()) {
             (true, _) => Err("it shall fail".to_owned()),
             (_, true) => Ok(()),
             _ => {
-                node.replication.replicas.wake();
+                node.replication.replicas.wake_receivers();
                 return;
             }
         };
         sending.spool.end(ended);
         *guard = None;
         drop(guard);
-        node.replication.replicas.wake();
+        node.replication.replicas.wake_receivers();
         node.persistence.update(|saving| saving.running = None);
     }
 }
@@ -195,6 +211,7 @@ impl Host for SimHost {
         let open = || Ok(Box::new(InMemory::default()) as Box<dyn Overflow>);
         // Some bytes only, so that the overflow is used as well.
         let spool = Arc::new(Spool::new(1000, Box::new(open)));
+        self.spools.lock().push(Arc::downgrade(&spool));
         let cut = supply::begin(&node, &waiting, &spool);
         let snapshot = Some((snapshot, cut));
         *self.sending.lock() = Some(Sending { snapshot, bytes: Vec::new(), spool });

@@ -2,7 +2,10 @@
 //! its master, as the thread that follows does it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::host::{SimClock, SimHost};
 use super::random::Random;
@@ -20,7 +23,7 @@ use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{Clock as _, Host as _};
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
-use crate::replication::{Fill, Moment};
+use crate::replication::{Outlet, Sent};
 use crate::resp::Parser;
 use crate::settings::{FullSync, LocalAccess, MasterAddress, Settings};
 
@@ -42,6 +45,32 @@ pub(super) struct Connected {
     pub(super) client: Client,
     parser: Parser,
     input: Vec<u8>,
+    /// Where its bytes go, once it is a replica.
+    outlet: Option<SimOutlet>,
+}
+
+/// A socket to a replica: it has room for some bytes, and takes some at once.
+#[derive(Clone, Debug)]
+struct SimOutlet(Arc<Mutex<Socket>>);
+
+#[derive(Debug, Default)]
+struct Socket {
+    taken: Vec<u8>,
+    room: usize,
+    at_once_max: usize,
+}
+
+impl Outlet for SimOutlet {
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut socket = self.0.lock();
+        let len = bytes.len().min(socket.room).min(socket.at_once_max);
+        if len == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        socket.taken.extend_from_slice(&bytes[..len]);
+        socket.room -= len;
+        Ok(len)
+    }
 }
 
 /// A client of a node.
@@ -250,7 +279,7 @@ impl SimNode {
         let handle = Arc::new(Handle::new(origin));
         node.clients.add(Arc::clone(&handle));
         let client = Client::new(handle, true);
-        Connected { client, parser: Parser::default(), input: Vec::new() }
+        Connected { client, parser: Parser::default(), input: Vec::new(), outlet: None }
     }
 
     fn caller(&self) -> Caller {
@@ -303,26 +332,37 @@ impl SimNode {
     }
 
     /// What a replica gets next, and whether the connection goes on.
-    pub(super) fn feed(&self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
+    pub(super) fn feed(&mut self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
-        let Some(connected) = self.serving.get(&wire) else { return (Vec::new(), false) };
-        let mut out = Vec::new();
+        let Some(connected) = self.serving.get_mut(&wire) else { return (Vec::new(), false) };
         if connected.client.handle.is_killed() {
-            return (out, false);
+            return (Vec::new(), false);
         }
-        let Some(replica) = &connected.client.replica else { return (out, true) };
+        let Some(replica) = &connected.client.replica else { return (Vec::new(), true) };
+        let outlet = connected.outlet.get_or_insert_with(|| {
+            let outlet = SimOutlet(Arc::default());
+            replica.attach(Box::new(outlet.clone()));
+            outlet
+        });
+        {
+            let mut socket = outlet.0.lock();
+            socket.room = UNDER_WAY_MAX.saturating_sub(under_way + socket.taken.len());
+            socket.at_once_max = max;
+        }
         connected.client.handle.take_look();
-        node.ask_for_acks();
-        while under_way + out.len() < UNDER_WAY_MAX {
-            let written_ms = node.replication.replicas.written_ms();
-            let moment = Moment { now_ms, written_ms };
-            match replica.fill(&node.log, &moment, max, &mut out) {
-                Fill::Bytes => {}
-                Fill::Later => break,
-                Fill::Broken(_) => return (out, false),
-            }
+        let replicas = &node.replication.replicas;
+        if replicas.is_ack_wanted() {
+            node.feed_replicas();
         }
-        (out, true)
+        let goes_on = loop {
+            self.host.fetch();
+            match replicas.feed_one(replica, &node.log, now_ms) {
+                Ok(Sent::Part) => {}
+                Ok(Sent::All | Sent::Full) => break true,
+                Err(_) => break false,
+            }
+        };
+        (std::mem::take(&mut outlet.0.lock().taken), goes_on)
     }
 
     /// Runs a command as an operator; gives the bare reply.
@@ -409,7 +449,7 @@ impl SimNode {
     /// Removes expired keys.
     pub(super) fn sweep(&mut self) {
         self.sweeper.round(&self.engine);
-        self.node().replication.replicas.wake();
+        self.node().feed_replicas();
     }
 
     /// A master's regular work.
@@ -435,7 +475,7 @@ impl SimNode {
             let mut shards = node.keyspace.lock(ShardSet::ALL);
             node.host().sync_replicas(&mut shards.locked());
         }
-        replicas.wake();
+        node.feed_replicas();
     }
 
     /// Loads what has arrived. `fails`: where the old data go first, the new ones cannot be read.
@@ -517,7 +557,7 @@ impl SimNode {
 /// Runs what a client has sent, as far as it may run.
 fn run(executor: &mut Executor, connected: &mut Connected, out: &mut Vec<u8>) -> After {
     loop {
-        let Connected { client, parser, input } = connected;
+        let Connected { client, parser, input, .. } = connected;
         let ran = executor.run(client, parser, input);
         input.drain(..ran.consumed);
         take_output(executor, out);

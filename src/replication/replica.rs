@@ -1,0 +1,326 @@
+//! One attached replica: who it is, how far it is, and its [`Feed`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::feed::{Counts, Feed, FeedTime, Outlet, Sent, State, Transfer};
+use super::log::Log;
+use super::spool::Spool;
+use crate::telemetry::counter::{Distribution, SharedHistogram};
+
+/// The connection of a replica, or of a client that waits for replicas.
+pub(crate) trait Peer: Send + Sync + fmt::Debug {
+    fn wake(&self);
+    fn disconnect(&self);
+}
+
+/// What a replica said of itself before PSYNC, by REPLCONF.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// Where it listens; 0: unknown.
+    pub(crate) port: u16,
+    /// The address it wants to be known by.
+    pub(crate) ip: Option<String>,
+    /// It takes a full resync without knowing its length.
+    pub(crate) eof: bool,
+    /// It knows that a partial resync may change the replication id.
+    pub(crate) psync2: bool,
+    /// It wants a full resync's data and no stream: a backup.
+    pub(crate) rdb_only: bool,
+    /// It is a limpid that takes time marks between the stream's commands.
+    pub(crate) marks: bool,
+}
+
+/// Where a replica is, in INFO's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    WaitBgsave,
+    SendBulk,
+    Online,
+}
+
+impl Phase {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WaitBgsave => "wait_bgsave",
+            Self::SendBulk => "send_bulk",
+            Self::Online => "online",
+        }
+    }
+}
+
+/// The phases as they are kept, and one for a replica that has gone.
+const PHASES: [Option<Phase>; 4] =
+    [Some(Phase::WaitBgsave), Some(Phase::SendBulk), Some(Phase::Online), None];
+
+/// One attached replica. Who looks at it takes no lock.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// The client's id.
+    pub(crate) id: u64,
+    /// As INFO shows it: the announced address, or that of the connection.
+    pub(crate) ip: String,
+    pub(crate) announced: Announced,
+    pub(super) peer: Arc<dyn Peer>,
+    /// Held while bytes are sent, which never waits and is bounded.
+    feed: Mutex<Feed>,
+    /// Index in [`PHASES`].
+    phase: AtomicU8,
+    /// It gets the stream, and its outlet is there.
+    is_fed: AtomicBool,
+    /// Its outlet was full, or it has just come online, and it has not had everything since.
+    lags: AtomicBool,
+    /// It asked with SYNC: it gets no answer before the RDB, and sends no acknowledgements.
+    pub(crate) plain_sync: bool,
+    /// Offset behind the last byte handed to the outlet.
+    sent: AtomicU64,
+    acked: AtomicU64,
+    acked_ms: AtomicI64,
+    /// It has acknowledged something, maybe before all was sent.
+    loaded: AtomicBool,
+    /// A keepalive is due.
+    newline: AtomicBool,
+    /// When it asked to be one; Unix milliseconds.
+    pub(crate) since_ms: i64,
+    /// See [`Replica::active_ms`].
+    active_ms: AtomicI64,
+    marked_ms: AtomicI64,
+    /// From a write to its acknowledgement.
+    pub(super) propagation: SharedHistogram,
+}
+
+/// A replica as INFO, ROLE and the admin server show it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplicaView {
+    pub(crate) ip: String,
+    pub(crate) port: u16,
+    pub(crate) phase: Phase,
+    pub(crate) acked: u64,
+    pub(crate) acked_ms: i64,
+    pub(crate) sent: u64,
+    /// From a write to its acknowledgement.
+    pub(crate) propagation: Distribution,
+}
+
+impl Replica {
+    /// A replica that waits for a snapshot, since `now_ms`.
+    pub(crate) fn waiting(
+        id: u64,
+        ip: String,
+        announced: Announced,
+        peer: Arc<dyn Peer>,
+        plain_sync: bool,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            id,
+            ip,
+            announced,
+            peer,
+            plain_sync,
+            feed: Mutex::new(Feed::new()),
+            phase: AtomicU8::new(0),
+            is_fed: AtomicBool::new(false),
+            lags: AtomicBool::new(true),
+            sent: AtomicU64::new(0),
+            acked: AtomicU64::new(0),
+            acked_ms: AtomicI64::new(now_ms),
+            loaded: AtomicBool::new(false),
+            newline: AtomicBool::new(false),
+            since_ms: now_ms,
+            active_ms: AtomicI64::new(now_ms),
+            marked_ms: AtomicI64::new(0),
+            propagation: SharedHistogram::default(),
+        }
+    }
+
+    fn set_state(&self, feed: &mut Feed, state: State) {
+        feed.state = state;
+        self.show_state(&feed.state, feed.outlet.is_some());
+    }
+
+    /// Shows a state to those who take no lock. Called under the feed's.
+    pub(super) fn show_state(&self, state: &State, has_outlet: bool) {
+        let phase = match state {
+            State::Waiting => Some(Phase::WaitBgsave),
+            State::Sending(_) => Some(Phase::SendBulk),
+            State::Loading { .. } | State::Online { .. } => Some(Phase::Online),
+            State::Gone => None,
+        };
+        let index = PHASES.iter().position(|&known| known == phase).unwrap_or_default();
+        self.phase.store(index as u8, Ordering::Relaxed);
+        let is_fed = has_outlet && matches!(state, State::Online { .. });
+        if is_fed && !self.is_fed.load(Ordering::Relaxed) {
+            // What piled up before comes first.
+            self.lags.store(true, Ordering::Relaxed);
+        }
+        self.is_fed.store(is_fed, Ordering::Release);
+    }
+
+    /// Has bytes go to an outlet from now on: the answer to PSYNC is written.
+    pub(crate) fn attach(&self, outlet: Box<dyn Outlet>) {
+        let mut feed = self.feed.lock();
+        if !matches!(feed.state, State::Gone) {
+            feed.outlet = Some(outlet);
+        }
+        self.show_state(&feed.state, feed.outlet.is_some());
+    }
+
+    /// The stream goes on from `offset`, which the log has.
+    pub(crate) fn resume(&self, log_reader: u64, offset: u64) {
+        self.sent.store(offset, Ordering::Relaxed);
+        self.set_state(&mut self.feed.lock(), State::Online { log_reader });
+    }
+
+    /// A snapshot was begun whose stream goes on from `offset`.
+    pub(crate) fn begin_transfer(
+        &self,
+        intro: Vec<u8>,
+        spool: &Arc<Spool>,
+        mark: Option<[u8; 40]>,
+        log_reader: u64,
+        offset: u64,
+    ) {
+        let (spool, reader) = (Arc::clone(spool), spool.attach());
+        let begun = false;
+        self.sent.store(offset, Ordering::Relaxed);
+        let transfer = Transfer { intro, spool, reader, mark, begun, log_reader };
+        self.set_state(&mut self.feed.lock(), State::Sending(transfer));
+        self.peer.wake();
+    }
+
+    /// All of a full resync was sent.
+    pub(super) fn transferred(&self, log_reader: u64, marked: bool, time: &FeedTime) -> State {
+        self.acked_ms.store(time.now_ms, Ordering::Relaxed);
+        self.active_ms.store(time.now_ms, Ordering::Relaxed);
+        if self.announced.rdb_only || marked && !self.loaded.load(Ordering::Relaxed) {
+            State::Loading { log_reader }
+        } else {
+            State::Online { log_reader }
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        PHASES[usize::from(self.phase.load(Ordering::Relaxed))]
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.phase() == Some(Phase::WaitBgsave)
+    }
+
+    /// Whether the stream goes to it.
+    #[inline]
+    pub(crate) fn is_fed(&self) -> bool {
+        self.is_fed.load(Ordering::Acquire)
+    }
+
+    /// Whether it lacks what its outlet had no room for: nobody waits for it.
+    pub(super) fn lags(&self) -> bool {
+        self.lags.load(Ordering::Relaxed)
+    }
+
+    /// Something came from it, or of what is no stream it took a part. That it takes the stream
+    /// shows nothing: the system takes that for a process that stands still, too.
+    pub(crate) fn hear(&self, now_ms: i64) {
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When it last took a part of a full resync, or was last heard; Unix milliseconds.
+    pub(crate) fn active_ms(&self) -> i64 {
+        self.active_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Offset behind the last byte handed to its outlet.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_sent(&self, offset: u64) {
+        self.sent.store(offset, Ordering::Relaxed);
+    }
+
+    /// Notes an acknowledgement.
+    pub(super) fn acknowledge(&self, offset: u64, now_ms: i64) {
+        self.acked.fetch_max(offset, Ordering::Relaxed);
+        self.acked_ms.store(now_ms, Ordering::Relaxed);
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+        if !self.loaded.swap(true, Ordering::Relaxed) {
+            let mut feed = self.feed.lock();
+            if let State::Loading { log_reader } = feed.state {
+                self.set_state(&mut feed, State::Online { log_reader });
+                drop(feed);
+                self.peer.wake();
+            }
+        }
+    }
+
+    /// Sends what it lacks, as far as its outlet has room. An error ends its connection, and is
+    /// given once.
+    pub(super) fn feed(
+        &self,
+        log: &Log,
+        time: &FeedTime,
+        counts: &mut Counts,
+    ) -> Result<Sent, String> {
+        let mut feed = self.feed.lock();
+        let sent = feed.send(self, log, time, counts);
+        match sent {
+            Ok(Sent::All) => self.lags.store(false, Ordering::Relaxed),
+            Ok(Sent::Full) => self.lags.store(true, Ordering::Relaxed),
+            Ok(Sent::Part) => {}
+            Err(_) => {
+                feed.outlet = None;
+                self.show_state(&feed.state, false);
+            }
+        }
+        sent
+    }
+
+    /// Has a sign of life sent while it waits for its data.
+    pub(super) fn want_newline(&self) {
+        self.newline.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn take_newline(&self, into: &mut Vec<u8>) {
+        if self.newline.swap(false, Ordering::Relaxed) {
+            into.push(b'\n');
+        }
+    }
+
+    /// A mark says when all of the stream before it was there, and when the last write was. It
+    /// stands where a command could begin, and does not count towards the offset.
+    pub(super) fn mark_time(&self, time: &FeedTime, interval_ms: i64, into: &mut Vec<u8>) {
+        let FeedTime { now_ms, written_ms } = *time;
+        let due = now_ms - self.marked_ms.load(Ordering::Relaxed) >= interval_ms;
+        if self.announced.marks && due {
+            self.marked_ms.store(now_ms, Ordering::Relaxed);
+            into.extend_from_slice(format!("~{now_ms},{written_ms}\r\n").as_bytes());
+        }
+    }
+
+    /// Takes back what is kept for it.
+    pub(super) fn close(&self, log: &Log) {
+        let mut feed = self.feed.lock();
+        feed.close(log);
+        self.show_state(&feed.state, false);
+    }
+
+    pub(super) fn view(&self) -> Option<ReplicaView> {
+        Some(ReplicaView {
+            ip: self.ip.clone(),
+            port: self.announced.port,
+            phase: self.phase()?,
+            acked: self.acked(),
+            acked_ms: self.acked_ms.load(Ordering::Relaxed),
+            sent: self.sent(),
+            propagation: self.propagation.distribution(),
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Where replicas come in: replies wait until their writes are handed to replicas, at the end of a
+//! worker's turn; and a connection that is a replica's sends on when its socket has room.
+
+use std::io::{self, ErrorKind};
+use std::task::{Context, Poll};
+
+use super::{Connection, Over};
+use crate::replication::Sent;
+use crate::server::worker::Worker;
+use crate::telemetry::log::log;
+
+impl Connection {
+    /// Keeps the replies of a batch that wrote, if replicas are to be fed before they go out. That
+    /// is done once for all the connections that are ready, so this one gets in line behind them.
+    pub(super) fn waits_for_turn(&mut self, cx: &Context<'_>, worker: &mut Worker) -> bool {
+        let node = &self.engine.node;
+        let replicas = &node.replication.replicas;
+        if replicas.is_feed_overdue(self.owed) {
+            node.feed_replicas();
+        }
+        if !replicas.is_feed_due(&node.log, self.owed) {
+            self.owed = 0;
+            return false;
+        }
+        (_, self.kept_nanos) = worker.executor.batch_nanos;
+        self.kept = worker.keep_output();
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    /// All connections that were ready have run: feeds replicas, unless another one has, and writes
+    /// the replies that waited for that.
+    pub(super) fn end_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+    ) -> Result<(), Over> {
+        let node = &self.engine.node;
+        let replicas = &node.replication.replicas;
+        if replicas.is_feed_due(&node.log, self.owed) {
+            node.feed_replicas();
+            if replicas.is_feed_due(&node.log, self.owed) {
+                // There is more for a replica than is sent at once, and room for it.
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+        }
+        self.owed = 0;
+        worker.restore_output(std::mem::take(&mut self.kept));
+        self.write(cx, worker, self.kept_nanos)
+    }
+
+    /// Sends a replica what it lacks, as far as the socket has room.
+    pub(super) fn feed(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        let Some(replica) = &self.client.replica else { return Ok(()) };
+        let node = &self.engine.node;
+        let replicas = &node.replication.replicas;
+        let lost = |reason: &dyn std::fmt::Display| {
+            log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
+            Over
+        };
+        if !self.feeds {
+            // The answer to PSYNC is written.
+            let outlet = self.stream.outlet().map_err(|error| lost(&error))?;
+            replica.attach(Box::new(outlet));
+            self.feeds = true;
+        }
+        // First: what comes from here on wakes this connection again.
+        self.handle.take_look();
+        if replicas.is_ack_wanted() {
+            node.feed_replicas();
+        }
+        let send = || match replicas.feed_one(replica, &node.log, node.clock.unix_ms()) {
+            Ok(Sent::Full) => Err(ErrorKind::WouldBlock.into()),
+            Ok(sent) => Ok(sent),
+            Err(reason) => Err(io::Error::other(reason)),
+        };
+        match self.stream.poll_send(cx, send) {
+            // Others on this worker want their turn.
+            Poll::Ready(Ok(Sent::Part)) => cx.waker().wake_by_ref(),
+            Poll::Ready(Err(error)) => return Err(lost(&error)),
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
