@@ -73,8 +73,9 @@
 //!   events and counts follow from that and from the row. Rewritten forms (`PEXPIREAT` for
 //!   `EXPIRE`) are given to `Keys::log_instead`.
 //! - **Validate before the first change.** A handler that fails has changed nothing.
-//! - **Admission changes under all the locks** and bumps an epoch, which the executor compares
-//!   after locking: no write slips past a pause or a failed save.
+//! - **Admission changes under all the locks** and bumps an epoch. Whoever writes, a command, the
+//!   sweeper or the link to a master, takes its locks by `engine/write.rs`'s `begin_write`, which
+//!   asks under them whether it still may: no write slips past a pause or a change of role.
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does

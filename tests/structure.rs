@@ -1,5 +1,6 @@
 //! The shape of the code: which module may know which.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,42 @@ fn dependencies_point_one_way() {
             assert!(allowed, "{} must not use crate::{used}", inner.display());
         }
     }
+}
+
+/// The words behind every `super::`, also of `super::{a, b}`.
+fn siblings_used(code: &str) -> Vec<String> {
+    modules_used(&code.replace("super::", "crate::"))
+}
+
+/// Files of one folder by what they use of each other.
+fn siblings(folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut paths = Vec::new();
+    sources(folder, &mut paths);
+    paths.retain(|path| path.parent() == Some(folder) && !path.ends_with("mod.rs"));
+    let name = |path: &PathBuf| path.file_stem().expect("a file").to_string_lossy().into_owned();
+    let names: Vec<String> = paths.iter().map(name).collect();
+    let used = |path: &PathBuf| {
+        let mut used = siblings_used(&code(path));
+        used.retain(|other| names.contains(other) && *other != name(path));
+        used
+    };
+    paths.iter().map(|path| (name(path), used(path))).collect()
+}
+
+#[test]
+fn files_of_the_engine_form_no_circle() {
+    let mut left = siblings(&source_folder().join("engine"));
+    assert!(left.values().flatten().count() > 20, "they do use each other: {left:?}");
+    // What uses none of those that are left is no part of a circle.
+    loop {
+        let before = left.len();
+        let names: Vec<String> = left.keys().cloned().collect();
+        left.retain(|_, used| used.iter().any(|other| names.contains(other)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert!(left.is_empty(), "these use each other in a circle: {left:?}");
 }
 
 #[test]

@@ -31,14 +31,29 @@ pub(crate) struct Keys<'a> {
     pub(crate) now_ms: i64,
     /// Reads count as accesses.
     pub(crate) touch: bool,
-    /// Expired keys are removed when met; otherwise they are only hidden.
-    pub(crate) expire: bool,
-    /// Clients are paused: for so long expired keys are only hidden, too.
-    pub(crate) frozen: bool,
-    /// Expired keys are as good as others: the master, whose command this is, has them still.
-    pub(crate) unexpiring: bool,
+    pub(crate) expired: Expired,
     pub(crate) stats: &'a WorkerStats,
     pub(crate) effects: &'a mut Effects,
+}
+
+/// What becomes of keys whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expired {
+    /// They are removed when they are met.
+    Remove,
+    /// They are hidden while clients are paused, and removed later.
+    Defer,
+    /// They are hidden until the master says that they are gone.
+    Hide,
+    /// They are as good as others: the master, whose command this is, has them still.
+    Ignore,
+}
+
+impl Expired {
+    /// Whether it is this node that ends them, now or later.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Remove | Self::Defer)
+    }
 }
 
 /// The access clock: seconds of Unix time, in 32 bits.
@@ -64,13 +79,13 @@ impl<'a> Keys<'a> {
     /// Whether an expiry lies in the past.
     #[inline]
     pub(crate) fn is_past(&self, expire_at_ms: i64) -> bool {
-        expire_at_ms < self.now_ms && !self.unexpiring
+        expire_at_ms < self.now_ms && self.expired != Expired::Ignore
     }
 
     /// Whether a key that is given this expiry would be gone at once. Not so where expired keys
     /// are only hidden: their end is then decided elsewhere.
     pub(crate) fn is_elapsed(&self, expire_at_ms: i64) -> bool {
-        self.expire && expire_at_ms <= self.now_ms
+        self.expired.is_ours() && expire_at_ms <= self.now_ms
     }
 
     /// Removes the key if it has expired (or hides it where that is not ours to do). Gives the
@@ -81,7 +96,7 @@ impl<'a> Keys<'a> {
         let entry = self.locked.get(database, key)?;
         match entry.expire_at_ms() {
             Some(at) if self.is_past(at) => {
-                if self.expire && !self.frozen {
+                if self.expired == Expired::Remove {
                     self.remove_expired(database, key);
                 }
                 None
@@ -105,7 +120,7 @@ impl<'a> Keys<'a> {
     /// Keys that a walk met expired go as if they had been asked for: at once where their shards
     /// are locked for the whole command, else after it, each under its own lock.
     pub(crate) fn met_expired(&mut self, expired: Vec<Box<[u8]>>) {
-        if !self.expire || self.frozen {
+        if self.expired != Expired::Remove {
             return;
         }
         for bytes in expired {

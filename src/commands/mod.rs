@@ -38,7 +38,7 @@ pub(crate) use args::Args;
 pub(crate) use command::{
     Category, Command, EngineCommand, Flag, Handled, KeyFlag, KeySpec, Locks, Run,
 };
-pub(crate) use context::{Context, Keys, Random, access_clock};
+pub(crate) use context::{Context, Expired, Keys, Random, access_clock};
 pub(crate) use failure::{Failure, c_string};
 
 /// All the rows, by family.

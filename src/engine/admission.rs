@@ -1,6 +1,6 @@
 //! May this command run now? In the order in which Redis asks.
 
-use super::call::Caller;
+use super::caller::Caller;
 use crate::commands::registry::Registered;
 use crate::commands::{Command, Failure, Flag};
 use crate::node::admission::State;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::Executor;
 use super::batch::Pending;
-use super::call::{Caller, Flow};
+use super::caller::Caller;
+use super::request::{self, Flow};
 use crate::commands::Args;
 use crate::node::client::{Client, Handle};
 use crate::node::replication::TimeMark;
@@ -186,16 +187,17 @@ impl Executor {
             self.output.clear();
             let (effects, random) = (&mut self.scratch.effects, &mut self.scratch.random);
             let output = &mut self.output;
-            let flow = caller.request(client, output, effects, random, pending.command, &args);
+            let flow =
+                request::run(caller, client, output, effects, random, pending.command, &args);
             if flow == Flow::Abort {
                 output.clear();
                 return Err(ApplyError::NotFollowed);
             }
             warn_of_error(output, args.at(0));
         }
-        if client.multi.is_none() {
-            // A command that came to no lock, as it was refused or unknown.
-            caller.log_unit(client);
+        // What came to no lock, as it names no key, or was refused or unknown.
+        if client.multi.is_none() && !caller.note_keyless(client) {
+            return Err(ApplyError::NotFollowed);
         }
         let master = client.master.as_mut().expect("an applier's client is its master");
         // One huge command does not keep its memory for good.

@@ -3,7 +3,8 @@
 //! A request's time goes mostly into waiting for memory: the slots and the entry of its key. So
 //! all keys of a batch are hashed and asked for first, and arrive while their predecessors run.
 
-use super::call::{Caller, Flow};
+use super::caller::Caller;
+use super::request::{self, Flow};
 use super::{Executor, Scratch};
 use crate::commands::Args;
 use crate::commands::registry::Registry;
@@ -252,7 +253,8 @@ impl Scratch {
                 };
                 let args = Args::new(buffer, spans, pending.hashed);
                 let (effects, random) = (&mut self.effects, &mut self.random);
-                match caller.request(client, output, effects, random, pending.command, &args) {
+                let command = pending.command;
+                match request::run(caller, client, output, effects, random, command, &args) {
                     Flow::Done => {}
                     Flow::Wait => {
                         after = After::Pause;

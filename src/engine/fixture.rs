@@ -2,6 +2,7 @@
 //! notes what is asked of it, and clients that are letters in a transcript.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -23,21 +24,59 @@ use crate::settings::Settings;
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// A clock that stands still unless it is moved.
-#[derive(Debug)]
-pub(crate) struct ManualClock(AtomicI64);
+pub(crate) struct ManualClock {
+    unix_us: AtomicI64,
+    interruption: Mutex<Option<Interruption>>,
+}
+
+/// What another thread does meanwhile.
+struct Interruption {
+    /// Looks at the clock before it does.
+    looks: usize,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManualClock").field(&self.unix_us).finish()
+    }
+}
 
 impl ManualClock {
+    fn new(unix_ms: i64) -> Self {
+        Self { unix_us: AtomicI64::new(unix_ms * 1000), interruption: Mutex::new(None) }
+    }
+
     pub(crate) fn advance_ms(&self, ms: i64) {
-        self.0.fetch_add(ms * 1000, Ordering::Relaxed);
+        self.unix_us.fetch_add(ms * 1000, Ordering::Relaxed);
+    }
+
+    /// Has `act` happen at the `looks`-th look at [`Clock::nanos`] from now on. Those looks that
+    /// are made without a lock are where another thread may come in between.
+    pub(crate) fn interrupt(&self, looks: usize, act: impl FnOnce() + Send + 'static) {
+        *self.interruption.lock() = Some(Interruption { looks, act: Box::new(act) });
+    }
+
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interruption.lock().is_none()
     }
 }
 
 impl Clock for ManualClock {
     fn unix_us(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.unix_us.load(Ordering::Relaxed)
     }
 
     fn nanos(&self) -> u64 {
+        let mut interruption = self.interruption.lock();
+        if let Some(next) = &mut *interruption {
+            next.looks -= 1;
+        }
+        let due = interruption.take_if(|next| next.looks == 0);
+        drop(interruption);
+        if let Some(due) = due {
+            (due.act)();
+        }
         self.unix_us().unsigned_abs() * 1000
     }
 
@@ -136,7 +175,7 @@ impl Fixture {
         let renames: Vec<(String, String)> =
             renames.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         let registry = Registry::new(super::rows(), &renames).expect("renames name commands");
-        let clock = Arc::new(ManualClock(AtomicI64::new(START_MS * 1000)));
+        let clock = Arc::new(ManualClock::new(START_MS));
         let identity = Identity {
             run_id: "0".repeat(40),
             started_ms: START_MS,

@@ -7,9 +7,12 @@ mod admission;
 mod apply;
 mod batch;
 mod call;
+mod caller;
 pub(crate) mod dump;
 pub(crate) mod follow;
 pub(crate) mod load;
+mod observe;
+mod request;
 pub(crate) mod resync;
 pub(crate) mod supply;
 mod sweep;
@@ -17,6 +20,7 @@ mod transaction;
 #[cfg(test)]
 mod transcript;
 mod waiting;
+mod write;
 
 #[cfg(test)]
 pub(crate) mod fixture;

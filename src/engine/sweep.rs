@@ -7,12 +7,11 @@
 use std::sync::atomic::Ordering;
 
 use super::Engine;
-use super::call::{Caller, Tools};
-use crate::commands::Keys;
+use super::caller::{Caller, Tools};
+use super::write::{Right, begin_write, settle};
 use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
 
 /// Time of a round while few of the keys that it meets have expired, in nanoseconds.
 const CALM_NANOS: u64 = 500_000;
@@ -37,12 +36,19 @@ pub(crate) struct Sweeper {
     expired: usize,
 }
 
+/// What ends a round before it has been everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    Time,
+    /// It is not this node's any more to end keys.
+    Right,
+}
+
 impl Sweeper {
-    /// One round.
+    /// One round. A pause or another role ends it wherever it is.
     pub(crate) fn round(&mut self, engine: &Engine) {
         let node = &engine.node;
-        let held_back = node.admission.has(State::Loading) || node.admission.is_paused();
-        if held_back || !node.sweeping.load(Ordering::Relaxed) {
+        if !node.sweeping.load(Ordering::Relaxed) {
             return;
         }
         if node.is_replica() {
@@ -52,7 +58,16 @@ impl Sweeper {
         }
         let start = node.clock.nanos();
         (self.seen, self.expired) = (0, 0);
-        // Once round everything at most.
+        let cut = self.walk(node, start);
+        node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
+        node.stats.expire_cycles_cut.add(u64::from(cut == Some(Cut::Time)));
+        if cut != Some(Cut::Right) {
+            self.note_stale(node);
+        }
+    }
+
+    /// Walks once round everything at most; says what cut it short.
+    fn walk(&mut self, node: &Node, start: u64) -> Option<Cut> {
         for _ in 0..node.keyspace.databases() * SHARDS {
             let shard = (self.from >> 56) as usize;
             if node.keyspace.shard_expires(shard, self.database) == 0 {
@@ -60,14 +75,11 @@ impl Sweeper {
                 continue;
             }
             loop {
-                let more = self.segments(engine, shard);
+                let Some(more) = self.segments(node, shard) else { return Some(Cut::Right) };
                 let spent = node.clock.nanos().saturating_sub(start);
                 let busy = self.expired * 10 > self.seen;
                 if spent > if busy { BUSY_NANOS } else { CALM_NANOS } {
-                    node.stats.expire_cycle_us.add(spent / 1000);
-                    node.stats.expire_cycles_cut.add(1);
-                    self.note_stale(node);
-                    return;
+                    return Some(Cut::Time);
                 }
                 if !more {
                     break;
@@ -75,8 +87,7 @@ impl Sweeper {
             }
             self.next_shard(node.keyspace.databases());
         }
-        node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
-        self.note_stale(node);
+        None
     }
 
     /// Notes which share of the keys that were met had expired.
@@ -87,31 +98,30 @@ impl Sweeper {
 
     /// A replica's own keys: those that its clients gave an expiry.
     fn sweep_own(&mut self, node: &Node) {
+        let start = node.clock.nanos();
         let keys = node.replication.own_expiring(self.own.as_ref(), OWN_KEYS);
-        self.own = keys.last().cloned();
-        for own in keys {
+        // With the last ones the walk begins anew.
+        self.own = None;
+        for (index, own) in keys.iter().enumerate() {
             let (database, key) = (own.0, node.keyspace.key(&own.1));
-            let mut set = ShardSet::default();
-            set.insert(key.shard());
-            let mut guard = node.keyspace.lock(set);
-            self.effects.begin(false, node.settings.load().keyspace.notify_events);
-            let mut keys = Keys {
-                locked: guard.locked(),
-                database,
-                now_ms: node.clock.unix_ms(),
-                touch: false,
-                expire: true,
-                frozen: false,
-                unexpiring: false,
-                stats: &node.background,
-                effects: &mut self.effects,
-            };
+            let set = ShardSet::of(key.shard());
+            let Some(mut writing) = begin_write(node, set, Right::OwnExpiry) else { return };
+            let mut keys_there = writing.expiring(database, &node.background, &mut self.effects);
             // Looking for it ends it, if its time has come.
-            let stays = keys.has(key) && keys.expire_at_ms(key).is_some();
-            super::call::settle(node, &node.background, keys.effects);
+            let stays = keys_there.has(key) && keys_there.expire_at_ms(key).is_some();
+            settle(node, &node.background, keys_there.effects);
             if !stays {
-                node.replication.forget_own_expiring(&own);
+                node.replication.forget_own_expiring(own);
             }
+            drop(writing);
+            self.own = Some(own.clone());
+            let looks = (index + 1).is_multiple_of(SEGMENTS);
+            if looks && node.clock.nanos().saturating_sub(start) > BUSY_NANOS {
+                return;
+            }
+        }
+        if keys.len() < OWN_KEYS {
+            self.own = None;
         }
     }
 
@@ -125,25 +135,12 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps a few segments of a shard; false at its end.
-    fn segments(&mut self, engine: &Engine, shard: usize) -> bool {
-        let node = &engine.node;
-        let mut set = ShardSet::default();
-        set.insert(shard);
-        let mut guard = node.keyspace.lock(set);
-        let classes = node.settings.load().keyspace.notify_events;
-        self.effects.begin(node.log.is_recording(), classes);
-        let mut keys = Keys {
-            locked: guard.locked(),
-            database: self.database,
-            now_ms: node.clock.unix_ms(),
-            touch: false,
-            expire: true,
-            frozen: false,
-            unexpiring: false,
-            stats: &node.background,
-            effects: &mut self.effects,
-        };
+    /// Sweeps a few segments of a shard: whether there are more. `None` when it is not this node's
+    /// any more to end keys.
+    fn segments(&mut self, node: &Node, shard: usize) -> Option<bool> {
+        let set = ShardSet::of(shard);
+        let mut writing = begin_write(node, set, Right::Expiry)?;
+        let mut keys = writing.expiring(self.database, &node.background, &mut self.effects);
         let mut next = Some(self.from);
         let mut expired = Vec::new();
         for _ in 0..SEGMENTS {
@@ -164,12 +161,12 @@ impl Sweeper {
             keys.remove_expired(self.database, keys.key(bytes));
             // Each is a unit of its own in the log.
             keys.effects.end_sweep();
-            super::call::settle(node, &node.background, keys.effects);
+            settle(node, &node.background, keys.effects);
         }
         if let Some(next) = next {
             self.from = next;
         }
-        next.is_some()
+        Some(next.is_some())
     }
 }
 
@@ -178,21 +175,9 @@ impl Sweeper {
 pub(super) fn remove_met(caller: &Caller<'_>, tools: &mut Tools<'_>) {
     for (database, bytes) in std::mem::take(&mut tools.effects.met_expired) {
         let key = caller.node.keyspace.key(&bytes);
-        let mut set = ShardSet::default();
-        set.insert(key.shard());
-        let mut guard = caller.node.keyspace.lock(set);
-        caller.begin(tools.effects);
-        let mut keys = Keys {
-            locked: guard.locked(),
-            database,
-            now_ms: caller.now_ms,
-            touch: false,
-            expire: true,
-            frozen: false,
-            unexpiring: false,
-            stats: caller.stats,
-            effects: tools.effects,
-        };
+        let set = ShardSet::of(key.shard());
+        let Some(mut writing) = begin_write(caller.node, set, Right::Expiry) else { return };
+        let mut keys = writing.expiring(database, caller.stats, tools.effects);
         keys.has(key);
         keys.effects.end_sweep();
         caller.settle(tools.effects);

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::call::{Caller, Tools};
+use super::caller::{Caller, Tools};
+use super::write::{self, Right, Writing, begin_write};
+use super::{call, observe};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Locks};
-use crate::keyspace::{Guard, Locked, ShardSet};
+use crate::keyspace::{Locked, ShardSet};
 use crate::node::client::{Client, Multi, Queued, Watched};
 use crate::resp::Span;
 
@@ -38,43 +40,51 @@ pub(super) fn execute<'e>(
     epoch: u64,
 ) -> bool {
     let Some(multi) = &tools.client.multi else {
-        caller.fail(tools, exec, "ERR EXEC without MULTI");
+        call::fail(caller, tools, exec, "ERR EXEC without MULTI");
         return true;
     };
     if multi.broken {
-        forget(caller, tools.client);
+        tools.client.forget_transaction(&caller.node.keyspace);
         let text = "EXECABORT Transaction discarded because of previous errors.";
-        caller.fail(tools, exec, text);
+        call::fail(caller, tools, exec, text);
         return true;
     }
-    let mut guard = caller.node.keyspace.lock(union(caller, tools.client, multi));
-    if caller.node.admission.epoch() != epoch {
+    let set = union(caller, tools.client, multi);
+    let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
         return false;
-    }
+    };
     let multi = tools.client.multi.take().expect("looked at above");
     tools.client.unpublished = true;
     let stale = is_stale(caller, tools.client);
-    unwatch(tools.client, &mut guard.locked());
+    unwatch(tools.client, &mut writing.locked());
     if stale {
         tools.output.null_array();
     } else {
-        run_all(caller, tools, &mut guard, &multi);
+        run_all(caller, tools, &mut writing, &multi);
     }
-    caller.note_offset(tools.client);
-    drop(guard);
-    caller.count(exec);
+    caller.note_offset(tools.client, set);
+    drop(writing);
+    observe::count(caller, exec);
     true
 }
 
-fn run_all(caller: &mut Caller<'_>, tools: &mut Tools<'_>, guard: &mut Guard<'_>, multi: &Multi) {
-    caller.begin(tools.effects);
+fn run_all(
+    caller: &mut Caller<'_>,
+    tools: &mut Tools<'_>,
+    writing: &mut Writing<'_>,
+    multi: &Multi,
+) {
+    writing.begin(tools.effects, caller.settings.keyspace.notify_events);
     tools.client.in_exec = Some((multi.queued.len(), multi.bytes));
     tools.output.array(multi.queued.len());
     for queued in &multi.queued {
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
-        caller.call(tools, guard.locked(), registered, &args);
-        caller.publish(tools.effects);
+        call::run(caller, tools, writing.locked(), registered, &args);
+        if !tools.effects.events.is_empty() {
+            // Before the next one can publish.
+            write::publish(caller.node, tools.effects);
+        }
         // Within a transaction there is one reply, and all messages follow it.
         tools.client.replied = None;
     }
@@ -116,11 +126,4 @@ fn unwatch(client: &mut Client, locked: &mut Locked<'_>) {
         locked.unwatch(database, locked.key(&key), &client.watch_mark);
     }
     client.watch_mark.store(false, Ordering::Relaxed);
-}
-
-/// Drops a transaction that will not run.
-pub(super) fn forget(caller: &Caller<'_>, client: &mut Client) {
-    client.multi = None;
-    client.unpublished = true;
-    client.forget_watches(&caller.node.keyspace);
 }

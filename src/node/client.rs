@@ -199,6 +199,13 @@ impl Client {
         self.watch_mark.store(false, Ordering::Relaxed);
     }
 
+    /// Drops a transaction that will not run. Takes locks, so none may be held.
+    pub(crate) fn forget_transaction(&mut self, keyspace: &Keyspace) {
+        self.multi = None;
+        self.unpublished = true;
+        self.forget_watches(keyspace);
+    }
+
     /// Shows others what CLIENT LIST says of this client, and in which protocol messages go to it.
     pub(crate) fn publish(&mut self) {
         self.unpublished = false;

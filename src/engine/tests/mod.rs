@@ -13,3 +13,4 @@ mod simulation;
 mod slowlog;
 mod snapshot;
 mod transactions;
+mod writers;

@@ -47,6 +47,14 @@ pub(crate) struct ShardSet([u64; SHARDS / 64]);
 impl ShardSet {
     pub(crate) const ALL: Self = Self([u64::MAX; SHARDS / 64]);
 
+    /// One shard.
+    #[inline]
+    pub(crate) fn of(shard: usize) -> Self {
+        let mut set = Self::default();
+        set.insert(shard);
+        set
+    }
+
     #[inline]
     pub(crate) fn insert(&mut self, shard: usize) {
         self.0[shard / 64] |= 1 << (shard % 64);

@@ -1,0 +1,201 @@
+//! What the commands of a batch have in common, and the tools that each of them gets.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::Guard;
+
+use super::Engine;
+use super::write::{self, Right, begin_write};
+use crate::commands::effects::Effects;
+use crate::commands::registry::Registered;
+use crate::commands::{Args, Flag, Locks, Random};
+use crate::keyspace::ShardSet;
+use crate::node::Node;
+use crate::node::client::{Client, ReplyMode};
+use crate::node::stats::WorkerStats;
+use crate::resp::{Output, ProtocolError};
+use crate::settings::Settings;
+
+/// What the commands of a batch have in common.
+#[derive(Debug)]
+pub(super) struct Caller<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) node: &'e Node,
+    /// As they are in `settings_epoch`; a change of settings begins another.
+    pub(super) settings: Guard<Arc<Settings>>,
+    settings_epoch: u64,
+    pub(super) stats: &'e WorkerStats,
+    /// Unix milliseconds at the start of the batch.
+    pub(super) now_ms: i64,
+    began_nanos: u64,
+    /// When the last command ended: the next one begins then.
+    pub(super) last_nanos: u64,
+    pub(super) last_command: usize,
+    /// Something went into the log.
+    logged: Cell<bool>,
+}
+
+/// What a command runs with besides its arguments.
+#[derive(Debug)]
+pub(super) struct Tools<'t> {
+    pub(super) client: &'t mut Client,
+    pub(super) output: &'t mut Output,
+    pub(super) effects: &'t mut Effects,
+    pub(super) random: &'t mut Random,
+}
+
+impl<'e> Caller<'e> {
+    pub(super) fn new(engine: &'e Engine, worker: usize) -> Self {
+        let node = &*engine.node;
+        // First the epoch: settings newer than it do no harm.
+        let settings_epoch = node.admission.epoch();
+        let began_nanos = node.clock.nanos();
+        Self {
+            engine,
+            node,
+            settings: node.settings.load(),
+            settings_epoch,
+            stats: &node.workers[worker],
+            now_ms: node.clock.unix_ms(),
+            began_nanos,
+            last_nanos: began_nanos,
+            last_command: 0,
+            logged: Cell::new(false),
+        }
+    }
+
+    /// When the batch began, and when its last command ended.
+    pub(super) fn batch_nanos(&self) -> (u64, u64) {
+        (self.began_nanos, self.last_nanos)
+    }
+
+    /// Shows others that the client was active. Gives the offset up to which online replicas are
+    /// to be fed before the client is answered; 0: there is nothing for them.
+    pub(super) fn finish(&self, client: &mut Client) -> u64 {
+        let replicas = &self.node.replication.replicas;
+        let mut owed = 0;
+        if self.logged.get() {
+            owed = self.node.log.offset();
+            replicas.note_write(owed, self.last_nanos, self.now_ms);
+        } else if replicas.is_ack_wanted() {
+            owed = self.node.log.offset();
+        }
+        if owed != 0 && !replicas.any_fed() {
+            owed = 0;
+        }
+        if client.unpublished {
+            client.publish();
+        }
+        client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
+        if self.last_command != 0 {
+            client.handle.last_command.store(self.last_command, Ordering::Relaxed);
+        }
+        owed
+    }
+
+    /// The epoch of what admission looks at, with the settings that hold in it.
+    #[inline]
+    pub(super) fn epoch(&mut self) -> u64 {
+        let epoch = self.node.admission.epoch();
+        if epoch != self.settings_epoch {
+            (self.settings, self.settings_epoch) = (self.node.settings.load(), epoch);
+        }
+        epoch
+    }
+
+    /// The row with an id.
+    pub(super) fn row(&self, id: usize) -> &'e Registered {
+        self.engine.registry.by_id(id)
+    }
+
+    /// Answers bytes that are no request.
+    pub(super) fn protocol_error(
+        &self,
+        client: &mut Client,
+        output: &mut Output,
+        error: &ProtocolError,
+    ) {
+        let text = error.text();
+        if client.reply_mode == ReplyMode::On {
+            output.error(&text);
+        }
+        self.stats.error(&text);
+        client.closing = true;
+    }
+
+    /// The shards that a command needs.
+    #[inline]
+    pub(super) fn lock_set(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
+        if registered.one_key {
+            return ShardSet::of(args.key(&self.node.keyspace, registered.first_key).shard());
+        }
+        self.lock_set_of_several(registered, args)
+    }
+
+    #[inline(never)]
+    fn lock_set_of_several(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
+        let mut set = ShardSet::default();
+        match registered.row.locks {
+            Locks::All => return ShardSet::ALL,
+            Locks::OneByOne => return set,
+            Locks::Keys => {}
+        }
+        for (index, _) in registered.row.keys.indices(args.len()) {
+            set.insert(args.key(&self.node.keyspace, index).shard());
+        }
+        if registered.row.flags.has(Flag::MayReplicate) && set == ShardSet::default() {
+            // PUBLISH: what goes into the log holds a lock, or it could slip past a pause.
+            set.insert(args.key(&self.node.keyspace, 1).shard());
+        }
+        set
+    }
+
+    /// Keeps the log's offset for WAIT, and on a replica brings into the log what its master sent.
+    /// The locks of `set` are held, under which it was applied.
+    #[inline]
+    pub(super) fn note_offset(&self, client: &mut Client, set: ShardSet) {
+        if self.node.log.is_recording() {
+            if client.master.is_some() && client.multi.is_none() && set != ShardSet::default() {
+                self.log_unit(client);
+            }
+            client.write_offset = self.node.log.offset();
+        }
+    }
+
+    /// Brings into the log what its master sent and what came to no lock: it changed no key. False
+    /// when the node does not follow that master any more.
+    pub(super) fn note_keyless(&self, client: &mut Client) -> bool {
+        let Some(master) = client.master.as_ref().filter(|master| !master.unit.is_empty()) else {
+            return true;
+        };
+        let right = Right::Link(master.generation);
+        let writing = begin_write(self.node, ShardSet::of(0), right);
+        if writing.is_some() {
+            self.log_unit(client);
+        }
+        writing.is_some()
+    }
+
+    /// Appends to the log what the master sent since the last time. A lock is held.
+    fn log_unit(&self, client: &mut Client) {
+        let database = client.database;
+        if let Some(master) = &mut client.master
+            && !master.unit.is_empty()
+        {
+            self.node.log.append_verbatim(&master.unit, database);
+            master.unit.clear();
+            self.logged.set(true);
+        }
+    }
+
+    /// Applies what was collected. The locks are held.
+    #[inline]
+    pub(super) fn settle(&self, effects: &mut Effects) {
+        if !effects.log.is_empty() {
+            self.logged.set(true);
+        }
+        write::settle(self.node, self.stats, effects);
+    }
+}

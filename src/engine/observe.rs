@@ -1,0 +1,120 @@
+//! What is noted of a command once it has run: statistics, the slow log, spikes and traces.
+
+use super::caller::{Caller, Tools};
+use crate::commands::registry::Registered;
+use crate::commands::{Args, Failure, Flag};
+use crate::node::slowlog::{self, SlowCommand};
+use crate::node::spikes::Spike;
+use crate::telemetry::traces::{self, CommandSpan};
+
+/// Notes a command that a handler ran.
+#[inline]
+pub(super) fn command(
+    caller: &mut Caller<'_>,
+    tools: &mut Tools<'_>,
+    registered: &Registered,
+    args: &Args<'_>,
+    failure: Option<&Failure>,
+) {
+    let nanos = count(caller, registered);
+    let settings = &caller.settings.slowlog;
+    let threshold = settings.slower_than_us;
+    let slow = threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs();
+    let spike_ms = settings.spike_ms;
+    if slow {
+        note_slow(caller, tools, registered, args, nanos / 1000);
+    }
+    if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
+        note_spike(caller, registered, nanos);
+    }
+    if traces::is_on() {
+        trace(caller, tools, registered, args.len(), Ran { nanos, failure, slow });
+    }
+}
+
+/// Counts a command and gives its time in nanoseconds: what has passed since the last one ended.
+/// Commands within a transaction count on their own, so EXEC's time is what is left.
+#[inline]
+pub(super) fn count(caller: &mut Caller<'_>, registered: &Registered) -> u64 {
+    let now = caller.node.clock.nanos();
+    let nanos = now.saturating_sub(caller.last_nanos);
+    caller.last_nanos = now;
+    let command = &caller.stats.commands[registered.id];
+    command.calls.add(1);
+    command.nanos.add(nanos);
+    command.latency.observe(nanos);
+    nanos
+}
+
+/// Adds a command to what LATENCY shows.
+#[cold]
+fn note_spike(caller: &Caller<'_>, registered: &Registered, nanos: u64) {
+    let fast = registered.row.flags.has(Flag::Fast);
+    let event = if fast { "fast-command" } else { "command" };
+    let ms = i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX);
+    caller.node.spikes.add(event, Spike { at_s: caller.node.clock.unix_ms() / 1000, ms });
+}
+
+#[cold]
+fn note_slow(
+    caller: &Caller<'_>,
+    tools: &Tools<'_>,
+    registered: &Registered,
+    args: &Args<'_>,
+    duration_us: u64,
+) {
+    if registered.row.flags.has(Flag::SkipSlowlog) {
+        return;
+    }
+    let (client, redacted) = (&tools.client, &tools.effects.redacted);
+    let shown = args
+        .from(0)
+        .enumerate()
+        .map(|(index, arg)| if redacted.contains(&index) { &b"(redacted)"[..] } else { arg });
+    let command = SlowCommand {
+        id: 0,
+        at_s: caller.node.clock.unix_ms() / 1000,
+        duration_us,
+        args: slowlog::shortened(shown),
+        address: client.handle.origin.address.clone(),
+        client_name: client.handle.shown.lock().name.clone(),
+    };
+    let len_max = usize::try_from(caller.settings.slowlog.max_len).unwrap_or(usize::MAX);
+    caller.node.slowlog.add(command, len_max);
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ran<'f> {
+    pub(super) nanos: u64,
+    pub(super) failure: Option<&'f Failure>,
+    pub(super) slow: bool,
+}
+
+/// Records a span: for each command that failed or was slow, and for some others.
+#[cold]
+pub(super) fn trace(
+    caller: &Caller<'_>,
+    tools: &mut Tools<'_>,
+    registered: &Registered,
+    args: usize,
+    ran: Ran<'_>,
+) {
+    let Ran { nanos, failure, slow } = ran;
+    if failure.is_none() && !slow && !traces::is_sampled(tools.random.next()) {
+        return;
+    }
+    let words = 1 + usize::from(registered.name.contains('|'));
+    let error = failure.map(Failure::text);
+    traces::command(&CommandSpan {
+        name: &registered.name,
+        arguments: args.saturating_sub(words),
+        database: tools.client.database,
+        end_us: caller.node.clock.unix_us(),
+        nanos,
+        error: error.as_deref(),
+        slow,
+        peer: &tools.client.handle.origin.address,
+        port: caller.node.identity.port,
+    });
+}

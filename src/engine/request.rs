@@ -1,0 +1,193 @@
+//! One request: resolved, admitted, then run, queued or refused.
+
+use super::caller::{Caller, Tools};
+use super::write::{self, Right, begin_write};
+use super::{admission, call, sweep, transaction};
+use crate::commands::effects::Effects;
+use crate::commands::registry::Registered;
+use crate::commands::{Args, EngineCommand, Failure, Random, c_string};
+use crate::node::client::{Client, ReplyMode};
+use crate::resp::{Bookmark, Output};
+use admission::Verdict;
+
+/// Whether a request is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Done,
+    /// It waits for the end of a pause.
+    Wait,
+    /// It is no client's, and the connection must end without any reply.
+    Abort,
+}
+
+/// Runs one request, or queues it, or refuses it.
+#[inline]
+pub(super) fn run(
+    caller: &mut Caller<'_>,
+    client: &mut Client,
+    output: &mut Output,
+    effects: &mut Effects,
+    random: &mut Random,
+    command: Option<usize>,
+    args: &Args<'_>,
+) -> Flow {
+    let resolved = resolve(caller, command, args);
+    let exec = resolved.as_ref().is_ok_and(|found| found.row.run_by_engine().is_some());
+    if exec && client.handle.has_pushes() {
+        output.append(&client.handle.take_pushes());
+    }
+    let start = output.bookmark();
+    let mut tools = Tools { client, output, effects, random };
+    let flow = match resolved {
+        Ok(registered) => admit_and_call(caller, &mut tools, registered, args),
+        Err(_) if is_cross_protocol(args) => return Flow::Abort,
+        Err((registered, failure)) => {
+            call::refuse(caller, &mut tools, registered, &failure);
+            Flow::Done
+        }
+    };
+    if flow != Flow::Done {
+        return flow;
+    }
+    if client.reply_mode != ReplyMode::On {
+        match client.reply_mode {
+            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
+            ReplyMode::Skip => {
+                output.truncate(start);
+                client.reply_mode = ReplyMode::On;
+            }
+            _ => output.truncate(start),
+        }
+    }
+    // Messages that this very command caused come before its reply, as in Redis, or before
+    // what it replied after it had told of them.
+    let before = client.replied.take().map_or(start, |replied| replied.reply_end);
+    if client.handle.has_pushes() {
+        let pushes = client.handle.take_pushes();
+        if exec {
+            // What a transaction caused follows its array: its own confirmations lie within.
+            output.append(&pushes);
+        } else {
+            output.insert(before, &pushes);
+        }
+    }
+    Flow::Done
+}
+
+/// Finds the row, through a container's subcommands, and checks the arity.
+#[inline]
+fn resolve<'e>(
+    caller: &Caller<'e>,
+    command: Option<usize>,
+    args: &Args<'_>,
+) -> Result<&'e Registered, (Option<&'e Registered>, Failure)> {
+    let Some(command) = command else { return Err((None, unknown_command(args))) };
+    let mut registered = &caller.engine.registry.commands()[command];
+    if registered.is_container() && args.len() > 1 {
+        registered = registered.subcommand(args.at(1)).ok_or_else(|| {
+            let (sent, container) = (args.at(1).to_vec(), args.at(0).to_vec());
+            (None, Failure::UnknownSubcommand { sent, container })
+        })?;
+    }
+    if registered.row.arity.allows(args.len()) {
+        Ok(registered)
+    } else {
+        Err((Some(registered), Failure::Arity(registered.name.clone())))
+    }
+}
+
+#[inline]
+fn admit_and_call<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    registered: &'e Registered,
+    args: &Args<'_>,
+) -> Flow {
+    caller.last_command = registered.id + 1;
+    loop {
+        let epoch = caller.epoch();
+        if !(caller.node.admission.is_calm() && tools.client.is_plain()) {
+            match admission::judge(caller, tools.client, registered) {
+                Verdict::Run => {}
+                Verdict::Queue => {
+                    transaction::queue(tools, registered, args);
+                    return Flow::Done;
+                }
+                Verdict::Refuse(failure) => {
+                    call::refuse(caller, tools, Some(registered), &failure);
+                    return Flow::Done;
+                }
+                Verdict::Wait => return Flow::Wait,
+                Verdict::Abort => return Flow::Abort,
+            }
+        }
+        if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
+            if transaction::execute(caller, tools, registered, epoch) {
+                return Flow::Done;
+            }
+            continue;
+        }
+        let set = caller.lock_set(registered, args);
+        let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
+            continue;
+        };
+        writing.begin(tools.effects, caller.settings.keyspace.notify_events);
+        let start = tools.output.bookmark();
+        call::run(caller, tools, writing.locked(), registered, args);
+        if tools.client.replied.is_some() {
+            publish_before_reply(caller, tools, start);
+        }
+        caller.settle(tools.effects);
+        caller.note_offset(tools.client, set);
+        drop(writing);
+        if !tools.effects.met_expired.is_empty() {
+            sweep::remove_met(caller, tools);
+        }
+        return Flow::Done;
+    }
+}
+
+/// Publishes the events that a command told of before it replied, so that their messages
+/// precede what it has replied so far.
+#[cold]
+fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookmark) {
+    let Some(replied) = &mut tools.client.replied else { return };
+    let later = tools.effects.events.split_off(replied.events);
+    write::publish(caller.node, tools.effects);
+    tools.effects.events = later;
+    let handle = &tools.client.handle;
+    if tools.client.reply_mode != ReplyMode::On {
+        // There is no reply that they could precede.
+        tools.client.replied = None;
+    } else if handle.has_pushes() {
+        let pushes = handle.take_pushes();
+        tools.output.insert(start, &pushes);
+        replied.reply_end = replied.reply_end.later_by(&pushes);
+    }
+}
+
+/// Whether this is a line of HTTP: a web page may have the browser of someone who can reach the
+/// server send commands in the body of a request.
+fn is_cross_protocol(args: &Args<'_>) -> bool {
+    args.is(0, "POST") || args.is(0, "Host:")
+}
+
+/// Redis's text for a command that there is not, with the start of its arguments.
+fn unknown_command(args: &Args<'_>) -> Failure {
+    fn c_string_within(bytes: &[u8], max: usize) -> &[u8] {
+        c_string(&bytes[..bytes.len().min(max)])
+    }
+    let mut shown = Vec::new();
+    for arg in args.from(1) {
+        if shown.len() >= 128 {
+            break;
+        }
+        let room = 128 - shown.len();
+        shown.push(b'\'');
+        shown.extend_from_slice(c_string_within(arg, room));
+        shown.extend_from_slice(b"' ");
+    }
+    let name = c_string_within(args.at(0), 128);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &shown];
+    Failure::Bytes(text.concat())
+}

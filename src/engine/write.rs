@@ -1,0 +1,125 @@
+//! The one way to change keys and the log: under locks, on a right that holds under them.
+//!
+//! Role, pauses and loading change under all the locks. Whoever has a lock and finds its right
+//! unchanged keeps it until the lock goes; who takes locks time and again asks each time.
+
+use crate::commands::effects::Effects;
+use crate::commands::{Expired, Keys};
+use crate::keyspace::{Guard, Locked, ShardSet};
+use crate::node::Node;
+use crate::node::admission::State;
+use crate::node::stats::WorkerStats;
+use crate::settings::EventClasses;
+
+/// On what somebody writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Right {
+    /// Admission let the command pass in this epoch.
+    Admitted(u64),
+    /// A master ends keys whose time is over, unless clients are paused.
+    Expiry,
+    /// A replica ends keys that its own clients gave an expiry, likewise.
+    OwnExpiry,
+    /// The link of this generation brought it.
+    Link(u64),
+}
+
+impl Right {
+    #[inline]
+    fn holds(self, node: &Node) -> bool {
+        match self {
+            Self::Admitted(epoch) => node.admission.epoch() == epoch,
+            Self::Expiry => may_expire(node) && !node.is_replica(),
+            Self::OwnExpiry => may_expire(node) && node.is_replica(),
+            Self::Link(generation) => node.replication.generation() == generation,
+        }
+    }
+}
+
+fn may_expire(node: &Node) -> bool {
+    !node.admission.has(State::Loading) && !node.admission.is_paused()
+}
+
+/// Locks under which keys may be changed, until it drops.
+#[derive(Debug)]
+pub(super) struct Writing<'n> {
+    node: &'n Node,
+    guard: Guard<'n>,
+    /// Whether changes go into the log: somebody may read it, and it is not the master's.
+    logging: bool,
+}
+
+/// Locks shards to write. `None`: the right has ended, and nothing may be changed.
+#[inline]
+pub(super) fn begin_write(node: &Node, set: ShardSet, right: Right) -> Option<Writing<'_>> {
+    let guard = node.keyspace.lock(set);
+    right.holds(node).then(|| {
+        let logging = node.log.is_recording() && !node.is_replica();
+        Writing { node, guard, logging }
+    })
+}
+
+impl Writing<'_> {
+    #[inline]
+    pub(super) fn locked(&mut self) -> Locked<'_> {
+        self.guard.locked()
+    }
+
+    /// Makes ready to collect effects of a command or a transaction.
+    #[inline]
+    pub(super) fn begin(&self, effects: &mut Effects, classes: EventClasses) {
+        effects.begin(self.logging, classes);
+    }
+
+    /// The keys of a database, of which those that have expired are removed when they are met.
+    pub(super) fn expiring<'k>(
+        &'k mut self,
+        database: usize,
+        stats: &'k WorkerStats,
+        effects: &'k mut Effects,
+    ) -> Keys<'k> {
+        self.begin(effects, self.node.settings.load().keyspace.notify_events);
+        Keys {
+            now_ms: self.node.clock.unix_ms(),
+            locked: self.guard.locked(),
+            database,
+            touch: false,
+            expired: Expired::Remove,
+            stats,
+            effects,
+        }
+    }
+}
+
+/// Applies collected effects: the log, the count of changes, events. The locks are held.
+#[inline]
+pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
+    if effects.dirty != 0 {
+        stats.dirty.add(effects.dirty);
+    }
+    if !effects.log.is_empty() {
+        node.log.append(&effects.log);
+        effects.log.clear();
+    }
+    if !effects.events.is_empty() {
+        publish(node, effects);
+    }
+}
+
+/// Publishes the events collected so far.
+#[cold]
+pub(super) fn publish(node: &Node, effects: &mut Effects) {
+    let classes = effects.classes;
+    for event in effects.events.drain(..) {
+        let (database, name) = (event.database, event.name.as_bytes());
+        if classes.contains(EventClasses::KEYSPACE) {
+            let mut channel = format!("__keyspace@{database}__:").into_bytes();
+            channel.extend_from_slice(&event.key);
+            node.pubsub.publish(&channel, name);
+        }
+        if classes.contains(EventClasses::KEYEVENT) {
+            let channel = format!("__keyevent@{database}__:{}", event.name);
+            node.pubsub.publish(channel.as_bytes(), &event.key);
+        }
+    }
+}
