@@ -162,7 +162,7 @@ fn not_serving(node: &Node) -> Vec<String> {
 
 /// Why a replica is not close enough to its master.
 fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> {
-    let link = node.replication.link();
+    let link = node.link();
     let mut reasons = Vec::new();
     if link.refused.is_some() {
         reasons.push("the master is refused, as it seems to have lost its data".into());

@@ -49,14 +49,14 @@ pub(super) fn view(node: &Node) -> Value {
     if let Some((id, shared)) = ids.earlier {
         view["earlier"] = json!({ "replid": id, "shared_until_offset": shared });
     }
-    if let Some(master) = &settings.replication.master {
+    if let Some(master) = node.master() {
         view["master"] = link(node, &master.host, master.port, now_ms);
     }
     view
 }
 
 fn link(node: &Node, host: &str, port: u16, now_ms: i64) -> Value {
-    let link = node.replication.link();
+    let link = node.link();
     let offset = node.log.offset();
     json!({
         "host": host,

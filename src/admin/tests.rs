@@ -69,10 +69,8 @@ fn a_replica_is_ready_with_its_link_up_and_within_the_lag() {
     let engine = &fixture.engine;
     follow(engine);
     let now_ms = engine.node.clock.unix_ms();
-    engine.node.replication.update_link(|link| {
-        link.state = crate::node::replication::LinkState::Connected;
-        link.read_offset = 100;
-    });
+    engine.node.link_up(&engine.node.keyspace.lock(ShardSet::ALL).locked());
+    engine.node.replication.update_link(|link| link.read_offset = 100);
     assert_eq!(get_status(engine, "/readyz"), 200);
     assert_eq!(get_status(engine, "/readyz?lag=100"), 200);
     assert_eq!(get_status(engine, "/readyz?lag=99b"), 503);
@@ -86,6 +84,7 @@ fn a_replica_is_ready_with_its_link_up_and_within_the_lag() {
     });
     assert_eq!(get_status(engine, "/readyz?lag=100ms"), 503);
     assert_eq!(get_status(engine, "/readyz?lag=300ms"), 200);
+    engine.node.link_down(&engine.node.keyspace.lock(ShardSet::ALL).locked());
     engine.node.replication.update_link(|link| link.sync = Some(Default::default()));
     assert_eq!(get_status(engine, "/readyz"), 503);
 }

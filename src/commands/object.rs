@@ -12,6 +12,7 @@ use crate::keyspace::{Content, ValueRef};
 use crate::number::Decimal;
 use crate::rdb::{self, PayloadChecksum, StringRef, Value};
 use crate::settings::EventClasses;
+use crate::telemetry::log::log;
 use crate::types::StringView;
 
 #[rustfmt::skip]
@@ -247,7 +248,11 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         false => PayloadChecksum::Compared,
     };
     let Value::String(string) = rdb::restore(args.at(3), checksum).map_err(|error| {
-        if error.is_payload_footer() { Failure::BadPayload } else { Failure::BadData }
+        if error.is_payload_footer() {
+            return Failure::BadPayload;
+        }
+        log!(Verbose, "RESTORE refused a payload: {error}");
+        Failure::BadData
     })?;
     let base_ms = if options.absolute { 0 } else { ctx.keys.now_ms };
     let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));

@@ -65,24 +65,20 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if ctx.client.replica.is_some() {
         return Ok(());
     }
+    let name = address(ctx.client);
+    let id = args.at(1);
+    let next = parse_i64(args.at(2));
     if args.len() > 3 && args.is(3, "FAILOVER") {
-        log!(Warning, "Failover request received for replid {}.", shown(args.at(1)));
-        if !ctx.node.is_replica() {
-            return Err(Failure::err("PSYNC FAILOVER can't be sent to a master."));
-        }
-        if ctx.node.log.ids().id.as_bytes() != args.at(1) {
-            return Err(Failure::err("PSYNC FAILOVER replid must match my replid."));
-        }
+        log!(Warning, "Failover request received for replid {}.", shown(id));
+        check_failover(ctx.node, id, next)?;
         ctx.node.promote(&ctx.keys.locked);
     }
     check_source(ctx.node)?;
-    let name = address(ctx.client);
     log!(Notice, "Replica {name} asks for synchronization");
-    let Some(next) = parse_i64(args.at(2)) else {
+    let Some(next) = next else {
         log!(Warning, "Replica {name} asks for synchronization but with a wrong offset");
         return Err(Failure::NotInteger);
     };
-    let id = args.at(1);
     if resumed(ctx, &name, id, next) {
         ctx.node.stats.sync_partial_ok.add(1);
         return Ok(());
@@ -92,6 +88,33 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     begin_full(ctx, false);
     Ok(())
+}
+
+/// Whether it is this replica's master that hands over its role. With all its writes held back it
+/// has at least what it has sent here: more, where it does not wait for a replica that lags.
+fn check_failover(node: &Node, id: &[u8], next: Option<i64>) -> Handled {
+    if !node.is_replica() {
+        return Err(Failure::err("PSYNC FAILOVER can't be sent to a master."));
+    }
+    if node.log.ids().id.as_bytes() != id {
+        return Err(Failure::err("PSYNC FAILOVER replid must match my replid."));
+    }
+    let have = next.ok_or(Failure::NotInteger)?.checked_sub(1);
+    let have = have.and_then(|have| u64::try_from(have).ok());
+    let own = node.log.offset();
+    if have.is_none_or(|have| have < own) {
+        let text = format_args!("PSYNC FAILOVER offset must not be before my offset {own}.");
+        return Err(Failure::err(text));
+    }
+    not_failing_over(node)
+}
+
+/// A node that hands over its role gives no data until that has ended.
+fn not_failing_over(node: &Node) -> Handled {
+    if node.replication.failover() == Failover::None {
+        return Ok(());
+    }
+    Err(Failure::Other("NOMASTERLINK Can't SYNC while failing over".into()))
 }
 
 fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
@@ -106,10 +129,8 @@ fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 
 /// Whether this node has data to give.
 fn check_source(node: &Node) -> Handled {
-    if node.replication.failover() != Failover::None {
-        return Err(Failure::Other("NOMASTERLINK Can't SYNC while failing over".into()));
-    }
-    if node.is_replica() && node.replication.link().state != LinkState::Connected {
+    not_failing_over(node)?;
+    if node.is_replica() && node.link().state != LinkState::Connected {
         let text = "NOMASTERLINK Can't SYNC while not connected with my master";
         return Err(Failure::Other(text.into()));
     }
@@ -221,12 +242,14 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.len().is_multiple_of(2) {
         return Err(Failure::Syntax);
     }
+    // Taken over once all the options are found good.
+    let mut announced = ctx.client.announced.clone();
     for at in (1..args.len()).step_by(2) {
         let (option, value) = (args.at(at), args.at(at + 1));
         match option.to_ascii_lowercase().as_slice() {
             b"listening-port" => {
                 let port = parse_i64(value).and_then(|port| u16::try_from(port).ok());
-                ctx.client.announced.port = port.ok_or(Failure::NotInteger)?;
+                announced.port = port.ok_or(Failure::NotInteger)?;
             }
             b"ip-address" => {
                 let ip = std::str::from_utf8(value).ok().filter(|ip| {
@@ -238,12 +261,12 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                         value.len()
                     ))
                 };
-                ctx.client.announced.ip = Some(ip.ok_or_else(wrong)?.to_owned());
+                announced.ip = Some(ip.ok_or_else(wrong)?.to_owned());
             }
             b"capa" => match value.to_ascii_lowercase().as_slice() {
-                b"eof" => ctx.client.announced.eof = true,
-                b"psync2" => ctx.client.announced.psync2 = true,
-                b"limpid-marks" => ctx.client.announced.marks = true,
+                b"eof" => announced.eof = true,
+                b"psync2" => announced.psync2 = true,
+                b"limpid-marks" => announced.marks = true,
                 // Others are for servers that know them.
                 _ => {}
             },
@@ -252,7 +275,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                 if !(0..=1).contains(&only) {
                     return Err(Failure::err("value is out of range, value must between 0 and 1"));
                 }
-                ctx.client.announced.rdb_only = only == 1;
+                announced.rdb_only = only == 1;
             }
             b"ack" => {
                 acknowledge(ctx, value);
@@ -271,6 +294,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             }
         }
     }
+    ctx.client.announced = announced;
     ctx.reply.ok();
     Ok(())
 }
@@ -315,7 +339,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let host = host.ok_or_else(|| Failure::err("Invalid master host"))?;
     ctx.node.replication.give_consent();
     let master = MasterAddress { host: host.to_owned(), port };
-    let current = ctx.node.settings.load().replication.master.clone();
+    let current = ctx.node.master();
     let same = |other: &MasterAddress| {
         other.host.eq_ignore_ascii_case(&master.host) && other.port == master.port
     };
@@ -339,10 +363,9 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn role(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     let node = ctx.node;
     let offset = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
-    let settings = node.settings.load();
     let reply = &mut *ctx.reply;
-    if let Some(master) = &settings.replication.master {
-        let link = node.replication.link();
+    if let Some(master) = node.master() {
+        let link = node.link();
         reply.array(5);
         reply.bulk(b"slave");
         reply.bulk(master.host.as_bytes());

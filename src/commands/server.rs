@@ -4,7 +4,7 @@ use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, exactly};
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
 use crate::keyspace::EntryRef;
 use crate::node::client::{Waiting, WaitsFor};
-use crate::node::host::Shutdown;
+use crate::node::host::{BackgroundSave, Shutdown};
 use crate::node::shutdown::Begun;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -97,16 +97,16 @@ fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         2 if args.is(1, "SCHEDULE") => true,
         _ => return Err(Failure::Syntax),
     };
-    if ctx.node.persistence.get().running.is_some() {
-        if !schedule {
+    match ctx.node.host().background_save(&mut ctx.keys.locked) {
+        BackgroundSave::Started => ctx.reply.simple("Background saving started"),
+        BackgroundSave::Busy if schedule => {
+            ctx.node.persistence.update(|saving| saving.scheduled = true);
+            ctx.reply.simple("Background saving scheduled");
+        }
+        BackgroundSave::Busy => {
             return Err(Failure::err("Background save already in progress"));
         }
-        ctx.node.persistence.update(|saving| saving.scheduled = true);
-        ctx.reply.simple("Background saving scheduled");
-        return Ok(());
     }
-    ctx.node.host().background_save(&mut ctx.keys.locked).map_err(Failure::err)?;
-    ctx.reply.simple("Background saving started");
     Ok(())
 }
 
@@ -181,6 +181,7 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
     keys.locked.mark_watchers_of_database(database, &[database], |entry| is_alive(entry, now_ms));
     let removed = ctx.node.keyspace.len(database) as u64;
     keys.locked.flush_later(database);
+    ctx.node.forget_ttl(database);
     keys.changed_much(removed);
 }
 
@@ -198,6 +199,7 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     for database in 0..ctx.node.keyspace.databases() {
         flush(ctx, database);
     }
+    ctx.node.replication.forget_all_own_expiring();
     ctx.keys.log_always();
     ctx.keys.changed_much(1);
     if !ctx.node.settings.load().snapshot.save.is_empty() {
@@ -205,9 +207,9 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         // another must follow it.
         if ctx.node.persistence.get().running.is_some() {
             ctx.node.persistence.update(|saving| saving.scheduled = true);
-        } else if ctx.node.host().save(&mut ctx.keys.locked).is_err() {
+        } else {
             // Logged by the saver; the flush itself is done, as with Redis.
-            ctx.node.persistence.update(|saving| saving.last_ok = false);
+            drop(ctx.node.host().save(&mut ctx.keys.locked));
         }
     }
     ctx.reply.ok();
@@ -240,6 +242,7 @@ fn swapdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.keys.locked.mark_watchers_of_database(database, &[one, two], alive);
         }
         ctx.keys.locked.swap(one, two);
+        ctx.node.swap_ttl(one, two);
     }
     ctx.keys.changed_much(1);
     ctx.reply.ok();

@@ -13,7 +13,7 @@ use super::{Engine, Executor};
 use crate::commands::registry::Registry;
 use crate::keyspace::Locked;
 use crate::node::client::{Client, Handle, Origin};
-use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::host::{BackgroundSave, Clock, Host, HostResult, Memory, Refusal, Shutdown};
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
@@ -99,8 +99,8 @@ impl Host for StubHost {
         Ok(())
     }
 
-    fn background_save(&self, _: &mut Locked<'_>) -> HostResult {
-        Ok(())
+    fn background_save(&self, _: &mut Locked<'_>) -> BackgroundSave {
+        BackgroundSave::Started
     }
 
     fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {

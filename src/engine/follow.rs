@@ -127,15 +127,7 @@ fn note_lost(node: &Node, generation: u64) {
     if node.replication.generation() != generation {
         return;
     }
-    let now_ms = node.clock.unix_ms();
-    node.replication.update_link(|link| {
-        if link.state == LinkState::Connected {
-            link.down_since_ms = now_ms;
-        }
-        link.state = LinkState::Connect;
-        link.sync = None;
-    });
-    node.set_master_down(&locked, true);
+    node.link_down(&locked);
 }
 
 /// A target that does not step in leaves the role here.
@@ -399,12 +391,6 @@ impl Session {
 
     fn begin_stream(&mut self) {
         let node = &self.node;
-        node.replication.update_link(|link| {
-            link.state = LinkState::Connected;
-            link.sync = None;
-            link.refused = None;
-            link.read_offset = node.log.offset();
-        });
         let database = node.log.selected().unwrap_or(0);
         self.acked = node.log.offset();
         self.applier = Some(Applier::new(Arc::clone(&self.handle), self.generation, database));
@@ -426,7 +412,7 @@ impl Session {
                 node.replication.replicas.disconnect_all();
             }
             node.replication.set_synced_from(Some(self.master.clone()));
-            node.set_master_down(&locked, false);
+            node.link_up(&locked);
             complete_failover(node, &locked);
         }
         log!(Notice, "Successful partial resynchronization with master.");

@@ -5,6 +5,7 @@ use std::io::Read;
 use crate::commands::access_clock;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
+use crate::node::admission::State;
 use crate::rdb::{Item, KeyRecord, ReadOptions, Reader, Value};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
@@ -69,6 +70,8 @@ pub(crate) fn store(
     let content = match &record.value {
         Value::String(bytes) => Content::encode(bytes),
     };
+    let idle_s = u32::try_from(record.idle_s.unwrap_or(0)).unwrap_or(u32::MAX);
+    let accessed_s = accessed_s.saturating_sub(idle_s);
     locked.store(database, key, content, record.expire_at_ms, accessed_s);
     Ok(())
 }
@@ -102,6 +105,9 @@ pub(crate) fn load(
     let mut fields = Fields::default();
     let mut database = 0;
     while let Some(item) = reader.next().map_err(|error| error.to_string())? {
+        if node.admission.has(State::ShuttingDown) {
+            return Err("the process is ending".to_owned());
+        }
         match item {
             Item::SelectDb(index) => {
                 database = usize::try_from(index).unwrap_or(usize::MAX);

@@ -8,6 +8,7 @@ use super::load::{self, Behind, History, Loaded};
 use crate::keyspace::{Flushed, Keyspace, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::State;
+use crate::node::persistence::Loading;
 use crate::replication::Ids;
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
@@ -123,6 +124,7 @@ pub(crate) fn take_over(
         guard(node, master, &offer, beside.loaded.keys)?;
         mark_all_watchers(node, &locked);
         let flushed = locked.adopt(&beside.keyspace);
+        forget_figures(node);
         mark_all_watchers(node, &locked);
         finish(node, &locked, master, offer, &beside.loaded);
         flushed
@@ -131,7 +133,8 @@ pub(crate) fn take_over(
     Ok(())
 }
 
-/// Drops this node's data and loads those of `source` instead, which [`check`] has found good.
+/// Drops this node's data and loads those of `source` instead, `total_bytes` which [`check`] has
+/// found good.
 ///
 /// # Errors
 /// See [`NotTaken`].
@@ -141,7 +144,7 @@ pub(crate) fn load_in_place(
     master: &MasterAddress,
     offer: Offer,
     checked: &Loaded,
-    source: impl Read,
+    (source, total_bytes): (impl Read, u64),
 ) -> Result<(), NotTaken> {
     let flushed: Vec<Flushed> = {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
@@ -150,27 +153,42 @@ pub(crate) fn load_in_place(
             return Err(NotTaken::NotFollowed);
         }
         guard(node, master, &offer, checked.keys)?;
+        let loading = Loading { started_ms: node.clock.unix_ms(), total_bytes, loaded_bytes: 0 };
+        node.persistence.update(|saving| saving.loading = Some(loading));
         node.admission.set(&locked, State::Loading, true);
         // Should it fail now, what is then here is part of no history that anybody knows.
         node.log.begin_history(node.host().new_id());
         node.replication.replicas.disconnect_all();
         mark_all_watchers(node, &locked);
+        forget_figures(node);
         (0..node.keyspace.databases()).map(|database| locked.flush(database)).collect()
     };
     // At once: the room is needed.
     drop(flushed);
     let mut store = load::one_by_one(node, &node.keyspace);
-    let loaded = load::load(node, source, Behind::Nothing, &mut store, &mut |_| {});
+    let mut progress = |bytes| node.persistence.loaded(bytes);
+    let loaded = load::load(node, source, Behind::Nothing, &mut store, &mut progress);
     drop(store);
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let locked = shards.locked();
+    if node.admission.has(State::ShuttingDown) {
+        // What is here is no whole data set, and nobody may take it for one.
+        return Err(NotTaken::NotFollowed);
+    }
     node.admission.set(&locked, State::Loading, false);
+    node.persistence.update(|saving| saving.loading = None);
     let loaded = loaded.map_err(NotTaken::Failed)?;
     if node.replication.generation() != generation {
         return Err(NotTaken::NotFollowed);
     }
     finish(node, &locked, master, offer, &loaded);
     Ok(())
+}
+
+/// What is known of keys that have gone goes with them.
+fn forget_figures(node: &Node) {
+    (0..node.keyspace.databases()).for_each(|database| node.forget_ttl(database));
+    node.replication.forget_all_own_expiring();
 }
 
 fn mark_all_watchers(node: &Node, locked: &Locked<'_>) {
@@ -187,7 +205,7 @@ fn finish(node: &Node, locked: &Locked<'_>, master: &MasterAddress, offer: Offer
     // They have another history; what they get next is this one's.
     node.replication.replicas.disconnect_all();
     node.replication.set_synced_from(Some(master.clone()));
-    node.set_master_down(locked, false);
+    node.link_up(locked);
     log!(Notice, "MASTER <-> REPLICA sync: Finished with success");
 }
 

@@ -57,6 +57,10 @@ impl Sweeper {
             return;
         }
         let start = node.clock.nanos();
+        for database in 0..node.keyspace.databases() {
+            // That of keys that have gone is forgotten.
+            node.average_ttl_ms(database);
+        }
         (self.seen, self.expired) = (0, 0);
         let cut = self.walk(node, start);
         node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);

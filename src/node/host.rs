@@ -25,6 +25,14 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
 /// How a save ended that could not begin or finish; the text is for the client.
 pub(crate) type HostResult = Result<(), String>;
 
+/// Whether a save in the background began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BackgroundSave {
+    Started,
+    /// One snapshot is written at a time, and none while data are being loaded.
+    Busy,
+}
+
 /// A changed setting that cannot be applied.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
@@ -46,8 +54,8 @@ pub(crate) struct Shutdown {
 pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Saves here and now.
     fn save(&self, locked: &mut Locked<'_>) -> HostResult;
-    /// Cuts a snapshot and saves it in the background.
-    fn background_save(&self, locked: &mut Locked<'_>) -> HostResult;
+    /// Cuts a snapshot and saves it in the background, unless a snapshot is being written already.
+    fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave;
     /// Saves, empties everything and loads the file again.
     fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult;
     /// Ends the process, after saving where that is asked for. Returns on failure only, or when

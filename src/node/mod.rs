@@ -134,14 +134,32 @@ impl Node {
         self.sum(|stats| &stats.dirty)
     }
 
-    /// The average time that keys with an expiry have to live, in milliseconds; 0 if unknown.
+    /// The average time that keys with an expiry have to live, in milliseconds; 0 if unknown, or
+    /// if there are none.
     pub(crate) fn average_ttl_ms(&self, database: usize) -> i64 {
-        self.average_ttl_ms[database].load(Ordering::Relaxed)
+        let known = self.average_ttl_ms[database].load(Ordering::Relaxed);
+        if known != 0 && self.keyspace.expires(database) == 0 {
+            // It is of keys that have gone, and must not weigh on what comes after them.
+            self.forget_ttl(database);
+            return 0;
+        }
+        known
+    }
+
+    /// The keys of a database have gone, and with them what is known of their time to live.
+    pub(crate) fn forget_ttl(&self, database: usize) {
+        self.average_ttl_ms[database].store(0, Ordering::Relaxed);
+    }
+
+    /// Two databases have exchanged their keys.
+    pub(crate) fn swap_ttl(&self, one: usize, two: usize) {
+        let (one, two) = (&self.average_ttl_ms[one], &self.average_ttl_ms[two]);
+        two.store(one.swap(two.load(Ordering::Relaxed), Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Adds what the sweeper saw in one place, weighted as in Redis.
     pub(crate) fn sample_ttl_ms(&self, database: usize, sample: i64) {
-        let old = self.average_ttl_ms(database);
+        let old = self.average_ttl_ms[database].load(Ordering::Relaxed);
         let new = if old == 0 { sample } else { old / 50 * 49 + sample / 50 };
         self.average_ttl_ms[database].store(new, Ordering::Relaxed);
     }

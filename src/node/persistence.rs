@@ -6,8 +6,9 @@ use parking_lot::Mutex;
 
 use crate::keyspace::snapshot::Retention;
 
-/// A load at start or after a resync.
-#[derive(Clone, Copy, Debug)]
+/// How far a load is that commands wait for: at start, or in place of the data of a replica. That
+/// there is one is in [`State::Loading`](super::admission::State::Loading).
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Loading {
     pub(crate) started_ms: i64,
     pub(crate) total_bytes: u64,
@@ -35,9 +36,9 @@ pub(crate) struct Saving {
     pub(crate) saved_dirty: u64,
     /// Unix milliseconds of the last good save.
     pub(crate) saved_ms: i64,
-    /// Of the last attempt in the background.
+    /// When the last attempt in the background began. Whether it failed is in
+    /// [`State::SaveFailed`](super::admission::State::SaveFailed).
     pub(crate) tried_ms: i64,
-    pub(crate) last_ok: bool,
     pub(crate) last_duration_ms: Option<i64>,
     pub(crate) saves: u64,
     /// Most bytes retained by the last or the running snapshot.
@@ -59,7 +60,6 @@ impl Persistence {
             saved_dirty: 0,
             saved_ms: now_ms,
             tried_ms: 0,
-            last_ok: true,
             last_duration_ms: None,
             saves: 0,
             retained_peak_bytes: 0,
@@ -71,6 +71,15 @@ impl Persistence {
 
     pub(crate) fn get(&self) -> Saving {
         self.0.lock().clone()
+    }
+
+    /// Notes how far a load is.
+    pub(crate) fn loaded(&self, bytes: u64) {
+        self.update(|saving| {
+            if let Some(loading) = &mut saving.loading {
+                loading.loaded_bytes = bytes;
+            }
+        });
     }
 
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Saving) -> R) -> R {

@@ -156,6 +156,9 @@ pub(crate) struct Replication {
     /// Keys with an expiry that clients wrote to this replica, with their databases: its master
     /// does not know them, so this node must end them.
     own_expiring: Mutex<BTreeSet<(usize, Box<[u8]>)>>,
+    /// Replicas near enough for `min-replicas-to-write`, as writes are judged by; `None`: they are
+    /// not.
+    good_replicas: Mutex<Option<usize>>,
     /// The handle of the link, as CLIENT LIST shows it.
     pub(crate) link_handle: Mutex<Option<Arc<Handle>>>,
 }
@@ -234,6 +237,14 @@ impl Replication {
         self.own_expiring.lock().remove(key);
     }
 
+    pub(crate) fn forget_all_own_expiring(&self) {
+        self.own_expiring.lock().clear();
+    }
+
+    pub(crate) fn good_replicas(&self) -> Option<usize> {
+        *self.good_replicas.lock()
+    }
+
     pub(crate) fn own_expiring_len(&self) -> usize {
         self.own_expiring.lock().len()
     }
@@ -251,6 +262,49 @@ impl Replication {
 impl Node {
     pub(crate) fn is_replica(&self) -> bool {
         self.admission.has(State::Replica)
+    }
+
+    /// The master that this node follows, if it is a replica.
+    pub(crate) fn master(&self) -> Option<MasterAddress> {
+        // In this order: who becomes a replica has an address before, and after it is none again.
+        self.is_replica().then(|| self.settings.load().replication.master.clone()).flatten()
+    }
+
+    /// How the link to the master is. Whether it is up is read where admission reads it: no view
+    /// says so while commands are refused for it, nor the other way round.
+    pub(crate) fn link(&self) -> LinkStatus {
+        let up = self.is_replica() && !self.admission.has(State::MasterDown);
+        let mut link = self.replication.link();
+        if up {
+            (link.state, link.sync) = (LinkState::Connected, None);
+        } else if link.state == LinkState::Connected {
+            link.state = LinkState::Connect;
+        }
+        link
+    }
+
+    /// The link is up: the data are the master's, up to the log's end.
+    pub(crate) fn link_up(&self, locked: &Locked<'_>) {
+        self.replication.update_link(|link| {
+            link.state = LinkState::Connected;
+            link.sync = None;
+            link.refused = None;
+            link.read_offset = self.log.offset();
+        });
+        self.admission.set(locked, State::MasterDown, false);
+    }
+
+    /// The link is not up any more.
+    pub(crate) fn link_down(&self, locked: &Locked<'_>) {
+        let now_ms = self.clock.unix_ms();
+        self.admission.set(locked, State::MasterDown, true);
+        self.replication.update_link(|link| {
+            if link.state == LinkState::Connected {
+                link.down_since_ms = now_ms;
+            }
+            link.state = LinkState::Connect;
+            link.sync = None;
+        });
     }
 
     /// Puts a command that concerns no key into the stream, unless that is another node's to do.
@@ -297,8 +351,8 @@ impl Node {
         self.replication.replicas.note_none(self.clock.unix_ms());
         self.replication.update_link(|link| *link = LinkStatus::default());
         self.replication.set_synced_from(None);
-        self.store_master(locked, None);
         self.admission.set(locked, State::Replica, false);
+        self.store_master(locked, None);
         set_role(Role::Master);
         self.admission.set(locked, State::MasterDown, false);
         let ids = self.log.ids();
@@ -330,9 +384,9 @@ impl Node {
         });
         self.store_master(locked, Some(master));
         set_role(Role::Replica);
-        self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
-        self.admission.set(locked, State::TooFewReplicas, false);
+        self.admission.set(locked, State::Replica, true);
+        self.judge_replicas(locked);
         for client in self.replication.replicas.waiters() {
             if let Some(handle) = self.clients.get(client) {
                 handle.look();
@@ -345,38 +399,34 @@ impl Node {
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
         set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
-        self.admission.set(locked, State::Replica, true);
         self.admission.set(locked, State::MasterDown, true);
+        self.admission.set(locked, State::Replica, true);
     }
 
-    /// Whether a master has fewer good replicas than `min-replicas-to-write`.
-    pub(crate) fn lacks_replicas(&self) -> bool {
+    /// How many replicas are near enough for `min-replicas-to-write`; `None` when that asks for none.
+    fn count_good_replicas(&self) -> Option<usize> {
         let settings = self.settings.load();
         let replication = &settings.replication;
-        let (needed, lag_s) =
-            (replication.min_replicas_to_write, replication.min_replicas_max_lag_secs);
-        let now_ms = self.clock.unix_ms();
-        let judged = needed > 0 && lag_s > 0 && !self.is_replica();
-        judged && self.replication.replicas.good(lag_s.into(), now_ms) < needed as usize
+        let lag_s = replication.min_replicas_max_lag_secs;
+        let judged = replication.min_replicas_to_write > 0 && lag_s > 0 && !self.is_replica();
+        judged.then(|| self.replication.replicas.good(lag_s.into(), self.clock.unix_ms()))
     }
 
-    /// Has writes refused while that is so.
+    /// Whether what was judged last is not so any more.
+    pub(crate) fn good_replicas_changed(&self) -> bool {
+        self.count_good_replicas() != self.replication.good_replicas()
+    }
+
+    /// Makes writes be refused while there are too few good replicas.
     pub(crate) fn judge_replicas(&self, locked: &Locked<'_>) {
-        let lacking = self.lacks_replicas();
-        if lacking != self.admission.has(State::TooFewReplicas) {
-            self.admission.set(locked, State::TooFewReplicas, lacking);
-        }
+        let good = self.count_good_replicas();
+        let needed = self.settings.load().replication.min_replicas_to_write as usize;
+        *self.replication.good_replicas.lock() = good;
+        self.admission.set(locked, State::TooFewReplicas, good.is_some_and(|good| good < needed));
     }
 
     pub(crate) fn backlog_bytes_max(&self) -> usize {
         let bytes = self.settings.load().replication.backlog_size_bytes;
         usize::try_from(bytes).unwrap_or(usize::MAX)
-    }
-
-    /// Notes whether the link to the master is up, for `replica-serve-stale-data`.
-    pub(crate) fn set_master_down(&self, locked: &Locked<'_>, down: bool) {
-        if self.admission.has(State::MasterDown) != down {
-            self.admission.set(locked, State::MasterDown, down);
-        }
     }
 }

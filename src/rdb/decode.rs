@@ -159,36 +159,6 @@ impl<R: Read> Decoder<R> {
         })
     }
 
-    /// Reads past a string without holding it.
-    pub(super) fn skip_string(&mut self) -> Result<(), Error> {
-        let offset = self.position;
-        match self.length_or_encoding()? {
-            Length::Plain(len) => self.skip(len),
-            Length::Encoded(string_encoding::INT8) => self.skip(1),
-            Length::Encoded(string_encoding::INT16) => self.skip(2),
-            Length::Encoded(string_encoding::INT32) => self.skip(4),
-            Length::Encoded(string_encoding::LZF) => {
-                let compressed_bytes = self.length()?;
-                self.length()?;
-                self.skip(compressed_bytes)
-            }
-            Length::Encoded(other) => Err(Error::new(offset, ErrorKind::BadStringEncoding(other))),
-        }
-    }
-
-    /// Reads past `len` bytes.
-    pub(super) fn skip(&mut self, len: u64) -> Result<(), Error> {
-        let mut scratch = [0; 512];
-        let mut left = len;
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(usize::MAX).min(scratch.len());
-            let (piece, _) = scratch.split_at_mut(want);
-            self.fill(piece)?;
-            left = left.saturating_sub(u64::try_from(want).unwrap_or(u64::MAX));
-        }
-        Ok(())
-    }
-
     /// The next `len` bytes.
     fn bytes(&mut self, len: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
@@ -305,26 +275,5 @@ mod tests {
         // The claim is refused before any of the claimed compressed bytes is asked for.
         let huge = [0xc3, 0x80, 0, 1, 0, 0, 0x81, 0x40, 0, 0, 0, 0, 0, 0, 0];
         assert!(matches!(decoder(&huge).string().unwrap_err().kind, ErrorKind::BadLzf { .. }));
-    }
-
-    #[test]
-    fn skipping_a_string_ends_where_reading_it_does() {
-        let cases: [&[u8]; 6] = [
-            b"\x03abc",
-            b"\xc0\x01",
-            b"\xc1\x01\x02",
-            b"\xc2\x01\x02\x03\x04",
-            b"\xc3\x09\x40\xc8\x01aa\xe0\xbb\x00\x01aa",
-            b"\x00",
-        ];
-        for bytes in cases {
-            let mut longer = bytes.to_vec();
-            longer.extend_from_slice(b"tail");
-            let (mut read, mut skipped) = (decoder(&longer), decoder(&longer));
-            read.string().unwrap();
-            skipped.skip_string().unwrap();
-            assert_eq!(read.position(), bytes.len() as u64);
-            assert_eq!(skipped.position(), bytes.len() as u64);
-        }
     }
 }

@@ -30,7 +30,10 @@ pub enum ErrorKind {
     /// Neither an opcode nor a type that any server writes.
     UnknownOpcode(u8),
     /// A library of functions (opcode 245).
-    Functions,
+    Functions {
+        /// Its name, escaped; empty where it has none.
+        library: String,
+    },
     /// A function as release candidates of Redis 7.0 wrote it (opcode 246).
     FunctionsPreRelease,
     /// Opcode 243: a slot half imported in Valkey, or metadata of a key in Redis after 8.0.
@@ -55,8 +58,18 @@ pub enum ErrorKind {
         /// The length compressed, in bytes.
         compressed_bytes: u64,
     },
-    /// A module's data holds a code that is not known, or not allowed there.
-    BadModuleOpcode(u64),
+    /// What a module stored beside the keys (opcode 247).
+    ModuleData {
+        /// The name of the module's type.
+        module: String,
+    },
+    /// A value of a module's own type.
+    ModuleValue {
+        /// Whose value, as in [`ErrorKind::UnsupportedType`].
+        owner: String,
+        /// The name of the module's type.
+        module: String,
+    },
     /// The checksum in the bytes is not the checksum of the bytes.
     ChecksumMismatch {
         /// What the bytes say.
@@ -92,9 +105,14 @@ impl Error {
 /// Names a key in an [`ErrorKind::UnsupportedType`]: escaped, and cut where it is long, since what is
 /// in a key is anybody's.
 pub(super) fn key_owner(key: &[u8], db: u64) -> String {
-    let shown = key.get(..KEY_BYTES_SHOWN_MAX).unwrap_or(key);
-    let cut = if shown.len() < key.len() { "..." } else { "" };
-    format!("key \"{}{cut}\" in database {db}", shown.escape_ascii())
+    format!("key \"{}\" in database {db}", shortened(key))
+}
+
+/// A name from a file for an error: escaped, and cut where it is long.
+pub(super) fn shortened(name: &[u8]) -> String {
+    let shown = name.get(..KEY_BYTES_SHOWN_MAX).unwrap_or(name);
+    let cut = if shown.len() < name.len() { "..." } else { "" };
+    format!("{}{cut}", shown.escape_ascii())
 }
 
 impl fmt::Display for Error {
@@ -115,8 +133,8 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the format's version is not supported: \"{}\"", found.escape_ascii())
             }
             Self::UnknownOpcode(code) => write!(f, "unknown opcode or type {code}"),
-            Self::Functions => {
-                f.write_str("a library of functions, which this version cannot load yet")
+            Self::Functions { library } => {
+                write!(f, "the library of functions \"{library}\", which this version cannot load yet")
             }
             Self::FunctionsPreRelease => {
                 f.write_str("a function as release candidates of Redis 7.0 stored it, which is not supported")
@@ -133,7 +151,12 @@ impl fmt::Display for ErrorKind {
                 f,
                 "{compressed_bytes} compressed bytes do not expand to the {claimed_bytes} they claim"
             ),
-            Self::BadModuleOpcode(code) => write!(f, "unexpected code {code} in the data of a module"),
+            Self::ModuleData { module } => {
+                write!(f, "data of the module \"{module}\", which is not loaded here")
+            }
+            Self::ModuleValue { owner, module } => {
+                write!(f, "{owner} holds a value of the module \"{module}\", which is not loaded here")
+            }
             Self::ChecksumMismatch { stored, computed } => write!(
                 f,
                 "the checksum is {computed:016x}, but {stored:016x} is stored: the data is damaged"

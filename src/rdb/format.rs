@@ -30,16 +30,8 @@ pub(super) mod opcode {
 
 pub(super) mod type_code {
     pub(in crate::rdb) const STRING: u8 = 0;
-}
-
-/// The codes in what a module wrote: each value is preceded by one.
-pub(super) mod module_opcode {
-    pub(in crate::rdb) const EOF: u64 = 0;
-    pub(in crate::rdb) const SINT: u64 = 1;
-    pub(in crate::rdb) const UINT: u64 = 2;
-    pub(in crate::rdb) const FLOAT: u64 = 3;
-    pub(in crate::rdb) const DOUBLE: u64 = 4;
-    pub(in crate::rdb) const STRING: u64 = 5;
+    pub(in crate::rdb) const MODULE: u8 = 6;
+    pub(in crate::rdb) const MODULE_2: u8 = 7;
 }
 
 /// How a string is stored that is not stored verbatim: the low six bits of a length's first byte.

@@ -15,7 +15,7 @@ use super::encode::Encoder;
 use super::error::{Error, ErrorKind};
 use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
 use super::lzf::Compressor;
-use super::reader::value;
+use super::reader::{unsupported, value};
 use super::value::{Value, ValueRef};
 use super::writer::{type_code, write_value};
 
@@ -65,10 +65,8 @@ pub fn restore(payload: &[u8], checksum: PayloadChecksum) -> Result<Value, Error
     let Some(name) = type_name(code) else {
         return Err(Error::new(0, ErrorKind::UnknownOpcode(code)));
     };
-    value(&mut decoder, code)?.ok_or_else(|| {
-        let owner = "the payload".to_owned();
-        Error::new(0, ErrorKind::UnsupportedType { owner, code, name })
-    })
+    let value = value(&mut decoder, code)?;
+    value.ok_or_else(|| unsupported(&mut decoder, 0, "the payload".to_owned(), (code, name)))
 }
 
 /// The payload without its footer, once that is found to be right.

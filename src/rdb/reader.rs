@@ -6,10 +6,8 @@ use std::io::Read;
 use std::mem;
 
 use super::decode::{Checksum, Decoder};
-use super::error::{Error, ErrorKind, key_owner};
-use super::format::{
-    VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, module_opcode, opcode, type_code, type_name,
-};
+use super::error::{Error, ErrorKind, key_owner, shortened};
+use super::format::{VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, opcode, type_code, type_name};
 use super::value::{Attributes, Value};
 
 /// How a stream is read.
@@ -162,7 +160,10 @@ impl<R: Read> Reader<R> {
                 let value = self.decoder.string()?;
                 return Ok(Some(Item::Aux { name, value }));
             }
-            opcode::MODULE_AUX => self.skip_module_aux()?,
+            opcode::MODULE_AUX => {
+                let module = module_name(self.decoder.length()?);
+                return Err(Error::new(offset, ErrorKind::ModuleData { module }));
+            }
             opcode::SLOT_INFO => {
                 // Slot, keys, expires: hints for tables that are split by slot.
                 for _ in 0..3 {
@@ -173,7 +174,10 @@ impl<R: Read> Reader<R> {
                 self.verify_trailer()?;
                 self.ended = true;
             }
-            opcode::FUNCTION2 => return Err(Error::new(offset, ErrorKind::Functions)),
+            opcode::FUNCTION2 => {
+                let library = library_name(&self.decoder.string()?);
+                return Err(Error::new(offset, ErrorKind::Functions { library }));
+            }
             opcode::FUNCTION_PRE_GA => {
                 return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
             }
@@ -190,37 +194,12 @@ impl<R: Read> Reader<R> {
         let key = self.decoder.string()?;
         let Some(value) = value(&mut self.decoder, code)? else {
             let owner = key_owner(&key, self.db);
-            return Err(Error::new(offset, ErrorKind::UnsupportedType { owner, code, name }));
+            return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
         };
         let Attributes { expire_at_ms, idle_s, freq } = mem::take(&mut self.next_key);
         // To Redis a stored expiry of -1 is the absence of one.
         let expire_at_ms = expire_at_ms.filter(|expire_at_ms| *expire_at_ms != -1);
         Ok(KeyRecord { key, expire_at_ms, idle_s, freq, value })
-    }
-
-    /// Reads past what a module stored beside the keys. Nothing of it is used; each value is
-    /// preceded by a code, which is how one can read past it without the module.
-    fn skip_module_aux(&mut self) -> Result<(), Error> {
-        let _module_id = self.decoder.length()?;
-        let offset = self.decoder.position();
-        let when_code = self.decoder.length()?;
-        if when_code != module_opcode::UINT {
-            return Err(Error::new(offset, ErrorKind::BadModuleOpcode(when_code)));
-        }
-        let _when = self.decoder.length()?;
-        loop {
-            let offset = self.decoder.position();
-            match self.decoder.length()? {
-                module_opcode::EOF => return Ok(()),
-                module_opcode::SINT | module_opcode::UINT => {
-                    self.decoder.length()?;
-                }
-                module_opcode::FLOAT => self.decoder.skip(4)?,
-                module_opcode::DOUBLE => self.decoder.skip(8)?,
-                module_opcode::STRING => self.decoder.skip_string()?,
-                other => return Err(Error::new(offset, ErrorKind::BadModuleOpcode(other))),
-            }
-        }
     }
 
     /// Reads the checksum and compares it. A stored 0 says that the writer computed none.
@@ -246,6 +225,46 @@ pub(super) fn value<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Optio
         type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
         _ => Ok(None),
     }
+}
+
+/// Why a value is refused whose type is none that is held. The decoder stands where it begins.
+pub(super) fn unsupported<R: Read>(
+    decoder: &mut Decoder<R>,
+    offset: u64,
+    owner: String,
+    (code, name): (u8, &'static str),
+) -> Error {
+    if !matches!(code, type_code::MODULE | type_code::MODULE_2) {
+        return Error::new(offset, ErrorKind::UnsupportedType { owner, code, name });
+    }
+    match decoder.length() {
+        Ok(id) => {
+            let module = module_name(id);
+            Error::new(offset, ErrorKind::ModuleValue { owner, module })
+        }
+        Err(error) => error,
+    }
+}
+
+/// The name of a module's type by its id: nine characters of six bits each, above ten bits of
+/// version (`moduleTypeNameByID` in Redis's `module.c`).
+fn module_name(id: u64) -> String {
+    const CHARACTERS: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let character = |at: u32| {
+        let index = usize::try_from(id.checked_shr(at).unwrap_or(0) & 63).unwrap_or(0);
+        CHARACTERS.get(index).map_or('?', |&byte| char::from(byte))
+    };
+    (0..9u32).rev().map(|place| character(place.saturating_mul(6).saturating_add(10))).collect()
+}
+
+/// What the first line of a library's code, `#!lua name=…`, names it; escaped, and cut where it is
+/// long.
+fn library_name(code: &[u8]) -> String {
+    let line = code.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut words = line.split(|byte| byte.is_ascii_whitespace());
+    let name = words.find_map(|word| word.strip_prefix(b"name=")).unwrap_or_default();
+    shortened(name)
 }
 
 /// The version in a header: `REDIS` and four digits, or `VALKEY` and three.

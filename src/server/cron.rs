@@ -9,6 +9,8 @@ use super::balance::Balancer;
 use super::upkeep::Upkeep;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
+use crate::node::admission::State;
+use crate::node::host::BackgroundSave;
 use crate::telemetry::log::log;
 
 /// Between two rounds.
@@ -66,7 +68,7 @@ fn sample(engine: &Engine) {
 fn save_when_due(engine: &Engine) {
     let node = &engine.node;
     let saving = node.persistence.get();
-    if saving.running.is_some() || saving.loading.is_some() {
+    if saving.running.is_some() {
         return;
     }
     let now_ms = node.clock.unix_ms();
@@ -76,17 +78,17 @@ fn save_when_due(engine: &Engine) {
     let reached = |point: &&crate::settings::SavePoint| {
         changes >= point.changes && seconds > point.seconds && changes > 0
     };
-    let may_retry = saving.last_ok || now_ms - saving.tried_ms > RETRY_MS;
-    match settings.snapshot.save.iter().find(reached) {
-        Some(point) if may_retry => {
-            log!(Notice, "{} changes in {} seconds. Saving...", point.changes, point.seconds);
-        }
-        _ if saving.scheduled => {}
-        _ => return,
+    let failed = node.admission.has(State::SaveFailed);
+    let may_retry = !failed || now_ms - saving.tried_ms > RETRY_MS;
+    let point = settings.snapshot.save.iter().find(reached).filter(|_| may_retry);
+    if point.is_none() && !saving.scheduled {
+        return;
     }
     let mut guard = node.keyspace.lock(ShardSet::ALL);
-    if let Err(error) = node.host().background_save(&mut guard.locked()) {
-        log!(Warning, "Can't save in the background: {error}");
+    // It may be busy by now: the next round looks again.
+    let began = node.host().background_save(&mut guard.locked()) == BackgroundSave::Started;
+    if let (Some(point), true, false) = (point, began, failed) {
+        log!(Notice, "{} changes in {} seconds. Saving...", point.changes, point.seconds);
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::transfer::Transfer;
@@ -96,7 +97,10 @@ impl Follower {
         node.replication.update_link(|link| link.state = LinkState::Connecting);
         log!(Notice, "Connecting to MASTER {}:{}", master.host, master.port);
         let limit = Duration::from_secs(node.settings.load().replication.timeout_secs.into());
-        let connecting = TcpStream::connect((master.host.as_str(), master.port));
+        let connecting = async {
+            let addresses = addresses(master).await?;
+            TcpStream::connect(&addresses[..]).await
+        };
         let stream = tokio::select! {
             connected = timeout(limit, connecting) => match connected {
                 Ok(Ok(stream)) => stream,
@@ -135,6 +139,23 @@ impl Follower {
             self.look.notified().await;
         }
     }
+}
+
+/// The addresses of a master. A name is looked up on a thread of its own; that there is none to be
+/// had is an error like others, where the runtime's own threads would panic.
+async fn addresses(master: &MasterAddress) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = master.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, master.port)]);
+    }
+    let (done, result) = oneshot::channel();
+    let (host, port) = (master.host.clone(), master.port);
+    let work = move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        // Nobody may want to know any more.
+        drop(done.send(found));
+    };
+    std::thread::Builder::new().name("resolver".into()).spawn(work)?;
+    result.await.unwrap_or_else(|_| Err(io::Error::other("the look-up was given up")))
 }
 
 /// Shows the link among the clients.

@@ -8,13 +8,14 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::descriptors;
+use super::ids::Ids;
 use super::loader;
 use super::saver::Saver;
 use super::sync;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::State;
-use crate::node::host::{Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::host::{BackgroundSave, Host, HostResult, Memory, Refusal, Shutdown};
 use crate::settings::{self, Settings};
 use crate::telemetry::log::{self, Level, log};
 
@@ -28,6 +29,7 @@ pub(super) struct ServerHost {
     rewriting: Mutex<()>,
     /// Has the link to the master look at the node's role.
     look: Arc<Notify>,
+    ids: Ids,
 }
 
 impl ServerHost {
@@ -36,8 +38,9 @@ impl ServerHost {
         saver: Arc<Saver>,
         ending: watch::Sender<bool>,
         look: Arc<Notify>,
+        ids: Ids,
     ) -> Self {
-        Self { node, saver, ending, rewriting: Mutex::new(()), look }
+        Self { node, saver, ending, rewriting: Mutex::new(()), look, ids }
     }
 }
 
@@ -57,8 +60,11 @@ impl Host for ServerHost {
         self.saver.save(locked).map_err(|error| error.to_string())
     }
 
-    fn background_save(&self, locked: &mut Locked<'_>) -> HostResult {
-        self.saver.start(locked).map_err(|error| error.to_string())
+    fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave {
+        match self.saver.start(locked) {
+            true => BackgroundSave::Started,
+            false => BackgroundSave::Busy,
+        }
     }
 
     fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult {
@@ -70,8 +76,7 @@ impl Host for ServerHost {
         for database in 0..self.node.keyspace.databases() {
             self.node.keyspace.graveyard().leave(locked.flush(database));
         }
-        loader::load_locked(&self.node, &path, locked)?;
-        Ok(())
+        loader::load_locked(&self.node, &path, locked)
     }
 
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
@@ -147,11 +152,11 @@ impl Host for ServerHost {
     }
 
     fn new_id(&self) -> String {
-        super::random_hex()
+        self.ids.next()
     }
 
     fn sync_replicas(&self, locked: &mut Locked<'_>) {
-        sync::start_if_due(&self.node, locked);
+        sync::start_if_due(&self.node, &self.saver.snapshots, locked);
     }
 
     fn look_at_role(&self) {

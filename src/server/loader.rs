@@ -25,18 +25,19 @@ pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, 
 
 /// Reads the file through without keeping anything: whether [`load_locked`] will do.
 pub(super) fn validate(node: &Node, path: &Path) -> Result<(), String> {
-    load(node, path, &mut |_, _| Ok(())).map(|_| ())
+    there(load(node, path, &mut |_, _| Ok(()))?, path)
 }
 
 /// Loads the file into the locked, empty keyspace.
-pub(super) fn load_locked(
-    node: &Node,
-    path: &Path,
-    locked: &mut Locked<'_>,
-) -> Result<Option<Loaded>, String> {
+pub(super) fn load_locked(node: &Node, path: &Path, locked: &mut Locked<'_>) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
     let mut store = |database, record: &_| load::store(locked, database, record, accessed_s);
-    load(node, path, &mut store)
+    there(load(node, path, &mut store)?, path)
+}
+
+/// A file that is to be loaded again must be there.
+fn there(loaded: Option<Loaded>, path: &Path) -> Result<(), String> {
+    loaded.map(|_| ()).ok_or_else(|| format!("There is no file {}", path.display()))
 }
 
 fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded>, String> {
@@ -50,13 +51,7 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
     let started_ms = node.clock.unix_ms();
     let loading = Loading { started_ms, total_bytes, loaded_bytes: 0 };
     node.persistence.update(|saving| saving.loading = Some(loading));
-    let mut progress = |at| {
-        node.persistence.update(|saving| {
-            if let Some(loading) = &mut saving.loading {
-                loading.loaded_bytes = at;
-            }
-        });
-    };
+    let mut progress = |at| node.persistence.loaded(at);
     let source = BufReader::with_capacity(BUFFER_BYTES, file);
     let result = in_span(&work_span!("rdb.load", bytes = total_bytes), || {
         load::load(node, source, Behind::Anything, store, &mut progress)

@@ -11,10 +11,12 @@ mod descriptors;
 mod files;
 mod follower;
 mod host;
+mod ids;
 mod listener;
 mod loader;
 mod saver;
 mod signals;
+mod snapshots;
 pub(crate) mod startup;
 mod stream;
 mod sync;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
@@ -42,6 +44,7 @@ use balance::Balancer;
 use clock::SystemClock;
 use files::FileSystem;
 use host::ServerHost;
+use ids::Ids;
 use listener::Listeners;
 use saver::Saver;
 use startup::Awaited;
@@ -85,18 +88,26 @@ async fn serve(
     settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
     descriptors::fit(&mut settings)?;
     let listeners = Listeners::bind(&settings)?;
-    let engine = Arc::new(engine(settings, config_file, listeners.port())?);
+    let ids = Ids::new()?;
+    let engine = Arc::new(engine(settings, config_file, listeners.port(), &ids)?);
     let node = &engine.node;
-    let saver = Arc::new(Saver::new(Arc::clone(node), Arc::new(FileSystem)));
+    let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
+        .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
+    let saver = Arc::new(saver);
     let (ending, mut ended) = watch::channel(false);
     let look = Arc::new(Notify::new());
-    let host = ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look));
+    let seeds = [ids.number(), ids.number()];
+    let host =
+        ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     node.set_host(Arc::new(host));
-    begin_loading(node);
+    let file = saver.path();
+    // Nobody waits for what is not there. If that cannot be told, loading tells why.
+    let loads = file.try_exists().unwrap_or(true);
+    begin(node, loads);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
-    let [seed, applier_seed, ..] = random();
+    let [seed, applier_seed] = seeds;
     let (workers, threads) = Workers::start(&engine, seed, &ended)
         .map_err(|error| format!("Cannot start a worker: {error}"))?;
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
@@ -106,7 +117,9 @@ async fn serve(
     let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
     awaited.listening();
     let serving = async {
-        load(&engine, saver.path()).await?;
+        if loads {
+            load(&engine, file).await?;
+        }
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
@@ -141,12 +154,12 @@ fn start_freeing(node: &Node) {
     }
 }
 
-/// Enters the state in which the RDB file is loaded: before anybody connects, and before the link
-/// to a master begins, which goes on from where the file ends.
-fn begin_loading(node: &Node) {
+/// Enters the role and, where there is an RDB file, the state in which it is loaded: before anybody
+/// connects, and before the link to a master begins, which goes on from where the file ends.
+fn begin(node: &Node, loads: bool) {
     let mut guard = node.keyspace.lock(ShardSet::ALL);
     let locked = guard.locked();
-    node.admission.set(&locked, State::Loading, true);
+    node.admission.set(&locked, State::Loading, loads);
     if let Some(master) = &node.settings.load().replication.master {
         node.begin_as_replica(&locked, master);
     }
@@ -155,11 +168,21 @@ fn begin_loading(node: &Node) {
 /// Loads the RDB file on a thread of its own, so that clients are answered meanwhile.
 async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
-    let loaded = tokio::task::spawn_blocking(move || loader::load_at_start(&node, &path));
-    let loaded =
-        loaded.await.map_err(|error| format!("Loading failed: {error}"))?.map_err(|reason| {
-            format!("{reason}\nFatal error loading the DB, check server logs. Exiting.")
-        })?;
+    let (done, result) = oneshot::channel();
+    // A process that is told to end does not wait for this thread.
+    let work = move || drop(done.send(loader::load_at_start(&node, &path)));
+    std::thread::Builder::new()
+        .name("loader".into())
+        .spawn(work)
+        .map_err(|error| format!("Cannot start the thread that loads: {error}"))?;
+    let loaded = result.await.map_err(|_| "Loading ended by a panic")?;
+    if engine.node.admission.has(State::ShuttingDown) {
+        // It was cut short: whoever ended the process ends this, too.
+        return std::future::pending().await;
+    }
+    let loaded = loaded.map_err(|reason| {
+        format!("{reason}\nFatal error loading the DB, check server logs. Exiting.")
+    })?;
     if let Some(loaded) = loaded {
         if let Some(history) = &loaded.history {
             resync::resume_history(&engine.node, history, loaded.synced_from.clone());
@@ -208,7 +231,12 @@ impl Drop for PidFile {
 }
 
 /// The node with its commands.
-fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result<Engine, String> {
+fn engine(
+    settings: Settings,
+    config_file: Option<PathBuf>,
+    port: u16,
+    ids: &Ids,
+) -> Result<Engine, String> {
     let renames: Vec<(String, String)> = settings
         .security
         .renamed_commands
@@ -222,7 +250,7 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
     let clock = Arc::new(SystemClock::new());
     let executable = std::env::current_exe().unwrap_or_default();
     let identity = Identity {
-        run_id: random_hex(),
+        run_id: ids.next(),
         started_ms: clock::unix_us() / 1000,
         process_id: std::process::id(),
         config_file,
@@ -230,7 +258,8 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
         operating_system: operating_system(),
         port,
     };
-    let node = Node::new(settings, identity, clock, stats, random(), random_hex());
+    let seeds = std::array::from_fn(|_| ids.number());
+    let node = Node::new(settings, identity, clock, stats, seeds, ids.next());
     Ok(Engine { node: Arc::new(node), registry })
 }
 
@@ -238,19 +267,4 @@ fn engine(settings: Settings, config_file: Option<PathBuf>, port: u16) -> Result
 fn operating_system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("Linux {} {}", release.trim(), std::env::consts::ARCH)
-}
-
-/// Unpredictable numbers from the operating system.
-fn random() -> [u64; 4] {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-    std::array::from_fn(|i| {
-        u64::from_ne_bytes(bytes[8 * i..8 * (i + 1)].try_into().expect("eight bytes"))
-    })
-}
-
-/// 40 random hexadecimal digits, the form of run and replication ids.
-fn random_hex() -> String {
-    let [a, b, c, _] = random();
-    format!("{a:016x}{b:016x}{:08x}", c as u32)
 }

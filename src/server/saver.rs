@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::files::{Files, Target};
+use super::snapshots::{Snapshots, Turn};
 use crate::engine::dump::{self, Cut};
 use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Locked, ShardSet};
@@ -27,9 +28,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Steps of the walk between two updates of the progress that INFO shows.
 const PROGRESS_STEPS: usize = 64;
 
-/// The saver's priority as `nice` has it: the lowest.
-const SAVER_NICE: i32 = 19;
-
 /// The saver works for so many steps (some quarter of a millisecond), then rests for as long:
 /// where cores are few it would else hold a worker back by whole slices of the scheduler.
 const BREATH_STEPS: usize = 32;
@@ -42,13 +40,19 @@ type FileWriter = EntryWriter<BufWriter<Box<dyn Target>>>;
 pub(super) struct Saver {
     node: Arc<Node>,
     files: Arc<dyn Files>,
+    pub(super) snapshots: Snapshots,
     /// Held around a rename, so that an older snapshot never replaces a newer file.
     commit: Mutex<()>,
+    /// Why the last save in the background failed that did.
+    last_failure: Mutex<String>,
 }
 
 impl Saver {
-    pub(super) fn new(node: Arc<Node>, files: Arc<dyn Files>) -> Self {
-        Self { node, files, commit: Mutex::new(()) }
+    /// # Errors
+    /// See [`Snapshots::start`].
+    pub(super) fn new(node: Arc<Node>, files: Arc<dyn Files>) -> io::Result<Self> {
+        let snapshots = Snapshots::start(Arc::clone(&node))?;
+        Ok(Self { node, files, snapshots, commit: Mutex::new(()), last_failure: Mutex::default() })
     }
 
     /// Where the RDB file lies.
@@ -98,37 +102,32 @@ impl Saver {
         self.node.persistence.update(|saving| {
             saving.saved_dirty = dirty;
             saving.saved_ms = began_ms;
-            saving.last_ok = true;
         });
         self.node.admission.set(locked, State::SaveFailed, false);
         Ok(())
     }
 
-    /// Cuts a snapshot and saves it on a thread of its own.
-    pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> io::Result<()> {
+    /// Cuts a snapshot and saves it in the background; false if that cannot be now.
+    pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> bool {
         let node = &self.node;
-        let (snapshot, running) = begin_snapshot(node, locked);
-        let cut = dump::cut(node);
-        node.persistence.update(|saving| {
-            saving.tried_ms = running.started_ms;
-            saving.scheduled = false;
+        let began = self.snapshots.try_begin(locked, || {
+            let (saver, cut) = (Arc::clone(self), dump::cut(node));
+            move |snapshot, turn| saver.finish(snapshot, cut.as_ref(), turn)
         });
-        let saver = Arc::clone(self);
-        let work = move || saver.finish(snapshot, cut.as_ref(), &running);
-        let thread = std::thread::Builder::new().name("saver".into()).spawn(work);
-        if let Err(error) = thread {
-            // The snapshot went with the closure.
-            node.persistence.update(|saving| saving.running = None);
-            return Err(error);
+        if began {
+            node.persistence.update(|saving| {
+                saving.tried_ms = node.clock.unix_ms();
+                saving.scheduled = false;
+            });
+            let pid = node.identity.process_id;
+            log!(Notice, "Background saving started by pid {pid}");
         }
-        let pid = node.identity.process_id;
-        log!(Notice, "Background saving started by pid {pid}");
-        Ok(())
+        began
     }
 
-    /// Runs on the saver's thread, to the end of the snapshot.
-    fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, running: &Running) {
-        yield_to_workers();
+    /// Runs on the walking thread, to the end of the snapshot.
+    fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, turn: Turn) {
+        let running = &turn.running;
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
@@ -137,14 +136,12 @@ impl Saver {
                 log!(Notice, "DB saved on disk");
                 log!(Notice, "Background saving terminated with success ({keys} keys)");
             }
-            Err(error) => log!(Warning, "Background saving error: {error}"),
+            Err(error) => self.log_failure(&error.to_string()),
         }
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         let locked = guard.locked();
         node.admission.set(&locked, State::SaveFailed, result.is_err());
         node.persistence.update(|saving| {
-            saving.running = None;
-            saving.last_ok = result.is_ok();
             saving.last_duration_ms = Some(now_ms - running.started_ms);
             if result.is_ok() {
                 saving.saved_dirty = running.dirty_at_cut;
@@ -152,6 +149,20 @@ impl Saver {
                 saving.saves += 1;
             }
         });
+        // With the outcome, under its locks.
+        drop(turn);
+    }
+
+    /// Says why a save failed: once, until that changes or a save succeeds.
+    fn log_failure(&self, reason: &str) {
+        let mut last = self.last_failure.lock();
+        let again = self.node.admission.has(State::SaveFailed) && *last == reason;
+        if again {
+            log!(Verbose, "Background saving error again: {reason}");
+        } else {
+            log!(Warning, "Background saving error: {reason}");
+            reason.clone_into(&mut last);
+        }
     }
 
     fn write_snapshot(
@@ -221,33 +232,6 @@ impl Saver {
             let _commit = self.commit.lock();
             drop(self.files.remove(&self.temporary("background-")));
         }
-    }
-}
-
-/// Cuts a snapshot and has INFO show it. One runs at a time.
-pub(super) fn begin_snapshot(node: &Node, locked: &mut Locked<'_>) -> (Snapshot, Running) {
-    let bytes_max = node.settings.load().snapshot.retained_max_bytes;
-    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    let snapshot = Snapshot::cut(&node.keyspace, locked, bytes_max);
-    let running = Running {
-        started_ms: node.clock.unix_ms(),
-        dirty_at_cut: node.dirty(),
-        retention: Arc::clone(snapshot.retention()),
-        keys_total: snapshot.sizes().iter().map(|size| size.keys).sum(),
-        keys_saved: 0,
-    };
-    node.persistence.update(|saving| {
-        saving.retained_peak_bytes = 0;
-        saving.running = Some(running.clone());
-    });
-    (snapshot, running)
-}
-
-/// Makes this thread one that walks a snapshot: where cores are few, workers go first. Their
-/// clients wait for them, nobody for this.
-pub(super) fn yield_to_workers() {
-    if let Err(error) = rustix::process::setpriority_process(None, SAVER_NICE) {
-        log!(Verbose, "A snapshot is walked at the priority of the workers: {error}");
     }
 }
 

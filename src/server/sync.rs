@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::saver::{Pace, begin_snapshot, show_progress, yield_to_workers};
+use super::saver::{Pace, show_progress};
+use super::snapshots::{Snapshots, Turn};
 use crate::engine::dump::{self, Cut};
 use crate::engine::supply;
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::persistence::Running;
-use crate::replication::{Overflow, Replica, Spool, Written};
+use crate::replication::{Overflow, Spool, Written};
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
@@ -25,40 +26,28 @@ const MEMORY_BYTES_MAX: usize = 32 << 20;
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// Begins a snapshot for the replicas that wait for one, unless others shall be waited for or a
-/// snapshot runs.
-pub(super) fn start_if_due(node: &Arc<Node>, locked: &mut Locked<'_>) {
+/// snapshot is being written.
+pub(super) fn start_if_due(node: &Arc<Node>, snapshots: &Snapshots, locked: &mut Locked<'_>) {
     let waiting = supply::due(node);
-    if !waiting.is_empty() {
-        start(node, locked, &waiting);
+    if waiting.is_empty() {
+        return;
     }
+    snapshots.try_begin(locked, || {
+        let dir = PathBuf::from(&node.settings.load().snapshot.dir);
+        let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
+        let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
+        let cut = supply::begin(node, &waiting, &spool);
+        let diskless = node.settings.load().replication.diskless_sync;
+        let target = if diskless { "replicas sockets" } else { "disk" };
+        log!(Notice, "Starting BGSAVE for SYNC with target: {target}");
+        let node = Arc::clone(node);
+        move |snapshot, turn| run(&node, snapshot, &cut, turn, &spool)
+    });
 }
 
-fn start(node: &Arc<Node>, locked: &mut Locked<'_>, waiting: &[Arc<Replica>]) {
-    let (snapshot, running) = begin_snapshot(node, locked);
-    let dir = PathBuf::from(&node.settings.load().snapshot.dir);
-    let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
-    let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
-    let cut = supply::begin(node, waiting, &spool);
-    let diskless = node.settings.load().replication.diskless_sync;
-    let target = if diskless { "replicas sockets" } else { "disk" };
-    log!(Notice, "Starting BGSAVE for SYNC with target: {target}");
-    let work = {
-        let (node, spool) = (Arc::clone(node), Arc::clone(&spool));
-        move || run(&node, snapshot, &cut, &running, &spool)
-    };
-    if let Err(error) = std::thread::Builder::new().name("sync".into()).spawn(work) {
-        log!(Warning, "Can't begin a snapshot for replicas: {error}");
-        // The snapshot went with the closure.
-        node.persistence.update(|saving| saving.running = None);
-        spool.end(Err(error.to_string()));
-        node.replication.replicas.wake_receivers();
-    }
-}
-
-fn run(node: &Arc<Node>, mut snapshot: Snapshot, cut: &Cut, running: &Running, spool: &Arc<Spool>) {
-    yield_to_workers();
+fn run(node: &Arc<Node>, mut snapshot: Snapshot, cut: &Cut, turn: Turn, spool: &Arc<Spool>) {
     let span = work_span!("replication.full_sync", role = "master");
-    let result = in_span(&span, || write(node, &mut snapshot, cut, running, spool));
+    let result = in_span(&span, || write(node, &mut snapshot, cut, &turn.running, spool));
     match &result {
         Ok(keys) => {
             log!(Notice, "Background saving terminated with success ({keys} keys for replicas)")
@@ -69,7 +58,7 @@ fn run(node: &Arc<Node>, mut snapshot: Snapshot, cut: &Cut, running: &Running, s
     node.replication.replicas.wake_receivers();
     // Only now may another begin.
     drop(snapshot);
-    node.persistence.update(|saving| saving.running = None);
+    drop(turn);
 }
 
 fn write(

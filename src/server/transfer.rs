@@ -56,7 +56,9 @@ impl Transfer {
             // Nobody may want to know any more.
             drop(done.send(loaded));
         };
-        std::thread::Builder::new().name("resync".into()).spawn(work)?;
+        std::thread::Builder::new().name("resync".into()).spawn(work).map_err(|error| {
+            io::Error::other(format!("Can't start the thread that loads a full resync: {error}"))
+        })?;
         Ok(Self { parts: Some(parts), result, failed: None })
     }
 
@@ -173,11 +175,12 @@ impl Loading<'_> {
         let mut file = spool.into_reader().map_err(failed)?;
         let reader = BufReader::with_capacity(BUFFER_BYTES, &file);
         let checked = resync::check(self.node, reader).map_err(bad)?;
+        let len = file.stream_position().map_err(failed)?;
         file.rewind().map_err(failed)?;
         log!(Notice, "MASTER <-> REPLICA sync: Flushing old data");
         let reader = BufReader::with_capacity(BUFFER_BYTES, &file);
         let Self { node, generation, master, offer } = self;
-        resync::load_in_place(node, generation, &master, offer, &checked, reader)
+        resync::load_in_place(node, generation, &master, offer, &checked, (reader, len))
     }
 }
 

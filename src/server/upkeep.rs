@@ -32,7 +32,7 @@ impl Upkeep {
             node.host().look_at_role();
         }
         node.advance_shutdown();
-        if node.lacks_replicas() != node.admission.has(State::TooFewReplicas) {
+        if node.good_replicas_changed() {
             let mut shards = node.keyspace.lock(ShardSet::ALL);
             node.judge_replicas(&shards.locked());
         }

@@ -238,7 +238,9 @@ mod tests {
         fn new() -> Self {
             let mut settings = Settings::default();
             settings.process.workers = 2;
-            let engine = Arc::new(super::super::engine(settings, None, 0).expect("it starts"));
+            let ids = super::super::Ids::new().expect("it starts");
+            let engine = super::super::engine(settings, None, 0, &ids).expect("it starts");
+            let engine = Arc::new(engine);
             let (end, ended) = watch::channel(false);
             let (workers, threads) = Workers::start(&engine, 1, &ended).expect("it starts");
             let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");

@@ -9,6 +9,7 @@ mod support;
 mod admin;
 mod clients;
 mod descriptors;
+mod hardship;
 mod lifecycle;
 mod limits;
 mod process;

@@ -125,6 +125,28 @@ impl Server {
         server.unwrap_or_else(|| panic!("port {port} was taken meanwhile"))
     }
 
+    /// Starts limpid-server as another user, whom the limits of resources hold to, and waits until
+    /// it serves. For tests that run as root.
+    pub(crate) fn limpid_as(user: u32, args: &[&str]) -> Self {
+        let line = format!(
+            "chown {user} . && exec setpriv --reuid {user} --regid {user} --clear-groups \"$0\" \"$@\""
+        );
+        for _ in 0..PORTS_TRIED {
+            let mut command = Command::new("sh");
+            command.args(["-c", &line, Program::Limpid.path()]);
+            let server = Self::spawn_as(command, Program::Limpid, free_port(), args);
+            if let Some(server) = server.when_ready() {
+                return server;
+            }
+        }
+        panic!("limpid-server found no free port");
+    }
+
+    /// Starts limpid-server and does not wait for anything.
+    pub(crate) fn limpid_at_once(args: &[&str]) -> Self {
+        Self::spawn(Program::Limpid, free_port(), args)
+    }
+
     /// Waits until it serves; `None` if its port is taken.
     fn when_ready(self) -> Option<Self> {
         let outcome = self.log.wait(DEADLINE, |line| {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::commands::registry::Registry;
 use crate::node::Node;
+use crate::node::admission::State;
 use crate::node::client::{Client, Handle};
 use crate::node::host::Memory;
-use crate::node::persistence::Saving;
+use crate::node::persistence::{Loading, Saving};
 use crate::node::replication::LinkStatus;
 use crate::replication::ReplicaView;
 use crate::settings::{MasterAddress, Settings};
@@ -24,6 +25,7 @@ pub(crate) struct Look<'n> {
     memory: OnceCell<Memory>,
     clients: OnceCell<ClientSums>,
     saving: OnceCell<Saving>,
+    master: Option<MasterAddress>,
     link: OnceCell<LinkStatus>,
     replicas: OnceCell<Vec<ReplicaView>>,
     rates: OnceCell<[f64; 3]>,
@@ -70,6 +72,7 @@ impl<'n> Look<'n> {
             memory: OnceCell::new(),
             clients: OnceCell::new(),
             saving: OnceCell::new(),
+            master: node.master(),
             link: OnceCell::new(),
             replicas: OnceCell::new(),
             rates: OnceCell::new(),
@@ -93,18 +96,25 @@ impl<'n> Look<'n> {
         self.clients.get_or_init(|| ClientSums::of(&self.node.clients.all()))
     }
 
+    /// The progress of a load, while commands are answered that there is one.
+    pub(super) fn loading(&self) -> Option<Loading> {
+        let loading = self.node.admission.has(State::Loading);
+        loading.then(|| self.saving().loading.unwrap_or_default())
+    }
+
     pub(super) fn saving(&self) -> &Saving {
         self.saving.get_or_init(|| self.node.persistence.get())
     }
 
+    /// The master that is followed; `None` where this node is a master.
     pub(super) fn master(&self) -> Option<&MasterAddress> {
-        self.settings.replication.master.as_ref()
+        self.master.as_ref()
     }
 
     /// The link to the master; `None` where this node is a master.
     pub(super) fn link(&self) -> Option<&LinkStatus> {
         self.master()?;
-        Some(self.link.get_or_init(|| self.node.replication.link()))
+        Some(self.link.get_or_init(|| self.node.link()))
     }
 
     pub(super) fn replicas(&self) -> &[ReplicaView] {

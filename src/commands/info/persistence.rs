@@ -2,14 +2,15 @@
 
 use super::look::Look;
 use super::reading::{Row, Value, counter, field, gauge};
+use crate::node::admission::State;
 use crate::node::persistence::Loading;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    field("loading", |look| look.saving().loading.is_some().into())
+    field("loading", |look| look.loading().is_some().into())
         .is(gauge("loading_dump_file", "Whether the data set is being loaded.")),
     // Beside the old data, which are served meanwhile.
-    field("async_loading", |look| look.node.replication.link().sync.is_some().into())
+    field("async_loading", |look| look.node.link().sync.is_some().into())
         .is(gauge("async_loading", "Whether a full resync is being taken while old data are served.")),
     field("current_cow_peak", |look| look.saving().retained_peak_bytes.into()),
     field("current_cow_size", |look| look.saving().running.as_ref().map_or(0, |running| running.retention.bytes()).into()),
@@ -21,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("rdb_bgsave_in_progress", "Whether a snapshot is being written.")),
     field("rdb_last_save_time", |look| (look.saving().saved_ms / 1000).into())
         .is(gauge("rdb_last_save_timestamp_seconds", "When the last good save was.")),
-    field("rdb_last_bgsave_status", |look| Value::status(look.saving().last_ok, ["ok", "err"]))
+    field("rdb_last_bgsave_status", |look| Value::status(!look.node.admission.has(State::SaveFailed), ["ok", "err"]))
         .is(gauge("rdb_last_bgsave_status", "Whether the last background save was good.")),
     field("rdb_last_bgsave_time_sec", |look| look.saving().last_duration_ms.map_or(-1, |ms| ms / 1000).into())
         .is(gauge("rdb_last_bgsave_duration_sec", "How long the last background save took; -1: there was none.")),
@@ -37,16 +38,15 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("rdb_last_load_loaded_keys", "Keys of the last load.")),
     field("aof_enabled", |_| 0.into())
         .is(gauge("aof_enabled", "Whether there is an append-only file.")),
-    field("loading_start_time", |look| look.saving().loading.map(|loading| loading.started_ms / 1000).into()),
-    field("loading_total_bytes", |look| look.saving().loading.map(|loading| loading.total_bytes).into()),
-    field("loading_loaded_bytes", |look| look.saving().loading.map(|loading| loading.loaded_bytes).into()),
+    field("loading_start_time", |look| look.loading().map(|loading| loading.started_ms / 1000).into()),
+    field("loading_total_bytes", |look| look.loading().map(|loading| loading.total_bytes).into()),
+    field("loading_loaded_bytes", |look| look.loading().map(|loading| loading.loaded_bytes).into()),
     field("loading_loaded_perc", |look| of_loading(look, |loading, _| Value::Decimal(loaded_percent(loading), 2))),
     field("loading_eta_seconds", |look| of_loading(look, |loading, now_ms| left_seconds(loading, now_ms).into())),
 ];
 
 fn of_loading(look: &Look<'_>, read: fn(&Loading, i64) -> Value) -> Value {
-    let loading = look.saving().loading.as_ref();
-    loading.map_or(Value::Absent, |loading| read(loading, look.now_ms()))
+    look.loading().map_or(Value::Absent, |loading| read(&loading, look.now_ms()))
 }
 
 fn loaded_percent(loading: &Loading) -> f64 {

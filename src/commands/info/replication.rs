@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
     field("replica_announced", |look| look.master().map(|_| look.settings.replication.announced).into()),
     field("connected_slaves", |look| look.replicas().len().into())
         .is(gauge("connected_slaves", "Attached replicas.")),
-    field("min_slaves_good_slaves", good_replicas),
+    field("min_slaves_good_slaves", |look| look.node.replication.good_replicas().into()),
     Row::Each(&SLAVES),
     Row::Each(&REPLICAS),
     field("master_failover_state", |look| look.node.replication.failover().name().into()),
@@ -106,15 +106,6 @@ fn down_since(look: &Look<'_>, link: &LinkStatus) -> Value {
 
 fn lag(look: &Look<'_>, link: &LinkStatus) -> Value {
     link.lag_seconds(look.now_ms()).map_or(Value::Absent, |lag| Value::Decimal(lag, 3))
-}
-
-/// How many replicas are near enough, if the settings ask for some.
-fn good_replicas(look: &Look<'_>) -> Value {
-    let replication = &look.settings.replication;
-    let (min, lag_max_s) =
-        (replication.min_replicas_to_write, replication.min_replicas_max_lag_secs);
-    let good = || look.node.replication.replicas.good(lag_max_s.into(), look.now_ms());
-    (min > 0 && lag_max_s > 0).then(good).into()
 }
 
 fn backlog_bytes(look: &Look<'_>) -> Value {

@@ -9,6 +9,7 @@ mod introspection;
 mod latency;
 mod propagation;
 mod pubsub;
+mod replication;
 mod simulation;
 mod slowlog;
 mod snapshot;

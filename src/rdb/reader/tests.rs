@@ -171,28 +171,24 @@ fn aux_fields_sizes_and_any_bytes_in_values_are_read() {
 }
 
 #[test]
-fn what_a_module_stored_beside_the_keys_is_read_past() {
-    let expected = [
-        aux("redis-ver", "999.999.999"),
-        aux("redis-bits", "64"),
-        aux("ctime", "1593326765"),
-        aux("used-mem", "587856"),
-        aux("aof-preamble", "0"),
-    ];
-    assert_eq!(items(&sample("redis_60_with_module_aux.rdb")), expected);
-}
-
-#[test]
 fn types_that_are_not_loaded_are_refused_by_name_key_and_place() {
     let holds = |at: u64, key: &str, what: &str| {
         format!(
             "at byte {at}: key \"{key}\" in database 0 holds a {what}, which this version cannot load yet"
         )
     };
-    let functions = "at byte 80: a library of functions, which this version cannot load yet";
+    let functions =
+        "at byte 80: the library of functions \"l1\", which this version cannot load yet";
+    let module = |what: &str, module: &str| {
+        format!("at byte {what} of the module \"{module}\", which is not loaded here")
+    };
     let cases = [
         ("parser_filters.rdb", holds(0xa0, "l10", "list (type 10)")),
-        ("redis_40_with_module.rdb", holds(190, "foo", "module value (type 7)")),
+        (
+            "redis_40_with_module.rdb",
+            module("190: key \"foo\" in database 0 holds a value", "ReJSON-RL"),
+        ),
+        ("redis_60_with_module_aux.rdb", module("89: data", "test__rdb")),
         ("redis_50_with_streams.rdb", holds(0x5e, "set", "set (type 2)")),
         ("regular_set.rdb", holds(11, "regular_set", "set (type 2)")),
         ("intset_16.rdb", holds(11, "intset_16", "set (type 11)")),
@@ -219,8 +215,13 @@ fn every_sample_is_loaded_or_refused_for_what_it_holds() {
             continue;
         }
         if let Err(error) = read(&std::fs::read(&path).unwrap()).1 {
-            let known =
-                matches!(error.kind, ErrorKind::UnsupportedType { .. } | ErrorKind::Functions);
+            let known = matches!(
+                error.kind,
+                ErrorKind::UnsupportedType { .. }
+                    | ErrorKind::Functions { .. }
+                    | ErrorKind::ModuleData { .. }
+                    | ErrorKind::ModuleValue { .. }
+            );
             assert!(known, "{}: {error}", path.display());
         }
     }
@@ -287,25 +288,29 @@ fn all_opcodes_are_read_and_attributes_belong_to_the_next_key_alone() {
 }
 
 #[test]
-fn module_data_of_every_kind_is_read_past() {
-    let body = [
-        &b"\xf7\x81\xb5\xeb\x2d\xff\xfa\xdd\x6c\x01\x02\x02"[..],
-        b"\x01\x05\x02\x40\xff\x03\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00",
-        b"\x05\x03abc\x05\xc3\x09\x40\xc8\x01aa\xe0\xbb\x00\x01aa\x05\xc1\x00\x00\x00",
-        b"\x00\x01k\x01v",
-    ]
-    .concat();
-    assert_eq!(items(&file(10, &body)), [key("k", "v")]);
-    let other_when = b"\xf7\x01\x05\x02\x00";
-    assert_eq!(
-        refusal(&file(10, other_when)),
-        "at byte 11: unexpected code 5 in the data of a module"
-    );
-    let unknown = b"\xf7\x01\x02\x02\x06";
-    assert_eq!(
-        refusal(&file(10, unknown)),
-        "at byte 13: unexpected code 6 in the data of a module"
-    );
+fn what_a_module_stored_is_refused_by_the_modules_name() {
+    let data = b"\xf7\x81\xb5\xeb\x2d\xff\xfa\xdd\x6c\x01\x02\x02\x00\x00\x01k\x01v";
+    let refused = "at byte 9: data of the module \"test__rdb\", which is not loaded here";
+    assert_eq!(refusal(&file(10, data)), refused);
+    for code in [6, 7] {
+        let value = [&[code][..], b"\x01k\x81\xb5\xeb\x2d\xff\xfa\xdd\x6c\x01\x00"].concat();
+        let refused = "at byte 9: key \"k\" in database 0 holds a value of the module \
+                       \"test__rdb\", which is not loaded here";
+        assert_eq!(refusal(&file(10, &value)), refused, "type {code}");
+    }
+}
+
+#[test]
+fn a_library_of_functions_is_refused_by_its_name() {
+    let refused = |code: &[u8]| {
+        let body = [&[0xf5, u8::try_from(code.len()).unwrap()][..], code].concat();
+        refusal(&file(10, &body))
+    };
+    let expected =
+        "at byte 9: the library of functions \"lib\", which this version cannot load yet";
+    assert_eq!(refused(b"#!lua name=lib\nredis.call()"), expected);
+    assert_eq!(refused(b"#!lua other=1 name=lib"), expected);
+    assert!(refused(b"#!lua\nname=lib").contains("functions \"\","), "{}", refused(b"#!lua"));
 }
 
 #[test]
@@ -313,7 +318,6 @@ fn opcodes_that_cannot_be_honoured_are_refused() {
     let unknown = "at byte 9: unknown opcode or type 34";
     assert_eq!(refusal(&file(10, b"\x22\x01k\x01v")), unknown);
     assert_eq!(refusal(&file(10, b"\x08\x01k\x01v")), "at byte 9: unknown opcode or type 8");
-    assert!(matches!(read(&file(10, b"\xf5\x01x")).1.unwrap_err().kind, ErrorKind::Functions));
     assert!(matches!(
         read(&file(10, b"\xf6\x01x")).1.unwrap_err().kind,
         ErrorKind::FunctionsPreRelease
@@ -382,7 +386,6 @@ fn lengths_that_lie_are_refused_without_room_being_made() {
         b"\x00\x81\xff\xff\xff\xff\xff\xff\xff\xffkey",
         b"\x00\x01k\x80\xff\xff\xff\xffvalue",
         b"\xfa\x01n\x81\x7f\xff\xff\xff\xff\xff\xff\xff",
-        b"\xf7\x01\x02\x01\x05\x81\xff\xff\xff\xff\xff\xff\xff\xff",
     ] {
         let kind = read(&file(10, body)).1.unwrap_err().kind;
         assert!(matches!(kind, ErrorKind::UnexpectedEnd | ErrorKind::OutOfMemory(_)), "{kind}");
@@ -391,11 +394,10 @@ fn lengths_that_lie_are_refused_without_room_being_made() {
     assert!(matches!(read(&file(10, lzf)).1.unwrap_err().kind, ErrorKind::BadLzf { .. }));
 }
 
-/// A small file with every opcode and every encoding of a string.
+/// A small file with every opcode that is taken, and every encoding of a string.
 fn varied() -> Vec<u8> {
     let body = [
         &b"\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40"[..],
-        b"\xf7\x81\xb5\xeb\x2d\xff\xfa\xdd\x6c\x01\x02\x02\x05\x03abc\x00",
         b"\xfe\x00\xfb\x04\x02\xf4\x01\x02\x03",
         b"\xfc\x3d\xd8\xc3\x48\x85\x01\x00\x00\xf8\x40\x64\x00\xc1\x00\x01\xc2\x00\x00\x01\x00",
         b"\xfd\x10\x00\x00\x00\xf9\x07\x00\x01k\xc3\x09\x40\xc8\x01aa\xe0\xbb\x00\x01aa",

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use super::super::clock::SystemClock;
 use super::super::files::FileSystem;
 use super::super::host::ServerHost;
+use super::super::ids::Ids;
 use super::super::loader;
 use super::*;
 use crate::keyspace::Content;
 use crate::node::Identity;
+use crate::node::host::BackgroundSave;
 use crate::node::stats::WorkerStats;
 use crate::settings::Settings;
 
@@ -127,13 +130,14 @@ struct Fixture {
 fn fixture(files: Arc<dyn Files>) -> Fixture {
     let folder = tempfile::tempdir().expect("a folder");
     let node = node(folder.path());
-    let saver = Arc::new(Saver::new(Arc::clone(&node), files));
+    let saver = Arc::new(Saver::new(Arc::clone(&node), files).expect("a thread"));
     let (ending, _) = tokio::sync::watch::channel(false);
     node.set_host(Arc::new(ServerHost::new(
         Arc::clone(&node),
         Arc::clone(&saver),
         ending,
         Arc::default(),
+        Ids::new().expect("a system"),
     )));
     Fixture { node, saver, folder }
 }
@@ -184,20 +188,37 @@ fn save(fixture: &Fixture, background: bool) -> io::Result<()> {
         let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
         return fixture.saver.save(&mut guard.locked());
     }
-    let snapshot = {
-        let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
-        Snapshot::cut(&fixture.node.keyspace, &mut guard.locked(), usize::MAX)
-    };
-    let running = Running {
-        started_ms: 0,
-        dirty_at_cut: 0,
-        retention: Arc::clone(snapshot.retention()),
-        keys_total: 0,
-        keys_saved: 0,
-    };
-    fixture.saver.finish(snapshot, None, &running);
-    let ok = fixture.node.persistence.get().last_ok;
-    if ok { Ok(()) } else { Err(io::Error::other("failed")) }
+    assert!(begin(fixture), "none is being written");
+    await_end(fixture);
+    let failed = fixture.node.admission.has(State::SaveFailed);
+    if failed { Err(io::Error::other("failed")) } else { Ok(()) }
+}
+
+/// Begins a save in the background.
+fn begin(fixture: &Fixture) -> bool {
+    let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
+    fixture.node.host().background_save(&mut guard.locked()) == BackgroundSave::Started
+}
+
+fn await_end(fixture: &Fixture) {
+    while fixture.node.persistence.get().running.is_some() {
+        std::thread::yield_now();
+    }
+}
+
+/// Begins a save that writes nothing until the sender drops.
+fn begin_held(fixture: &Fixture) -> mpsc::Sender<()> {
+    let (go, held) = mpsc::channel();
+    let saver = Arc::clone(&fixture.saver);
+    let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
+    let began = fixture.saver.snapshots.try_begin(&mut guard.locked(), || {
+        move |snapshot, turn| {
+            assert!(held.recv().is_err(), "nothing is sent");
+            saver.finish(snapshot, None, turn);
+        }
+    });
+    assert!(began, "none is being written");
+    go
 }
 
 /// Fails at each operation in turn until one save meets no fault.
@@ -260,20 +281,49 @@ fn a_save_that_was_given_up_replaces_nothing() {
     let fixture = fixture(Arc::new(FileSystem));
     set_all(&fixture.node, "old");
     save(&fixture, true).expect("saves");
-    let snapshot = {
-        let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
-        Snapshot::cut(&fixture.node.keyspace, &mut guard.locked(), usize::MAX)
-    };
-    let running = Running {
-        started_ms: 0,
-        dirty_at_cut: 0,
-        retention: Arc::clone(snapshot.retention()),
-        keys_total: 0,
-        keys_saved: 0,
-    };
+    let go = begin_held(&fixture);
     set_all(&fixture.node, "final");
     save(&fixture, false).expect("saves");
-    running.retention.give_up();
-    fixture.saver.finish(snapshot, None, &running);
+    fixture.saver.give_up();
+    drop(go);
+    await_end(&fixture);
     assert_eq!(values_in_file(&fixture).into_keys().collect::<Vec<_>>(), ["final"]);
+}
+
+#[test]
+fn a_snapshot_that_meets_another_or_a_load_does_nothing() {
+    let fixture = fixture(Arc::new(FileSystem));
+    set_all(&fixture.node, "one");
+    let go = begin_held(&fixture);
+    let running = || fixture.node.persistence.get().running.map(|running| running.dirty_at_cut);
+    let before = running();
+    assert!(before.is_some());
+    assert!(!begin(&fixture), "one is being written");
+    assert_eq!(running(), before, "the one that is written is still the same");
+    drop(go);
+    await_end(&fixture);
+    assert!(begin(&fixture), "the first has ended");
+    await_end(&fixture);
+    let set_loading = |on| {
+        let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
+        fixture.node.admission.set(&guard.locked(), State::Loading, on);
+    };
+    set_loading(true);
+    set_all(&fixture.node, "half");
+    assert!(!begin(&fixture), "half a data set replaces no file");
+    assert_eq!(values_in_file(&fixture).into_keys().collect::<Vec<_>>(), ["one"]);
+    set_loading(false);
+    assert!(begin(&fixture));
+    await_end(&fixture);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_loaded_in_the_place_of_data() {
+    let fixture = fixture(Arc::new(FileSystem));
+    set_all(&fixture.node, "kept");
+    let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
+    let mut locked = guard.locked();
+    let refused = fixture.node.host().reload(&mut locked, false).expect_err("there is none");
+    assert!(refused.starts_with("There is no file "), "{refused}");
+    assert!(fixture.node.keyspace.len(0) > 0);
 }

@@ -12,7 +12,7 @@ use crate::engine::supply;
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
-use crate::node::host::{Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::host::{BackgroundSave, Clock, Host, HostResult, Memory, Refusal, Shutdown};
 use crate::node::persistence::Running;
 use crate::replication::{Overflow, Spool};
 use crate::settings::Settings;
@@ -168,8 +168,8 @@ impl Host for SimHost {
         Ok(())
     }
 
-    fn background_save(&self, _: &mut Locked<'_>) -> HostResult {
-        Ok(())
+    fn background_save(&self, _: &mut Locked<'_>) -> BackgroundSave {
+        BackgroundSave::Started
     }
 
     fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {

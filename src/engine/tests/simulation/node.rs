@@ -488,7 +488,7 @@ impl SimNode {
             FullSync::Spool => {
                 let checked = resync::check(&node, source).unwrap_or_else(bad);
                 let len = if fails { bytes.len() / 2 } else { bytes.len() };
-                let source = &bytes[..len];
+                let source = (&bytes[..len], len as u64);
                 resync::load_in_place(&node, generation, &master, offer, &checked, source)
             }
             _ => {
