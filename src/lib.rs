@@ -51,7 +51,7 @@
 //! its own connection goes on when the socket has room, by the same call. The socket is seen as an
 //! `Outlet`, which tests and simulations replace.
 //!
-//! A full resync is a snapshot walked on a thread of its own (`server::sync`) into a spool, from
+//! A full resync is a snapshot walked on the thread of `server::snapshots` into a spool, from
 //! which the same feed takes. What the spool's memory does not hold is written to a file by that
 //! thread and read by another: who sends never waits for a disk.
 //!
@@ -76,6 +76,8 @@
 //! - **Admission changes under all the locks** and bumps an epoch. Whoever writes, a command, the
 //!   sweeper or the link to a master, takes its locks by `engine/write.rs`'s `begin_write`, which
 //!   asks under them whether it still may: no write slips past a pause or a change of role.
+//! - **A state has one source.** What commands are answered by (`node::admission`) is what INFO, ROLE
+//!   and the admin server show of loading, the role, the link and failed saves.
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does

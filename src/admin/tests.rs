@@ -142,7 +142,7 @@ fn a_replica_may_be_read_when_it_has_a_masters_data_and_serves_them() {
     assert_eq!(get_status(engine, "/read-only"), 503);
     {
         let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.set_master_down(&guard.locked(), false);
+        engine.node.link_up(&guard.locked());
     }
     assert_eq!(get_status(engine, "/read-only"), 200, "the link is up");
 }

@@ -292,6 +292,10 @@ fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if count < 0 || size.is_some_and(|size| size < 0) {
         return Err(Failure::Other("ERR value is out of range, must be positive".into()));
     }
+    let bytes_max = ctx.node.settings.load().clients.proto_max_bulk_len_bytes;
+    if size.is_some_and(|size| size.unsigned_abs() > bytes_max) {
+        return Err(Failure::StringTooLong);
+    }
     for number in 0..count {
         let name = [prefix, format!(":{number}").as_bytes()].concat();
         let key = ctx.keys.key(&name);

@@ -2,9 +2,10 @@
 //! nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::fixture::Fixture;
-use crate::keyspace::ShardSet;
+use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::State;
 use crate::settings::{MasterAddress, Settings};
@@ -107,6 +108,61 @@ fn what_info_says_of_a_state_is_what_commands_are_answered() {
     agree(&mut fixture, "with the link down");
     node.promote(&node.keyspace.lock(ShardSet::ALL).locked());
     agree(&mut fixture, "after the promotion");
+}
+
+/// Changes of state while clients look: a transaction that has run found everything in order, so
+/// what INFO says within it must say so, too.
+#[test]
+fn what_info_says_within_a_transaction_is_what_let_the_transaction_run() {
+    let mut settings = Settings::default();
+    settings.replication.serve_stale_data = false;
+    let mut fixture = Fixture::with_workers(settings, &[], 2);
+    let engine = Arc::clone(&fixture.engine);
+    let ended = AtomicBool::new(false);
+    let (mut ran, mut refused, mut wrong) = (0, 0, Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let node = &engine.node;
+            let locked = |act: &dyn Fn(&Locked<'_>)| {
+                act(&node.keyspace.lock(ShardSet::ALL).locked());
+                std::thread::yield_now();
+            };
+            while !ended.load(Ordering::Relaxed) {
+                follow(node);
+                locked(&|locked| node.link_up(locked));
+                locked(&|locked| node.link_down(locked));
+                locked(&|locked| node.link_up(locked));
+                locked(&|locked| node.promote(locked));
+                locked(&|locked| node.admission.set(locked, State::Loading, true));
+                locked(&|locked| node.admission.set(locked, State::Loading, false));
+                locked(&|locked| node.admission.set(locked, State::SaveFailed, true));
+                locked(&|locked| node.admission.set(locked, State::SaveFailed, false));
+            }
+        });
+        while (ran < 2000 || refused < 100) && wrong.is_empty() {
+            for (command, never) in [
+                ("GET key", &["loading:1", "master_link_status:down"][..]),
+                ("SET key 1", &["loading:1", "role:slave", "rdb_last_bgsave_status:err"][..]),
+            ] {
+                if fixture.run("a", "MULTI") != "+OK" {
+                    refused += 1;
+                    continue;
+                }
+                let queued = fixture.run("a", command).starts_with("+QUEUED")
+                    && fixture.run("a", "INFO").starts_with("+QUEUED");
+                let reply = fixture.run("a", "EXEC");
+                if !queued || !reply.starts_with('*') {
+                    refused += 1;
+                    continue;
+                }
+                ran += 1;
+                let said = never.iter().filter(|said| reply.contains(**said));
+                wrong.extend(said.map(|said| format!("{said} after {command}")));
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]

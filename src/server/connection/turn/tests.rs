@@ -31,7 +31,9 @@ impl Fixture {
     fn new() -> Self {
         let mut settings = Settings::default();
         settings.process.workers = 1;
-        let engine = Arc::new(crate::server::engine(settings, None, 0).expect("it starts"));
+        let ids = crate::server::Ids::new().expect("it starts");
+        let engine = crate::server::engine(settings, None, 0, &ids).expect("it starts");
+        let engine = Arc::new(engine);
         engine.node.set_host(Arc::new(StubHost::default()));
         let (end, ended) = watch::channel(false);
         let (workers, threads) = Workers::start(&engine, 1, &ended).expect("it starts");
