@@ -48,6 +48,10 @@ impl Delivery {
         })
     }
 
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -199,12 +203,7 @@ mod tests {
     fn a_span_is_delivered_lost_or_waits() {
         let delivery = Delivery::new("http://collector");
         let count = |delivery: &Delivery| {
-            (
-                delivery.waiting(),
-                delivery.delivered.load(Ordering::Relaxed),
-                delivery.lost(),
-                delivery.is_failing(),
-            )
+            (delivery.waiting(), delivery.delivered(), delivery.lost(), delivery.is_failing())
         };
         assert!((0..WAITING_MAX).all(|_| delivery.admit()));
         assert!(!delivery.admit());

@@ -92,6 +92,11 @@ pub(crate) fn end() {
     }
 }
 
+/// Spans that the collector took and spans that were lost since the start; `None` without traces.
+pub(crate) fn delivered_and_lost() -> Option<(u64, u64)> {
+    TRACES.get().map(|traces| (traces.delivery.delivered(), traces.delivery.lost()))
+}
+
 /// Does `work` in a span of its own, which ends as failed when the work did.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use crate::node::spikes::Spike;
 use crate::node::stats::{Timed, WorkerStats};
 use crate::replication::FeedStats;
 use crate::telemetry::counter::Distribution;
+use crate::telemetry::traces;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -76,6 +77,8 @@ pub(super) const ROWS: &[Row] = &[
     only(histogram("limpid_queue_seconds", "How long small requests that were read waited to run."), |look| timed(look, |stats| &stats.queued)),
     only(histogram("limpid_write_seconds", "How long it took to hand replies to the kernel."), |look| timed(look, |stats| &stats.writing)),
     only(counter("limpid_masters_refused_total", "Full resyncs refused, as the master seemed to have lost its data."), |look| look.node.stats.masters_refused.get().into()),
+    only(counter("limpid_trace_spans_delivered_total", "Spans that the trace collector took."), |_| traces::delivered_and_lost().map(|(delivered, _)| delivered).into()),
+    only(counter("limpid_trace_spans_lost_total", "Spans lost: the trace collector did not take them, or too many waited for it."), |_| traces::delivered_and_lost().map(|(_, lost)| lost).into()),
     only(gauge("slowlog_length", "Entries of the slow log."), |look| look.node.slowlog.len().into()),
     only(gauge("slowlog_last_id", "The id of the slow log's last entry."), |look| look.node.slowlog.newest(1).first().map_or(0, |last| last.id).into()),
     only(gauge("last_slow_execution_duration_seconds", "How long the last slow command took.").per(1e6),
