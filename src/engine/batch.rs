@@ -3,6 +3,7 @@
 //! A request's time goes mostly into waiting for memory: the slots and the entry of its key. So
 //! all keys of a batch are hashed and asked for first, and arrive while their predecessors run.
 
+use super::call;
 use super::caller::Caller;
 use super::request::{self, Flow};
 use super::{Executor, Scratch};
@@ -113,7 +114,7 @@ impl Executor {
             consumed += done;
             after = flow;
             if let (Some(error), After::Continue, true) = (error, after, all) {
-                caller.protocol_error(client, &mut self.output, &error);
+                call::protocol_error(&caller, client, &mut self.output, &error);
                 after = After::Close;
             }
         }

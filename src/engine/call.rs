@@ -1,12 +1,13 @@
 //! One command: run under its locks, or answered with an error.
 
 use super::caller::{Caller, Tools};
-use super::observe::{self, Ran};
+use super::observe;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Context, EngineCommand, Expired, Failure, Flag, Keys, Run};
 use crate::keyspace::Locked;
-use crate::node::client::Client;
-use crate::telemetry::{crash, traces};
+use crate::node::client::{Client, ReplyMode};
+use crate::resp::{Output, ProtocolError};
+use crate::telemetry::crash;
 
 /// Runs a handler under locks and counts it.
 #[inline]
@@ -107,6 +108,7 @@ pub(super) fn fail(
     caller.stats.error(text.as_bytes());
     caller.stats.commands[registered.id].failed.add(1);
     observe::count(caller, registered);
+    observe::refused(caller, tools.client, Some(registered), 1, text.as_bytes());
 }
 
 /// Answers with an error without running anything.
@@ -115,6 +117,7 @@ pub(super) fn refuse(
     caller: &Caller<'_>,
     tools: &mut Tools<'_>,
     registered: Option<&Registered>,
+    args: usize,
     failure: &Failure,
 ) {
     let mut text = failure.text();
@@ -129,11 +132,25 @@ pub(super) fn refuse(
     }
     tools.output.error(&text);
     caller.stats.error(&text);
-    if let (Some(registered), true) = (registered, traces::is_on()) {
-        let ran = Ran { failure: Some(failure), ..Ran::default() };
-        observe::trace(caller, tools, registered, 1, ran);
-    }
+    observe::refused(caller, tools.client, registered, args, &text);
     if let Some(multi) = &mut tools.client.multi {
         multi.broken = true;
     }
+}
+
+/// Answers bytes that are no request, after which the connection ends.
+#[cold]
+pub(super) fn protocol_error(
+    caller: &Caller<'_>,
+    client: &mut Client,
+    output: &mut Output,
+    error: &ProtocolError,
+) {
+    let text = error.text();
+    if client.reply_mode == ReplyMode::On {
+        output.error(&text);
+    }
+    caller.stats.error(&text);
+    observe::refused(caller, client, None, 0, &text);
+    client.closing = true;
 }

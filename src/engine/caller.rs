@@ -13,9 +13,9 @@ use crate::commands::registry::Registered;
 use crate::commands::{Args, Flag, Locks, Random};
 use crate::keyspace::ShardSet;
 use crate::node::Node;
-use crate::node::client::{Client, ReplyMode};
+use crate::node::client::Client;
 use crate::node::stats::WorkerStats;
-use crate::resp::{Output, ProtocolError};
+use crate::resp::Output;
 use crate::settings::Settings;
 
 /// What the commands of a batch have in common.
@@ -108,21 +108,6 @@ impl<'e> Caller<'e> {
     /// The row with an id.
     pub(super) fn row(&self, id: usize) -> &'e Registered {
         self.engine.registry.by_id(id)
-    }
-
-    /// Answers bytes that are no request.
-    pub(super) fn protocol_error(
-        &self,
-        client: &mut Client,
-        output: &mut Output,
-        error: &ProtocolError,
-    ) {
-        let text = error.text();
-        if client.reply_mode == ReplyMode::On {
-            output.error(&text);
-        }
-        self.stats.error(&text);
-        client.closing = true;
     }
 
     /// The shards that a command needs.

@@ -3,6 +3,7 @@
 use super::caller::{Caller, Tools};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
+use crate::node::client::Client;
 use crate::node::slowlog::{self, SlowCommand};
 use crate::node::spikes::Spike;
 use crate::telemetry::traces::{self, CommandSpan};
@@ -27,8 +28,27 @@ pub(super) fn command(
     if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
         note_spike(caller, registered, nanos);
     }
+    if traces::is_on() && (failure.is_some() || slow || traces::is_sampled(tools.random.next())) {
+        let error = failure.map(Failure::text);
+        let ended = Ended { nanos, error: error.as_deref(), slow };
+        trace(caller, tools.client, Some(registered), args.len(), ended);
+    }
+}
+
+/// Records a span of a command that was answered with an error before a handler ran, if there are
+/// traces. `registered` is `None` where there is no such command; what was sent instead of a name
+/// stays with who sent it.
+#[cold]
+pub(super) fn refused(
+    caller: &Caller<'_>,
+    client: &Client,
+    registered: Option<&Registered>,
+    args: usize,
+    error: &[u8],
+) {
     if traces::is_on() {
-        trace(caller, tools, registered, args.len(), Ran { nanos, failure, slow });
+        let ended = Ended { nanos: 0, error: Some(error), slow: false };
+        trace(caller, client, registered, args, ended);
     }
 }
 
@@ -84,37 +104,34 @@ fn note_slow(
 }
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ran<'f> {
-    pub(super) nanos: u64,
-    pub(super) failure: Option<&'f Failure>,
-    pub(super) slow: bool,
+#[derive(Clone, Copy, Debug)]
+struct Ended<'t> {
+    nanos: u64,
+    /// The error reply.
+    error: Option<&'t [u8]>,
+    slow: bool,
 }
 
-/// Records a span: for each command that failed or was slow, and for some others.
+/// Records a span.
 #[cold]
-pub(super) fn trace(
+fn trace(
     caller: &Caller<'_>,
-    tools: &mut Tools<'_>,
-    registered: &Registered,
+    client: &Client,
+    registered: Option<&Registered>,
     args: usize,
-    ran: Ran<'_>,
+    ended: Ended<'_>,
 ) {
-    let Ran { nanos, failure, slow } = ran;
-    if failure.is_none() && !slow && !traces::is_sampled(tools.random.next()) {
-        return;
-    }
-    let words = 1 + usize::from(registered.name.contains('|'));
-    let error = failure.map(Failure::text);
+    let name = registered.map_or("unknown", |registered| &registered.name);
+    let words = 1 + usize::from(name.contains('|'));
     traces::command(&CommandSpan {
-        name: &registered.name,
+        name,
         arguments: args.saturating_sub(words),
-        database: tools.client.database,
+        database: client.database,
         end_us: caller.node.clock.unix_us(),
-        nanos,
-        error: error.as_deref(),
-        slow,
-        peer: &tools.client.handle.origin.address,
+        nanos: ended.nanos,
+        error: ended.error,
+        slow: ended.slow,
+        peer: &client.handle.origin.address,
         port: caller.node.identity.port,
     });
 }

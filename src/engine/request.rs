@@ -42,7 +42,7 @@ pub(super) fn run(
         Ok(registered) => admit_and_call(caller, &mut tools, registered, args),
         Err(_) if is_cross_protocol(args) => return Flow::Abort,
         Err((registered, failure)) => {
-            call::refuse(caller, &mut tools, registered, &failure);
+            call::refuse(caller, &mut tools, registered, args.len(), &failure);
             Flow::Done
         }
     };
@@ -114,7 +114,7 @@ fn admit_and_call<'e>(
                     return Flow::Done;
                 }
                 Verdict::Refuse(failure) => {
-                    call::refuse(caller, tools, Some(registered), &failure);
+                    call::refuse(caller, tools, Some(registered), args.len(), &failure);
                     return Flow::Done;
                 }
                 Verdict::Wait => return Flow::Wait,

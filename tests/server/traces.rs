@@ -108,12 +108,13 @@ fn slow_and_failed_commands_are_always_traced_and_others_when_it_is_their_turn()
         "50000",
     ];
     let server = Server::limpid(&args);
-    for command in ["SET a x", "PING", "DEBUG SLEEP 0.1", "INCR a"] {
+    for command in ["SET a x", "PING", "DEBUG SLEEP 0.1", "INCR a", "NOSUCH secretkey", "EXEC"] {
         server.call(&words(command)).unwrap();
     }
-    for text in ["DEBUG", "INCR ?", "error.type", "ERR"] {
+    for text in ["DEBUG", "INCR ?", "error.type", "ERR", "UNKNOWN ?", "EXEC"] {
         collector.await_text(text);
     }
+    assert!(!collector.has("NOSUCH") && !collector.has("secretkey"));
     assert!(!collector.has("PING"), "it was neither slow nor wrong");
 }
 
