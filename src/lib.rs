@@ -62,6 +62,9 @@
 //! beside the data and swaps. None of these knows a socket, so `engine/tests/simulation` runs whole
 //! clusters from a seed.
 //!
+//! Whether a master's role is confirmed after a restart, which only `/primary` asks, is known to
+//! `node::standing` and kept in a file by `server::role_file`.
+//!
 //! A role changes under all the locks and begins a generation (`node::replication`); what belongs
 //! to an older one ends when it looks.
 //!

@@ -90,6 +90,7 @@ pub(super) async fn primary(State(admin): Shared, request: Request) -> Result<Re
     if node.is_replica() {
         reasons.push("this node is a replica".into());
     }
+    reasons.extend(not_confirmed(node));
     told(&admin, &request, &reasons, asked.verbose)
 }
 
@@ -119,6 +120,7 @@ pub(super) async fn read_only(State(admin): Shared, request: Request) -> Result<
             reasons.push("the link to the master is down, and stale data are not served".into());
         }
     }
+    reasons.extend(not_confirmed(node));
     told(&admin, &request, &reasons, asked.verbose)
 }
 
@@ -148,6 +150,14 @@ fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, Refusal> {
         Refusal::new(StatusCode::BAD_REQUEST, what)
     };
     Lag::parse(text).map(Some).ok_or_else(wrong)
+}
+
+/// Why a master is not to be sent anybody, though its role is that of one.
+fn not_confirmed(node: &Node) -> Option<String> {
+    let timeout_ms = node.settings.load().admin.role_confirm_timeout_ms();
+    let unconfirmed = || node.standing.unconfirmed(node.clock.unix_ms(), timeout_ms);
+    let unconfirmed = if node.is_replica() { None } else { unconfirmed() };
+    unconfirmed.map(|why| why.reason().to_owned())
 }
 
 fn not_serving(node: &Node) -> Vec<String> {

@@ -12,6 +12,7 @@ use super::{Args, Command, Context, Failure, Flag, Flag::*, Handled, KeyFlag::No
 use crate::node::Node;
 use crate::node::client::{Client, Name};
 use crate::node::pubsub::Kind;
+use crate::node::standing::HELLO_CHANNEL;
 use crate::resp::Output;
 
 const SUBSCRIBING: &[Flag] = &[Flag::PubSub, NoScript, Loading, Stale];
@@ -205,6 +206,9 @@ fn sunsubscribe(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 fn publish(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    if args.at(1) == HELLO_CHANNEL {
+        ctx.node.hear_sentinel(args.at(2), &ctx.client.handle.origin);
+    }
     let receivers = ctx.node.pubsub.publish(args.at(1), args.at(2));
     ctx.keys.log_always();
     ctx.reply.count(receivers);

@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::node::admission::State;
 use crate::node::client::{Client, Waiting, WaitsFor};
 use crate::node::replication::{Failover, LinkState};
+use crate::node::stats::FullResyncReason;
 use crate::number::parse_i64;
 use crate::replication::{Peer, Phase, Replica, Resync, Waiter};
 use crate::settings::MasterAddress;
@@ -79,14 +80,17 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         log!(Warning, "Replica {name} asks for synchronization but with a wrong offset");
         return Err(Failure::NotInteger);
     };
-    if resumed(ctx, &name, id, next) {
-        ctx.node.stats.sync_partial_ok.add(1);
-        return Ok(());
-    }
+    let reason = match resumed(ctx, &name, id, next) {
+        Ok(()) => {
+            ctx.node.stats.sync_partial_ok.add(1);
+            return Ok(());
+        }
+        Err(reason) => reason,
+    };
     if id.first() != Some(&b'?') {
         ctx.node.stats.sync_partial_err.add(1);
     }
-    begin_full(ctx, false);
+    begin_full(ctx, reason);
     Ok(())
 }
 
@@ -123,7 +127,7 @@ fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     }
     check_source(ctx.node)?;
     log!(Notice, "Replica {} asks for synchronization", address(ctx.client));
-    begin_full(ctx, true);
+    begin_full(ctx, FullResyncReason::Sync);
     Ok(())
 }
 
@@ -141,19 +145,27 @@ fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(c_string(text)).chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Goes on from where the replica is, if that can be.
-fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
+/// Goes on from where the replica is.
+///
+/// # Errors
+/// Why that cannot be.
+fn resumed(
+    ctx: &mut Context<'_>,
+    name: &str,
+    id: &[u8],
+    next: i64,
+) -> Result<(), FullResyncReason> {
     let node = ctx.node;
     let Some(have) = next.checked_sub(1).and_then(|have| u64::try_from(have).ok()) else {
         log!(Notice, "Full resync requested by replica {name}");
-        return false;
+        return Err(FullResyncReason::New);
     };
     let ids = node.log.ids();
     match node.log.resync(id, have) {
         Resync::Partial => {}
         _ if id.first() == Some(&b'?') => {
             log!(Notice, "Full resync requested by replica {name}");
-            return false;
+            return Err(FullResyncReason::New);
         }
         Resync::UnknownHistory => {
             let earlier = ids.earlier.map_or_else(|| "0".repeat(40), |(id, _)| id);
@@ -164,7 +176,7 @@ fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
                 shown(id),
                 ids.id
             );
-            return false;
+            return Err(FullResyncReason::UnknownHistory);
         }
         Resync::BeyondShared => {
             let shared = ids.earlier.map_or(0, |(_, shared)| shared);
@@ -174,7 +186,7 @@ fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
                  {next}, but I can reply up to {}",
                 shared + 1
             );
-            return false;
+            return Err(FullResyncReason::BeyondBacklog);
         }
         Resync::OutsideBacklog => {
             log!(
@@ -182,10 +194,12 @@ fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
                 "Unable to partial resync with replica {name} for lack of backlog (Replica \
                  request was: {next})."
             );
-            return false;
+            return Err(FullResyncReason::BeyondBacklog);
         }
     }
-    let Some(reader) = node.log.attach(have) else { return false };
+    let Some(reader) = node.log.attach(have) else {
+        return Err(FullResyncReason::BeyondBacklog);
+    };
     let replica = new_replica(ctx, false);
     replica.resume(reader, have);
     let sent = node.log.offset() - have;
@@ -200,7 +214,7 @@ fn resumed(ctx: &mut Context<'_>, name: &str, id: &[u8], next: i64) -> bool {
         ctx.reply.simple("CONTINUE");
     }
     attach(ctx, replica);
-    true
+    Ok(())
 }
 
 fn new_replica(ctx: &Context<'_>, plain_sync: bool) -> Replica {
@@ -220,9 +234,10 @@ fn attach(ctx: &mut Context<'_>, replica: Replica) {
 }
 
 /// The replica gets the next snapshot. The first one of all begins a history of its own.
-fn begin_full(ctx: &mut Context<'_>, plain_sync: bool) {
+fn begin_full(ctx: &mut Context<'_>, reason: FullResyncReason) {
     let node = ctx.node;
     node.stats.sync_full.add(1);
+    node.stats.full_resyncs[reason as usize].add(1);
     if !node.log.is_recording() {
         node.log.begin_history(node.host().new_id());
         node.log.start(node.backlog_bytes_max());
@@ -233,7 +248,7 @@ fn begin_full(ctx: &mut Context<'_>, plain_sync: bool) {
             "0".repeat(40)
         );
     }
-    let replica = new_replica(ctx, plain_sync);
+    let replica = new_replica(ctx, reason == FullResyncReason::Sync);
     attach(ctx, replica);
     node.host().sync_replicas(&mut ctx.keys.locked);
 }
@@ -321,8 +336,9 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     let who = &ctx.client.handle.origin.address;
     if args.is(1, "NO") && args.is(2, "ONE") {
-        if ctx.node.is_replica() {
-            ctx.node.promote(&ctx.keys.locked);
+        let was_replica = ctx.node.is_replica();
+        ctx.node.promote(&ctx.keys.locked);
+        if was_replica {
             log!(Notice, "MASTER MODE enabled (user request from '{who}')");
         }
         ctx.reply.ok();

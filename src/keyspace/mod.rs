@@ -223,6 +223,20 @@ impl Keyspace {
         self.shards.counts(shard, self.tables(database)).expires()
     }
 
+    /// Bytes that keys need beyond themselves and their values: the tables, the heads of entries,
+    /// expiries. Takes no lock.
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        let of_database = |database| {
+            let counts = (0..SHARDS).map(move |shard| self.shards.counts(shard, database));
+            counts.map(|counts| {
+                let heads =
+                    counts.keys() * raw::entry::HEADER + counts.expires() * raw::entry::EXPIRY;
+                counts.table_bytes() + heads
+            })
+        };
+        (0..self.databases()).flat_map(of_database).sum()
+    }
+
     /// Bytes of directories and segments of all the tables. Takes all the locks.
     #[cfg(test)]
     pub(crate) fn table_bytes(&self) -> usize {

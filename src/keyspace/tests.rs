@@ -298,6 +298,35 @@ fn a_hundred_thousand_keys_take_at_most_64_bytes_each_with_their_table() {
 }
 
 #[test]
+fn the_overhead_of_keys_is_counted_as_tables_grow_shrink_and_go() {
+    let keyspace = keyspace();
+    let change = |keys: std::ops::Range<usize>, store: bool| {
+        for number in keys {
+            let bytes = format!("key:{number:012}").into_bytes();
+            let key = keyspace.key(&bytes);
+            let mut guard = keyspace.lock(ShardSet::ALL);
+            let mut locked = guard.locked();
+            let changed = match store {
+                true => locked.store(0, key, Content::encode(b"v"), Some(1 << 40), 0),
+                false => locked.remove(0, key),
+            };
+            assert!(changed || store);
+        }
+        let heads = keyspace.len(0) * 16 + keyspace.expires(0) * 8;
+        assert_eq!(keyspace.overhead_bytes(), keyspace.table_bytes() + heads);
+        keyspace.overhead_bytes()
+    };
+    assert_eq!(change(0..0, true), 0);
+    let many = change(0..60_000, true);
+    let few = change(0..59_000, false);
+    assert!(few * 4 < many, "{few} {many}");
+    let mut guard = keyspace.lock(ShardSet::ALL);
+    drop(guard.locked().flush(0));
+    drop(guard);
+    assert_eq!(keyspace.overhead_bytes(), 0);
+}
+
+#[test]
 fn random_keys_are_of_the_database_and_come_from_everywhere() {
     let keyspace = keyspace();
     for key in 0..50 {

@@ -78,6 +78,11 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn look_at_role(&self);
     /// Processor time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
+    /// Processor time by thread, user and system seconds; the first is the main thread. Empty where
+    /// there is no process.
+    fn thread_seconds(&self) -> Vec<(String, [f64; 2])> {
+        Vec::new()
+    }
     fn memory(&self) -> Memory;
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod replication;
 pub(crate) mod shutdown;
 pub(crate) mod slowlog;
 pub(crate) mod spikes;
+pub(crate) mod standing;
 pub(crate) mod stats;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -34,6 +35,7 @@ use replication::Replication;
 use shutdown::PendingShutdown;
 use slowlog::Slowlog;
 use spikes::Spikes;
+use standing::Standing;
 use stats::{Counter, ServerStats, WorkerStats};
 
 /// What is fixed for the life of a process.
@@ -72,6 +74,8 @@ pub(crate) struct Node {
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
     pub(crate) replication: Replication,
+    /// Whether the role is confirmed.
+    pub(crate) standing: Standing,
     pub(crate) shutdown: PendingShutdown,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
@@ -112,6 +116,7 @@ impl Node {
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
+            standing: Standing::default(),
             shutdown: PendingShutdown::default(),
             identity,
             clock,

@@ -285,6 +285,7 @@ impl Node {
 
     /// The link is up: the data are the master's, up to the log's end.
     pub(crate) fn link_up(&self, locked: &Locked<'_>) {
+        self.stats.link_ups.add(1);
         self.replication.update_link(|link| {
             link.state = LinkState::Connected;
             link.sync = None;
@@ -300,6 +301,7 @@ impl Node {
         self.admission.set(locked, State::MasterDown, true);
         self.replication.update_link(|link| {
             if link.state == LinkState::Connected {
+                self.stats.link_losses.add(1);
                 link.down_since_ms = now_ms;
             }
             link.state = LinkState::Connect;
@@ -339,6 +341,7 @@ impl Node {
     /// Becomes a master with the data there is. Replicas of the old master go on from where they
     /// are.
     pub(crate) fn promote(&self, locked: &Locked<'_>) {
+        self.standing.confirm("this node was told to be one");
         if !self.is_replica() {
             return;
         }

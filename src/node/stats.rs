@@ -115,6 +115,19 @@ impl WorkerStats {
     }
 }
 
+/// Why a replica got all the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FullResyncReason {
+    /// It has none yet, or says so.
+    New,
+    /// What it has is of another history.
+    UnknownHistory,
+    /// It has been away for longer than the backlog reaches.
+    BeyondBacklog,
+    /// It asked with SYNC, which knows nothing else.
+    Sync,
+}
+
 /// What is counted outside of workers.
 #[derive(Debug, Default)]
 pub(crate) struct ServerStats {
@@ -132,11 +145,18 @@ pub(crate) struct ServerStats {
     pub(crate) query_limit_disconnections: SharedCounter,
     /// Resyncs that replicas asked of this node.
     pub(crate) sync_full: SharedCounter,
+    /// By [`FullResyncReason`].
+    pub(crate) full_resyncs: [SharedCounter; 4],
     pub(crate) sync_partial_ok: SharedCounter,
     pub(crate) sync_partial_err: SharedCounter,
     /// How long WAIT took, by whether enough replicas had acknowledged in the end.
     pub(crate) waits_met: SharedHistogram,
     pub(crate) waits_timed_out: SharedHistogram,
+    /// Replicas cut as they were too far behind.
+    pub(crate) replicas_cut: SharedCounter,
+    /// How often the link to a master came up, and went down after it had been up.
+    pub(crate) link_ups: SharedCounter,
+    pub(crate) link_losses: SharedCounter,
     /// Masters that this replica refused, as they had lost their data.
     pub(crate) masters_refused: SharedCounter,
     /// Connections to the admin server.
@@ -164,7 +184,11 @@ impl ServerStats {
             &self.sync_full,
             &self.sync_partial_ok,
             &self.sync_partial_err,
+            &self.replicas_cut,
+            &self.link_ups,
+            &self.link_losses,
         ];
+        self.full_resyncs.iter().for_each(SharedCounter::reset);
         counters.into_iter().for_each(SharedCounter::reset);
         self.waits_met.reset();
         self.waits_timed_out.reset();

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::balance::Balancer;
+use super::role_file::RoleFile;
 use super::upkeep::Upkeep;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
@@ -23,6 +24,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweeper = Sweeper::default();
+    let role_file = RoleFile::default();
     let mut replication = Upkeep::new(engine.node.clock.unix_ms());
     loop {
         interval.tick().await;
@@ -34,6 +36,8 @@ pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
         save_when_due(&engine);
         disconnect_idle(&engine);
         replication.round(&engine.node);
+        engine.node.look_at_standing();
+        role_file.round(&engine.node);
         balancer.round(&engine);
     }
 }

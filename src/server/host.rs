@@ -109,6 +109,7 @@ impl Host for ServerHost {
         if old.snapshot.dir != new.snapshot.dir {
             new.snapshot.dir = change_folder(&new.snapshot.dir)
                 .map_err(|error| Refusal { argument: "dir", reason: system_text(&error) })?;
+            self.node.standing.rewrite();
         }
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
@@ -164,13 +165,26 @@ impl Host for ServerHost {
     }
 
     fn processor_seconds(&self) -> [f64; 2] {
-        // Fields 14 and 15 in clock ticks of a hundredth of a second, counted after the name,
-        // which may hold spaces.
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let mut ticks = after_name.split_ascii_whitespace().skip(11);
-        let mut next = || ticks.next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        [next() / 100.0, next() / 100.0]
+        seconds_of(std::path::Path::new("/proc/self"))
+    }
+
+    fn thread_seconds(&self) -> Vec<(String, [f64; 2])> {
+        let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+        // Several may have one name; those that live shortly are not told apart.
+        let mut by_name = std::collections::BTreeMap::<String, [f64; 2]>::new();
+        let mut main = ("main".to_owned(), [0.0; 2]);
+        for path in tasks.filter_map(|task| Some(task.ok()?.path())) {
+            let seconds = seconds_of(&path);
+            let process_id = self.node.identity.process_id.to_string();
+            if path.file_name().is_some_and(|id| id == process_id.as_str()) {
+                main.1 = seconds;
+                continue;
+            }
+            let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
+            let sum = by_name.entry(name.trim().to_owned()).or_default();
+            sum.iter_mut().zip(seconds).for_each(|(sum, seconds)| *sum += seconds);
+        }
+        std::iter::once(main).chain(by_name).collect()
     }
 
     fn memory(&self) -> Memory {
@@ -225,7 +239,7 @@ fn system_text(error: &std::io::Error) -> String {
 }
 
 /// Puts a text in the place of a file: whole, or not at all.
-fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let folder = path.parent().unwrap_or_else(|| std::path::Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -242,6 +256,17 @@ fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
         drop(fs::remove_file(&temporary));
     }
     written
+}
+
+/// User and system time of a process or thread, given its folder in `/proc`.
+fn seconds_of(folder: &std::path::Path) -> [f64; 2] {
+    // Fields 14 and 15 in clock ticks of a hundredth of a second, counted after the name, which
+    // may hold spaces.
+    let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let mut ticks = after_name.split_ascii_whitespace().skip(11);
+    let mut next = || ticks.next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    [next() / 100.0, next() / 100.0]
 }
 
 fn resident_bytes() -> u64 {

@@ -14,7 +14,9 @@ mod host;
 mod ids;
 mod listener;
 mod loader;
+mod role_file;
 mod saver;
+mod sentinels;
 mod signals;
 mod snapshots;
 pub(crate) mod startup;
@@ -120,6 +122,7 @@ async fn serve(
         if loads {
             load(&engine, file).await?;
         }
+        sentinels::ask(node);
         let allocated = node.host().memory().allocated;
         node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
         log!(Notice, "Ready to accept connections");
@@ -140,6 +143,9 @@ async fn serve(
     for thread in threads.into_iter().chain([follower]).chain(beside) {
         drop(thread.join());
     }
+    if let Err(error) = role_file::write(node) {
+        log!(Warning, "Can't write what /primary must know after a restart: {error}");
+    }
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
@@ -159,6 +165,8 @@ fn start_freeing(node: &Node) {
 fn begin(node: &Node, loads: bool) {
     let mut guard = node.keyspace.lock(ShardSet::ALL);
     let locked = guard.locked();
+    let is_replica = node.settings.load().replication.master.is_some();
+    node.standing.begin(role_file::load(node), is_replica, node.clock.unix_ms());
     node.admission.set(&locked, State::Loading, loads);
     if let Some(master) = &node.settings.load().replication.master {
         node.begin_as_replica(&locked, master);
@@ -197,6 +205,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     }
     {
         let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
+        engine.node.standing.serve(engine.node.clock.unix_ms());
         engine.node.admission.set(&guard.locked(), State::Loading, false);
     }
     engine.node.host().look_at_role();

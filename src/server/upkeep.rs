@@ -115,6 +115,7 @@ impl Upkeep {
                     name(replica)
                 );
                 node.stats.output_limit_disconnections.add(1);
+                node.stats.replicas_cut.add(1);
                 node.replication.replicas.disconnect(replica);
             }
         }

@@ -117,6 +117,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("admin-max-connections", integer(1, 10_000), "128", AtStart, field!(admin.max_connections), "connections to the admin server at a time"),
     P::honoured("admin-timeout", integer(1, 3600), "10", AtStart, field!(admin.timeout_secs), "seconds after which a connection to the admin server that asks nothing is closed"),
     P::honoured("admin-allow-anonymous", Bool, "no", AtStart, field!(admin.allow_anonymous), "tell everybody who reaches the admin server, though it is not on loopback and has no token"),
+    P::honoured("admin-role-confirm-timeout", integer(0, 3600), "30", Live, field!(admin.role_confirm_timeout_secs), "seconds for which a master that had replicas before its start is no /primary unless its role is confirmed"),
     P::honoured("admin-token", Text, "", Live, field!(admin.token), "bearer token that the admin server asks for; empty: none").secret(),
     P::honoured("admin-ready-lag-max", Text, "", Live, field!(admin.ready_lag_max), "how far a ready replica may be behind, as 1MB or 50ms; empty: any"),
     P::honoured("otlp-endpoint", Text, "", AtStart, field!(admin.otlp_endpoint), "collector for traces, as http://host:4318; empty: no traces"),

@@ -193,6 +193,9 @@ pub struct Admin {
     pub max_connections: u32,
     /// How long a connection may be without asking anything.
     pub timeout_secs: u32,
+    /// How long a master that had replicas before its restart is no `/primary` unless somebody
+    /// confirms its role.
+    pub role_confirm_timeout_secs: u32,
     /// Asked for where something is told; none: anybody may ask.
     pub token: Secret,
     /// That anybody may ask is wanted, wherever the server listens.
@@ -213,6 +216,12 @@ impl Admin {
     pub fn is_default(&self) -> bool {
         let default = Settings::default().admin;
         self.bind == default.bind && self.port == default.port
+    }
+
+    /// `role_confirm_timeout_secs` in milliseconds.
+    #[must_use]
+    pub fn role_confirm_timeout_ms(&self) -> i64 {
+        i64::from(self.role_confirm_timeout_secs) * 1000
     }
 
     /// Whom the admin server tells what it knows.

@@ -202,6 +202,7 @@ fn a_replica_that_takes_nothing_is_cut_at_its_limit_and_memory_comes_back() {
     // What is looked for ten times a second may be passed by what comes meanwhile.
     assert!(most < 4 * LIMIT, "{most} bytes");
     assert_eq!(count(&master, "client_output_buffer_limit_disconnections"), 1);
+    assert_eq!(count(&master, "replicas_cut_by_output_limit"), 1);
     ok(&master, "SET a 1");
     until("memory comes back", || {
         client.call(&[b"SET", b"a", value.as_bytes()]).unwrap();

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::nodes::{ask, await_link, follow, limpid_with, ok, until};
+use crate::nodes::{ask, await_link, follow, info, limpid_with, ok, until};
 use crate::proxy::Proxy;
 use crate::support::now;
 use crate::support::server::{Server, free_port};
@@ -165,6 +165,26 @@ fn a_replica_is_not_ready_and_tells_no_lag_while_it_takes_a_full_resync() {
     proxy.heal();
     await_link(&replica);
     until("it is ready", || status(admin, "/readyz") == 200);
+}
+
+#[test]
+fn a_link_that_flaps_is_counted() {
+    let (master, _) = watched(&[]);
+    let (replica, admin) = watched(&[]);
+    follow(&replica, master.port());
+    let counted = || {
+        let (_, text) = get(admin, "/metrics");
+        ["limpid_master_link_ups_total ", "limpid_master_link_losses_total "].map(|name| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name));
+            value.unwrap_or_else(|| panic!("{name} in {text}")).parse::<u64>().unwrap()
+        })
+    };
+    assert_eq!(counted(), [1, 0]);
+    for losses in 1..=3 {
+        assert_eq!(ask(&master, "CLIENT KILL TYPE replica"), "integer 1");
+        until("the link is up again", || counted() == [losses + 1, losses]);
+    }
+    assert_eq!(info(&replica, "master_link_losses").as_deref(), Some("3"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod roles;
 mod sentinel;
 mod settings;
 mod shutdown;
+mod standing;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;

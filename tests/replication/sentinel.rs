@@ -23,14 +23,14 @@ const TAKEN_OVER: Duration = Duration::from_secs(3);
 
 /// A redis-sentinel, killed when dropped.
 #[derive(Debug)]
-struct Sentinel {
+pub(crate) struct Sentinel {
     process: Child,
     port: u16,
     dir: TempDir,
 }
 
 impl Sentinel {
-    fn watching(master: u16) -> Self {
+    pub(crate) fn watching(master: u16) -> Self {
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let file = dir.path().join("sentinel.conf");
         let lines = format!(
@@ -63,7 +63,7 @@ impl Sentinel {
     }
 
     /// Whether it knows so many replicas and other sentinels, and misses nobody.
-    fn sees(&self, replicas: usize, others: usize) -> bool {
+    pub(crate) fn sees(&self, replicas: usize, others: usize) -> bool {
         let reply =
             Connection::tcp(self.port).unwrap().call(&[b"SENTINEL", b"MASTER", b"main"]).unwrap();
         let items = reply.items().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Sentinel {
     }
 
     /// Whether all replicas that it knows are up.
-    fn misses_nobody(&self) -> bool {
+    pub(crate) fn misses_nobody(&self) -> bool {
         let reply =
             Connection::tcp(self.port).unwrap().call(&[b"SENTINEL", b"REPLICAS", b"main"]).unwrap();
         let replicas = reply.items().unwrap_or_default();

@@ -127,3 +127,28 @@ fn pipelined_requests_are_answered_without_waiting_for_acknowledgements() {
     }
     assert!(slowest < Duration::from_millis(38), "{slowest:?}");
 }
+
+#[test]
+fn memory_is_told_apart_and_processor_time_is_by_thread() {
+    let (server, address) = watched(&["--enable-debug-command", "yes", "--workers", "1"]);
+    let memory = || {
+        let names = ["used", "used_overhead", "used_dataset", "used_startup"];
+        names.map(|name| metric(address, &format!("redis_memory_{name}_bytes")))
+    };
+    let [_, overhead_before, dataset_before, _] = memory();
+    let populate: [&[u8]; 5] = [b"DEBUG", b"POPULATE", b"100000", b"key", b"500"];
+    server.call(&populate).unwrap();
+    let [used, overhead, dataset, startup] = memory();
+    assert!(used >= overhead + dataset, "{used} {overhead} {dataset}");
+    // Values of 500 bytes with keys of nine, and 16 bytes and a place in the table beside.
+    let (data, beside) = (dataset - dataset_before, overhead - overhead_before);
+    assert!((50e6..65e6).contains(&data), "{data} bytes of data");
+    assert!((1.6e6..4e6).contains(&beside), "{beside} bytes beside");
+    assert!(startup > 0.0 && startup < overhead, "{startup} {overhead}");
+    let worked =
+        metric(address, "limpid_thread_cpu_seconds_total{thread=\"worker-0\",mode=\"user\"}");
+    assert!(worked > 0.0, "the worker made the keys");
+    assert!(metric(address, "redis_cpu_user_main_thread_seconds_total") >= 0.0);
+    let text = get(address, "/info?section=cpu");
+    assert!(text.contains("used_cpu_sys_main_thread:"), "{text}");
+}

@@ -30,6 +30,7 @@ pub(crate) struct Look<'n> {
     replicas: OnceCell<Vec<ReplicaView>>,
     rates: OnceCell<[f64; 3]>,
     processor_seconds: OnceCell<[f64; 2]>,
+    threads: OnceCell<Vec<(String, [f64; 2])>>,
 }
 
 /// Sums over the connections; replicas apart, as in Redis.
@@ -77,6 +78,7 @@ impl<'n> Look<'n> {
             replicas: OnceCell::new(),
             rates: OnceCell::new(),
             processor_seconds: OnceCell::new(),
+            threads: OnceCell::new(),
         }
     }
 
@@ -129,5 +131,10 @@ impl<'n> Look<'n> {
     /// Processor time of the process: user and system.
     pub(super) fn processor_seconds(&self) -> [f64; 2] {
         *self.processor_seconds.get_or_init(|| self.node.host().processor_seconds())
+    }
+
+    /// Processor time by thread, the main one first.
+    pub(super) fn threads(&self) -> &[(String, [f64; 2])] {
+        self.threads.get_or_init(|| self.node.host().thread_seconds())
     }
 }

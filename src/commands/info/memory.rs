@@ -14,8 +14,13 @@ pub(super) const ROWS: &[Row] = &[
     bytes("used_memory_peak", |look| peak(look).into())
         .is(gauge("memory_used_peak_bytes", "Most bytes allocated.")),
     field("used_memory_peak_perc", |look| format!("{:.2}%", ratio(look.memory().allocated, peak(look)) * 100.0).into()),
-    field("used_memory_startup", |look| look.node.stats.startup_memory_bytes.load(Ordering::Relaxed).into())
+    field("used_memory_overhead", |look| overhead(look).into())
+        .is(gauge("memory_used_overhead_bytes", "Bytes that are no keys and values: of the start, of tables, clients, the replication log, a snapshot.")),
+    field("used_memory_startup", |look| startup(look).into())
         .is(gauge("memory_used_startup_bytes", "Bytes allocated when serving began.")),
+    field("used_memory_dataset", |look| dataset(look).into())
+        .is(gauge("memory_used_dataset_bytes", "Bytes of keys and values.")),
+    field("used_memory_dataset_perc", |look| format!("{:.2}%", ratio(dataset(look), beyond_start(look)) * 100.0).into()),
     field("allocator_allocated", |look| look.memory().allocated.into())
         .is(gauge("allocator_allocated_bytes", "Bytes allocated, as the allocator counts.")),
     field("allocator_active", |look| look.memory().active.into())
@@ -64,6 +69,27 @@ fn peak(look: &Look<'_>) -> u64 {
     let allocated = look.memory().allocated;
     let before = look.node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
     before.max(allocated)
+}
+
+fn startup(look: &Look<'_>) -> u64 {
+    look.node.stats.startup_memory_bytes.load(Ordering::Relaxed)
+}
+
+/// What Redis counts as overhead, as far as limpid has it.
+fn overhead(look: &Look<'_>) -> u64 {
+    let retained = look.saving().running.as_ref().map_or(0, |running| running.retention.bytes());
+    let clients = look.clients().normal_bytes + look.clients().replica_bytes;
+    let log = look.node.log.window().held_bytes;
+    let counted = retained + clients + look.node.keyspace.overhead_bytes();
+    startup(look) + log as u64 + counted as u64
+}
+
+fn dataset(look: &Look<'_>) -> u64 {
+    look.memory().allocated.saturating_sub(overhead(look))
+}
+
+fn beyond_start(look: &Look<'_>) -> u64 {
+    look.memory().allocated.saturating_sub(startup(look))
 }
 
 fn ratio(a: u64, b: u64) -> f64 {

@@ -2,7 +2,8 @@
 
 use super::look::Look;
 use super::reading::{
-    Each, Labels, Part, Row, Value, field, gauge, histogram, only, part, part_only, unshown,
+    Each, Labels, Part, Row, Value, counter, field, gauge, histogram, only, part, part_only,
+    unshown,
 };
 use crate::node::replication::{LinkState, LinkStatus, SyncProgress};
 use crate::replication::{Phase, ReplicaView};
@@ -27,6 +28,10 @@ pub(super) const ROWS: &[Row] = &[
     field("master_sync_perc", |look| of_sync(look, |_, sync| Value::Decimal(percent(sync), 2))),
     field("master_sync_last_io_seconds_ago", |look| of_sync(look, |look, _| look.link().map(|link| idle_s(look, link)).into())),
     field("master_link_down_since_seconds", |look| of_link(look, down_since)),
+    field("master_link_ups", |look| look.master().map(|_| look.node.stats.link_ups.get()).into()),
+    field("master_link_losses", |look| look.master().map(|_| look.node.stats.link_losses.get()).into()),
+    only(counter("limpid_master_link_ups_total", "How often the link to a master came up."), |look| look.node.stats.link_ups.get().into()),
+    only(counter("limpid_master_link_losses_total", "How often the link to a master went down after it had been up."), |look| look.node.stats.link_losses.get().into()),
     field("master_refused_replid", |look| of_link(look, |_, link| link.refused.as_ref().map(|refused| refused.id.clone()).into())),
     field("slave_priority", |look| look.master().map(|_| look.settings.replication.priority).into())
         .is(gauge("slave_priority", "The setting replica-priority.")),
@@ -53,6 +58,7 @@ pub(super) const ROWS: &[Row] = &[
     field("repl_backlog_histlen", backlog_bytes)
         .is(gauge("repl_backlog_history_bytes", "Bytes in the backlog.")),
     only(gauge("config_repl_backlog_size", "The setting."), |look| look.settings.replication.backlog_size_bytes.into()),
+    only(gauge("limpid_role_confirmed", "Whether /primary holds this node's role for confirmed; 1 for replicas."), |look| look.node.standing.is_confirmed().into()),
     only(gauge("slave_info", "Whom this replica follows.").labels(slave), |look| look.master().map(|_| 1).into()),
     only(gauge("limpid_replication_lag_seconds", "How old what this replica has applied is.").labels(master), |look| of_link(look, lag)),
     only(gauge("limpid_master_refused", "Whether the master is refused, as it seems to have lost its data.").labels(master),

@@ -1,7 +1,9 @@
 //! INFO server, CPU and cluster: what this process is.
 
 use super::look::Look;
-use super::reading::{Labels, Row, Value, counter, field, gauge, only};
+use super::reading::{
+    Each, Labels, Part, Row, Value, counter, field, gauge, only, part_only, unshown,
+};
 use crate::commands::REDIS_VERSION;
 
 #[rustfmt::skip]
@@ -38,10 +40,38 @@ pub(super) const CPU: &[Row] = &[
         .is(counter("cpu_sys_seconds_total", "Processor time in the kernel.")),
     field("used_cpu_user", |look| Value::Decimal(look.processor_seconds()[0], 6))
         .is(counter("cpu_user_seconds_total", "Processor time outside of it.")),
+    field("used_cpu_sys_main_thread", |look| main_thread(look, 1))
+        .is(counter("cpu_sys_main_thread_seconds_total", "Processor time of the main thread in the kernel.")),
+    field("used_cpu_user_main_thread", |look| main_thread(look, 0))
+        .is(counter("cpu_user_main_thread_seconds_total", "Processor time of the main thread outside of it.")),
+    Row::Each(&THREADS),
 ];
 
 pub(super) const CLUSTER: &[Row] = &[field("cluster_enabled", |_| 0.into())
     .is(gauge("cluster_enabled", "Whether cluster mode is on."))];
+
+/// It accepts connections and does the regular work; commands run on workers.
+fn main_thread(look: &Look<'_>, index: usize) -> Value {
+    let main = look.threads().first().map(|(_, seconds)| seconds[index]);
+    main.map_or(Value::Absent, |seconds| Value::Decimal(seconds, 6))
+}
+
+/// Threads with their user and system seconds.
+static THREADS: Each<(String, [f64; 2])> = Each {
+    items: |look| look.threads().to_vec(),
+    field: unshown,
+    labels: |(thread, _)| vec![("thread", thread.clone())],
+    parts: THREAD,
+};
+
+#[rustfmt::skip]
+const THREAD: &[Part<(String, [f64; 2])>] = &[
+    part_only(counter("limpid_thread_cpu_seconds_total", THREAD_HELP).label("mode", "user"), |_, (_, seconds)| Value::Decimal(seconds[0], 6)),
+    part_only(counter("limpid_thread_cpu_seconds_total", THREAD_HELP).label("mode", "system"), |_, (_, seconds)| Value::Decimal(seconds[1], 6)),
+];
+
+const THREAD_HELP: &str =
+    "Processor time by thread: the main one, workers, the link to a master, the admin server.";
 
 const MODE: &str = "standalone";
 

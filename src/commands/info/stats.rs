@@ -8,7 +8,7 @@ use super::reading::{
 };
 use crate::node::pubsub::Kind;
 use crate::node::spikes::Spike;
-use crate::node::stats::{Timed, WorkerStats};
+use crate::node::stats::{FullResyncReason, Timed, WorkerStats};
 use crate::replication::FeedStats;
 use crate::telemetry::counter::Distribution;
 use crate::telemetry::traces;
@@ -64,6 +64,14 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("limpid_replica_sends_refused_total", "Sends to replicas for which their sockets had no room.")),
     field("sync_full", |look| look.node.stats.sync_full.get().into())
         .is(gauge("replica_resyncs_full", "Full resyncs that replicas asked for.")),
+    field("sync_full_new", |look| full_resyncs(look, FullResyncReason::New))
+        .is(counter("limpid_full_resyncs_total", "Full resyncs that replicas asked for, by what made them necessary.").label("reason", "new")),
+    field("sync_full_unknown_history", |look| full_resyncs(look, FullResyncReason::UnknownHistory))
+        .is(counter("limpid_full_resyncs_total", "Full resyncs that replicas asked for, by what made them necessary.").label("reason", "unknown_history")),
+    field("sync_full_beyond_backlog", |look| full_resyncs(look, FullResyncReason::BeyondBacklog))
+        .is(counter("limpid_full_resyncs_total", "Full resyncs that replicas asked for, by what made them necessary.").label("reason", "beyond_backlog")),
+    field("sync_full_by_sync", |look| full_resyncs(look, FullResyncReason::Sync))
+        .is(counter("limpid_full_resyncs_total", "Full resyncs that replicas asked for, by what made them necessary.").label("reason", "by_sync")),
     field("sync_partial_ok", |look| look.node.stats.sync_partial_ok.get().into())
         .is(gauge("replica_partial_resync_accepted", "Partial resyncs granted.")),
     field("sync_partial_err", |look| look.node.stats.sync_partial_err.get().into())
@@ -72,6 +80,8 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("limpid_limit_disconnections_total", "Clients disconnected as a buffer grew past its limit.").label("limit", "query")),
     field("client_output_buffer_limit_disconnections", |look| look.node.stats.output_limit_disconnections.get().into())
         .is(counter("limpid_limit_disconnections_total", "Clients disconnected as a buffer grew past its limit.").label("limit", "output")),
+    field("replicas_cut_by_output_limit", |look| look.node.stats.replicas_cut.get().into())
+        .is(counter("limpid_replicas_cut_total", "Replicas disconnected as they were further behind than their output limit allows.")),
     only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "met"), |look| Value::durations(look.node.stats.waits_met.distribution())),
     only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "timeout"), |look| Value::durations(look.node.stats.waits_timed_out.distribution())),
     only(histogram("limpid_queue_seconds", "How long small requests that were read waited to run."), |look| timed(look, |stats| &stats.queued)),
@@ -93,6 +103,10 @@ fn fed<'l>(look: &Look<'l>) -> &'l FeedStats {
 fn commands(look: &Look<'_>) -> Value {
     let all = look.node.counted().flat_map(|stats| &stats.commands);
     all.map(|command| command.calls.get()).sum::<u64>().into()
+}
+
+fn full_resyncs(look: &Look<'_>, reason: FullResyncReason) -> Value {
+    look.node.stats.full_resyncs[reason as usize].get().into()
 }
 
 fn timed(look: &Look<'_>, of: fn(&WorkerStats) -> &Timed) -> Value {

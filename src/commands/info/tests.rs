@@ -18,6 +18,28 @@ fn no_field_appears_twice() {
 }
 
 #[test]
+fn full_resyncs_are_counted_by_what_made_them_necessary() {
+    let mut fixture = Fixture::new();
+    fixture.run("new", "PSYNC ? -1");
+    let id = fixture.engine.node.log.ids().id;
+    fixture.run("other", &format!("PSYNC {} 1", "9".repeat(40)));
+    fixture.run("late", &format!("PSYNC {id} 1000000"));
+    fixture.run("later", &format!("PSYNC {id} 2000000"));
+    fixture.run("plain", "SYNC");
+    let stats = fixture.run("a", "INFO stats");
+    for field in [
+        "sync_full:5",
+        "sync_full_new:1",
+        "sync_full_unknown_history:1",
+        "sync_full_beyond_backlog:2",
+        "sync_full_by_sync:1",
+        "sync_partial_err:3",
+    ] {
+        assert!(stats.contains(&format!(" {field} ")), "{field} in {stats}");
+    }
+}
+
+#[test]
 fn values_are_written_as_in_redis() {
     for (value, text) in [
         (Value::from(-1), "-1"),

@@ -33,8 +33,8 @@ struct Header {
     value_len: u32,
 }
 
-const HEADER: usize = size_of::<Header>();
-const EXPIRY: usize = size_of::<i64>();
+pub(crate) const HEADER: usize = size_of::<Header>();
+pub(crate) const EXPIRY: usize = size_of::<i64>();
 
 /// How the value lies in the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -299,6 +299,9 @@ pub(crate) struct Counts {
     keys: AtomicUsize,
     expires: AtomicUsize,
     merges: AtomicUsize,
+    /// Segments, and places in the directory; 0 where there is no table.
+    segments: AtomicUsize,
+    places: AtomicUsize,
 }
 
 impl Counts {
@@ -310,6 +313,17 @@ impl Counts {
     /// Keys with an expiry.
     pub(crate) fn expires(&self) -> usize {
         self.expires.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the directory and its segments.
+    pub(crate) fn table_bytes(&self) -> usize {
+        match self.places.load(Ordering::Relaxed) {
+            0 => 0,
+            places => {
+                let segments = self.segments.load(Ordering::Relaxed) * size_of::<Segment>();
+                size_of::<Directory>() + places * size_of::<usize>() + segments
+            }
+        }
     }
 
     /// Adds to a count. One thread writes at a time, so this needs no read-modify-write.
@@ -383,6 +397,8 @@ impl<'a> TableMut<'a> {
             let directory =
                 Box::into_raw(Box::new(Directory { bits: 0, segments, life: Life::new() }));
             self.head.0.store(directory, Ordering::Release);
+            self.counts.segments.store(1, Ordering::Relaxed);
+            self.counts.places.store(1, Ordering::Relaxed);
         }
         loop {
             let segment = self.segment_of(hash).expect("linked above, and splits keep it linked");
@@ -408,6 +424,7 @@ impl<'a> TableMut<'a> {
         // SAFETY: linked, so alive.
         let old_segment = unsafe { &*old };
         let (low, high) = (Segment::new(), Segment::new());
+        Counts::add(&self.counts.segments, 1);
         let slots: [u64; SLOTS] = std::array::from_fn(|i| old_segment.load(i));
         for slot in slots {
             prefetch((slot & ADDRESS) as *const u8);
@@ -442,6 +459,7 @@ impl<'a> TableMut<'a> {
     }
 
     fn relink(&mut self, new: Directory) {
+        self.counts.places.store(new.segments.len(), Ordering::Relaxed);
         let old = self.head.0.swap(Box::into_raw(Box::new(new)), Ordering::AcqRel);
         // SAFETY: just unlinked; `Box::into_raw` made it.
         self.reclaim.retire(Garbage::Directory(unsafe { Box::from_raw(old) }));
@@ -471,6 +489,7 @@ impl<'a> TableMut<'a> {
             return;
         }
         let joined = Segment::new();
+        Counts::add(&self.counts.segments, -1);
         for slot in segments.iter().flat_map(|half| (0..SLOTS).map(|i| half.load(i))) {
             if slot != 0 {
                 // SAFETY: the lock is held.
@@ -523,7 +542,10 @@ impl<'a> TableMut<'a> {
         let keys = self.counts.keys.swap(0, Ordering::Relaxed);
         let expires = self.counts.expires.swap(0, Ordering::Relaxed);
         self.counts.merges.store(0, Ordering::Relaxed);
-        Detached { directory: self.head.0.swap(ptr::null_mut(), Ordering::AcqRel), keys, expires }
+        let segments = self.counts.segments.swap(0, Ordering::Relaxed);
+        let places = self.counts.places.swap(0, Ordering::Relaxed);
+        let directory = self.head.0.swap(ptr::null_mut(), Ordering::AcqRel);
+        Detached { directory, keys, expires, segments, places }
     }
 
     /// Puts a whole table into this one, which is empty. It was made with the same hash.
@@ -532,6 +554,8 @@ impl<'a> TableMut<'a> {
         assert!(empty.is_null(), "a table is attached where there is none");
         self.counts.keys.store(table.keys, Ordering::Relaxed);
         self.counts.expires.store(table.expires, Ordering::Relaxed);
+        self.counts.segments.store(table.segments, Ordering::Relaxed);
+        self.counts.places.store(table.places, Ordering::Relaxed);
     }
 
     /// Visits the segment that holds hash `from`, in no order within it; only slots with an
@@ -677,6 +701,8 @@ pub(crate) struct Detached {
     directory: *mut Directory,
     keys: usize,
     expires: usize,
+    segments: usize,
+    places: usize,
 }
 
 // SAFETY: it owns its directory, segments and entries; unlocked readers that may still look at the
