@@ -21,8 +21,8 @@ use super::log::log;
 
 /// How long the collector may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a whole request may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long sending a batch may take, and how long its answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Most spans that wait for the collector; more are lost.
 const WAITING_MAX: usize = 2048;
 
@@ -170,9 +170,14 @@ pub(super) struct Client(ureq::Agent);
 
 impl Client {
     pub(super) fn new() -> Self {
+        // No limit for the whole, which would have each name looked up on a thread of its own: where
+        // none can be had, that panics.
         let config = ureq::Agent::config_builder()
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TIMEOUT))
+            .timeout_send_request(Some(TIMEOUT))
+            .timeout_send_body(Some(TIMEOUT))
+            .timeout_recv_response(Some(TIMEOUT))
+            .timeout_recv_body(Some(TIMEOUT))
             // A refusal is an answer like another: the exporter judges it.
             .http_status_as_error(false)
             .build();
