@@ -464,72 +464,92 @@ fn timeout_ms(arg: &[u8]) -> Result<i64, Failure> {
     Ok(timeout_ms)
 }
 
-fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let node = ctx.node;
-    let (mut target, mut timeout, mut abort, mut force) = (None, None, false, false);
-    let mut at = 1;
-    while let Some(option) = args.get(at) {
-        let more = args.len() - 1 - at;
-        match option.to_ascii_uppercase().as_slice() {
-            b"TIMEOUT" if more >= 1 && timeout.is_none() => {
-                let ms = Context::integer(args.at(at + 1))?;
-                if ms <= 0 {
-                    return Err(Failure::err("FAILOVER timeout must be greater than 0"));
+/// What FAILOVER was asked for.
+#[derive(Debug, Default)]
+struct FailoverOptions {
+    target: Option<MasterAddress>,
+    timeout_ms: Option<i64>,
+    abort: bool,
+    force: bool,
+}
+
+impl FailoverOptions {
+    fn parse(args: &Args<'_>) -> Result<Self, Failure> {
+        let mut options = Self::default();
+        let mut at = 1;
+        while let Some(option) = args.get(at) {
+            let more = args.len() - 1 - at;
+            at += match option.to_ascii_uppercase().as_slice() {
+                b"TIMEOUT" if more >= 1 && options.timeout_ms.is_none() => {
+                    let ms = Context::integer(args.at(at + 1))?;
+                    if ms <= 0 {
+                        return Err(Failure::err("FAILOVER timeout must be greater than 0"));
+                    }
+                    options.timeout_ms = Some(ms);
+                    2
                 }
-                timeout = Some(ms);
-                at += 2;
-            }
-            b"ABORT" if args.len() == 2 => {
-                abort = true;
-                at += 1;
-            }
-            b"TO" if more >= 2 && target.is_none() => {
-                let port = Context::integer(args.at(at + 2))?;
-                let host = String::from_utf8_lossy(args.at(at + 1)).into_owned();
-                let port = u16::try_from(port).unwrap_or(0);
-                target = Some(MasterAddress { host, port });
-                at += 3;
-            }
-            b"FORCE" if !force => {
-                force = true;
-                at += 1;
-            }
-            _ => return Err(Failure::Syntax),
+                b"ABORT" if args.len() == 2 => {
+                    options.abort = true;
+                    1
+                }
+                b"TO" if more >= 2 && options.target.is_none() => {
+                    let port = Context::integer(args.at(at + 2))?;
+                    let host = String::from_utf8_lossy(args.at(at + 1)).into_owned();
+                    let port = u16::try_from(port).unwrap_or(0);
+                    options.target = Some(MasterAddress { host, port });
+                    3
+                }
+                b"FORCE" if !options.force => {
+                    options.force = true;
+                    1
+                }
+                _ => return Err(Failure::Syntax),
+            };
+        }
+        Ok(options)
+    }
+
+    /// Whether the node can begin such a failover now.
+    fn check(&self, node: &Node) -> Result<(), Failure> {
+        if node.replication.failover() != Failover::None {
+            return Err(Failure::err("FAILOVER already in progress."));
+        }
+        if node.is_replica() {
+            return Err(Failure::err("FAILOVER is not valid when server is a replica."));
+        }
+        let views = node.replication.replicas.views();
+        if views.is_empty() {
+            return Err(Failure::err("FAILOVER requires connected replicas."));
+        }
+        if self.force && (self.timeout_ms.is_none() || self.target.is_none()) {
+            return Err(Failure::err(
+                "FAILOVER with force option requires both a timeout and target HOST and IP.",
+            ));
+        }
+        let Some(target) = &self.target else { return Ok(()) };
+        let view = views.iter().find(|view| view.port == target.port && view.ip == target.host);
+        match view.map(|view| view.phase) {
+            None => Err(Failure::err("FAILOVER target HOST and PORT is not a replica.")),
+            Some(Phase::Online) => Ok(()),
+            Some(_) => Err(Failure::err("FAILOVER target replica is not online.")),
         }
     }
-    let current = node.replication.failover();
-    if abort {
-        if current == Failover::None {
+}
+
+fn failover(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let node = ctx.node;
+    let options = FailoverOptions::parse(args)?;
+    if options.abort {
+        if node.replication.failover() == Failover::None {
             return Err(Failure::err("No failover in progress."));
         }
         node.end_failover(&ctx.keys.locked, "FAILOVER ABORT command");
         ctx.reply.ok();
         return Ok(());
     }
-    if current != Failover::None {
-        return Err(Failure::err("FAILOVER already in progress."));
-    }
-    if node.is_replica() {
-        return Err(Failure::err("FAILOVER is not valid when server is a replica."));
-    }
-    let views = node.replication.replicas.views();
-    if views.is_empty() {
-        return Err(Failure::err("FAILOVER requires connected replicas."));
-    }
-    if force && (timeout.is_none() || target.is_none()) {
-        return Err(Failure::err(
-            "FAILOVER with force option requires both a timeout and target HOST and IP.",
-        ));
-    }
-    if let Some(target) = &target {
-        let view = views.iter().find(|view| view.port == target.port && view.ip == target.host);
-        match view.map(|view| view.phase) {
-            None => return Err(Failure::err("FAILOVER target HOST and PORT is not a replica.")),
-            Some(Phase::Online) => {}
-            Some(_) => return Err(Failure::err("FAILOVER target replica is not online.")),
-        }
-    }
-    let deadline_ms = timeout.map(|ms| node.clock.unix_ms().saturating_add(ms));
+    options.check(node)?;
+    let FailoverOptions { target, timeout_ms, force, .. } = options;
+    let deadline_ms = timeout_ms.map(|ms| node.clock.unix_ms().saturating_add(ms));
     log!(Notice, "FAILOVER requested to {}.", shown_target(target.as_ref()));
     node.begin_failover(&ctx.keys.locked, target, deadline_ms, force);
     ctx.reply.ok();

@@ -54,6 +54,14 @@ fn judge_master(caller: &Caller<'_>, client: &Client, generation: u64, name: &st
     }
 }
 
+/// A command that asks to run, and for whom.
+#[derive(Clone, Copy, Debug)]
+struct Candidate<'c> {
+    caller: &'c Caller<'c>,
+    client: &'c Client,
+    registered: &'c Registered,
+}
+
 #[cold]
 pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
@@ -69,65 +77,97 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     if client.multi.is_some() && row.flags.has(Flag::NoMulti) {
         return refuse("ERR Command not allowed inside a transaction");
     }
-    // EXEC counts as what it runs.
-    let holds = |wanted: &dyn Fn(&Command) -> bool| {
-        wanted(row)
-            || row.run_by_engine().is_some()
-                && client.multi.as_ref().is_some_and(|multi| {
-                    multi.queued.iter().any(|queued| wanted(caller.row(queued.command).row))
-                })
-    };
-    if admission.has(State::SaveFailed)
-        && (holds(&|row| row.flags.has(Flag::Write)) || registered.name == "ping")
-        && caller.settings.snapshot.stop_writes_on_bgsave_error
-        && !caller.settings.snapshot.save.is_empty()
-    {
-        return refuse(MISCONF);
+    let candidate = Candidate { caller, client, registered };
+    if let Some(failure) = candidate.refused_as_write().or_else(|| candidate.refused()) {
+        return Verdict::Refuse(failure);
     }
-    if admission.has(State::TooFewReplicas) && holds(&|row| row.flags.has(Flag::Write)) {
-        return refuse("NOREPLICAS Not enough good replicas to write.");
-    }
-    let replication = &caller.settings.replication;
-    if admission.has(State::Replica)
-        && replication.read_only
-        && holds(&|row| row.flags.has(Flag::Write))
-    {
-        return refuse("READONLY You can't write against a read only replica.");
-    }
-    if client.is_subscribed()
-        && client.protocol == Protocol::Resp2
-        && !WHILE_SUBSCRIBED.contains(&&*registered.name)
-    {
-        return Verdict::Refuse(Failure::err(format_args!(
-            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
-             are allowed in this context",
-            registered.name
-        )));
-    }
-    if admission.has(State::MasterDown)
-        && !replication.serve_stale_data
-        && holds(&|row| !row.flags.has(Flag::Stale))
-    {
-        return refuse(MASTERDOWN);
-    }
-    if admission.has(State::Loading) && holds(&|row| !row.flags.has(Flag::Loading)) {
-        return refuse("LOADING Redis is loading the dataset in memory");
-    }
-    let writes = |row: &Command| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate);
-    let paused =
-        admission.has(State::PausedAll) || admission.has(State::PausedWrites) && holds(&writes);
-    // A pause never holds back the command that ends it.
-    let ends_it = matches!(&*registered.name, "client|unpause" | "client|pause");
-    let waits = paused && !ends_it && admission.paused_until_ms() > caller.node.clock.unix_ms()
-        || admission.is_held() && holds(&writes);
-    // Nor a replica: it has to say how far it is.
-    if waits && client.replica.is_none() {
+    if candidate.waits() {
         return Verdict::Wait;
     }
     if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {
         return Verdict::Queue;
     }
     Verdict::Run
+}
+
+impl Candidate<'_> {
+    /// Whether the command is of a kind, or EXEC of a transaction that holds one.
+    fn holds(&self, wanted: &dyn Fn(&Command) -> bool) -> bool {
+        let row = self.registered.row;
+        wanted(row)
+            || row.run_by_engine().is_some()
+                && self.client.multi.as_ref().is_some_and(|multi| {
+                    multi.queued.iter().any(|queued| wanted(self.caller.row(queued.command).row))
+                })
+    }
+
+    fn writes(&self) -> bool {
+        self.holds(&|row| row.flags.has(Flag::Write))
+    }
+
+    /// Why nothing may be written now.
+    fn refused_as_write(&self) -> Option<Failure> {
+        let (admission, settings) = (&self.caller.node.admission, &self.caller.settings);
+        if admission.has(State::SaveFailed)
+            && (self.writes() || self.registered.name == "ping")
+            && settings.snapshot.stop_writes_on_bgsave_error
+            && !settings.snapshot.save.is_empty()
+        {
+            return Some(Failure::Other(MISCONF.into()));
+        }
+        if admission.has(State::TooFewReplicas) && self.writes() {
+            let text = "NOREPLICAS Not enough good replicas to write.";
+            return Some(Failure::Other(text.into()));
+        }
+        if admission.has(State::Replica) && settings.replication.read_only && self.writes() {
+            let text = "READONLY You can't write against a read only replica.";
+            return Some(Failure::Other(text.into()));
+        }
+        None
+    }
+
+    /// Why this client gets no answer to this command now.
+    fn refused(&self) -> Option<Failure> {
+        let (client, registered) = (self.client, self.registered);
+        if client.is_subscribed()
+            && client.protocol == Protocol::Resp2
+            && !WHILE_SUBSCRIBED.contains(&&*registered.name)
+        {
+            return Some(Failure::err(format_args!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+                 are allowed in this context",
+                registered.name
+            )));
+        }
+        let admission = &self.caller.node.admission;
+        if admission.has(State::MasterDown)
+            && !self.caller.settings.replication.serve_stale_data
+            && self.holds(&|row| !row.flags.has(Flag::Stale))
+        {
+            return Some(Failure::Other(MASTERDOWN.into()));
+        }
+        if admission.has(State::Loading) && self.holds(&|row| !row.flags.has(Flag::Loading)) {
+            let text = "LOADING Redis is loading the dataset in memory";
+            return Some(Failure::Other(text.into()));
+        }
+        None
+    }
+
+    /// Whether a pause holds it back.
+    fn waits(&self) -> bool {
+        let node = self.caller.node;
+        let admission = &node.admission;
+        let writes =
+            || self.holds(&|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
+        let paused =
+            admission.has(State::PausedAll) || admission.has(State::PausedWrites) && writes();
+        // A pause never holds back the command that ends it.
+        let ends_it = matches!(&*self.registered.name, "client|unpause" | "client|pause");
+        let waits = paused && !ends_it && admission.paused_until_ms() > node.clock.unix_ms()
+            || admission.is_held() && writes();
+        // Nor a replica: it has to say how far it is.
+        waits && self.client.replica.is_none()
+    }
 }
 
 fn refuse(text: &'static str) -> Verdict {

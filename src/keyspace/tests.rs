@@ -94,30 +94,9 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
             let removed = locked.remove(database, locked.key(&bytes));
             assert_eq!(removed, model[database].remove(&bytes).is_some());
         }
-        Change::Move { from, to, key } => {
-            let bytes = name(key);
-            let key = locked.key(&bytes);
-            if from != to
-                && locked.get(to, key).is_none()
-                && let Some(entry) = locked.take(from, key)
-            {
-                let expire = entry.view().expire_at_ms();
-                locked.put(to, key, entry, expire);
-                let value = model[from].remove(&bytes).expect("in both");
-                model[to].insert(bytes, value);
-            }
-        }
+        Change::Move { from, to, key } => apply_move(locked, model, [from, to], name(key)),
         Change::Rename { database, from, to } => {
-            let (from, to) = (name(from), name(to));
-            if from != to
-                && let Some(entry) = locked.take(database, locked.key(&from))
-            {
-                let expire = entry.view().expire_at_ms();
-                locked.remove(database, locked.key(&to));
-                locked.put(database, locked.key(&to), entry, expire);
-                let value = model[database].remove(&from).expect("in both");
-                model[database].insert(to, value);
-            }
+            apply_rename(locked, model, database, name(from), name(to));
         }
         Change::Swap { a, b } => {
             locked.swap(a, b);
@@ -127,6 +106,37 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
             locked.flush_later(database);
             model[database].clear();
         }
+    }
+}
+
+fn apply_move(locked: &mut Locked<'_>, model: &mut Model, [from, to]: [usize; 2], bytes: Vec<u8>) {
+    let key = locked.key(&bytes);
+    if from != to
+        && locked.get(to, key).is_none()
+        && let Some(entry) = locked.take(from, key)
+    {
+        let expire = entry.view().expire_at_ms();
+        locked.put(to, key, entry, expire);
+        let value = model[from].remove(&bytes).expect("in both");
+        model[to].insert(bytes, value);
+    }
+}
+
+fn apply_rename(
+    locked: &mut Locked<'_>,
+    model: &mut Model,
+    database: usize,
+    from: Vec<u8>,
+    to: Vec<u8>,
+) {
+    if from != to
+        && let Some(entry) = locked.take(database, locked.key(&from))
+    {
+        let expire = entry.view().expire_at_ms();
+        locked.remove(database, locked.key(&to));
+        locked.put(database, locked.key(&to), entry, expire);
+        let value = model[database].remove(&from).expect("in both");
+        model[database].insert(to, value);
     }
 }
 

@@ -23,6 +23,9 @@
 //! workers that prefetch read it through [`Head`] without the lock, inside an epoch of
 //! [`Reclaim`]; they never look into entries.
 
+mod detached;
+mod segment;
+
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{ControlFlow, Deref, DerefMut};
@@ -32,180 +35,15 @@ use std::sync::atomic::AtomicUsize;
 use super::entry::{Entry, EntryRef};
 use super::prefetch;
 use super::reclaim::{Inside, Reclaim};
-use super::sync::{AtomicPtr, AtomicU64, Life, Ordering};
+use super::sync::{AtomicPtr, Life, Ordering};
+pub(crate) use detached::Detached;
+pub(crate) use segment::Segment;
+use segment::{ADDRESS, Directory, EXPIRES, LINE, LINES, MARK, SHARD_BITS, SLOTS, home, mark};
 
-#[cfg(not(limpid_loom))]
-const LINE: usize = 8;
-#[cfg(not(limpid_loom))]
-const LINES: usize = 8;
-// Models take time that grows exponentially with the number of slots.
-#[cfg(limpid_loom)]
-const LINE: usize = 1;
-#[cfg(limpid_loom)]
-const LINES: usize = 2;
-const SLOTS: usize = LINE * LINES;
-
-/// Bits of the hash that choose the shard, above those that index the directory.
-const SHARD_BITS: u32 = 8;
 /// Below this many keys in two sibling segments they become one.
 const MERGE_BELOW: usize = 24;
 /// A directory this deep has used up the hash; 2^40 keys come nowhere near.
 const BITS_MAX: u32 = 40;
-
-const ADDRESS: u64 = (1 << 48) - 1;
-const EXPIRES: u64 = 1 << 63;
-const MARK: u64 = 0x7fff << 48;
-
-fn home(hash: u64) -> usize {
-    hash as usize % LINES
-}
-
-/// What a slot's bits 62..48 are for a hash placed `displaced` lines from home.
-fn mark(hash: u64, displaced: usize) -> u64 {
-    (((hash >> 3) & 0xfff) << 48) | ((displaced as u64) << 60)
-}
-
-/// Whether two keys are the same: words instead of a call, as keys are short.
-#[inline]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-    a_words.iter().zip(b_words).all(|(a, b)| word(a) == word(b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
-}
-
-/// 64 slots.
-#[repr(align(64))]
-pub(crate) struct Segment {
-    slots: [AtomicU64; SLOTS],
-    life: Life,
-}
-
-impl Segment {
-    fn new() -> Box<Self> {
-        let slots = std::array::from_fn(|_| AtomicU64::new(0));
-        Box::new(Self { slots, life: Life::new() })
-    }
-
-    fn load(&self, index: usize) -> u64 {
-        self.slots[index].load(Ordering::Relaxed)
-    }
-
-    fn len(&self) -> usize {
-        (0..SLOTS).filter(|&i| self.load(i) != 0).count()
-    }
-
-    /// The index of `key`'s slot.
-    ///
-    /// # Safety
-    /// The caller holds the lock of the shard, so that the entries are alive.
-    #[inline]
-    unsafe fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
-        for displaced in 0..LINES {
-            let start = ((home(hash) + displaced) % LINES) * LINE;
-            let wanted = mark(hash, displaced);
-            let mut vacant = false;
-            for index in start..start + LINE {
-                let slot = self.load(index);
-                if slot == 0 {
-                    vacant = true;
-                } else if slot & MARK == wanted {
-                    // SAFETY: the address in a slot is an entry of this table, which lives
-                    // while the lock is held.
-                    let entry = unsafe { EntryRef::from_bits(slot & ADDRESS) };
-                    if same_bytes(entry.key(), key) {
-                        return Some(index);
-                    }
-                }
-            }
-            if vacant {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// Puts an address into the first vacancy from home on; false when all 64 slots are taken.
-    fn place(&self, hash: u64, address_and_expires: u64) -> bool {
-        for displaced in 0..LINES {
-            let start = ((home(hash) + displaced) % LINES) * LINE;
-            for index in start..start + LINE {
-                if self.load(index) == 0 {
-                    let slot = address_and_expires | mark(hash, displaced);
-                    self.slots[index].store(slot, Ordering::Relaxed);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Empties a slot and moves displaced entries back so that no search ends too early.
-    fn vacate(&self, index: usize) {
-        let mut hole = index;
-        self.slots[hole].store(0, Ordering::Relaxed);
-        'fill: loop {
-            let hole_line = hole / LINE;
-            for away in 1..LINES {
-                let line = (hole_line + away) % LINES;
-                let mut vacant = false;
-                for from in line * LINE..(line + 1) * LINE {
-                    let slot = self.load(from);
-                    vacant |= slot == 0;
-                    let displaced = ((slot >> 60) & 7) as usize;
-                    if slot != 0 && displaced >= away {
-                        let moved = (slot & !(7 << 60)) | (((displaced - away) as u64) << 60);
-                        self.slots[hole].store(moved, Ordering::Relaxed);
-                        self.slots[from].store(0, Ordering::Relaxed);
-                        hole = from;
-                        continue 'fill;
-                    }
-                }
-                if vacant {
-                    return;
-                }
-            }
-            return;
-        }
-    }
-}
-
-/// Segments by hash prefix.
-pub(crate) struct Directory {
-    bits: u32,
-    segments: Box<[AtomicPtr<Segment>]>,
-    life: Life,
-}
-
-impl Directory {
-    fn index(&self, hash: u64) -> usize {
-        if self.bits == 0 { 0 } else { ((hash << SHARD_BITS) >> (64 - self.bits)) as usize }
-    }
-
-    fn segment(&self, index: usize) -> *mut Segment {
-        self.segments[index].load(Ordering::Acquire)
-    }
-
-    /// How many hash bits the segment at `index` has used: 2^(bits − depth) neighbours share it.
-    fn depth(&self, index: usize) -> u32 {
-        let segment = self.segment(index);
-        let mut depth = self.bits;
-        while depth > 0 && self.segment(index ^ (1 << (self.bits - depth))) == segment {
-            depth -= 1;
-        }
-        depth
-    }
-
-    /// The indices that share the segment at `index`.
-    fn run(&self, index: usize) -> std::ops::Range<usize> {
-        let len = 1 << (self.bits - self.depth(index));
-        let start = index & !(len - 1);
-        start..start + len
-    }
-}
 
 /// Memory that unlocked readers may still see.
 pub(crate) enum Garbage {
@@ -692,72 +530,6 @@ impl Deref for Occupied<'_> {
 impl DerefMut for Occupied<'_> {
     fn deref_mut(&mut self) -> &mut Entry {
         &mut self.entry
-    }
-}
-
-/// A whole table taken out of its shard, by FLUSHALL or for a snapshot.
-#[must_use = "a detached table is freed by `free`"]
-pub(crate) struct Detached {
-    directory: *mut Directory,
-    keys: usize,
-    expires: usize,
-    segments: usize,
-    places: usize,
-}
-
-// SAFETY: it owns its directory, segments and entries; unlocked readers that may still look at the
-// first two only load atomics.
-unsafe impl Send for Detached {}
-
-impl Detached {
-    pub(crate) fn len(&self) -> usize {
-        self.keys
-    }
-
-    /// Runs over all the segments, each once.
-    fn segments(&self) -> impl Iterator<Item = *mut Segment> {
-        // SAFETY: owned by `self`, or null.
-        let directory = unsafe { self.directory.as_ref() };
-        let mut last = ptr::null_mut();
-        directory
-            .into_iter()
-            .flat_map(|directory| (0..directory.segments.len()).map(|i| directory.segment(i)))
-            .filter(move |&segment| std::mem::replace(&mut last, segment) != segment)
-    }
-
-    /// Visits each entry.
-    pub(crate) fn for_each(&self, mut each: impl FnMut(EntryRef<'_>)) {
-        for segment in self.segments() {
-            // SAFETY: owned by `self`.
-            let segment = unsafe { &*segment };
-            for slot in (0..SLOTS).map(|i| segment.load(i)).filter(|&slot| slot != 0) {
-                // SAFETY: entries of a detached table belong to it alone.
-                each(unsafe { EntryRef::from_bits(slot & ADDRESS) });
-            }
-        }
-    }
-
-    /// Frees the entries, and the rest when no reader sees it any more.
-    pub(crate) fn free(self, reclaim: &Reclaim<Garbage>) {
-        for segment in self.segments().collect::<Vec<_>>() {
-            // SAFETY: each segment is met once; unlinked and owned by `self`.
-            let segment = unsafe { Box::from_raw(segment) };
-            for slot in (0..SLOTS).map(|i| segment.load(i)).filter(|&slot| slot != 0) {
-                // SAFETY: unlocked readers do not look into entries.
-                drop(unsafe { Entry::from_bits(slot & ADDRESS) });
-            }
-            reclaim.retire(Garbage::Segment(segment));
-        }
-        if !self.directory.is_null() {
-            // SAFETY: owned by `self`, unlinked, made by `Box::into_raw`.
-            reclaim.retire(Garbage::Directory(unsafe { Box::from_raw(self.directory) }));
-        }
-    }
-}
-
-impl fmt::Debug for Detached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Detached").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::counts::Counts;
 use super::network::{Network, Read};
 use super::node::{Follow, Load, SimNode, Waited, host, port};
 use super::random::Random;
@@ -13,32 +14,6 @@ use crate::node::replication::{Failover, LinkState};
 /// A master, two replicas, and a replica of the second.
 pub(super) const NODES: usize = 4;
 const FIRST_MASTERS: [Option<usize>; NODES] = [None, Some(0), Some(0), Some(2)];
-
-/// What happened.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) full: u64,
-    pub(super) partial: u64,
-    pub(super) cuts: u64,
-    pub(super) promotions: u64,
-    pub(super) failovers: u64,
-    pub(super) restarts: u64,
-    pub(super) waits: u64,
-    pub(super) logged_bytes: u64,
-}
-
-impl Counts {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.full += other.full;
-        self.partial += other.partial;
-        self.cuts += other.cuts;
-        self.promotions += other.promotions;
-        self.failovers += other.failovers;
-        self.restarts += other.restarts;
-        self.waits += other.waits;
-        self.logged_bytes += other.logged_bytes;
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Cluster {

@@ -9,6 +9,7 @@
 //! are run otherwise.
 
 mod cluster;
+mod counts;
 mod host;
 mod network;
 mod node;
@@ -18,7 +19,8 @@ mod work;
 
 use crate::commands::Flag;
 use crate::engine::rows;
-use cluster::{Cluster, Counts};
+use cluster::Cluster;
+use counts::Counts;
 use node::SimNode;
 use random::Random;
 

@@ -1,0 +1,173 @@
+//! Segments, in which a hash has its home, and the directory that finds them. See the module above
+//! for how a slot is laid out.
+
+use super::super::entry::EntryRef;
+use super::super::sync::{AtomicPtr, AtomicU64, Life, Ordering};
+
+#[cfg(not(limpid_loom))]
+pub(super) const LINE: usize = 8;
+#[cfg(not(limpid_loom))]
+pub(super) const LINES: usize = 8;
+// Models take time that grows exponentially with the number of slots.
+#[cfg(limpid_loom)]
+pub(super) const LINE: usize = 1;
+#[cfg(limpid_loom)]
+pub(super) const LINES: usize = 2;
+pub(super) const SLOTS: usize = LINE * LINES;
+
+/// Bits of the hash that choose the shard, above those that index the directory.
+pub(super) const SHARD_BITS: u32 = 8;
+pub(super) const ADDRESS: u64 = (1 << 48) - 1;
+pub(super) const EXPIRES: u64 = 1 << 63;
+pub(super) const MARK: u64 = 0x7fff << 48;
+
+pub(super) fn home(hash: u64) -> usize {
+    hash as usize % LINES
+}
+
+/// What a slot's bits 62..48 are for a hash placed `displaced` lines from home.
+pub(super) fn mark(hash: u64, displaced: usize) -> u64 {
+    (((hash >> 3) & 0xfff) << 48) | ((displaced as u64) << 60)
+}
+
+/// Whether two keys are the same: words instead of a call, as keys are short.
+#[inline]
+fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    a_words.iter().zip(b_words).all(|(a, b)| word(a) == word(b))
+        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+}
+
+/// 64 slots.
+#[repr(align(64))]
+pub(crate) struct Segment {
+    pub(super) slots: [AtomicU64; SLOTS],
+    pub(super) life: Life,
+}
+
+impl Segment {
+    pub(super) fn new() -> Box<Self> {
+        let slots = std::array::from_fn(|_| AtomicU64::new(0));
+        Box::new(Self { slots, life: Life::new() })
+    }
+
+    pub(super) fn load(&self, index: usize) -> u64 {
+        self.slots[index].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        (0..SLOTS).filter(|&i| self.load(i) != 0).count()
+    }
+
+    /// The index of `key`'s slot.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the shard, so that the entries are alive.
+    #[inline]
+    pub(super) unsafe fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
+        for displaced in 0..LINES {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            let wanted = mark(hash, displaced);
+            let mut vacant = false;
+            for index in start..start + LINE {
+                let slot = self.load(index);
+                if slot == 0 {
+                    vacant = true;
+                } else if slot & MARK == wanted {
+                    // SAFETY: the address in a slot is an entry of this table, which lives
+                    // while the lock is held.
+                    let entry = unsafe { EntryRef::from_bits(slot & ADDRESS) };
+                    if same_bytes(entry.key(), key) {
+                        return Some(index);
+                    }
+                }
+            }
+            if vacant {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Puts an address into the first vacancy from home on; false when all 64 slots are taken.
+    pub(super) fn place(&self, hash: u64, address_and_expires: u64) -> bool {
+        for displaced in 0..LINES {
+            let start = ((home(hash) + displaced) % LINES) * LINE;
+            for index in start..start + LINE {
+                if self.load(index) == 0 {
+                    let slot = address_and_expires | mark(hash, displaced);
+                    self.slots[index].store(slot, Ordering::Relaxed);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Empties a slot and moves displaced entries back so that no search ends too early.
+    pub(super) fn vacate(&self, index: usize) {
+        let mut hole = index;
+        self.slots[hole].store(0, Ordering::Relaxed);
+        'fill: loop {
+            let hole_line = hole / LINE;
+            for away in 1..LINES {
+                let line = (hole_line + away) % LINES;
+                let mut vacant = false;
+                for from in line * LINE..(line + 1) * LINE {
+                    let slot = self.load(from);
+                    vacant |= slot == 0;
+                    let displaced = ((slot >> 60) & 7) as usize;
+                    if slot != 0 && displaced >= away {
+                        let moved = (slot & !(7 << 60)) | (((displaced - away) as u64) << 60);
+                        self.slots[hole].store(moved, Ordering::Relaxed);
+                        self.slots[from].store(0, Ordering::Relaxed);
+                        hole = from;
+                        continue 'fill;
+                    }
+                }
+                if vacant {
+                    return;
+                }
+            }
+            return;
+        }
+    }
+}
+
+/// Segments by hash prefix.
+pub(crate) struct Directory {
+    pub(super) bits: u32,
+    pub(super) segments: Box<[AtomicPtr<Segment>]>,
+    pub(super) life: Life,
+}
+
+impl Directory {
+    pub(super) fn index(&self, hash: u64) -> usize {
+        if self.bits == 0 { 0 } else { ((hash << SHARD_BITS) >> (64 - self.bits)) as usize }
+    }
+
+    pub(super) fn segment(&self, index: usize) -> *mut Segment {
+        self.segments[index].load(Ordering::Acquire)
+    }
+
+    /// How many hash bits the segment at `index` has used: 2^(bits − depth) neighbours share it.
+    pub(super) fn depth(&self, index: usize) -> u32 {
+        let segment = self.segment(index);
+        let mut depth = self.bits;
+        while depth > 0 && self.segment(index ^ (1 << (self.bits - depth))) == segment {
+            depth -= 1;
+        }
+        depth
+    }
+
+    /// The indices that share the segment at `index`.
+    pub(super) fn run(&self, index: usize) -> std::ops::Range<usize> {
+        let len = 1 << (self.bits - self.depth(index));
+        let start = index & !(len - 1);
+        start..start + len
+    }
+}
