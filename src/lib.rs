@@ -143,7 +143,8 @@ pub fn run(
     let admin = &settings.admin;
     let traces = match admin.otlp_endpoint.as_str() {
         "" => Ok(()),
-        endpoint => telemetry::traces::start(endpoint, admin.trace_every),
+        endpoint => telemetry::traces::start(endpoint, admin.trace_every)
+            .map_err(|reason| format!("{reason} ({})", settings.origins.place("otlp-endpoint"))),
     };
     let result =
         traces.and_then(|()| server::run(settings, config_file, &mut awaited, admin::start));

@@ -12,32 +12,7 @@ use super::{Admin, Refusal, Shared, authorise, query};
 use crate::node::Node;
 use crate::node::admission;
 use crate::node::replication::LinkState;
-
-/// How far a replica may be behind.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Lag {
-    Bytes(u64),
-    Seconds(f64),
-}
-
-impl Lag {
-    /// `1MB`, `64kb`, `512` (bytes), `50ms`, `2s`.
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (number, unit) = text.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let bytes = |unit: f64| Some(Self::Bytes((number * unit) as u64));
-        match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => bytes(1.0),
-            "kb" => bytes(1024.0),
-            "mb" => bytes(1024.0 * 1024.0),
-            "gb" => bytes(1024.0 * 1024.0 * 1024.0),
-            "ms" => Some(Self::Seconds(number / 1000.0)),
-            "s" => Some(Self::Seconds(number)),
-            _ => None,
-        }
-    }
-}
+use crate::settings::Lag;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,26 +181,4 @@ fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> 
         },
     }
     Ok(reasons)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lag_is_a_size_or_a_time() {
-        for (text, lag) in [
-            ("512", Some(Lag::Bytes(512))),
-            ("1MB", Some(Lag::Bytes(1 << 20))),
-            ("1.5kb", Some(Lag::Bytes(1536))),
-            ("50ms", Some(Lag::Seconds(0.05))),
-            ("2s", Some(Lag::Seconds(2.0))),
-            ("", None),
-            ("ms", None),
-            ("5 min", None),
-            ("-1", None),
-        ] {
-            assert_eq!(Lag::parse(text), lag, "{text:?}");
-        }
-    }
 }

@@ -14,14 +14,15 @@ const OWN: u64 = 32;
 const PER_RUNTIME: u64 = 4;
 /// The main thread, the admin server, the link to a master, signals.
 const RUNTIMES_BESIDE_WORKERS: u64 = 4;
-/// Files in which full resyncs wait for slow replicas, and the one that a replica loads from.
-const SPOOLS: u64 = 16;
+/// The second descriptor of each replica's socket, files in which full resyncs wait for slow
+/// replicas, and the one that a replica loads from.
+const REPLICATION: u64 = 32;
 /// Under a low limit the admin server has this part of it.
 const ADMIN_SHARE: u64 = 8;
 
 /// What the server has open besides its clients and those of the admin server.
 fn beside(settings: &Settings) -> u64 {
-    OWN + SPOOLS + PER_RUNTIME * (workers(settings) + RUNTIMES_BESIDE_WORKERS)
+    OWN + REPLICATION + PER_RUNTIME * (workers(settings) + RUNTIMES_BESIDE_WORKERS)
 }
 
 /// Raises the limit for these settings, or fits them to it, before anything is opened.

@@ -142,9 +142,9 @@ impl Host for ServerHost {
         // Two at once would write one temporary file.
         let _one = self.rewriting.lock();
         let failed = |error: &dyn std::fmt::Display| format!("Rewriting config file: {error}");
-        let old = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let old = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(&error)),
         };
         let settings = self.node.settings.load();
@@ -238,15 +238,15 @@ fn system_text(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// Puts a text in the place of a file: whole, or not at all.
-pub(super) fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+/// Puts bytes in the place of a file's: all of them, or none.
+pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = path.parent().unwrap_or_else(|| std::path::Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let write = || {
         let mut file = fs::File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         fs::File::open(folder)?.sync_all()

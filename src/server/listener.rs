@@ -20,6 +20,8 @@ use crate::telemetry::log::log;
 
 /// Sent to a client for which there is no room.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+/// The kernel knows no longer time.
+const KEEPALIVE_SECS_MAX: u32 = 32_767;
 /// Between two tries to accept when there is no descriptor at all.
 const SHORTAGE_WAIT: Duration = Duration::from_millis(100);
 /// A shortage that comes and goes is logged once in so long, in milliseconds.
@@ -38,6 +40,16 @@ protected mode by editing the Redis configuration file, and setting the protecte
 restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the \
 default user. NOTE: You only need to do one of the above things in order for the server to start \
 accepting connections from the outside.\r\n";
+
+/// Why there is no listening, with what tools look for first.
+fn not_listening(settings: &Settings, address: &str, error: &io::Error) -> String {
+    let (port, origins) = (settings.network.port, &settings.origins);
+    let (of_port, of_bind) = (origins.place("port"), origins.place("bind"));
+    format!(
+        "Failed listening on port {port} (TCP), aborting. {address}:{port}: {error} ({of_port}, \
+         {of_bind})"
+    )
+}
 
 /// What the server listens on.
 #[derive(Debug)]
@@ -64,28 +76,20 @@ impl Listeners {
                 match listen(name, network.port, network.tcp_backlog) {
                     Ok(listener) => tcp.push(listener),
                     Err(error) if optional && is_unavailable(&error) => {}
-                    Err(error) => {
-                        log!(
-                            Warning,
-                            "Warning: Could not create server TCP listening socket {name}:{}: {error}",
-                            network.port
-                        );
-                        return Err(format!(
-                            "Failed listening on port {} (TCP), aborting.",
-                            network.port
-                        ));
-                    }
+                    Err(error) => return Err(not_listening(settings, name, &error)),
                 }
             }
             if tcp.is_empty() && !network.bind.is_empty() {
-                return Err(format!("Failed listening on port {} (TCP), aborting.", network.port));
+                let missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
+                return Err(not_listening(settings, &network.bind.join(" "), &missing));
             }
         }
         let unix = unix(settings)?;
         let port = tcp.first().and_then(|listener| listener.local_addr().ok());
         let port = port.map_or(network.port, |address| address.port());
         if tcp.is_empty() && unix.is_none() {
-            return Err("Configured to not listen anywhere, exiting.".into());
+            let place = settings.origins.place("port");
+            return Err(format!("Configured to not listen anywhere, exiting. ({place})"));
         }
         Ok(Self { tcp, unix, unix_path: network.unixsocket.clone(), port })
     }
@@ -304,7 +308,10 @@ fn unix(settings: &Settings) -> Result<Option<UnixListener>, String> {
     }
     // One left behind by a process that was killed.
     drop(std::fs::remove_file(path));
-    let failed = |error: io::Error| format!("Failed opening Unix socket: {path}: {error}");
+    let failed = |error: io::Error| {
+        let place = settings.origins.place("unixsocket");
+        format!("Failed opening Unix socket: {path}: {error} ({place})")
+    };
     let listener = UnixListener::bind(path).map_err(failed)?;
     if network.unixsocketperm.0 != 0 {
         let mode = std::fs::Permissions::from_mode(network.unixsocketperm.0);
@@ -328,7 +335,7 @@ fn keep_alive(socket: &SockRef<'_>, seconds: u32) {
     if seconds == 0 {
         return;
     }
-    let seconds = Duration::from_secs(seconds.into());
+    let seconds = Duration::from_secs(seconds.min(KEEPALIVE_SECS_MAX).into());
     let probes = TcpKeepalive::new()
         .with_time(seconds)
         .with_interval((seconds / 3).max(Duration::from_secs(1)))

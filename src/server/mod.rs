@@ -110,13 +110,15 @@ async fn serve(
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
     let [seed, applier_seed] = seeds;
-    let (workers, threads) = Workers::start(&engine, seed, &ended)
-        .map_err(|error| format!("Cannot start a worker: {error}"))?;
+    let (workers, threads) = Workers::start(&engine, seed, &ended).map_err(|error| {
+        let place = node.settings.load().origins.place("workers");
+        format!("Cannot start a worker: {error} ({place})")
+    })?;
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     let beside = beside(&engine, ended.clone())?;
     log!(Notice, "Server initialized");
-    let pidfile = PidFile::write(&engine.node.settings.load().process.pidfile);
+    let pidfile = PidFile::write(&engine.node.settings.load());
     awaited.listening();
     let serving = async {
         if loads {
@@ -218,14 +220,16 @@ struct PidFile(PathBuf);
 
 impl PidFile {
     /// Writes it, if one is wanted; a server without it serves all the same.
-    fn write(path: &str) -> Option<Self> {
+    fn write(settings: &Settings) -> Option<Self> {
+        let path = settings.process.pidfile.as_str();
         if path.is_empty() {
             return None;
         }
         match std::fs::write(path, format!("{}\n", std::process::id())) {
             Ok(()) => Some(Self(path.into())),
             Err(error) => {
-                log!(Warning, "Can't write the pidfile {path}: {error}");
+                let place = settings.origins.place("pidfile");
+                log!(Warning, "Can't write the pidfile {path}: {error} ({place})");
                 None
             }
         }
@@ -252,7 +256,8 @@ fn engine(
         .iter()
         .map(|renamed| (renamed.from.clone(), renamed.to.clone()))
         .collect();
-    let registry = Registry::new(engine::rows(), &renames)?;
+    let registry = Registry::new(engine::rows(), &renames)
+        .map_err(|reason| format!("{reason} ({})", settings.origins.place("rename-command")))?;
     let workers = descriptors::workers(&settings) as usize;
     // One more for the link to a master.
     let stats = (0..=workers).map(|_| WorkerStats::new(registry.ids())).collect();

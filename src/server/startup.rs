@@ -26,8 +26,10 @@ pub(crate) struct Awaited {
 /// # Errors
 /// What keeps the server from starting.
 pub(crate) fn prepare(settings: &mut Settings) -> Result<Awaited, String> {
-    std::env::set_current_dir(&settings.snapshot.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", settings.snapshot.dir))?;
+    std::env::set_current_dir(&settings.snapshot.dir).map_err(|error| {
+        let (place, dir) = (settings.origins.place("dir"), &settings.snapshot.dir);
+        format!("Can't chdir to '{dir}': {error} ({place})")
+    })?;
     start_log(settings)?;
     let supervisor = supervisor(settings.process.supervised);
     let covered = title::cover(&address(settings), settings::is_secret_variable);
@@ -40,7 +42,10 @@ pub(crate) fn prepare(settings: &mut Settings) -> Result<Awaited, String> {
             DAEMON_PIDFILE.clone_into(&mut settings.process.pidfile);
         }
         let began = daemon::daemonize();
-        launcher = Some(began.map_err(|error| format!("Can't go into the background: {error}"))?);
+        launcher = Some(began.map_err(|error| {
+            let place = settings.origins.place("daemonize");
+            format!("Can't go into the background: {error} ({place})")
+        })?);
     }
     Ok(Awaited { supervisor, launcher })
 }
@@ -53,8 +58,10 @@ fn start_log(settings: &Settings) -> Result<(), String> {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    log::start(file, format, host::level(settings.log.level), clock::unix_us)
-        .map_err(|error| format!("Can't open the log file {}: {error}", settings.log.file))
+    log::start(file, format, host::level(settings.log.level), clock::unix_us).map_err(|error| {
+        let place = settings.origins.place("logfile");
+        format!("Can't open the log file {}: {error} ({place})", path.display())
+    })
 }
 
 /// Who is told how the process is.

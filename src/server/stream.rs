@@ -45,6 +45,14 @@ impl Stream {
         }
     }
 
+    /// Lets the kernel gather what is sent into fewer packets, which may hold it back.
+    pub(super) fn gather(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nodelay(false),
+            Self::Unix(_) => Ok(()),
+        }
+    }
+
     /// The way to a replica over this socket, on which any thread may send.
     pub(super) fn outlet(&self) -> io::Result<SocketOutlet> {
         let socket = match self {

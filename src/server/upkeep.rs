@@ -99,7 +99,8 @@ impl Upkeep {
                     now_ms
                 }
             };
-            let too_long = soft && now_ms - since_ms > limit.soft_secs.cast_signed() * 1000;
+            let soft_ms = i64::try_from(limit.soft_secs).unwrap_or(i64::MAX).saturating_mul(1000);
+            let too_long = soft && now_ms - since_ms > soft_ms;
             let too_far = limit.hard_bytes != 0 && behind > hard;
             if too_far || too_long {
                 let which = if too_far {

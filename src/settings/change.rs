@@ -56,33 +56,34 @@ impl Settings {
         &self,
         pairs: &[(&[u8], &[u8])],
     ) -> Result<(Self, Vec<&'static Parameter>), SetError> {
-        let mut named: Vec<(&'static Parameter, &[u8])> = Vec::with_capacity(pairs.len());
+        let mut named: Vec<(&'static Parameter, &str, &[u8])> = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
             let unknown = || SetError::Unknown { name: name.to_vec() };
             let name = std::str::from_utf8(name).map_err(|_| unknown())?;
             let parameter = Parameter::named(name)
                 .filter(|parameter| parameter.change != Change::FileOnly)
+                .filter(|parameter| parameter.names().any(|own| own.eq_ignore_ascii_case(name)))
                 .ok_or_else(unknown)?;
             if parameter.change == Change::AtStart {
                 return Err(SetError::failed(name, "can't set immutable config"));
             }
-            if named.iter().any(|(other, _)| other.name == parameter.name) {
+            if named.iter().any(|(other, ..)| other.name == parameter.name) {
                 return Err(SetError::failed(name, "duplicate parameter"));
             }
-            named.push((parameter, value));
+            named.push((parameter, parameter.known_as(name), value));
         }
         let mut settings = Self { warnings: Vec::new(), ..self.clone() };
-        for (parameter, value) in &named {
+        for (parameter, name, value) in &named {
             settings
-                .set_one(parameter, value)
-                .map_err(|reason| SetError::failed(parameter.name, reason))?;
+                .set_one(parameter, name, value)
+                .map_err(|reason| SetError::failed(*name, reason))?;
         }
-        let changed = named.iter().map(|(parameter, _)| *parameter);
+        let changed = named.iter().map(|(parameter, ..)| *parameter);
         let changed = changed.filter(|p| p.value(self) != p.value(&settings)).collect();
         Ok((settings, changed))
     }
 
-    fn set_one(&mut self, parameter: &Parameter, value: &[u8]) -> Result<(), String> {
+    fn set_one(&mut self, parameter: &Parameter, name: &str, value: &[u8]) -> Result<(), String> {
         let text = String::from_utf8_lossy(value);
         if matches!(text, Cow::Owned(_)) && parameter.kind.takes_any_text() {
             return Err("value is not valid UTF-8".to_owned());
@@ -96,10 +97,10 @@ impl Settings {
             text.split(' ').map(str::to_owned).collect()
         };
         let canonical = parameter.kind.canonical(&words)?;
-        if let Some(reason) = parameter.refusal(&canonical) {
+        if let Some(reason) = parameter.refusal(name, &canonical) {
             return Err(reason);
         }
-        self.warnings.extend(parameter.warning());
+        self.warnings.extend(parameter.warning(name));
         match parameter.standing {
             Standing::Honoured(field) => (field.assign)(self, &canonical),
             Standing::Ignored(_) | Standing::Refused { .. } => Ok(()),
@@ -108,6 +109,11 @@ impl Settings {
 }
 
 impl Parameter {
+    /// The name or alias that was written in some case of letters.
+    fn known_as(&self, written: &str) -> &'static str {
+        self.names().find(|name| name.eq_ignore_ascii_case(written)).unwrap_or(self.name)
+    }
+
     /// As CONFIG GET shows it (but for keyspace events); `None` if CONFIG GET does not.
     #[must_use]
     pub fn value(&self, settings: &Settings) -> Option<String> {

@@ -106,8 +106,9 @@ impl CommandLine {
     fn layer(&self) -> Result<Layer, LoadError> {
         let mut layer = Layer::default();
         for (name, words) in &self.options {
-            let line = Line { origin: format!("command line --{name}"), words: words.clone() };
-            redis_conf::push(name, line, &mut layer, 0)?;
+            let origin = format!("command line --{name}");
+            let line = Line { origin, name: name.clone(), words: words.clone() };
+            redis_conf::push(line, &mut layer, 0)?;
         }
         Ok(layer)
     }

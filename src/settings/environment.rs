@@ -37,7 +37,7 @@ impl Environment {
                 return Err(LoadError::new(origin, "value is not valid UTF-8"));
             };
             let words = parameter.words_of_text(value);
-            layer.push(name, Line { origin, words })?;
+            layer.push(Line { origin, name: name.to_owned(), words })?;
         }
         Ok(layer)
     }

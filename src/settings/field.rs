@@ -2,6 +2,7 @@
 //! rows of the table point to. Checks nothing that [`Kind`](super::kind::Kind) has checked.
 
 use super::choice::Choice;
+use super::default_user::DefaultUser;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
     Secret, ShutdownFlags,
@@ -11,6 +12,9 @@ use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Superv
 /// The two directions of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
+    /// Where it is in [`Settings`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test looks for its readers"))]
+    pub(super) path: [&'static str; 2],
     /// The value as CONFIG GET shows it.
     pub(super) text: fn(&Settings) -> String,
     /// Sets the field from canonical words of the parameter's kind.
@@ -21,6 +25,7 @@ pub struct Field {
 macro_rules! field {
     ($group:ident . $name:ident) => {
         Field {
+            path: [stringify!($group), stringify!($name)],
             text: |settings| settings.$group.$name.text(),
             assign: |settings, words| settings.$group.$name.assign(words),
         }
@@ -186,6 +191,18 @@ impl Value for Vec<RenamedCommand> {
         for [from, to] in canonical.as_chunks::<2>().0 {
             self.push(RenamedCommand { from: from.clone(), to: to.clone() });
         }
+        Ok(())
+    }
+}
+
+impl Value for Option<DefaultUser> {
+    fn text(&self) -> String {
+        // CONFIG GET does not know it, and CONFIG REWRITE asks for the line that holds then.
+        String::new()
+    }
+
+    fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
+        *self = Some(DefaultUser::named(only(canonical)?));
         Ok(())
     }
 }

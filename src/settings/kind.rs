@@ -1,6 +1,8 @@
 //! The kinds of values a parameter can have: which texts they admit, in which canonical form, and
 //! the error texts Redis 7.0 gives for the others. Knows no parameter and no field.
 
+use super::check::Check;
+use super::default_user::DefaultUser;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, MasterAddress, SavePoint, ShutdownFlags, memory_bytes,
 };
@@ -20,6 +22,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Any one argument.
     Text,
+    /// One argument that its reader can use.
+    Checked(Check),
+    /// Up to 16 addresses to listen on, each with a `-` before it where it may be missing.
+    BindAddresses,
+    /// A user's name and what it may do.
+    User,
     /// The name of a file without a folder.
     FileName,
     /// Any number of words up to `max`; more give the error `excess`.
@@ -60,6 +68,8 @@ impl Kind {
             | Self::BufferLimits
             | Self::ShutdownFlags
             | Self::Rename
+            | Self::BindAddresses
+            | Self::User
             | Self::Master => true,
             Self::Bool
             | Self::Integer { .. }
@@ -67,6 +77,7 @@ impl Kind {
             | Self::FileMode
             | Self::Choice(_)
             | Self::Text
+            | Self::Checked(_)
             | Self::FileName
             | Self::EventClasses => false,
         }
@@ -74,7 +85,15 @@ impl Kind {
 
     /// Whether a word of the value may be any text, so that nothing but its encoding is wrong.
     pub(super) fn takes_any_text(self) -> bool {
-        matches!(self, Self::Text | Self::FileName | Self::Words { .. } | Self::Rename)
+        matches!(
+            self,
+            Self::Text
+                | Self::Checked(_)
+                | Self::FileName
+                | Self::Words { .. }
+                | Self::BindAddresses
+                | Self::Rename
+        )
     }
 
     pub(super) fn combination(self) -> Combination {
@@ -108,6 +127,8 @@ impl Kind {
                 let flags = ShutdownFlags::parse(words)?;
                 Ok(flags.to_string().split(' ').map(str::to_owned).collect())
             }
+            Self::BindAddresses => canonical_addresses(words),
+            Self::User => DefaultUser::canonical(words),
             Self::Rename if words.len() != 2 => Err(WRONG_ARITY.to_owned()),
             Self::Master => MasterAddress::canonical(words),
             _ => Ok(words.to_vec()),
@@ -139,10 +160,27 @@ impl Kind {
             Self::FileName if word.contains('/') => {
                 Err("dbfilename can't be a path, just a filename".to_owned())
             }
+            Self::FileName if matches!(word, "" | "." | "..") || word.contains('\0') => {
+                Err("argument must be the name of a file".to_owned())
+            }
+            Self::Checked(check) => check.accept(word).map(|()| word.to_owned()),
             Self::EventClasses => Ok(EventClasses::parse(word)?.to_string()),
             _ => Ok(word.to_owned()),
         }
     }
+}
+
+fn canonical_addresses(words: &[String]) -> Result<Vec<String>, String> {
+    const ADDRESSES_MAX: usize = 16;
+    if words.len() > ADDRESSES_MAX {
+        return Err("Too many bind addresses specified.".to_owned());
+    }
+    // A lone empty word is how one says: none.
+    let is_none = matches!(words, [none] if none.is_empty());
+    for word in words.iter().filter(|_| !is_none) {
+        Check::Host.accept(word.strip_prefix('-').unwrap_or(word))?;
+    }
+    Ok(words.to_vec())
 }
 
 /// Redis's `string2ll` admits one spelling of each integer: no sign `+`, no leading zeros.

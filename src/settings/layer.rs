@@ -19,8 +19,20 @@ use super::words;
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) origin: String,
+    /// As it was written: an alias, and any case of letters.
+    pub(super) name: String,
     pub(super) words: Vec<String>,
 }
+
+impl Line {
+    /// The error of a line that cannot be used.
+    pub(super) fn misfit(&self, reason: &str) -> LoadError {
+        LoadError::new(self.origin.as_str(), format!("'{}': {reason}", self.name))
+    }
+}
+
+/// The origin of what nobody wrote.
+const DEFAULTS: &str = "defaults";
 
 /// The lines of one layer by parameter.
 #[derive(Debug, Default)]
@@ -33,15 +45,14 @@ impl Layer {
     ///
     /// # Errors
     /// If there is no parameter of this name, or a keyed one has a wrong number of arguments.
-    pub(super) fn push(&mut self, name: &str, line: Line) -> Result<(), LoadError> {
-        let Some(parameter) = Parameter::named(name) else {
-            return Err(LoadError::new(line.origin, format!("unknown directive '{name}'")));
+    pub(super) fn push(&mut self, line: Line) -> Result<(), LoadError> {
+        let Some(parameter) = Parameter::named(&line.name) else {
+            let reason = format!("unknown directive '{}'", line.name);
+            return Err(LoadError::new(line.origin, reason));
         };
         let line = requoted(parameter, line)?;
-        let (origin, kind) = (line.origin.clone(), parameter.kind);
-        let misfit = |reason: &str| {
-            LoadError::new(origin.as_str(), format!("'{}': {reason}", parameter.name))
-        };
+        let kind = parameter.kind;
+        let misfit = |reason: &str| line.misfit(reason);
         let name = parameter.name.to_owned();
         if kind.combination() != Combination::ByKey {
             let lines = self.values.entry(name).or_insert_with(|| Vec::<Value>::new().into());
@@ -64,7 +75,7 @@ impl Layer {
                     Some(class) if kind == Kind::BufferLimits => class.to_owned(),
                     _ => key.to_ascii_lowercase(),
                 };
-                let keyed = Line { origin: line.origin.clone(), words: words.to_vec() };
+                let keyed = Line { words: words.to_vec(), ..line.clone() };
                 table.insert(key, line_value(&keyed));
             }
         }
@@ -92,7 +103,8 @@ impl Layer {
             if let (Standing::Honoured(_), Some(words)) =
                 (parameter.standing, parameter.default_words())
             {
-                layer.push(parameter.name, Line { origin: "defaults".to_owned(), words })?;
+                let name = parameter.name.to_owned();
+                layer.push(Line { origin: DEFAULTS.to_owned(), name, words })?;
             }
         }
         Ok(layer)
@@ -104,26 +116,26 @@ impl Layer {
 fn requoted(parameter: &Parameter, line: Line) -> Result<Line, LoadError> {
     match line.words.as_slice() {
         [one] if parameter.kind.takes_several_words() && parameter.kind != Kind::Rename => {
-            let words = words::split(one).map_err(|error| {
-                let reason = format!("'{}': {}", parameter.name, error.reason());
-                LoadError::new(line.origin.as_str(), reason)
-            })?;
+            let words = words::split(one).map_err(|error| line.misfit(error.reason()))?;
             Ok(Line { words, ..line })
         }
         _ => Ok(line),
     }
 }
 
+/// The name comes before the words.
 fn line_value(line: &Line) -> Value {
-    Value::new(Some(&line.origin), line.words.clone())
+    let words: Vec<String> = std::iter::once(&line.name).chain(&line.words).cloned().collect();
+    Value::new(Some(&line.origin), words)
 }
 
 fn line_of(value: &Value) -> Line {
-    let words = match &value.kind {
+    let mut words = match &value.kind {
         ValueKind::Array(words) => words.iter().map(|word| word.kind.to_string()).collect(),
         other => vec![other.to_string()],
     };
-    Line { origin: value.origin().unwrap_or("settings").to_owned(), words }
+    let name = if words.is_empty() { String::new() } else { words.remove(0) };
+    Line { origin: value.origin().unwrap_or("settings").to_owned(), name, words }
 }
 
 /// The lines under one parameter's name.
@@ -143,7 +155,11 @@ pub(super) fn settings(merged: &Map<String, Value>) -> Result<Settings, LoadErro
     let mut settings = Settings::empty();
     for parameter in PARAMETERS {
         if let Some(value) = merged.get(parameter.name) {
-            apply(parameter, &lines_of(value), &mut settings)?;
+            let lines = lines_of(value);
+            apply(parameter, &lines, &mut settings)?;
+            if let Some(line) = lines.last().filter(|line| line.origin != DEFAULTS) {
+                settings.origins.add(parameter.name, line);
+            }
         }
     }
     Ok(settings)
@@ -154,9 +170,7 @@ fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Resu
     let mut appended: Vec<String> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let is_last = index + 1 == lines.len();
-        let misfit = |reason: String| {
-            LoadError::new(line.origin.as_str(), format!("'{}': {reason}", parameter.name))
-        };
+        let misfit = |reason: String| line.misfit(&reason);
         let mut canonical = parameter.kind.canonical(&line.words).map_err(misfit)?;
         if parameter.kind.combination() == Combination::Append {
             if canonical.is_empty() {
@@ -171,10 +185,10 @@ fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Resu
             }
             Standing::Ignored(_) | Standing::Refused { .. } if !is_last => {}
             Standing::Ignored(_) | Standing::Refused { .. } => {
-                if let Some(reason) = parameter.refusal(&canonical) {
+                if let Some(reason) = parameter.refusal(&line.name, &canonical) {
                     return Err(LoadError::new(line.origin.as_str(), reason));
                 }
-                let warning = parameter.warning();
+                let warning = parameter.warning(&line.name);
                 settings.warnings.extend(warning.map(|text| format!("{}: {text}", line.origin)));
             }
         }

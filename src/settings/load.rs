@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, ConfigError, File, Map, Source, Value, ValueKind};
 
 use super::command_line::Request;
+use super::default_user::DefaultUser;
 use super::environment::Environment;
 use super::error::LoadError;
 use super::layer::{self, Layer};
@@ -49,10 +50,13 @@ pub fn load(
     };
     let mut files = Config::builder();
     if let Some(path) = &command_line.file {
-        let (text, name) = (redis_conf::read_text(path)?, path.display().to_string());
+        let (bytes, name) = (redis_conf::read_file(path)?, path.display().to_string());
         files = match FileForm::of(path) {
-            FileForm::Toml => files.add_source(File::from_str(&text, Toml { name })),
-            FileForm::RedisConf => files.add_source(File::from_str(&text, RedisConf { name })),
+            FileForm::Toml => {
+                let text = redis_conf::text_of(&name, bytes)?;
+                files.add_source(File::from_str(&text, Toml { name }))
+            }
+            FileForm::RedisConf => files.add_source(RedisConf { name, bytes }),
         };
     }
     if command_line.reads_standard_input {
@@ -60,8 +64,7 @@ pub fn load(
         standard_input
             .read_to_end(&mut bytes)
             .map_err(|error| LoadError::new(name.as_str(), format!("cannot be read: {error}")))?;
-        let text = redis_conf::text_of(&name, bytes)?;
-        files = files.add_source(File::from_str(&text, RedisConf { name }));
+        files = files.add_source(RedisConf { name, bytes });
     }
     let files = files.build().map_err(LoadError::from_config)?;
     let of_arguments = command_line.collect().map_err(LoadError::from_config)?;
@@ -79,6 +82,12 @@ pub fn load(
     };
     values.extend(save.map(|save| ("save".to_owned(), save)));
     let mut settings = layer::settings(&values)?;
+    if let Some(user) = &settings.security.default_user
+        && let Err(reason) = user.agree(&settings)
+    {
+        let place = settings.origins.place(DefaultUser::PARAMETER);
+        return Err(LoadError::new(place, reason));
+    }
     settings.snapshot.dir = absolute(Path::new(&settings.snapshot.dir))?.display().to_string();
     Ok(Invocation::Run { settings: Box::new(settings), file })
 }
@@ -132,5 +141,7 @@ impl Source for Defaults {
     }
 }
 
+#[cfg(test)]
+mod files_of_redis;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //! | File | Owns |
 //! |---|---|
 //! | `table` | a row for each parameter: name, kind, default, when it can change, its field |
-//! | `parameter`, `kind`, `types`, `choice`, `field` | what a row is made of |
+//! | `parameter`, `kind`, `types`, `check`, `lag`, `default_user`, `choice`, `field` | what a row is made of |
+//! | `origins` | where the settings were written |
 //! | `values` | [`Settings`], the typed fields |
 //! | `load`, `layer` | the layers, merged by the `config` crate |
 //! | `redis_conf`, `toml_file`, `environment`, `command_line`, `words` | one layer each |
@@ -14,14 +15,18 @@
 //! CONFIG SET holds the current [`Settings`] and puts the changed ones in their place.
 
 mod change;
+mod check;
 mod choice;
 mod command_line;
+mod default_user;
 mod environment;
 mod error;
 mod field;
 mod kind;
+mod lag;
 mod layer;
 mod load;
+mod origins;
 mod parameter;
 mod redis_conf;
 mod rewrite;
@@ -32,11 +37,15 @@ mod types;
 mod values;
 mod words;
 
+pub use check::Check;
+pub use default_user::DefaultUser;
 pub use environment::is_secret_variable;
 pub use error::{LoadError, SetError};
 pub use field::Field;
 pub use kind::Kind;
+pub use lag::Lag;
 pub use load::{Invocation, load};
+pub use origins::Origins;
 pub use parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
 pub use types::{
     BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand,

@@ -14,6 +14,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// Older names that mean the same.
     pub aliases: &'static [&'static str],
+    /// Names that came after Redis 7.0: files may have them, CONFIG does not know them.
+    pub later_aliases: &'static [&'static str],
     /// What values it admits.
     pub kind: Kind,
     /// As CONFIG GET shows it.
@@ -78,6 +80,7 @@ impl Parameter {
         Self {
             name,
             aliases: &[],
+            later_aliases: &[],
             kind,
             default,
             change,
@@ -97,6 +100,7 @@ impl Parameter {
         Self {
             name,
             aliases: &[],
+            later_aliases: &[],
             kind,
             default,
             change,
@@ -116,6 +120,7 @@ impl Parameter {
         Self {
             name,
             aliases: &[],
+            later_aliases: &[],
             kind,
             default,
             change,
@@ -130,8 +135,19 @@ impl Parameter {
         self
     }
 
+    pub(super) const fn later_alias(mut self, aliases: &'static [&'static str]) -> Self {
+        self.later_aliases = aliases;
+        self
+    }
+
     pub(super) const fn secret(mut self) -> Self {
         self.exposure = Exposure::Secret;
+        self
+    }
+
+    /// Came after Redis 7.0, as all that is of Valkey: files may have it, CONFIG does not know it.
+    pub(super) const fn later(mut self) -> Self {
+        self.change = Change::FileOnly;
         self
     }
 
@@ -146,7 +162,10 @@ impl Parameter {
     /// The row of a name or alias, in any case of letters.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        PARAMETERS.iter().find(|parameter| parameter.names().any(|n| n.eq_ignore_ascii_case(name)))
+        PARAMETERS.iter().find(|parameter| {
+            let mut names = parameter.names().chain(parameter.later_aliases.iter().copied());
+            names.any(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 
     /// The name, then the aliases.
@@ -169,29 +188,29 @@ impl Parameter {
     }
 
     /// For a refused row: why these canonical words are refused; `None` if they promise nothing.
-    pub(super) fn refusal(&self, canonical: &[String]) -> Option<String> {
+    /// `name` is how it was written.
+    pub(super) fn refusal(&self, name: &str, canonical: &[String]) -> Option<String> {
         let Standing::Refused { also, reason } = self.standing else {
             return None;
         };
         let text = canonical.join(" ");
-        if self.change == Change::FileOnly {
-            return Some(format!("limpid cannot honour '{}' yet: {reason}", self.name));
+        // A line of these is one more module, or one more place to listen.
+        if self.change == Change::FileOnly && matches!(self.kind, Kind::Words { .. }) {
+            return Some(format!("limpid cannot honour '{name}' yet: {reason}"));
         }
         if text == self.default || also.iter().any(|value| value.eq_ignore_ascii_case(&text)) {
             return None;
         }
         Some(match self.default {
-            "" => format!("limpid cannot honour '{}' yet: {reason}", self.name),
-            only => {
-                format!("limpid cannot honour '{}' other than '{only}' yet: {reason}", self.name)
-            }
+            "" => format!("limpid cannot honour '{name}' yet: {reason}"),
+            only => format!("limpid cannot honour '{name}' other than '{only}' yet: {reason}"),
         })
     }
 
-    /// For an ignored row: the warning.
-    pub(super) fn warning(&self) -> Option<String> {
+    /// For an ignored row: the warning. `name` is how it was written.
+    pub(super) fn warning(&self, name: &str) -> Option<String> {
         match self.standing {
-            Standing::Ignored(reason) => Some(format!("'{}' has no effect: {reason}", self.name)),
+            Standing::Ignored(reason) => Some(format!("'{name}' has no effect: {reason}")),
             Standing::Honoured(_) | Standing::Refused { .. } => None,
         }
     }

@@ -1,10 +1,9 @@
-//! redis.conf as a format of the `config` crate: one directive a line, Redis's quoting, `include`.
+//! redis.conf as a source of the `config` crate: one directive a line, Redis's quoting, `include`.
 //! Knows no parameter: what a directive means is the layer's business.
 
-use std::error::Error;
 use std::path::Path;
 
-use config::{FileStoredFormat, Format, Map, Value};
+use config::{ConfigError, Map, Source, Value};
 
 use super::error::LoadError;
 use super::layer::{Layer, Line};
@@ -13,96 +12,90 @@ use super::words;
 /// As in Redis; a file that includes itself would otherwise never end.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
-/// The format of one file.
+/// One file. Its bytes need not be text but where a directive's words are.
 #[derive(Debug, Clone)]
 pub(super) struct RedisConf {
     /// What errors call the file.
     pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
 }
 
-impl Format for RedisConf {
-    fn parse(
-        &self,
-        _uri: Option<&String>,
-        text: &str,
-    ) -> Result<Map<String, Value>, Box<dyn Error + Send + Sync>> {
+impl Source for RedisConf {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let mut layer = Layer::default();
-        read(&self.name, text, &mut layer, 0)?;
+        read(&self.name, &self.bytes, &mut layer, 0)
+            .map_err(|error| ConfigError::Foreign(Box::new(error)))?;
         Ok(layer.into_values())
     }
 }
 
-impl FileStoredFormat for RedisConf {
-    fn file_extensions(&self) -> &'static [&'static str] {
-        &["conf"]
-    }
-}
-
 /// The words of a line; none for blank lines and comments.
-pub(super) fn directive(line: &str) -> Result<Vec<String>, words::SplitError> {
-    let line = line.trim_matches([' ', '\t', '\r', '\n']);
-    if line.starts_with('#') { Ok(Vec::new()) } else { words::split(line) }
+pub(super) fn directive(line: &[u8]) -> Result<Vec<String>, words::SplitError> {
+    let line = line.trim_ascii();
+    if line.starts_with(b"#") { Ok(Vec::new()) } else { words::split_bytes(line) }
 }
 
-fn read(name: &str, text: &str, layer: &mut Layer, depth: usize) -> Result<(), LoadError> {
-    for (index, line) in text.lines().enumerate() {
+fn read(name: &str, bytes: &[u8], layer: &mut Layer, depth: usize) -> Result<(), LoadError> {
+    for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let origin = format!("{name}:{}", index + 1);
-        let mut words = directive(line)
-            .map_err(|error| LoadError::new(origin.as_str(), error.reason()))?
-            .into_iter();
-        let Some(directive) = words.next() else {
-            continue;
+        let mut words = match directive(line) {
+            Ok(words) => words.into_iter(),
+            Err(error) => {
+                let first = line.trim_ascii().split(u8::is_ascii_whitespace).next();
+                let name = String::from_utf8_lossy(first.unwrap_or_default());
+                let reason = format!("'{name}': {}", error.reason());
+                return Err(LoadError::new(origin, reason));
+            }
         };
-        let words: Vec<String> = words.collect();
-        push(&directive, Line { origin, words }, layer, depth)?;
+        let Some(name) = words.next() else { continue };
+        push(Line { origin, name, words: words.collect() }, layer, depth)?;
     }
     Ok(())
 }
 
 /// Adds one directive to the layer; for `include`, those of the files it names.
-pub(super) fn push(
-    directive: &str,
-    line: Line,
-    layer: &mut Layer,
-    depth: usize,
-) -> Result<(), LoadError> {
-    if !directive.eq_ignore_ascii_case("include") {
-        return layer.push(directive, line);
+pub(super) fn push(line: Line, layer: &mut Layer, depth: usize) -> Result<(), LoadError> {
+    if !line.name.eq_ignore_ascii_case("include") {
+        return layer.push(line);
     }
     let [pattern] = line.words.as_slice() else {
-        return Err(LoadError::new(line.origin, "'include': wrong number of arguments"));
+        return Err(line.misfit("wrong number of arguments"));
     };
     if depth >= INCLUDE_DEPTH_MAX {
-        return Err(LoadError::new(line.origin, "'include': files include one another too deeply"));
+        return Err(line.misfit("files include one another too deeply"));
     }
-    let unusable =
-        |reason: String| LoadError::new(line.origin.as_str(), format!("'include': {reason}"));
+    let unusable = |reason: String| line.misfit(&reason);
     if !pattern.contains(['*', '?', '[']) {
-        let text = read_text(Path::new(pattern)).map_err(|error| unusable(error.to_string()))?;
-        return read(pattern, &text, layer, depth + 1);
+        let bytes = read_file(Path::new(pattern)).map_err(|error| unusable(error.to_string()))?;
+        return read(pattern, &bytes, layer, depth + 1);
     }
     // As in Redis, a pattern that matches no file is no mistake.
     let paths = glob::glob(pattern).map_err(|error| unusable(error.to_string()))?;
     for path in paths {
         let path = path.map_err(|error| unusable(error.to_string()))?;
-        let text = read_text(&path).map_err(|error| unusable(error.to_string()))?;
-        read(&path.to_string_lossy(), &text, layer, depth + 1)?;
+        let bytes = read_file(&path).map_err(|error| unusable(error.to_string()))?;
+        read(&path.to_string_lossy(), &bytes, layer, depth + 1)?;
     }
     Ok(())
 }
 
-/// The text of a settings file.
+/// The bytes of a settings file.
 ///
 /// # Errors
-/// If it cannot be read or is no UTF-8 text.
-pub(super) fn read_text(path: &Path) -> Result<String, LoadError> {
+/// If it cannot be read.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path)
-        .map_err(|error| LoadError::new(name.as_str(), format!("cannot be read: {error}")))?;
-    text_of(&name, bytes)
+    std::fs::read(path).map_err(|error| LoadError::new(name, format!("cannot be read: {error}")))
 }
 
 /// `bytes` of the file `name` as text.
+///
+/// # Errors
+/// If they are no UTF-8.
 pub(super) fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());

@@ -8,12 +8,13 @@
 
 use std::path::Path;
 
+use super::default_user::DefaultUser;
 use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
 use super::load::FileForm;
 use super::parameter::{Change, PARAMETERS, Parameter, Standing};
-use super::redis_conf::directive;
+use super::redis_conf::{self, directive};
 use super::rewrite_toml::rewritten_toml;
 use super::types::memory_text;
 use super::values::Settings;
@@ -28,10 +29,14 @@ impl Settings {
     ///
     /// # Errors
     /// If `path` ends with `.toml` and `old` is not valid TOML.
-    pub fn rewritten(&self, path: &Path, old: &str) -> Result<String, LoadError> {
+    pub fn rewritten(&self, path: &Path, old: &[u8]) -> Result<Vec<u8>, LoadError> {
         match FileForm::of(path) {
             FileForm::RedisConf => Ok(rewritten_conf(self, old)),
-            FileForm::Toml => rewritten_toml(self, &path.display().to_string(), old),
+            FileForm::Toml => {
+                let name = path.display().to_string();
+                let old = redis_conf::text_of(&name, old.to_owned())?;
+                rewritten_toml(self, &name, &old).map(String::into_bytes)
+            }
         }
     }
 }
@@ -45,24 +50,37 @@ pub(super) fn rewritable() -> impl Iterator<Item = &'static Parameter> {
 
 /// A line of the old file, and of which parameter.
 struct OldLine<'a> {
-    text: &'a str,
+    bytes: &'a [u8],
+    /// It says of the default user what holds no more.
+    is_outdated: bool,
     parameter: Option<&'static str>,
 }
 
-fn rewritten_conf(settings: &Settings, old: &str) -> String {
+fn rewritten_conf(settings: &Settings, old: &[u8]) -> Vec<u8> {
     let mut layer = Layer::default();
     let mut lines = Vec::new();
-    for text in old.split_terminator('\n') {
+    let mut old_lines: Vec<&[u8]> = old.split(|&byte| byte == b'\n').collect();
+    // What follows the last end of a line is no line.
+    old_lines.pop_if(|last| last.is_empty());
+    for bytes in old_lines {
         // A line that does not parse is none of ours: the server did not start from it.
-        let mut words = directive(text).unwrap_or_default().into_iter();
+        let mut words = directive(bytes).unwrap_or_default().into_iter();
         let name = words.next().unwrap_or_default();
-        let line = Line { origin: String::new(), words: words.collect() };
         let parameter = Parameter::named(&name).map(|parameter| parameter.name);
-        let parameter = parameter.filter(|name| layer.push(name, line).is_ok());
-        lines.push(OldLine { text, parameter });
+        let line = Line { origin: String::new(), name, words: words.collect() };
+        let is_outdated = DefaultUser::is_outdated(&line, settings);
+        let parameter = parameter.filter(|_| layer.push(line).is_ok());
+        lines.push(OldLine { bytes, parameter, is_outdated });
     }
-    let mut new: Vec<Option<String>> =
-        lines.iter().map(|line| Some(line.text.to_owned())).collect();
+    let new_line = |line: &OldLine<'_>| {
+        Some(match line.is_outdated {
+            true => {
+                format!("{} {}", DefaultUser::PARAMETER, DefaultUser::line(settings)).into_bytes()
+            }
+            false => line.bytes.to_owned(),
+        })
+    };
+    let mut new: Vec<Option<Vec<u8>>> = lines.iter().map(new_line).collect();
     let mut tail = Vec::new();
     for parameter in rewritable() {
         if layer.text_of(parameter) == parameter.value(settings) {
@@ -74,20 +92,21 @@ fn rewritten_conf(settings: &Settings, old: &str) -> String {
         match own.next() {
             None => tail.extend(directives),
             Some((_, first)) => {
-                *first = (!directives.is_empty()).then(|| directives.join("\n"));
+                *first = (!directives.is_empty()).then(|| directives.join("\n").into_bytes());
                 own.for_each(|(_, further)| *further = None);
             }
         }
     }
-    let mut text: String = new.into_iter().flatten().flat_map(|line| [line, "\n".into()]).collect();
+    let mut text: Vec<u8> =
+        new.into_iter().flatten().flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
     if !tail.is_empty() {
-        if !old.lines().any(|line| line == SIGNATURE) {
-            text.push_str(if text.is_empty() { "" } else { "\n" });
-            text.push_str(SIGNATURE);
-            text.push('\n');
+        if !lines.iter().any(|line| line.bytes == SIGNATURE.as_bytes()) {
+            text.extend_from_slice(if text.is_empty() { b"" } else { b"\n" });
+            text.extend_from_slice(SIGNATURE.as_bytes());
+            text.push(b'\n');
         }
-        text.push_str(&tail.join("\n"));
-        text.push('\n');
+        text.extend_from_slice(tail.join("\n").as_bytes());
+        text.push(b'\n');
     }
     text
 }

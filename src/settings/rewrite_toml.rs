@@ -3,6 +3,7 @@
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 
+use super::default_user::DefaultUser;
 use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
@@ -23,15 +24,19 @@ pub(super) fn rewritten_toml(
     let mut document: DocumentMut = old
         .parse()
         .map_err(|_| LoadError::new(name, "cannot be rewritten: it is not valid TOML"))?;
-    let mut layer = Layer::default();
+    let (mut layer, mut user_is_outdated) = (Layer::default(), false);
     for (key, item) in document.as_table() {
         // What is no parameter, or no value for it, did not start this server: it stays.
         for line in toml_file::lines(key, item, name).unwrap_or_default() {
-            let line = Line { origin: String::new(), words: line.words };
-            if layer.push(key, line).is_err() {
+            let line = Line { origin: String::new(), name: key.to_owned(), words: line.words };
+            user_is_outdated |= DefaultUser::is_outdated(&line, settings);
+            if layer.push(line).is_err() {
                 break;
             }
         }
+    }
+    if user_is_outdated && let Some(user) = document.get_mut(DefaultUser::PARAMETER) {
+        replace(user, DefaultUser::line(settings).into());
     }
     let mut is_marked = old.lines().any(|line| line == SIGNATURE);
     for parameter in rewritable() {

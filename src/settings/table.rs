@@ -4,16 +4,19 @@
 //! Three kinds of rows: honoured, refused, ignored. To honour one more, give its row a field and a
 //! description and move it up; nothing else names the parameters.
 
+use super::check::Check;
 use super::field::{Field, Value, field};
 use super::kind::Kind::{
-    self, Bool, BufferLimits, Choice, EventClasses, FileMode, FileName, Master, Rename, SavePoints,
-    ShutdownFlags, Text,
+    self, BindAddresses, Bool, BufferLimits, Checked, Choice, EventClasses, FileMode, FileName,
+    Master, Rename, SavePoints, ShutdownFlags, Text, User,
 };
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
 use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
 const INT_MAX: i64 = i32::MAX as i64;
+/// Each takes some kilobytes, empty or not.
+const DATABASES_MAX: i64 = 100_000;
 const LONG_MAX: u64 = i64::MAX as u64;
 const MB: u64 = 1 << 20;
 
@@ -30,9 +33,9 @@ const fn memory(min: u64, max: u64) -> Kind {
 
 const NATURAL: Kind = integer(0, INT_MAX);
 const WORDS: Kind = Kind::Words { max: usize::MAX, excess: "" };
-const BIND: Kind = Kind::Words { max: 16, excess: "Too many bind addresses specified." };
 
 const BACKLOG_SIZE: Field = Field {
+    path: ["replication", "backlog_size_bytes"],
     text: |settings| settings.replication.backlog_size_bytes.text(),
     assign: |settings: &mut Settings, words| {
         settings.replication.backlog_size_bytes.assign(words)?;
@@ -61,9 +64,9 @@ const PROCESS: &str = "limpid leaves this to the system that runs it";
 #[rustfmt::skip]
 pub const PARAMETERS: &[P] = &[
     // Honoured: these have effect.
-    P::honoured("bind", BIND, "* -::*", AtStart, field!(network.bind), "addresses to listen on; '-' before one: skip it where it is missing"),
+    P::honoured("bind", BindAddresses, "* -::*", AtStart, field!(network.bind), "addresses to listen on; '-' before one: skip it where it is missing"),
     P::honoured("port", integer(0, 65535), "6379", AtStart, field!(network.port), "TCP port; 0: none"),
-    P::honoured("unixsocket", Text, "", AtStart, field!(network.unixsocket), "path of a Unix socket to listen on"),
+    P::honoured("unixsocket", Checked(Check::SocketPath), "", AtStart, field!(network.unixsocket), "path of a Unix socket to listen on"),
     P::honoured("unixsocketperm", FileMode, "0", AtStart, field!(network.unixsocketperm), "permissions of the Unix socket, octal; 0: as umask has it"),
     P::honoured("tcp-backlog", NATURAL, "511", AtStart, field!(network.tcp_backlog), "connections that may wait to be accepted"),
     P::honoured("tcp-keepalive", NATURAL, "300", Live, field!(network.tcp_keepalive_secs), "seconds between keepalive probes; 0: none"),
@@ -76,10 +79,11 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("requirepass", Text, "", Live, field!(security.requirepass), "the default user's password").secret(),
     P::honoured("enable-debug-command", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_debug_command), "who may use DEBUG"),
     P::honoured("enable-protected-configs", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_protected_configs), "who may change protected parameters"),
+    P::honoured("user", User, "", FileOnly, field!(security.default_user), "the default user as 'requirepass' has it, which Redis writes into its files"),
     P::honoured("rename-command", Rename, "", FileOnly, field!(security.renamed_commands), "another name for a command; an empty one disables it"),
-    P::honoured("databases", integer(1, INT_MAX), "16", AtStart, field!(keyspace.databases), "number of databases"),
+    P::honoured("databases", integer(1, DATABASES_MAX), "16", AtStart, field!(keyspace.databases), "number of databases"),
     P::honoured("notify-keyspace-events", EventClasses, "", Live, field!(keyspace.notify_events), "classes of keyspace events to publish"),
-    P::honoured("dir", Text, ".", Protected, field!(snapshot.dir), "working folder, holds the RDB file"),
+    P::honoured("dir", Checked(Check::Path), ".", Protected, field!(snapshot.dir), "working folder, holds the RDB file"),
     P::honoured("dbfilename", FileName, "dump.rdb", Protected, field!(snapshot.dbfilename), "name of the RDB file"),
     P::honoured("save", SavePoints, "3600 1 300 100 60 10000", Live, field!(snapshot.save), "save after so many seconds if so many keys changed"),
     P::honoured("rdbcompression", Bool, "yes", Live, field!(snapshot.rdbcompression), "compress long strings in the RDB file"),
@@ -88,13 +92,13 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("snapshot-retained-max", memory(MB, LONG_MAX), "1073741824", Live, field!(snapshot.retained_max_bytes), "memory a running snapshot may retain before it is aborted"),
     P::honoured("repl-backlog-size", memory(1, LONG_MAX), "1048576", Live, BACKLOG_SIZE, "bytes of the log of writes kept for replicas that come back"),
     P::honoured("replicaof", Master, "", AtStart, field!(replication.master), "host and port of the master to follow").alias(&["slaveof"]),
-    P::honoured("masterauth", Text, "", Live, field!(replication.masterauth), "password for the master").secret(),
-    P::honoured("masteruser", Text, "", Live, field!(replication.masteruser), "user for the master; empty: the default user").secret(),
+    P::honoured("masterauth", Text, "", Live, field!(replication.masterauth), "password for the master").later_alias(&["primaryauth"]).secret(),
+    P::honoured("masteruser", Text, "", Live, field!(replication.masteruser), "user for the master; empty: the default user").later_alias(&["primaryuser"]).secret(),
     P::honoured("replica-serve-stale-data", Bool, "yes", Live, field!(replication.serve_stale_data), "answer reads while the link to the master is down").alias(&["slave-serve-stale-data"]),
     P::honoured("replica-read-only", Bool, "yes", Live, field!(replication.read_only), "refuse writes while following a master").alias(&["slave-read-only"]),
     P::honoured("replica-priority", NATURAL, "100", Live, field!(replication.priority), "order in which Sentinel promotes replicas; 0: never").alias(&["slave-priority"]),
     P::honoured("replica-announced", Bool, "yes", Live, field!(replication.announced), "whether Sentinel tells clients of this replica"),
-    P::honoured("replica-announce-ip", Text, "", Live, field!(replication.announce_ip), "address that this replica gives its master; empty: the connection's").alias(&["slave-announce-ip"]),
+    P::honoured("replica-announce-ip", Checked(Check::AnnouncedHost), "", Live, field!(replication.announce_ip), "address that this replica gives its master; empty: the connection's").alias(&["slave-announce-ip"]),
     P::honoured("replica-announce-port", integer(0, 65535), "0", Live, field!(replication.announce_port), "port that this replica gives its master; 0: the one it listens on").alias(&["slave-announce-port"]),
     P::honoured("replica-full-sync", Choice(FullSync::NAMES), "auto", Live, field!(replication.full_sync), "where a replica loads a full resync: beside its data, or from a file it has checked"),
     P::honoured("replica-empty-master-guard", Bool, "yes", Live, field!(replication.empty_master_guard), "refuse a master that came back with next to nothing"),
@@ -108,25 +112,25 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("min-replicas-to-write", NATURAL, "0", Live, field!(replication.min_replicas_to_write), "good replicas without which writes are refused; 0: any").alias(&["min-slaves-to-write"]),
     P::honoured("min-replicas-max-lag", NATURAL, "10", Live, field!(replication.min_replicas_max_lag_secs), "seconds since its last acknowledgement that a good replica may have").alias(&["min-slaves-max-lag"]),
     P::honoured("loglevel", Choice(LogLevel::NAMES), "notice", Live, field!(log.level), "least weighty lines that are logged"),
-    P::honoured("logfile", Text, "", AtStart, field!(log.file), "path of the log; empty: standard output"),
+    P::honoured("logfile", Checked(Check::Path), "", AtStart, field!(log.file), "path of the log; empty: standard output"),
     P::honoured("log-format", Choice(LogFormat::NAMES), "text", AtStart, field!(log.format), "lines of text or JSON objects"),
-    P::honoured("slowlog-log-slower-than", integer(-1, i64::MAX), "10000", Live, field!(slowlog.slower_than_us), "microseconds beyond which a command is logged; -1: none"),
-    P::honoured("slowlog-max-len", integer(0, i64::MAX), "128", Live, field!(slowlog.max_len), "entries of the slow log"),
-    P::honoured("admin-bind", Text, "127.0.0.1", AtStart, field!(admin.bind), "address of the admin server"),
+    P::honoured("slowlog-log-slower-than", integer(-1, i64::MAX), "10000", Live, field!(slowlog.slower_than_us), "microseconds beyond which a command is logged; -1: none").later_alias(&["commandlog-execution-slower-than"]),
+    P::honoured("slowlog-max-len", integer(0, i64::MAX), "128", Live, field!(slowlog.max_len), "entries of the slow log").later_alias(&["commandlog-slow-execution-max-len"]),
+    P::honoured("admin-bind", Checked(Check::Host), "127.0.0.1", AtStart, field!(admin.bind), "address of the admin server"),
     P::honoured("admin-port", integer(0, 65535), "9121", AtStart, field!(admin.port), "port of the admin server; 0: none"),
     P::honoured("admin-max-connections", integer(1, 10_000), "128", AtStart, field!(admin.max_connections), "connections to the admin server at a time"),
     P::honoured("admin-timeout", integer(1, 3600), "10", AtStart, field!(admin.timeout_secs), "seconds after which a connection to the admin server that asks nothing is closed"),
     P::honoured("admin-allow-anonymous", Bool, "no", AtStart, field!(admin.allow_anonymous), "tell everybody who reaches the admin server, though it is not on loopback and has no token"),
     P::honoured("admin-role-confirm-timeout", integer(0, 3600), "30", Live, field!(admin.role_confirm_timeout_secs), "seconds for which a master that had replicas before its start is no /primary unless its role is confirmed"),
-    P::honoured("admin-token", Text, "", Live, field!(admin.token), "bearer token that the admin server asks for; empty: none").secret(),
-    P::honoured("admin-ready-lag-max", Text, "", Live, field!(admin.ready_lag_max), "how far a ready replica may be behind, as 1MB or 50ms; empty: any"),
-    P::honoured("otlp-endpoint", Text, "", AtStart, field!(admin.otlp_endpoint), "collector for traces, as http://host:4318; empty: no traces"),
+    P::honoured("admin-token", Checked(Check::Token), "", Live, field!(admin.token), "bearer token that the admin server asks for; empty: none").secret(),
+    P::honoured("admin-ready-lag-max", Checked(Check::Lag), "", Live, field!(admin.ready_lag_max), "how far a ready replica may be behind, as 1MB or 50ms; empty: any"),
+    P::honoured("otlp-endpoint", Checked(Check::HttpEndpoint), "", AtStart, field!(admin.otlp_endpoint), "collector for traces, as http://host:4318; empty: no traces"),
     P::honoured("trace-sample-every", integer(0, INT_MAX), "1000", AtStart, field!(admin.trace_every), "one command in so many is traced; 0: only slow ones and those that fail"),
-    P::honoured("metrics-prefix", Text, "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
+    P::honoured("metrics-prefix", Checked(Check::MetricsPrefix), "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
     P::honoured("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, field!(slowlog.spike_ms), "milliseconds beyond which LATENCY tells of a command; 0: none"),
     P::honoured("daemonize", Bool, "no", AtStart, field!(process.daemonize), "go into the background"),
     P::honoured("supervised", Choice(Supervised::NAMES), "no", AtStart, field!(process.supervised), "tell a supervisor when the server serves"),
-    P::honoured("pidfile", Text, "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
+    P::honoured("pidfile", Checked(Check::Path), "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
     P::honoured("workers", integer(0, 1024), "0", AtStart, field!(process.workers), "worker threads; 0: one per core"),
     P::honoured("pin-workers", Bool, "no", AtStart, field!(process.pin_workers), "tie each worker to a core"),
     P::honoured("shutdown-timeout", NATURAL, "10", Live, field!(process.shutdown_timeout_secs), "seconds to wait for replicas before ending"),
@@ -142,7 +146,6 @@ pub const PARAMETERS: &[P] = &[
     P::refused("bind-source-addr", Text, "", Live, "links to a master leave by the address that the system chooses"),
     P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
-    P::refused("user", WORDS, "", FileOnly, "there are no ACL users yet"),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
     P::refused("enable-module-command", Choice(LocalAccess::NAMES), "no", AtStart, "there are no modules").also(&["yes", "local"]),
     P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
@@ -166,6 +169,15 @@ pub const PARAMETERS: &[P] = &[
     P::refused("tls-session-caching", Bool, "yes", Live, NO_TLS),
     P::refused("tls-session-cache-size", NATURAL, "20480", Live, NO_TLS),
     P::refused("tls-session-cache-timeout", NATURAL, "300", Live, NO_TLS),
+
+    // What came after Redis 7.0, of Redis and of Valkey, and is not safe to leave out.
+    P::refused("unixsocketgroup", Text, "", AtStart, "the Unix socket stays in the process's own group").later(),
+    P::refused("import-mode", Bool, "no", AtStart, "keys expire by themselves").later(),
+    P::refused("rdma-bind", WORDS, "", AtStart, "there is no RDMA").later(),
+    P::refused("rdma-port", integer(0, 65535), "0", AtStart, "there is no RDMA").later(),
+    P::refused("tls-auth-clients-user", Text, "off", AtStart, NO_TLS).later(),
+    P::refused("tls-auto-reload-interval", NATURAL, "0", AtStart, NO_TLS).later(),
+    P::refused("gopher-enabled", Bool, "no", AtStart, "there is no Gopher").later(),
 
     // Ignored: these tune the insides of Redis, or parts that are off.
     P::ignored("hash-max-listpack-entries", integer(0, i64::MAX), "512", Live, LAYOUT).alias(&["hash-max-ziplist-entries"]),
@@ -198,10 +210,10 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("replica-lazy-flush", Bool, "no", Live, FREEING).alias(&["slave-lazy-flush"]),
     P::ignored("io-threads", integer(1, 128), "1", AtStart, THREADS),
     P::ignored("io-threads-do-reads", Bool, "no", AtStart, THREADS),
-    P::ignored("server_cpulist", Text, "", AtStart, THREADS),
-    P::ignored("bio_cpulist", Text, "", AtStart, THREADS),
-    P::ignored("aof_rewrite_cpulist", Text, "", AtStart, THREADS),
-    P::ignored("bgsave_cpulist", Text, "", AtStart, THREADS),
+    P::ignored("server_cpulist", Text, "", AtStart, THREADS).later_alias(&["server-cpulist"]),
+    P::ignored("bio_cpulist", Text, "", AtStart, THREADS).later_alias(&["bio-cpulist"]),
+    P::ignored("aof_rewrite_cpulist", Text, "", AtStart, THREADS).later_alias(&["aof-rewrite-cpulist"]),
+    P::ignored("bgsave_cpulist", Text, "", AtStart, THREADS).later_alias(&["bgsave-cpulist"]),
     P::ignored("always-show-logo", Bool, "no", AtStart, "limpid has no logo"),
     P::ignored("set-proc-title", Bool, "yes", AtStart, PROCESS),
     P::ignored("proc-title-template", Text, "{title} {listen-addr} {server-mode}", Live, PROCESS),
@@ -258,6 +270,62 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("cluster-allow-reads-when-down", Bool, "no", Live, NO_CLUSTER),
     P::ignored("cluster-allow-pubsubshard-when-down", Bool, "yes", Live, NO_CLUSTER),
     P::ignored("cluster-link-sendbuf-limit", memory(0, LONG_MAX), "0", Live, NO_CLUSTER),
+
+    // Ignored as well: what came after Redis 7.0, of Redis and of Valkey, and only tunes.
+    P::ignored("set-max-listpack-entries", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("set-max-listpack-value", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("list-max-ziplist-entries", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("list-max-ziplist-value", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("locale-collate", Text, "", AtStart, "limpid compares bytes").later(),
+    P::ignored("hide-user-data-from-log", Text, "", AtStart, "the log never holds what clients send").later(),
+    P::ignored("max-new-connections-per-cycle", Text, "", AtStart, TIMING).later(),
+    P::ignored("max-new-tls-connections-per-cycle", Text, "", AtStart, TIMING).later(),
+    P::ignored("lookahead", Text, "", AtStart, TIMING).later(),
+    P::ignored("replica-full-sync-buffer-limit", Text, "", AtStart, TIMING).later(),
+    P::ignored("dual-channel-replication-enabled", Text, "", AtStart, TIMING).later(),
+    P::ignored("events-per-io-thread", Text, "", AtStart, THREADS).later(),
+    P::ignored("prefetch-batch-max-size", Text, "", AtStart, THREADS).later(),
+    P::ignored("io-threads-always-active", Text, "", AtStart, THREADS).later(),
+    P::ignored("min-io-threads-avoid-copy-reply", Text, "", AtStart, THREADS).later(),
+    P::ignored("min-string-size-avoid-copy-reply", Text, "", AtStart, THREADS).later(),
+    P::ignored("min-string-size-avoid-copy-reply-threaded", Text, "", AtStart, THREADS).later(),
+    P::ignored("extended-redis-compatibility", Text, "", AtStart, "limpid calls itself Redis where clients ask").later(),
+    P::ignored("availability-zone", Text, "", AtStart, PROCESS).later(),
+    P::ignored("mptcp", Text, "", AtStart, PROCESS).later(),
+    P::ignored("repl-mptcp", Text, "", AtStart, PROCESS).later(),
+    P::ignored("rdma-rx-size", Text, "", AtStart, PROCESS).later(),
+    P::ignored("rdma-completion-vector", Text, "", AtStart, PROCESS).later(),
+    P::ignored("log-timestamp-format", Text, "", AtStart, PROCESS).later(),
+    P::ignored("hash-seed", Text, "", AtStart, PROCESS).later(),
+    P::ignored("key-memory-histograms", Text, "", AtStart, PROCESS).later(),
+    P::ignored("rdb-version-check", Text, "", AtStart, "files of unknown versions are refused").later(),
+    P::ignored("commandlog-request-larger-than", Text, "", AtStart, "the slow log keeps slow commands alone").later(),
+    P::ignored("commandlog-large-request-max-len", Text, "", AtStart, "the slow log keeps slow commands alone").later(),
+    P::ignored("commandlog-reply-larger-than", Text, "", AtStart, "the slow log keeps slow commands alone").later(),
+    P::ignored("commandlog-large-reply-max-len", Text, "", AtStart, "the slow log keeps slow commands alone").later(),
+    P::ignored("lua-replicate-commands", Text, "", AtStart, "there are no scripts yet").later(),
+    P::ignored("lua-enable-deprecated-api", Text, "", AtStart, "there are no scripts yet").later(),
+    P::ignored("lua-enable-insecure-api", Text, "", AtStart, "there are no scripts yet").later(),
+    P::ignored("stream-idmp-duration", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("stream-idmp-maxsize", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("vset-force-single-threaded-execution", Text, "", AtStart, LAYOUT).later(),
+    P::ignored("cluster-announce-human-nodename", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-compatibility-sample-ratio", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-slot-stats-enabled", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-announce-client-ipv4", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-announce-client-ipv6", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-announce-client-port", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-announce-client-tls-port", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-blacklist-ttl", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-databases", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-manual-failover-timeout", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-message-gossip-perc", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-ping-interval", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-slot-migration-log-max-len", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-slot-migration-handoff-max-lag-bytes", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-slot-migration-write-pause-timeout", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("slot-migration-max-failover-repl-bytes", Text, "", AtStart, NO_CLUSTER).later(),
+    P::ignored("cluster-config-save-behavior", Text, "", AtStart, NO_CLUSTER).later(),
 ];
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Toml {
             let at = origin(offset.map(|span| span.start));
             for TomlLine { offset, words } in lines(name, item, &at)? {
                 let origin = offset.map_or_else(|| at.clone(), |offset| origin(Some(offset)));
-                layer.push(name, Line { origin, words })?;
+                layer.push(Line { origin, name: name.to_owned(), words })?;
             }
         }
         Ok(layer)

@@ -7,6 +7,7 @@ use std::fmt;
 use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
 
+use super::check::is_host;
 use super::kind::{WRONG_ARITY, not_one_of};
 
 /// The bytes that `1gb`, `64mb`, `10k` or `512` stand for; sizes beyond 64 bits are the greatest.
@@ -60,8 +61,9 @@ impl MasterAddress {
             [no, one] if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") => {
                 Ok(Vec::new())
             }
-            [_, port] => match port.parse::<u16>() {
-                Ok(1..) => Ok(words.to_vec()),
+            [host, port] => match port.parse::<u16>() {
+                Ok(1..) if is_host(host) => Ok(words.to_vec()),
+                Ok(1..) => Err("Invalid master host".to_owned()),
                 _ => Err("Invalid master port".to_owned()),
             },
             _ => Err(WRONG_ARITY.to_owned()),

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 
 use super::choice::{Choice, choices};
+use super::default_user::DefaultUser;
+use super::origins::Origins;
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
@@ -35,6 +37,8 @@ pub struct Settings {
     pub admin: Admin,
     /// What the last load or change accepted without effect: one line each, for the logger.
     pub warnings: Vec<String>,
+    /// Where the settings of the start were written.
+    pub origins: Origins,
 }
 
 /// Where the server listens. `default()` is empty; see [`Settings::default`].
@@ -81,6 +85,8 @@ pub struct Security {
     pub enable_debug_command: LocalAccess,
     /// Whether CONFIG SET may change protected parameters.
     pub enable_protected_configs: LocalAccess,
+    /// What a file says of the default user, which agrees with `requirepass`.
+    pub default_user: Option<DefaultUser>,
     /// In the order in which they are to be renamed.
     pub renamed_commands: Vec<RenamedCommand>,
 }
@@ -337,6 +343,7 @@ impl Settings {
             admin: Admin::default(),
             process: Process::default(),
             warnings: Vec::new(),
+            origins: Origins::default(),
         }
     }
 }

@@ -23,7 +23,12 @@ impl SplitError {
 /// Splits a line as Redis does: `"..."` with the escapes `\n \r \t \b \a \xHH`, `'...'` with `\'`,
 /// and words without quotes. A quote may begin within a word; after it closes, the word must end.
 pub(super) fn split(line: &str) -> Result<Vec<String>, SplitError> {
-    let mut rest = line.as_bytes();
+    split_bytes(line.as_bytes())
+}
+
+/// As [`split`]; the line may hold any bytes where no word is.
+pub(super) fn split_bytes(line: &[u8]) -> Result<Vec<String>, SplitError> {
+    let mut rest = line;
     let mut words = Vec::new();
     loop {
         rest = rest.trim_ascii_start();

@@ -267,3 +267,33 @@ fn a_writable_replica_ends_the_keys_that_its_clients_gave_an_expiry() {
     ok(replica, "REPLICAOF NO ONE");
     assert_eq!(count(replica, "slave_expires_tracked_keys"), 0);
 }
+
+#[test]
+fn sockets_of_replicas_gather_small_writes_where_the_setting_says_so() {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    for (setting, nodelay) in [("yes", false), ("no", true)] {
+        let args = ["--save", "", "--repl-diskless-sync-delay", "0"];
+        let master =
+            Server::limpid(&[&args[..], &["--repl-disable-tcp-nodelay", setting]].concat());
+        let mut replica = master.connect();
+        replica.send_raw(b"PSYNC ? -1\r\n").unwrap();
+        assert!(
+            master
+                .wait_for_log("Full resync requested by replica", Duration::from_secs(20))
+                .is_some()
+        );
+        // The data set comes after the socket was set up.
+        replica.read_line().unwrap();
+        replica.read_bytes(1).unwrap();
+        let reply = master.call(&[b"CLIENT", b"LIST", b"TYPE", b"replica"]).unwrap();
+        let list = String::from_utf8_lossy(reply.text().expect("text")).into_owned();
+        let field = list.split(' ').find_map(|field| field.strip_prefix("fd="));
+        let descriptor: i32 = field.and_then(|fd| fd.parse().ok()).expect(&list);
+        // The same socket, looked at from here.
+        let pid = Pid::from_raw(master.pid().cast_signed()).unwrap();
+        let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let socket = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).unwrap();
+        let socket = std::net::TcpStream::from(socket);
+        assert_eq!(socket.nodelay().unwrap(), nodelay, "{setting}");
+    }
+}

@@ -13,6 +13,7 @@ mod hardship;
 mod lifecycle;
 mod limits;
 mod process;
+mod start;
 mod traces;
 
 /// The words of a command.

@@ -62,6 +62,9 @@ impl Connection {
         if !self.feeds {
             // The answer to PSYNC is written.
             let outlet = self.stream.outlet().map_err(|error| lost(&error))?;
+            if node.settings.load().replication.disable_tcp_nodelay {
+                self.stream.gather().map_err(|error| lost(&error))?;
+            }
             replica.attach(Box::new(outlet));
             self.feeds = true;
         }

@@ -24,7 +24,7 @@ fn loaded(
     }
 }
 
-fn options(arguments: &[&str]) -> Result<Settings, String> {
+pub(super) fn options(arguments: &[&str]) -> Result<Settings, String> {
     loaded(arguments, &[], b"").map(|(settings, _)| settings).map_err(|error| error.to_string())
 }
 
@@ -41,11 +41,11 @@ fn file(name: &str, text: &str) -> Result<Settings, String> {
     options(&[path.to_str().unwrap()]).map_err(|error| error.replace(&prefix, ""))
 }
 
-fn conf(text: &str) -> Result<Settings, String> {
+pub(super) fn conf(text: &str) -> Result<Settings, String> {
     file("redis.conf", text)
 }
 
-fn toml(text: &str) -> Result<Settings, String> {
+pub(super) fn toml(text: &str) -> Result<Settings, String> {
     file("limpid.toml", text)
 }
 
@@ -236,8 +236,8 @@ fn toml_keys_are_parameters() {
 fn mistakes_in_a_redis_conf_name_file_line_and_reason() {
     for (text, message) in [
         ("\n\n  foo bar\n", "redis.conf:3: unknown directive 'foo'"),
-        ("logfile \"abc\n", "redis.conf:1: unbalanced quotes in configuration line"),
-        ("requirepass \"\\xff\"\n", "redis.conf:1: value is not valid UTF-8"),
+        ("logfile \"abc\n", "redis.conf:1: 'logfile': unbalanced quotes in configuration line"),
+        ("requirepass \"\\xff\"\n", "redis.conf:1: 'requirepass': value is not valid UTF-8"),
         ("port 1\nmaxclients\n", "redis.conf:2: 'maxclients': wrong number of arguments"),
         ("requirepass foo # no\n", "redis.conf:1: 'requirepass': wrong number of arguments"),
         (
@@ -286,11 +286,12 @@ fn mistakes_in_a_redis_conf_name_file_line_and_reason() {
             "maxmemory 100mb",
             "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
         ),
-        ("slaveof 10.0.0.1 0", "redis.conf:1: 'replicaof': Invalid master port"),
+        ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof': Invalid master port"),
         ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof': wrong number of arguments"),
         (
             "user alice on",
-            "redis.conf:1: limpid cannot honour 'user' yet: there are no ACL users yet",
+            "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
+             ACL",
         ),
         (
             "tls-cert-file x.crt",
@@ -379,7 +380,7 @@ fn a_line_that_is_no_text_is_named() {
     let path = folder.path().join("redis.conf");
     fs::write(&path, b"port 1\ntimeout \xff\n").unwrap();
     let error = options(&[path.to_str().unwrap()]).unwrap_err();
-    assert!(error.ends_with("redis.conf:2: line is not valid UTF-8"), "{error}");
+    assert!(error.ends_with("redis.conf:2: 'timeout': value is not valid UTF-8"), "{error}");
 }
 
 #[test]
@@ -467,8 +468,9 @@ fn a_rewritten_file_loads_as_the_settings_it_was_made_of() {
         ("limpid.toml", ""),
         ("limpid.toml", "bind = \"127.0.0.1\"\nsave = \"1 1\"\n[client-output-buffer-limit]\n"),
     ] {
-        let text = settings.rewritten(Path::new(name), old).unwrap();
-        assert_eq!(file(name, &text).unwrap(), settings, "{text}");
+        let text = settings.rewritten(Path::new(name), old.as_bytes()).unwrap();
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(file(name, &shown).unwrap(), settings, "{shown}");
         assert_eq!(settings.rewritten(Path::new(name), &text).unwrap(), text);
     }
 }

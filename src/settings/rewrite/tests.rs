@@ -7,12 +7,16 @@ fn changed(pairs: &[(&str, &str)]) -> Settings {
     Settings::default().set(&pairs).unwrap().0
 }
 
+fn rewritten(settings: &Settings, name: &str, old: &str) -> String {
+    String::from_utf8(settings.rewritten(Path::new(name), old.as_bytes()).unwrap()).unwrap()
+}
+
 fn conf(old: &str, pairs: &[(&str, &str)]) -> String {
-    changed(pairs).rewritten(Path::new("redis.conf"), old).unwrap()
+    rewritten(&changed(pairs), "redis.conf", old)
 }
 
 fn toml(old: &str, pairs: &[(&str, &str)]) -> String {
-    changed(pairs).rewritten(Path::new("limpid.toml"), old).unwrap()
+    rewritten(&changed(pairs), "limpid.toml", old)
 }
 
 #[test]
@@ -100,6 +104,6 @@ fn a_toml_table_of_limits_is_rewritten_within() {
 
 #[test]
 fn a_toml_file_that_became_invalid_is_not_rewritten() {
-    let error = Settings::default().rewritten(Path::new("x.toml"), "port = ").unwrap_err();
+    let error = Settings::default().rewritten(Path::new("x.toml"), b"port = ").unwrap_err();
     assert_eq!(error.to_string(), "x.toml: cannot be rewritten: it is not valid TOML");
 }

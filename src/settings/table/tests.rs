@@ -1,5 +1,8 @@
 use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
 
+use super::super::field::Field;
 use super::super::kind::Kind;
 use super::super::parameter::{Change, Exposure, Standing};
 use super::super::values::Settings;
@@ -97,7 +100,6 @@ fn settings_of_redis_that_promise_something_are_refused() {
         ("maxmemory", "104857600"),
         ("maxmemory-policy", "allkeys-lru"),
         ("aclfile", "users.acl"),
-        ("user", "alice on"),
         ("loadmodule", "x.so"),
         ("cluster-enabled", "yes"),
         ("syslog-enabled", "yes"),
@@ -106,7 +108,90 @@ fn settings_of_redis_that_promise_something_are_refused() {
     ] {
         let parameter = P::named(name).unwrap();
         let canonical = parameter.kind.canonical(&parameter.words_of_text(value)).unwrap();
-        let reason = parameter.refusal(&canonical).unwrap();
+        let reason = parameter.refusal(name, &canonical).unwrap();
         assert!(reason.starts_with(&format!("limpid cannot honour '{name}'")), "{reason}");
+    }
+}
+
+/// The sources of all that may read a setting, without comments, blanks and tests.
+fn readers() -> Vec<String> {
+    fn gather(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() && name != "tests" && name != "settings" {
+                gather(&path, found);
+            } else if name.ends_with(".rs") && name != "tests.rs" && name != "fixture.rs" {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(without_blanks(text.split("#[cfg(test)]\nmod tests {").next().unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+fn without_blanks(code: &str) -> String {
+    let lines = code.lines().map(|line| line.split("//").next().unwrap());
+    lines.flat_map(str::split_whitespace).collect()
+}
+
+/// Whether code has `.name` as a whole word.
+fn has_field(code: &str, name: &str) -> bool {
+    let dotted = format!(".{name}");
+    code.match_indices(&dotted).any(|(at, _)| {
+        let next = code[at + dotted.len()..].chars().next();
+        next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+    })
+}
+
+#[test]
+fn each_honoured_parameter_is_read_by_what_it_sets() {
+    // It is held against 'requirepass' as soon as it is known.
+    const READ_BY_LOAD: &[&str] = &["user"];
+    let readers = readers();
+    assert!(readers.len() > 50);
+    // What a group of settings answers by itself.
+    let answers = without_blanks(include_str!("../values.rs"));
+    for parameter in PARAMETERS {
+        let Standing::Honoured(Field { path: [group, name], .. }) = parameter.standing else {
+            continue;
+        };
+        let reads = |code: &String| {
+            has_field(code, &format!("{group}.{name}"))
+                || has_field(code, group) && has_field(code, name)
+        };
+        let is_read = readers.iter().any(reads)
+            || answers.contains(&format!("self.{name}"))
+            || READ_BY_LOAD.contains(&parameter.name);
+        assert!(is_read, "nothing reads '{}'", parameter.name);
+    }
+}
+
+#[test]
+fn each_honoured_parameter_refuses_what_its_reader_cannot_use() {
+    let long = "x".repeat(300);
+    let hostile = ["", "\0", "a b", "\u{e9}", "-2", "99999999999999999999", "1a", "5 min", &long];
+    for parameter in PARAMETERS {
+        let Standing::Honoured(_) = parameter.standing else { continue };
+        if parameter.kind == Kind::Text {
+            // A password may be anything.
+            assert_eq!(parameter.exposure, Exposure::Secret, "{}", parameter.name);
+            continue;
+        }
+        let refuses = |text: &&str| {
+            let words = parameter.words_of_text(text);
+            parameter.kind.canonical(&words).is_err()
+        };
+        assert!(hostile.iter().any(refuses), "'{}' takes anything", parameter.name);
+    }
+    let refused = |name: &str, text: &str| {
+        let parameter = P::named(name).unwrap();
+        parameter.kind.canonical(&parameter.words_of_text(text)).unwrap_err()
+    };
+    assert!(refused("admin-ready-lag-max", "5 min").contains("a size as 1MB or a time as 50ms"));
+    for prefix in ["1a", "a b", "\u{e9}", ""] {
+        assert!(refused("metrics-prefix", prefix).contains("letters, digits"), "{prefix}");
     }
 }

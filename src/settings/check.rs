@@ -1,0 +1,125 @@
+//! Texts that a setting cannot be: what each kind of text must look like, so that whoever reads it
+//! later can use it. Knows no parameter.
+
+use super::lag::Lag;
+
+/// What a text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The path of a file or folder.
+    Path,
+    /// The path of a Unix socket, which the system keeps in 108 bytes with a zero.
+    SocketPath,
+    /// A name or an address to listen on, without a port.
+    Host,
+    /// An address that a node gives for itself, or nothing. INFO shows it between commas.
+    AnnouncedHost,
+    /// A bearer token: it travels in a header of HTTP.
+    Token,
+    /// How far a replica may be behind, or nothing.
+    Lag,
+    /// How the names of metrics begin.
+    MetricsPrefix,
+    /// Where a collector is, or nothing.
+    HttpEndpoint,
+}
+
+/// Bytes of a Unix socket's path.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+impl Check {
+    /// # Errors
+    /// Why the text is no such thing.
+    pub(super) fn accept(self, text: &str) -> Result<(), String> {
+        let fits = match self {
+            Self::Path => !text.contains('\0'),
+            Self::SocketPath => !text.contains('\0') && text.len() <= SOCKET_PATH_BYTES_MAX,
+            Self::Host => is_host(text),
+            Self::AnnouncedHost => text.is_empty() || is_host(text),
+            Self::Token => text.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Lag => text.is_empty() || Lag::parse(text).is_some(),
+            Self::MetricsPrefix => is_metric_name(text),
+            Self::HttpEndpoint => text.is_empty() || is_http_endpoint(text),
+        };
+        if fits { Ok(()) } else { Err(self.demand().to_owned()) }
+    }
+
+    fn demand(self) -> &'static str {
+        match self {
+            Self::Path => "argument must be a path, without a zero byte",
+            Self::SocketPath => "argument must be a path of at most 107 bytes",
+            Self::Host | Self::AnnouncedHost => "argument must be a host name or an address",
+            Self::Token => "argument must be of visible ASCII characters, without blanks",
+            Self::Lag => "argument must be a size as 1MB or a time as 50ms",
+            Self::MetricsPrefix => {
+                "argument must be of letters, digits and underscores, and begin with no digit"
+            }
+            Self::HttpEndpoint => "argument must be as http://host:4318",
+        }
+    }
+}
+
+/// Whether a text may name a host; whether there is one shows when it is looked for.
+pub(super) fn is_host(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_*%[]".contains(&byte);
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
+}
+
+/// Whether a text may begin a metric's name.
+fn is_metric_name(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
+    text.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && text.bytes().all(word)
+}
+
+fn is_http_endpoint(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http://") else { return false };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an address in brackets are its own.
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (authority, "80"),
+    };
+    is_host(host)
+        && !host.contains(['*', '%'])
+        && port.parse::<u16>().is_ok_and(|port| port != 0)
+        && path.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Check;
+
+    #[test]
+    fn texts_are_refused_that_their_reader_could_not_use() {
+        let long = "s".repeat(108);
+        for (check, good, bad) in [
+            (Check::Path, &["", "/a b"][..], &["a\0b"][..]),
+            (Check::SocketPath, &["", "/run/s"], &["\0", &long]),
+            (Check::Host, &["::1", "*", "a-b.c", "fe80::1%lo"], &["", "a b", "é", "a,b", "a\n"]),
+            (Check::AnnouncedHost, &["", "10.0.0.1"], &["a b", "a,b=c"]),
+            (Check::Token, &["", "a+/=~"], &["é", "a b", "a\r"]),
+            (Check::Lag, &["", "1MB", "50ms", "2s"], &["5 min", "x", "-1", "1e999", "."]),
+            (Check::MetricsPrefix, &["redis", "_a:b1"], &["", "1a", "a b", "é", "a-b"]),
+            (
+                Check::HttpEndpoint,
+                &["", "http://a", "http://[::1]:4318", "http://a:1/v1/x"],
+                &[
+                    "https://a",
+                    "a:4318",
+                    "http://",
+                    "http://a:0",
+                    "http://a:x",
+                    "http://a b",
+                    "http://:1",
+                ],
+            ),
+        ] {
+            for text in good {
+                assert_eq!(check.accept(text), Ok(()), "{check:?} {text:?}");
+            }
+            for text in bad {
+                assert!(check.accept(text).is_err(), "{check:?} {text:?}");
+            }
+        }
+    }
+}
