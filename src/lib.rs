@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! glob, number, telemetry   leaves: patterns, numbers as Redis reads and writes them; the log,
-//!                           counters and traces
+//!                           counters, traces and crash reports
+//! process                   a leaf: title, background, supervisor and limits of the process
 //! settings                  a leaf too: files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
 //! types                     values: what a key can hold
@@ -83,8 +84,10 @@
 //!   and the admin server show of loading, the role, the link and failed saves.
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
-//! - **`unsafe` lives in `keyspace::raw`** alone, runs under AddressSanitizer, and what it does
-//!   without a lock is modelled with loom.
+//! - **`unsafe` lives in `keyspace::raw`**, runs under AddressSanitizer, and what it does without a
+//!   lock is modelled with loom; and in `process::raw`, for fork and the memory of the arguments.
+//! - **A panic ends the process**, with a report (`telemetry::crash`): nothing goes on beside what a
+//!   thread left half done.
 //! - **Connections share as few workers as carry the load** and move between batches, when nothing
 //!   but their own state is in flight: `server/balance.rs` decides.
 //! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.
