@@ -79,15 +79,7 @@ async fn serve(
     awaited: &mut Awaited,
     beside: Beside,
 ) -> Result<(), String> {
-    let pid = std::process::id();
-    log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
-    log!(
-        Notice,
-        "limpid version={}, Redis version={REDIS_VERSION}, bits=64, pid={pid}, just started",
-        env!("CARGO_PKG_VERSION")
-    );
-    log!(Notice, "limpid: PID: {pid}");
-    settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+    announce(&settings);
     descriptors::fit(&mut settings)?;
     let listeners = Listeners::bind(&settings)?;
     let ids = Ids::new()?;
@@ -110,10 +102,8 @@ async fn serve(
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
     let [seed, applier_seed] = seeds;
-    let (workers, threads) = Workers::start(&engine, seed, &ended).map_err(|error| {
-        let place = node.settings.load().origins.place("workers");
-        format!("Cannot start a worker: {error} ({place})")
-    })?;
+    let (workers, threads) =
+        Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     let beside = beside(&engine, ended.clone())?;
@@ -124,11 +114,7 @@ async fn serve(
         if loads {
             load(&engine, file).await?;
         }
-        sentinels::ask(node);
-        let allocated = node.host().memory().allocated;
-        node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
-        log!(Notice, "Ready to accept connections");
-        awaited.ready(node.is_replica());
+        note_ready(node, awaited);
         cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
         Ok(())
     };
@@ -142,15 +128,44 @@ async fn serve(
     result?;
     awaited.stopping();
     drop(listeners);
-    for thread in threads.into_iter().chain([follower]).chain(beside) {
-        drop(thread.join());
-    }
-    if let Err(error) = role_file::write(node) {
-        log!(Warning, "Can't write what /primary must know after a restart: {error}");
-    }
+    threads.into_iter().chain([follower]).chain(beside).for_each(|thread| drop(thread.join()));
+    keep_role(node);
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// What tools wait for in the log of a server that starts.
+fn announce(settings: &Settings) {
+    let pid = std::process::id();
+    log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    log!(
+        Notice,
+        "limpid version={}, Redis version={REDIS_VERSION}, bits=64, pid={pid}, just started",
+        env!("CARGO_PKG_VERSION")
+    );
+    log!(Notice, "limpid: PID: {pid}");
+    settings.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
+}
+
+fn no_workers(node: &Node, error: &std::io::Error) -> String {
+    let place = node.settings.load().origins.place("workers");
+    format!("Cannot start a worker: {error} ({place})")
+}
+
+fn keep_role(node: &Node) {
+    if let Err(error) = role_file::write(node) {
+        log!(Warning, "Can't write what /primary must know after a restart: {error}");
+    }
+}
+
+/// Commands are answered from here on.
+fn note_ready(node: &Node, awaited: &Awaited) {
+    sentinels::ask(node);
+    let allocated = node.host().memory().allocated;
+    node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
+    log!(Notice, "Ready to accept connections");
+    awaited.ready(node.is_replica());
 }
 
 /// Starts the thread that frees what is large. It ends with the process.

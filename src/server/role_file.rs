@@ -74,6 +74,6 @@ pub(super) fn write(node: &Node) -> std::io::Result<()> {
     let Some(kept) = node.standing.take_unwritten() else { return Ok(()) };
     let written = serde_json::to_string(&kept)
         .map_err(std::io::Error::from)
-        .and_then(|text| write_whole(&path(node), &text));
+        .and_then(|text| write_whole(&path(node), text.as_bytes()));
     written.inspect_err(|_| node.standing.rewrite())
 }
