@@ -94,8 +94,8 @@ async fn serve(
     let host =
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     node.set_host(Arc::new(host));
-    let file = saver.path();
     // Nobody waits for what is not there. If that cannot be told, loading tells why.
+    let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
     begin(node, loads);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
@@ -160,7 +160,7 @@ fn keep_role(node: &Node) {
 }
 
 /// Commands are answered from here on.
-fn note_ready(node: &Node, awaited: &Awaited) {
+fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
     sentinels::ask(node);
     let allocated = node.host().memory().allocated;
     node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
