@@ -35,6 +35,10 @@
 //! replies go out in one write. Nothing is handed to another thread on the way, and nothing waits
 //! under a lock.
 //!
+//! What is left over of a request is kept by its connection in a `resp::Input`, to whose end the
+//! rest of a large one is read; the parser goes on where it was. What a command displaces is freed
+//! after the unlock, and a lot of it by the thread of `keyspace::graveyard`.
+//!
 //! # The way of a write to a replica
 //!
 //! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog. The
@@ -88,6 +92,10 @@
 //!   lock is modelled with loom; and in `process::raw`, for fork and the memory of the arguments.
 //! - **A panic ends the process**, with a report (`telemetry::crash`): nothing goes on beside what a
 //!   thread left half done.
+//! - **Nothing large is freed under a lock**, which builds with debug assertions check; a message
+//!   for many clients is shared among them.
+//! - **Nothing wakes that has nothing to do.** Regular work (`server::cron`) has a thread of its own
+//!   that rests while there is no traffic, no replica and no key that may expire.
 //! - **Connections share as few workers as carry the load** and move between batches, when nothing
 //!   but their own state is in flight: `server/balance.rs` decides.
 //! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.

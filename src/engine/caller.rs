@@ -88,6 +88,7 @@ impl<'e> Caller<'e> {
         if client.unpublished {
             client.publish();
         }
+        self.node.pace.note_work();
         client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
         if self.last_command != 0 {
             client.handle.last_command.store(self.last_command, Ordering::Relaxed);

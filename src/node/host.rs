@@ -84,6 +84,10 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
         Vec::new()
     }
     fn memory(&self) -> Memory;
+    /// Of that, what is allocated; cheaper to ask for alone.
+    fn allocated(&self) -> u64 {
+        self.memory().allocated
+    }
 }
 
 /// What the allocator and the operating system say of memory, in bytes.

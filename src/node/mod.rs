@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
+pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
@@ -68,7 +69,9 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<WorkerStats>,
     /// The link to a master is the last of the workers: it applies what arrives.
     pub(crate) applier: usize,
-    /// What the main thread counts: the sweeper's work, and commands run at no client's wish.
+    /// How often regular work is done.
+    pub(crate) pace: pace::Pace,
+    /// What the thread of regular work counts: the sweeper's work, and commands run at no client's wish.
     pub(crate) background: WorkerStats,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
@@ -113,6 +116,7 @@ impl Node {
             sweeping: AtomicBool::new(true),
             restores_unchecked: AtomicBool::new(false),
             log: Log::new(log_id),
+            pace: pace::Pace::default(),
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),

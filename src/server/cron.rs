@@ -1,45 +1,117 @@
-//! Regular work, ten times a second: expired keys, save points, idle clients, rates, and which
-//! workers serve.
+//! Regular work on a thread of its own: expired keys, save points, idle clients, rates, and which
+//! workers serve. Ten times a second while there is something to do; once a second, for what counts
+//! in seconds, while the server rests.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::balance::Balancer;
 use super::role_file::RoleFile;
 use super::upkeep::Upkeep;
+use super::worker::Workers;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
 use crate::node::admission::State;
 use crate::node::host::BackgroundSave;
 use crate::telemetry::log::log;
 
-/// Between two rounds.
+/// Between the beginnings of two rounds, and while the server rests.
 const INTERVAL: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_secs(1);
+/// Rounds without any traffic before the server rests: the rates that INFO shows are 0 by then.
+const CALM_ROUNDS: u32 = 20;
 /// How soon after a failed save the next one may begin by itself, in milliseconds.
 const RETRY_MS: i64 = 5000;
 
-/// Runs for ever.
-pub(super) async fn run(engine: Arc<Engine>, mut balancer: Balancer) {
-    let mut interval = tokio::time::interval(INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut sweeper = Sweeper::default();
-    let role_file = RoleFile::default();
-    let mut replication = Upkeep::new(engine.node.clock.unix_ms());
-    loop {
-        interval.tick().await;
-        sweeper.round(&engine);
+/// What is remembered from round to round.
+#[derive(Debug)]
+pub(super) struct Cron {
+    engine: Arc<Engine>,
+    workers: Arc<Workers>,
+    balancer: Balancer,
+    sweeper: Sweeper,
+    replication: Upkeep,
+    role_file: RoleFile,
+    /// Bytes read from clients and a master so far, and rounds since that was another number.
+    read_bytes: u64,
+    calm_rounds: u32,
+}
+
+impl Cron {
+    pub(super) fn new(engine: Arc<Engine>, workers: Arc<Workers>) -> Self {
+        Self {
+            balancer: Balancer::new(Arc::clone(&workers)),
+            sweeper: Sweeper::default(),
+            replication: Upkeep::new(engine.node.clock.unix_ms()),
+            role_file: RoleFile::default(),
+            read_bytes: 0,
+            calm_rounds: 0,
+            engine,
+            workers,
+        }
+    }
+
+    /// Works until `ended` is true. [`Pace::wake`](crate::node::pace::Pace::wake) has it look.
+    pub(super) fn run(mut self, ended: &watch::Receiver<bool>) {
+        let engine = Arc::clone(&self.engine);
+        let (clock, pace) = (&engine.node.clock, &engine.node.pace);
+        pace.begin();
+        while !*ended.borrow() {
+            let began = clock.nanos();
+            self.round();
+            if self.has_work() {
+                let spent = Duration::from_nanos(clock.nanos().saturating_sub(began));
+                std::thread::park_timeout(INTERVAL.saturating_sub(spent));
+            } else {
+                pace.set_resting(true);
+                std::thread::park_timeout(REST);
+                pace.set_resting(false);
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        let engine = &self.engine;
+        self.sweeper.round(engine);
         // What it removed went into the log.
         engine.node.feed_replicas();
-        end_pause(&engine);
-        sample(&engine);
-        save_when_due(&engine);
-        disconnect_idle(&engine);
-        replication.round(&engine.node);
+        end_pause(engine);
+        sample(engine);
+        save_when_due(engine);
+        disconnect_idle(engine);
+        self.replication.round(&engine.node);
         engine.node.look_at_standing();
-        role_file.round(&engine.node);
-        balancer.round(&engine);
+        self.role_file.round(&engine.node);
+        self.balancer.round(engine);
     }
+
+    /// Whether the next round is due as soon as it can be.
+    fn has_work(&mut self) -> bool {
+        let node = &self.engine.node;
+        let read_bytes = node.sum(|stats| &stats.read_bytes);
+        let traffic = std::mem::replace(&mut self.read_bytes, read_bytes) != read_bytes;
+        self.calm_rounds = if traffic { 0 } else { self.calm_rounds.saturating_add(1) };
+        self.calm_rounds < CALM_ROUNDS
+            || self.workers.in_use() > 1
+            || node.replication.replicas.len() > 0
+            || node.admission.is_paused()
+            || node.persistence.get().scheduled
+            || !node.standing.is_confirmed()
+            || node.standing.is_unwritten()
+            || may_expire(&self.engine)
+    }
+}
+
+/// Whether there are keys that this node ends when their time has come.
+fn may_expire(engine: &Engine) -> bool {
+    let node = &engine.node;
+    if node.is_replica() {
+        return !node.replication.own_expiring(None, 1).is_empty();
+    }
+    (0..node.keyspace.databases()).any(|database| node.keyspace.expires(database) > 0)
 }
 
 fn end_pause(engine: &Engine) {
@@ -64,7 +136,7 @@ fn sample(engine: &Engine) {
     let written = node.sum(|s| &s.written_bytes) + node.replication.replicas.stats.bytes.get();
     let totals = [commands, node.sum(|s| &s.read_bytes), written];
     node.stats.rates.lock().sample(node.clock.unix_us(), totals);
-    let allocated = node.host().memory().allocated;
+    let allocated = node.host().allocated();
     node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
 }
 

@@ -250,13 +250,14 @@ impl Line<'_> {
         }));
         let ack_due = self.session.ack_due();
         let loading = self.session.is_loading();
+        // What is due comes before what can be read: a master may never stop sending.
         tokio::select! {
             biased;
             () = &mut killed => Ok(Woken::Killed),
+            _ = ticks.tick() => Ok(Woken::Tick),
+            () = due_in(ack_due) => Ok(Woken::AckDue),
             result = loaded(self.transfer.as_mut()), if loading => Ok(Woken::Loaded(result)),
             read = stream.read(buffer), if !loading => Ok(Woken::Read(read?)),
-            () = sleep(ack_due.unwrap_or_default()), if ack_due.is_some() => Ok(Woken::AckDue),
-            _ = ticks.tick() => Ok(Woken::Tick),
         }
     }
 
@@ -284,6 +285,15 @@ impl Line<'_> {
                 Step::End => self.transfer.as_mut().expect("the RDB has begun").complete().await,
             }
         }
+    }
+}
+
+/// Ends after a time, at once where there is none left; `None`: never.
+async fn due_in(time: Option<Duration>) {
+    match time {
+        Some(Duration::ZERO) => {}
+        Some(time) => sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

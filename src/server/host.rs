@@ -187,15 +187,21 @@ impl Host for ServerHost {
         std::iter::once(main).chain(by_name).collect()
     }
 
-    fn memory(&self) -> Memory {
+    fn allocated(&self) -> u64 {
         use tikv_jemalloc_ctl::{epoch, stats};
         if let Err(error) = epoch::advance() {
             // What follows are then the figures of the last time.
             log!(Verbose, "The allocator's statistics are not fresh: {error}");
         }
+        stats::allocated::read().unwrap_or(0) as u64
+    }
+
+    fn memory(&self) -> Memory {
+        use tikv_jemalloc_ctl::stats;
+        let allocated = self.allocated();
         let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
         Memory {
-            allocated: bytes(stats::allocated::read()),
+            allocated,
             active: bytes(stats::active::read()),
             allocator_resident: bytes(stats::resident::read()),
             resident: resident_bytes(),

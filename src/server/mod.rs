@@ -1,7 +1,7 @@
 //! The outer layer: the only sockets, files, threads, clock and randomness.
 //!
-//! The main thread has a runtime of its own for what is not a command: accepting, signals, and
-//! the regular work of [`cron`]. Commands run on the workers.
+//! The main thread has a runtime of its own for what is not a command: accepting and signals.
+//! Commands run on the workers, and the regular work of [`cron`] on a thread of its own.
 
 mod balance;
 mod clock;
@@ -29,6 +29,7 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -42,8 +43,8 @@ use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
-use balance::Balancer;
 use clock::SystemClock;
+use cron::Cron;
 use files::FileSystem;
 use host::ServerHost;
 use ids::Ids;
@@ -106,6 +107,8 @@ async fn serve(
         Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
+    let (begin_work, cron) = start_cron(&engine, &workers, ended.clone())
+        .map_err(|error| format!("Cannot start the thread of regular work: {error}"))?;
     let beside = beside(&engine, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load());
@@ -115,8 +118,8 @@ async fn serve(
             load(&engine, file).await?;
         }
         note_ready(node, awaited);
-        cron::run(Arc::clone(&engine), Balancer::new(Arc::clone(&workers))).await;
-        Ok(())
+        begin_work.send(()).map_err(|_| "The thread of regular work has gone".to_owned())?;
+        std::future::pending().await
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
@@ -128,7 +131,9 @@ async fn serve(
     result?;
     awaited.stopping();
     drop(listeners);
-    threads.into_iter().chain([follower]).chain(beside).for_each(|thread| drop(thread.join()));
+    engine.node.pace.wake();
+    let threads = threads.into_iter().chain([follower, cron]).chain(beside);
+    threads.for_each(|thread| drop(thread.join()));
     keep_role(node);
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
@@ -166,6 +171,23 @@ fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
     node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
     log!(Notice, "Ready to accept connections");
     awaited.ready(node.is_replica());
+}
+
+/// Starts the thread of regular work, which begins when it is told to.
+fn start_cron(
+    engine: &Arc<Engine>,
+    workers: &Arc<Workers>,
+    ended: watch::Receiver<bool>,
+) -> std::io::Result<(mpsc::Sender<()>, JoinHandle<()>)> {
+    let (begin, begun) = mpsc::channel();
+    let cron = Cron::new(Arc::clone(engine), Arc::clone(workers));
+    let work = move || {
+        if begun.recv().is_ok() {
+            cron.run(&ended);
+        }
+    };
+    let thread = std::thread::Builder::new().name("cron".into()).spawn(work)?;
+    Ok((begin, thread))
 }
 
 /// Starts the thread that frees what is large. It ends with the process.

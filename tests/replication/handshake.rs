@@ -3,10 +3,13 @@
 
 use crate::nodes::{args, ask, count, info, limpid, limpid_with, ok, start, until, words};
 use crate::support::connection::Connection;
+use crate::support::now;
 use crate::support::reply::Reply;
 use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// SELECT 0 as the stream has it: 23 bytes.
@@ -298,6 +301,34 @@ fn with_marks_a_replica_says_that_it_has_loaded() {
     script.send(&[SELECT_0, SET_A_1].concat());
     until("it is applied", || ask(&replica, "GET a") == "bulk \"1\"");
     assert_eq!(info(&replica, "master_replid").as_deref(), Some(ID));
+}
+
+/// A master that never stops sending leaves no moment in which nothing is to be read.
+#[test]
+fn a_replica_acknowledges_while_its_master_never_stops_sending() {
+    let (_replica, mut script) = taken(&sized());
+    let mut set = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$4096\r\n".to_vec();
+    set.extend([b'v'; 4096]);
+    set.extend(b"\r\n");
+    let stream = set.repeat(100);
+    let mut sender = script.link.try_clone().unwrap();
+    let (sent, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) && sender.send_raw(&stream).is_ok() {
+                sent.fetch_add(stream.len() as u64, Ordering::Relaxed);
+            }
+        });
+        let began = now();
+        let heard = [script.hear(), script.hear(), script.hear()];
+        let took = began.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        assert!(heard.iter().all(|command| command.starts_with("REPLCONF ACK ")), "{heard:?}");
+        assert!(took < Duration::from_secs(6), "one a second: {took:?}");
+        let offset: u64 = heard[2].rsplit(' ').next().unwrap().parse().unwrap();
+        let behind = (1000 + sent.load(Ordering::Relaxed)).saturating_sub(offset);
+        assert!(behind > 0, "it was kept busy");
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod hardship;
 mod lifecycle;
 mod limits;
 mod process;
+mod rest;
 mod start;
 mod traces;
 

@@ -47,6 +47,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The same connection, to send from another thread. What one has read ahead stays with it.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Self::over(self.stream.get_ref().try_clone()?)
+    }
+
     /// The next connection that somebody makes to a test that plays a server.
     pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
         let (stream, _) = listener.accept()?;
