@@ -110,15 +110,8 @@ pub(crate) fn load(
         }
         match item {
             Item::SelectDb(index) => {
-                database = usize::try_from(index).unwrap_or(usize::MAX);
-                if database >= node.keyspace.databases() {
-                    return Err(format!(
-                        "at byte {}: the file has a database {index}, but there are only {} here \
-                         (see the setting databases)",
-                        reader.position(),
-                        node.keyspace.databases()
-                    ));
-                }
+                database = known_database(node, index)
+                    .map_err(|reason| format!("at byte {}: {reason}", reader.position()))?;
             }
             Item::Aux { name, value } => {
                 note(node, &name, &value);
@@ -150,6 +143,17 @@ pub(crate) fn load(
     loaded.history = fields.history();
     loaded.synced_from = fields.synced_from;
     Ok(loaded)
+}
+
+fn known_database(node: &Node, index: u64) -> Result<usize, String> {
+    let databases = node.keyspace.databases();
+    let known = usize::try_from(index).ok().filter(|&index| index < databases);
+    known.ok_or_else(|| {
+        format!(
+            "the file has a database {index}, but there are only {databases} here (see the \
+             setting databases)"
+        )
+    })
 }
 
 /// Fields of a file that concern replication.

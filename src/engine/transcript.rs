@@ -11,15 +11,12 @@ mod strings;
 
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{Engine, Executor, rows};
-use crate::commands::registry::Registry;
+use super::Executor;
+use super::fixture::{self, ManualClock};
+use crate::node::Node;
 use crate::node::client::{Client, Handle, Origin};
-use crate::node::host::Clock;
 use crate::node::pubsub::Kind;
-use crate::node::stats::WorkerStats;
-use crate::node::{Identity, Node};
 use crate::resp::Parser;
 use crate::settings::{self, Invocation};
 
@@ -28,27 +25,6 @@ pub(super) const START_MS: i64 = 1_000_000_000_000;
 
 /// A step: request, reply, what replicas get, events.
 pub(super) type Step = (&'static str, &'static str, &'static str, &'static str);
-
-/// A clock that is set by hand.
-#[derive(Debug)]
-struct ManualClock {
-    unix_ms: AtomicI64,
-}
-
-impl Clock for ManualClock {
-    fn unix_us(&self) -> i64 {
-        self.unix_ms.load(Ordering::Relaxed) * 1000
-    }
-
-    fn nanos(&self) -> u64 {
-        0
-    }
-
-    fn sleep_ms(&self, ms: u64) {
-        let ms = i64::try_from(ms).expect("tests sleep for a while only");
-        self.unix_ms.fetch_add(ms, Ordering::Relaxed);
-    }
-}
 
 /// What came of one request.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,26 +52,14 @@ impl Fixture {
         let arguments = ["--notify-keyspace-events", "EAnm", "--save", ""].map(OsString::from);
         let loaded = settings::load(&arguments, &[], &mut std::io::empty());
         let Ok(Invocation::Run { settings, .. }) = loaded else { panic!("{loaded:?}") };
-        let registry = Registry::new(rows(), &[]).expect("nothing is renamed");
-        let clock = Arc::new(ManualClock { unix_ms: AtomicI64::new(START_MS) });
-        let identity = Identity {
-            run_id: "0".repeat(40),
-            started_ms: START_MS,
-            process_id: 1,
-            config_file: None,
-            executable: String::new(),
-            operating_system: String::new(),
-            port: 6379,
-        };
-        let workers = vec![WorkerStats::new(registry.ids())];
-        let (seeds, log_id) = ([1, 2, 3, 4], "0".repeat(40));
-        let shared: Arc<dyn Clock> = clock.clone();
-        let node = Arc::new(Node::new(*settings, identity, shared, workers, seeds, log_id));
+        let fixture = fixture::Fixture::with(*settings, &[]);
+        let (engine, clock) = (Arc::clone(&fixture.engine), Arc::clone(&fixture.clock));
+        clock.advance_ms(START_MS - fixture::START_MS);
+        let node = Arc::clone(&engine.node);
         node.log.start(1 << 30);
         let handle = |id| Arc::new(Handle::new(Origin { id, ..Origin::default() }));
         let listener = handle(2);
         node.pubsub.subscribe(Kind::Pattern, b"__key*__:*", &listener, None);
-        let engine = Arc::new(Engine { node: Arc::clone(&node), registry });
         Self {
             node,
             executor: Executor::new(engine, 0, 1),
@@ -107,7 +71,7 @@ impl Fixture {
     }
 
     pub(super) fn advance_ms(&self, ms: u64) {
-        self.clock.sleep_ms(ms);
+        self.clock.advance_ms(ms.cast_signed());
     }
 
     /// Selects a database for what follows.
