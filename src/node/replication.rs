@@ -407,17 +407,21 @@ impl Node {
     }
 
     /// How many replicas are near enough for `min-replicas-to-write`; `None` when that asks for none.
+    /// A replica counts its own, too, though it refuses no write for them.
     fn count_good_replicas(&self) -> Option<usize> {
         let settings = self.settings.load();
         let replication = &settings.replication;
         let lag_s = replication.min_replicas_max_lag_secs;
-        let judged = replication.min_replicas_to_write > 0 && lag_s > 0 && !self.is_replica();
+        let judged = replication.min_replicas_to_write > 0 && lag_s > 0;
         judged.then(|| self.replication.replicas.good(lag_s.into(), self.clock.unix_ms()))
     }
 
-    /// Whether what was judged last is not so any more.
-    pub(crate) fn good_replicas_changed(&self) -> bool {
-        self.count_good_replicas() != self.replication.good_replicas()
+    /// Counts good replicas anew, for writes and for INFO. Takes all the locks if the count is
+    /// another, so none may be held.
+    pub(crate) fn look_at_good_replicas(&self) {
+        if self.count_good_replicas() != self.replication.good_replicas() {
+            self.judge_replicas(&self.keyspace.lock(ShardSet::ALL).locked());
+        }
     }
 
     /// Makes writes be refused while there are too few good replicas.
@@ -425,7 +429,8 @@ impl Node {
         let good = self.count_good_replicas();
         let needed = self.settings.load().replication.min_replicas_to_write as usize;
         *self.replication.good_replicas.lock() = good;
-        self.admission.set(locked, State::TooFewReplicas, good.is_some_and(|good| good < needed));
+        let too_few = good.is_some_and(|good| good < needed) && !self.is_replica();
+        self.admission.set(locked, State::TooFewReplicas, too_few);
     }
 
     pub(crate) fn backlog_bytes_max(&self) -> usize {

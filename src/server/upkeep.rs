@@ -32,10 +32,7 @@ impl Upkeep {
             node.host().look_at_role();
         }
         node.advance_shutdown();
-        if node.good_replicas_changed() {
-            let mut shards = node.keyspace.lock(ShardSet::ALL);
-            node.judge_replicas(&shards.locked());
-        }
+        node.look_at_good_replicas();
         if replicas.len() == 0 {
             self.behind_since_ms.clear();
             // The first one to come is pinged a period later: it has enough to do.

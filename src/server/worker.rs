@@ -89,6 +89,7 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
     }
     if let Some(replica) = client.replica.take() {
         replicas.remove(id, &node.log, node.clock.unix_ms());
+        node.look_at_good_replicas();
         log!(Notice, "Connection with replica {}:{} lost.", replica.ip, replica.announced.port);
     }
     node.admission.forget(&client.handle);
