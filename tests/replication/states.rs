@@ -12,6 +12,9 @@ use std::net::TcpListener;
 /// Fields whose values are never the same.
 const OWN: &[&str] = &["master_replid", "master_port", "master_last_io_seconds_ago"];
 
+/// What only limpid shows.
+const BESIDES: &[&str] = &["master_link_ups", "master_link_losses"];
+
 /// What a state shows: INFO's fields and ROLE.
 #[derive(Debug, Default)]
 struct Seen(Vec<String>);
@@ -26,6 +29,9 @@ impl Seen {
     fn note_without(&mut self, without: &[&str], state: &str, server: &Server) {
         for line in info_text(server, "replication").lines() {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            if BESIDES.contains(&name) {
+                continue;
+            }
             let shown = match name {
                 name if OWN.contains(&name) || without.contains(&name) => "..".to_owned(),
                 // A history that was, or none.
