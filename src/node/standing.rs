@@ -55,6 +55,8 @@ pub(crate) struct Answer {
     pub(crate) config_epoch: u64,
     /// Neither down nor being replaced.
     pub(crate) settled: bool,
+    /// How many other sentinels it knows.
+    pub(crate) others: usize,
 }
 
 impl Answer {
@@ -163,8 +165,8 @@ struct State {
     kept: Kept,
     /// The file does not have it yet.
     unwritten: bool,
-    /// The epoch that sentinels were in when they were last heard before the restart, if they were.
-    epoch_before: Option<u64>,
+    /// The epoch that sentinels were in when they were last heard before the restart.
+    epoch_before: u64,
     /// Unix milliseconds since when this node serves unconfirmed.
     began_ms: i64,
     /// When it was denied last, and the config epoch of that.
@@ -190,7 +192,7 @@ impl Standing {
     /// Takes over what was kept, before anybody connects.
     pub(crate) fn begin(&self, kept: Kept, is_replica: bool, now_ms: i64) {
         let mut state = self.state.lock();
-        state.epoch_before = kept.has_sentinels.then_some(kept.sentinel_epoch);
+        state.epoch_before = kept.sentinel_epoch;
         state.began_ms = now_ms;
         self.confirmed.store(is_replica || !kept.has_peers, Ordering::Release);
         state.kept = kept;
@@ -299,8 +301,7 @@ impl Standing {
                 let since_ms = *state.named_since_ms.get_or_insert(now_ms);
                 let known = state.epoch_before;
                 drop(state);
-                let electing =
-                    known.is_some_and(|known| hello.sentinel_epoch > known.max(hello.config_epoch));
+                let electing = hello.sentinel_epoch > known.max(hello.config_epoch);
                 if !electing || now_ms - since_ms >= ELECTION_MS {
                     self.confirm("a sentinel names this node");
                 }
@@ -361,7 +362,7 @@ impl Node {
             let hello = answer.as_hello();
             let local = SocketAddr::new(local.ip(), self.identity.port);
             let named = self.named(&hello, Some(local));
-            agreed &= answer.settled && named == Named::This;
+            agreed &= answer.settled && named == Named::This && answer.others < answers.len();
             if named == Named::Other {
                 self.standing.hear(hello, named, now_ms);
             }

@@ -63,6 +63,7 @@ fn ask_one(sentinel: &KnownSentinel) -> io::Result<(Answer, SocketAddr)> {
         config_epoch: field("config-epoch")?.parse().map_err(|_| malformed("config-epoch"))?,
         // Anything else: it is down, or being replaced.
         settled: field("flags")? == "master",
+        others: field("num-other-sentinels")?.parse().map_err(|_| malformed("sentinels"))?,
     };
     Ok((answer, local))
 }

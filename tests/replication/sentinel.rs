@@ -21,6 +21,9 @@ const TURNS: usize = 10;
 /// From the kill to a master that takes writes.
 const TAKEN_OVER: Duration = Duration::from_secs(3);
 
+/// What a sentinel is told, and writes what it knows to.
+const FILE: &str = "sentinel.conf";
+
 /// A redis-sentinel, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Sentinel {
@@ -32,21 +35,13 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     pub(crate) fn watching(master: u16) -> Self {
         let (dir, port) = (TempDir::new().unwrap(), free_port());
-        let file = dir.path().join("sentinel.conf");
         let lines = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 2\n\
              sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n\
              sentinel parallel-syncs main 2\n"
         );
-        fs::write(&file, lines).unwrap();
-        let process = Command::new("redis-server")
-            .arg(&file)
-            .arg("--sentinel")
-            .current_dir(dir.path())
-            .stdout(fs::File::create(dir.path().join("log")).unwrap())
-            .spawn()
-            .expect("redis-server is on the PATH");
-        let sentinel = Self { process, port, dir };
+        fs::write(dir.path().join(FILE), lines).unwrap();
+        let sentinel = Self { process: Self::spawn(&dir), port, dir };
         until("the sentinel answers", || Connection::tcp(port).is_ok());
         // Sentinels find each other, and right a server's wrong role, by what they publish and ask:
         // more often than usual, so that the test takes less time. And a ping goes out once a
@@ -56,6 +51,26 @@ impl Sentinel {
             assert_eq!(sentinel.say(&format!("SENTINEL DEBUG {option}")), "simple \"OK\"");
         }
         sentinel
+    }
+
+    fn spawn(dir: &TempDir) -> Child {
+        Command::new("redis-server")
+            .arg(dir.path().join(FILE))
+            .arg("--sentinel")
+            .current_dir(dir.path())
+            .stdout(fs::File::create(dir.path().join("log")).unwrap())
+            .spawn()
+            .expect("redis-server is on the PATH")
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it with what it knew, and the usual periods.
+    pub(crate) fn start_again(&mut self) {
+        self.process = Self::spawn(&self.dir);
     }
 
     fn say(&self, command: &str) -> String {

@@ -99,8 +99,7 @@ fn where_addresses_are_translated_a_denial_ends_with_the_time() {
 #[test]
 fn an_election_that_began_meanwhile_is_waited_for() {
     let kept = Kept { has_sentinels: true, sentinel_epoch: 5, config_epoch: 5, ..PEERS };
-    let first = Kept { has_sentinels: true, ..PEERS };
-    let first = restarted(first);
+    let first = restarted(PEERS);
     first.hear(hello(1, 0), Named::This, 1000);
     assert!(!first.is_confirmed(), "the first of all");
     let same = restarted(kept.clone());
@@ -218,7 +217,8 @@ fn answers_count_when_all_agree_and_nobody_is_replaced() {
     let (fixture, local) = node(Kept { sentinel_epoch: 2, ..PEERS }, Settings::default());
     let node = &fixture.engine.node;
     let answer = |host: &str, settled| {
-        let answer = Answer { host: host.to_owned(), port: 6379, config_epoch: 3, settled };
+        let answer =
+            Answer { host: host.to_owned(), port: 6379, config_epoch: 3, settled, others: 1 };
         Some((answer, local))
     };
     let now_ms = node.clock.unix_ms();
@@ -230,6 +230,7 @@ fn answers_count_when_all_agree_and_nobody_is_replaced() {
     let this = || answer("10.0.0.1", true);
     let unheard = Some(Unconfirmed::Unheard);
     assert_eq!(after(&[]), unheard);
+    assert_eq!(after(&[this()]), unheard, "it knows another");
     assert_eq!(after(&[this(), None]), unheard);
     assert_eq!(after(&[this(), answer("10.0.0.1", false)]), unheard);
     assert_eq!(after(&[this(), this()]), None);
