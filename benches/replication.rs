@@ -1,9 +1,10 @@
 //! What replicas cost a master, beside redis-server 7.0.15.
 //!
-//! `cargo bench --bench replication`: CPU of the master per SET at depth 16 with one replica, five
-//! interleaved rounds; the time that WAIT takes with two replicas; a full sync of 5 M keys under
-//! 20,000 writes per second. Each server has replicas of its own kind. `-- quick` makes one short
-//! round.
+//! `cargo bench --bench replication`: CPU of the master per SET, with none, one and two replicas, at
+//! depth 16 and one by one from 50 clients, five interleaved rounds; the time that WAIT takes with
+//! two replicas; a full sync of 5 M keys under 20,000 writes per second. Each server has replicas of
+//! its own kind. `-- quick` makes one short round; `-- cost`, `-- waits` and `-- full-sync` measure
+//! that alone; `-- beside PATH` measures another build of limpid too.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -24,15 +25,22 @@ struct Scale {
     keys: usize,
 }
 
-/// Starts a server of one kind.
-type Start = fn(&[&str]) -> Server;
-
-fn redis(arguments: &[&str]) -> Server {
-    Server::redis(arguments)
+/// What is measured: a redis-server, this limpid, and maybe another build of it.
+#[derive(Clone, Debug)]
+enum Start {
+    Redis,
+    Limpid,
+    Other(String),
 }
 
-fn limpid(arguments: &[&str]) -> Server {
-    Server::limpid(1, arguments)
+impl Start {
+    fn server(&self, arguments: &[&str]) -> Server {
+        match self {
+            Self::Redis => Server::redis(arguments),
+            Self::Limpid => Server::limpid(1, arguments),
+            Self::Other(program) => Server::other(program, 1, arguments),
+        }
+    }
 }
 
 /// A master with replicas that have caught up.
@@ -42,8 +50,8 @@ struct Group {
 }
 
 impl Group {
-    fn start(start: Start, replicas: usize) -> Self {
-        let master = start(&["--repl-diskless-sync-delay", "0"]);
+    fn start(start: &Start, replicas: usize) -> Self {
+        let master = start.server(&["--repl-diskless-sync-delay", "0"]);
         let mut group = Self { master, replicas: Vec::new() };
         for _ in 0..replicas {
             let replica = follow(start, &group.master);
@@ -58,41 +66,68 @@ impl Group {
 }
 
 /// A replica that has begun to follow a master.
-fn follow(start: Start, master: &Server) -> Server {
+fn follow(start: &Start, master: &Server) -> Server {
     let port = master.port.to_string();
-    start(&["--replicaof", "127.0.0.1", &port])
+    start.server(&["--replicaof", "127.0.0.1", &port])
 }
 
-fn cost(scale: Scale) {
-    let groups = [Group::start(redis, 1), Group::start(limpid, 1)];
-    let mut rounds = Vec::new();
-    for _ in 0..scale.rounds {
-        rounds.push(groups.each_ref().map(|group| {
-            let before = group.master.cpu_nanos();
-            let rate = group.master.load("set", 16, scale.requests, 1_000_000);
-            let cpu = (group.master.cpu_nanos() - before) as f64 / 1000.0 / scale.requests as f64;
-            (cpu, rate)
-        }));
+/// A kind of load, and what is accepted of the ratio to Redis with replicas.
+struct Kind {
+    name: &'static str,
+    depth: usize,
+    /// Of the scale's requests, one in so many.
+    part: usize,
+    accepted: f64,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind { name: "SET depth 16", depth: 16, part: 1, accepted: 0.5 },
+    Kind { name: "SET, 50 clients at depth 1", depth: 1, part: 5, accepted: 0.95 },
+];
+
+fn cost(scale: Scale, starts: &[Start]) {
+    println!(
+        "| load | replicas | server | µs CPU | to Redis | to the other build | accepted | req/s |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for replicas in 0..=2 {
+        let groups: Vec<_> = starts.iter().map(|start| Group::start(start, replicas)).collect();
+        for kind in &KINDS {
+            let requests = scale.requests / kind.part;
+            let measure = |group: &Group| {
+                let before = group.master.cpu_nanos();
+                let rate = group.master.load("set", kind.depth, requests, 1_000_000);
+                let nanos = (group.master.cpu_nanos() - before) as f64;
+                (nanos / 1000.0 / requests as f64, rate)
+            };
+            let rounds: Vec<Vec<(f64, f64)>> =
+                (0..scale.rounds).map(|_| groups.iter().map(measure).collect()).collect();
+            let of = |pick: &dyn Fn(&[(f64, f64)]) -> f64| {
+                median(rounds.iter().map(|round| pick(round)).collect())
+            };
+            for (at, start) in starts.iter().enumerate() {
+                let accepted = match (start, replicas) {
+                    (Start::Limpid, 1..) => format!("{:.2}", kind.accepted),
+                    _ => String::new(),
+                };
+                println!(
+                    "| {} | {replicas} | {} | {:.2} | {:.2} | {:.2} | {accepted} | {:.0} |",
+                    kind.name,
+                    groups[at].master.name,
+                    of(&|round| round[at].0),
+                    of(&|round| round[at].0 / round[0].0),
+                    of(&|round| round[at].0 / round[round.len() - 1].0),
+                    of(&|round| round[at].1),
+                );
+            }
+        }
     }
-    let of = |pick: fn(&[(f64, f64); 2]) -> f64| median(rounds.iter().map(pick).collect());
-    println!(
-        "| load | Redis µs CPU | limpid µs CPU | ratio | accepted | Redis req/s | limpid req/s |"
-    );
-    println!("|---|---|---|---|---|---|---|");
-    println!(
-        "| SET depth 16, one replica | {:.2} | {:.2} | {:.2} | 0.65 | {:.0} | {:.0} |",
-        of(|[redis, _]| redis.0),
-        of(|[_, limpid]| limpid.0),
-        of(|[redis, limpid]| limpid.0 / redis.0),
-        of(|[redis, _]| redis.1),
-        of(|[_, limpid]| limpid.1),
-    );
 }
 
-fn waits(scale: Scale) {
+fn waits(scale: Scale, starts: &[Start]) {
     println!("\n| WAIT 2, two replicas | p50 ms | p99 ms | most over a timeout of 20 ms |");
     println!("|---|---|---|---|");
-    for start in [redis as Start, limpid] {
+    for start in starts {
         let group = Group::start(start, 2);
         let mut client = group.master.connect();
         let mut taken = Vec::new();
@@ -119,12 +154,12 @@ fn waits(scale: Scale) {
     }
 }
 
-fn full_sync(scale: Scale) {
+fn full_sync(scale: Scale, starts: &[Start]) {
     println!("\n| full sync of {} keys | seconds | extra memory of the master |", scale.keys);
     println!("|---|---|---|");
     let load = Load { writes_per_second: 20_000, keys: scale.keys };
-    for start in [redis as Start, limpid] {
-        let master = start(&["--repl-diskless-sync-delay", "0"]);
+    for start in starts {
+        let master = start.server(&["--repl-diskless-sync-delay", "0"]);
         master.fill(scale.keys);
         let before = master.memory_bytes();
         let writing = Duration::from_secs(if scale.rounds == 1 { 5 } else { 30 });
@@ -155,13 +190,19 @@ fn full_sync(scale: Scale) {
 }
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "quick");
-    let scale = if quick {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let scale = if has("quick") {
         Scale { rounds: 1, requests: 300_000, waits: 200, keys: 300_000 }
     } else {
         Scale { rounds: 5, requests: 2_000_000, waits: 4000, keys: 5_000_000 }
     };
-    cost(scale);
-    waits(scale);
-    full_sync(scale);
+    let mut starts = vec![Start::Redis, Start::Limpid];
+    if let Some(at) = arguments.iter().position(|argument| argument == "beside") {
+        starts.push(Start::Other(arguments.get(at + 1).expect("a path behind `beside`").clone()));
+    }
+    let parts: [(&str, fn(Scale, &[Start])); 3] =
+        [("cost", cost), ("waits", waits), ("full-sync", full_sync)];
+    let some = parts.iter().any(|(name, _)| has(name));
+    parts.iter().filter(|(name, _)| !some || has(name)).for_each(|(_, part)| part(scale, &starts));
 }

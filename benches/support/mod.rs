@@ -37,6 +37,14 @@ impl Server {
         Self::start("limpid", env!("CARGO_BIN_EXE_limpid-server"), &all)
     }
 
+    /// Another build of limpid.
+    pub(crate) fn other(program: &str, workers: usize, arguments: &[&str]) -> Self {
+        let workers = workers.to_string();
+        let mut all = vec!["--workers", &workers];
+        all.extend(arguments);
+        Self::start("another limpid", program, &all)
+    }
+
     /// The redis-server of this machine, which must be the version that figures name.
     pub(crate) fn redis(arguments: &[&str]) -> Self {
         let version = Command::new("redis-server").arg("--version").output();
