@@ -3,14 +3,18 @@
 //! `cargo bench --bench replication`: CPU of the master per SET, with none, one and two replicas, at
 //! depth 16 and one by one from 50 clients, five interleaved rounds; the time that WAIT takes with
 //! two replicas; a full sync of 5 M keys under 20,000 writes per second. Each server has replicas of
-//! its own kind. `-- quick` makes one short round; `-- cost`, `-- waits` and `-- full-sync` measure
+//! its own kind. and how far replicas fall behind that only take their bytes, under 400 clients at depth 50.
+//! `-- quick` makes one short round; `-- cost`, `-- waits`, `-- full-sync` and `-- flood` measure
 //! that alone; `-- beside PATH` measures another build of limpid too.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 mod support;
 
-use std::thread;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use support::open_loop::{Load, percentile};
@@ -71,6 +75,12 @@ fn follow(start: &Start, master: &Server) -> Server {
     start.server(&["--replicaof", "127.0.0.1", &port])
 }
 
+/// µs CPU per request and requests per second of each server.
+type Round = Vec<(f64, f64)>;
+
+/// Measures one thing for some servers.
+type Part = fn(Scale, &[Start]);
+
 /// A kind of load, and what is accepted of the ratio to Redis with replicas.
 struct Kind {
     name: &'static str,
@@ -100,11 +110,9 @@ fn cost(scale: Scale, starts: &[Start]) {
                 let nanos = (group.master.cpu_nanos() - before) as f64;
                 (nanos / 1000.0 / requests as f64, rate)
             };
-            let rounds: Vec<Vec<(f64, f64)>> =
+            let rounds: Vec<Round> =
                 (0..scale.rounds).map(|_| groups.iter().map(measure).collect()).collect();
-            let of = |pick: &dyn Fn(&[(f64, f64)]) -> f64| {
-                median(rounds.iter().map(|round| pick(round)).collect())
-            };
+            let of = |pick: &dyn Fn(&Round) -> f64| median(rounds.iter().map(pick).collect());
             for (at, start) in starts.iter().enumerate() {
                 let accepted = match (start, replicas) {
                     (Start::Limpid, 1..) => format!("{:.2}", kind.accepted),
@@ -189,6 +197,72 @@ fn full_sync(scale: Scale, starts: &[Start]) {
     }
 }
 
+/// A replica that only takes its bytes: counts those behind a PSYNC until it is cut.
+struct Drain {
+    taken: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Drain {
+    fn start(master: &Server) -> Self {
+        let mut client = master.connect();
+        let line = client.ask(&["PSYNC", "?", "-1"]);
+        let offset = line.rsplit(' ').next().and_then(|offset| offset.parse::<u64>().ok());
+        let offset = offset.unwrap_or_else(|| panic!("no full resync: {line}"));
+        let mut header = client.line();
+        while !header.starts_with('$') {
+            header = client.line();
+        }
+        let len: usize = header[1..].parse().expect("a length");
+        let mut rdb = vec![0; len];
+        client.reader.read_exact(&mut rdb).expect("an RDB");
+        let taken = Arc::new(AtomicU64::new(offset));
+        let counts = Arc::clone(&taken);
+        let thread = thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 20];
+            while let Ok(len @ 1..) = client.reader.read(&mut buffer) {
+                counts.fetch_add(len as u64, Ordering::Relaxed);
+            }
+        });
+        Self { taken, thread }
+    }
+}
+
+fn flood(scale: Scale, starts: &[Start]) {
+    println!("\n| 400 clients at depth 50 | replicas | most behind | cut | req/s |");
+    println!("|---|---|---|---|---|");
+    for replicas in 1..=2 {
+        for start in starts {
+            let master = start.server(&["--repl-diskless-sync-delay", "0"]);
+            let drains: Vec<_> = (0..replicas).map(|_| Drain::start(&master)).collect();
+            let over = AtomicBool::new(false);
+            let (rate, most) = thread::scope(|scope| {
+                let watch = scope.spawn(|| {
+                    let (mut client, mut most) = (master.connect(), 0);
+                    while !over.load(Ordering::Relaxed) {
+                        // First: how far they are at least when the master says how far it is.
+                        let taken = drains.iter().map(|drain| drain.taken.load(Ordering::Relaxed));
+                        let least = taken.min().unwrap_or_default();
+                        let end = client.info("replication", "master_repl_offset");
+                        most = most.max(end.saturating_sub(least));
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                    most
+                });
+                let rate = master.flood(scale.requests / 4 * 3);
+                over.store(true, Ordering::Relaxed);
+                (rate, watch.join().expect("no panic"))
+            });
+            let cut = drains.iter().filter(|drain| drain.thread.is_finished()).count();
+            println!(
+                "| {} | {replicas} | {:.0} MB | {cut} | {rate:.0} |",
+                master.name,
+                most as f64 / 1e6
+            );
+        }
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -201,8 +275,8 @@ fn main() {
     if let Some(at) = arguments.iter().position(|argument| argument == "beside") {
         starts.push(Start::Other(arguments.get(at + 1).expect("a path behind `beside`").clone()));
     }
-    let parts: [(&str, fn(Scale, &[Start])); 3] =
-        [("cost", cost), ("waits", waits), ("full-sync", full_sync)];
+    let parts: [(&str, Part); 4] =
+        [("cost", cost), ("waits", waits), ("full-sync", full_sync), ("flood", flood)];
     let some = parts.iter().any(|(name, _)| has(name));
     parts.iter().filter(|(name, _)| !some || has(name)).for_each(|(_, part)| part(scale, &starts));
 }

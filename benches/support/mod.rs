@@ -154,10 +154,24 @@ impl Server {
 
     /// Runs redis-benchmark; gives requests per second.
     pub(crate) fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
+        let (depth, keys) = (depth.to_string(), keys.to_string());
+        self.run_benchmark(
+            &["-c", "50", "-d", "16", "-t", test, "-P", &depth, "-r", &keys],
+            requests,
+        )
+    }
+
+    /// The same with SETs from many clients at once, of more bytes than a replica may take in time.
+    pub(crate) fn flood(&self, requests: usize) -> f64 {
+        let load = ["-c", "400", "-P", "50", "-d", "500", "-r", "20000", "-t", "set"];
+        self.run_benchmark(&load, requests)
+    }
+
+    fn run_benchmark(&self, load: &[&str], requests: usize) -> f64 {
         let output = Command::new("timeout")
-            .args(["120", "redis-benchmark", "--csv", "-c", "50", "-d", "16"])
-            .args(["-p", &self.port.to_string(), "-t", test, "-P", &depth.to_string()])
-            .args(["-n", &requests.to_string(), "-r", &keys.to_string()])
+            .args(["120", "redis-benchmark", "--csv", "-p", &self.port.to_string()])
+            .args(load)
+            .args(["-n", &requests.to_string()])
             .output()
             .expect("redis-benchmark is installed");
         assert!(output.status.success(), "redis-benchmark: {output:?}");
