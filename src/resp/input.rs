@@ -76,8 +76,8 @@ impl Input {
         (&mut self.bytes).limit(spare.min(wanted))
     }
 
-    /// Sees to room for `least` bytes. Where it grows, it grows by as much as there is, but by no
-    /// more than `most` bytes.
+    /// Sees to room for `least` bytes. Where it grows, it grows by as much as there is, or by three
+    /// times that up to `most` bytes.
     #[cold]
     fn make_room(&mut self, least: usize, most: usize) {
         let (len, capacity) = (self.len(), self.bytes.capacity());
@@ -94,7 +94,9 @@ impl Input {
                 return;
             }
         }
-        let more = len.max(KEPT_BYTES_MAX / 2).min(most).max(least);
+        // Where it is known how much is missing, few and large steps: each costs a copy.
+        let step = if most == usize::MAX { len } else { len.saturating_mul(3) };
+        let more = step.max(KEPT_BYTES_MAX / 2).min(most).max(least);
         if self.done > 0 {
             self.bytes.drain(..self.done);
             self.done = 0;
@@ -171,7 +173,7 @@ mod tests {
             room.put_slice(&piece[..take]);
             input.push(&piece[take..]);
             assert_eq!(parser.parse(input.unread(), &mut Vec::new(), LIMITS), Ok(None));
-            assert!(input.bytes.capacity() <= 2 * input.len() + (64 << 10));
+            assert!(input.bytes.capacity() <= 4 * input.len() + (64 << 10));
         }
     }
 
