@@ -63,9 +63,9 @@
 //! On a replica one thread (`server::follower`) follows the master. `replication::Link` turns bytes
 //! into events, `engine::follow::Session` decides, `engine::Applier` runs the stream's commands and
 //! appends their bytes to this node's own log under the locks under which they were applied: so
-//! offsets are the master's, and further replicas can follow. `engine::resync` loads a full resync
-//! beside the data and swaps. None of these knows a socket, so `engine/tests/simulation` runs whole
-//! clusters from a seed.
+//! offsets are the master's, and further replicas can follow. `engine::full_resync::takeover` loads
+//! a full resync beside the data and swaps. None of these knows a socket, so
+//! `engine/tests/simulation` runs whole clusters from a seed.
 //!
 //! Whether a master's role is confirmed after a restart, which only `/primary` asks, is known to
 //! `node::standing` and kept in a file by `server::role_file`.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, Refusal, Shared, authorise, query};
+use super::{Admin, ErrorResponse, Shared, authorise, query};
 use crate::node::Node;
 use crate::node::admission;
 use crate::node::replication::LinkState;
@@ -47,7 +47,10 @@ pub(super) async fn livez() -> Response {
 }
 
 /// Whether clients should be sent here: a master with its data, a replica that is close enough.
-pub(super) async fn readyz(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn readyz(
+    State(admin): Shared,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let asked: Asked = query(&request)?;
     let node = admin.node();
     let max = lag_max(&admin, asked.lag.as_deref())?;
@@ -58,7 +61,10 @@ pub(super) async fn readyz(State(admin): Shared, request: Request) -> Result<Res
     told(&admin, &request, &reasons, asked.verbose)
 }
 
-pub(super) async fn primary(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn primary(
+    State(admin): Shared,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let asked: Plain = query(&request)?;
     let node = admin.node();
     let mut reasons = not_serving(node);
@@ -69,7 +75,10 @@ pub(super) async fn primary(State(admin): Shared, request: Request) -> Result<Re
     told(&admin, &request, &reasons, asked.verbose)
 }
 
-pub(super) async fn replica(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn replica(
+    State(admin): Shared,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let asked: Asked = query(&request)?;
     let node = admin.node();
     let max = lag_max(&admin, asked.lag.as_deref())?;
@@ -83,7 +92,10 @@ pub(super) async fn replica(State(admin): Shared, request: Request) -> Result<Re
 }
 
 /// Whether it may be read: a master with its data, a replica that answers with a master's.
-pub(super) async fn read_only(State(admin): Shared, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn read_only(
+    State(admin): Shared,
+    request: Request,
+) -> Result<Response, ErrorResponse> {
     let asked: Plain = query(&request)?;
     let node = admin.node();
     let mut reasons = not_serving(node);
@@ -91,7 +103,7 @@ pub(super) async fn read_only(State(admin): Shared, request: Request) -> Result<
         let serves_stale = node.settings.load().replication.serve_stale_data;
         if node.replication.synced_from().is_none() {
             reasons.push("this replica has never had a master's data".into());
-        } else if node.admission.has(admission::State::MasterDown) && !serves_stale {
+        } else if node.admission.has(admission::Condition::MasterDown) && !serves_stale {
             reasons.push("the link to the master is down, and stale data are not served".into());
         }
     }
@@ -105,7 +117,7 @@ fn told(
     request: &Request,
     reasons: &[String],
     verbose: Option<String>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     if verbose.is_none() {
         return Ok(answer(reasons, None));
     }
@@ -114,7 +126,7 @@ fn told(
 }
 
 /// The limit of the request, or that of the settings.
-fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, Refusal> {
+fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, ErrorResponse> {
     let settings = admin.node().settings.load();
     let text = asked.unwrap_or(&settings.admin.ready_lag_max);
     if text.is_empty() {
@@ -122,7 +134,7 @@ fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, Refusal> {
     }
     let wrong = || {
         let what = format!("lag is a size as 1MB or a time as 50ms, not {text}");
-        Refusal::new(StatusCode::BAD_REQUEST, what)
+        ErrorResponse::new(StatusCode::BAD_REQUEST, what)
     };
     Lag::parse(text).map(Some).ok_or_else(wrong)
 }
@@ -137,16 +149,16 @@ fn not_confirmed(node: &Node) -> Option<String> {
 
 fn not_serving(node: &Node) -> Vec<String> {
     let states = [
-        (admission::State::Loading, "the data set is being loaded"),
-        (admission::State::ShuttingDown, "the process is ending"),
-        (admission::State::EndingSoon, "the process waits for replicas, to end"),
+        (admission::Condition::Loading, "the data set is being loaded"),
+        (admission::Condition::ShuttingDown, "the process is ending"),
+        (admission::Condition::EndingSoon, "the process waits for replicas, to end"),
     ];
     let states = states.into_iter().filter(|(state, _)| node.admission.has(*state));
     states.map(|(_, reason)| reason.to_owned()).collect()
 }
 
 /// Why a replica is not close enough to its master.
-fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> {
+fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, ErrorResponse> {
     let link = node.link();
     let mut reasons = Vec::new();
     if link.refused.is_some() {
@@ -175,7 +187,7 @@ fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, Refusal> 
             Some(_) => {}
             None if link.mark.is_none() => {
                 let what = "this master does not tell the time: ask for a lag in bytes";
-                return Err(Refusal::new(StatusCode::BAD_REQUEST, what));
+                return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, what));
             }
             None => reasons.push("the lag is not known yet".into()),
         },

@@ -60,18 +60,18 @@ type Shared = State<Arc<Admin>>;
 
 /// An answer that is no success, as JSON.
 #[derive(Debug)]
-struct Refusal {
+struct ErrorResponse {
     status: StatusCode,
     reason: String,
 }
 
-impl Refusal {
+impl ErrorResponse {
     fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let body = Json(serde_json::json!({ "error": self.reason }));
         let mut response = (self.status, body).into_response();
@@ -184,13 +184,16 @@ fn routes(engine: Arc<Engine>) -> Router {
         .with_state(admin)
 }
 
-async fn unknown(request: Request) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", request.uri().path()))
+async fn unknown(request: Request) -> ErrorResponse {
+    ErrorResponse::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}", request.uri().path()),
+    )
 }
 
-async fn not_allowed(request: Request) -> Refusal {
+async fn not_allowed(request: Request) -> ErrorResponse {
     let what = format!("{} is not for {}", request.method(), request.uri().path());
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, what)
+    ErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, what)
 }
 
 /// OPTIONS is answered as GET is, but for the body.
@@ -212,7 +215,7 @@ async fn authorised(State(admin): Shared, request: Request, next: Next) -> Respo
 ///
 /// # Errors
 /// The token is not there.
-fn authorise(admin: &Admin, request: &Request) -> Result<(), Refusal> {
+fn authorise(admin: &Admin, request: &Request) -> Result<(), ErrorResponse> {
     let settings = admin.node().settings.load();
     let sent = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let sent = sent.and_then(|sent| sent.split_at_checked(BEARER.len()));
@@ -221,7 +224,7 @@ fn authorise(admin: &Admin, request: &Request) -> Result<(), Refusal> {
     if settings.admin.token.admits(token) {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::UNAUTHORIZED, "a bearer token is needed"))
+    Err(ErrorResponse::new(StatusCode::UNAUTHORIZED, "a bearer token is needed"))
 }
 
 /// How the header of authorised requests begins, in any case.
@@ -238,17 +241,17 @@ struct InfoQuery {
 ///
 /// # Errors
 /// Names what is wrong with it.
-fn query<T: for<'d> Deserialize<'d>>(request: &Request) -> Result<T, Refusal> {
+fn query<T: for<'d> Deserialize<'d>>(request: &Request) -> Result<T, ErrorResponse> {
     Query::try_from_uri(request.uri())
         .map(|Query(query)| query)
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))
+        .map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error.body_text()))
 }
 
 async fn info(
     State(admin): Shared,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let query: InfoQuery = query(&request)?;
     let wanted: Vec<Vec<u8>> = query
         .section
@@ -264,7 +267,7 @@ async fn info(
         None => accepted.is_some_and(|accepted| accepted.contains("application/json")),
         Some(other) => {
             let what = format!("format is json or text, not {other}");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, what));
+            return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, what));
         }
     };
     if !json {

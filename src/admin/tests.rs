@@ -95,7 +95,7 @@ fn a_node_that_loads_is_alive_and_not_ready() {
     let engine = &fixture.engine;
     {
         let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-        engine.node.admission.set(&guard.locked(), admission::State::Loading, true);
+        engine.node.admission.set(&guard.locked(), admission::Condition::Loading, true);
     }
     assert_eq!(get_status(engine, "/livez"), 200);
     let (status, body) = ask(engine, Method::GET, "/readyz", None);

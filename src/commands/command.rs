@@ -36,7 +36,7 @@ pub(crate) struct Command {
     pub(crate) run: Run,
     pub(crate) arity: Arity,
     pub(crate) flags: Flags,
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeyPlaces,
     pub(crate) locks: Locks,
     pub(crate) group: Group,
     pub(crate) categories: &'static [Category],
@@ -185,12 +185,12 @@ pub(crate) struct KeySpec {
 
 /// A command's key specifications.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keys(pub(crate) [Option<KeySpec>; 2]);
+pub(crate) struct KeyPlaces(pub(crate) [Option<KeySpec>; 2]);
 
-pub(super) const NO_KEYS: Keys = Keys([None, None]);
+pub(super) const NO_KEYS: KeyPlaces = KeyPlaces([None, None]);
 
 /// One key, the first argument.
-pub(super) const fn one_key(flags: &'static [KeyFlag]) -> Keys {
+pub(super) const fn one_key(flags: &'static [KeyFlag]) -> KeyPlaces {
     key_range(flags, 1, 0, 1)
 }
 
@@ -200,19 +200,19 @@ pub(super) const fn key_range(
     first: usize,
     last: i32,
     step: usize,
-) -> Keys {
-    Keys([Some(KeySpec { flags, first, last, step, notes: None }), None])
+) -> KeyPlaces {
+    KeyPlaces([Some(KeySpec { flags, first, last, step, notes: None }), None])
 }
 
 /// Two keys with roles of their own, the first two arguments.
-pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -> Keys {
-    Keys([
+pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -> KeyPlaces {
+    KeyPlaces([
         Some(KeySpec { flags: one, first: 1, last: 0, step: 1, notes: None }),
         Some(KeySpec { flags: two, first: 2, last: 0, step: 1, notes: None }),
     ])
 }
 
-impl Keys {
+impl KeyPlaces {
     /// The same with a note on the first specification.
     pub(super) const fn note(mut self, note: &'static str) -> Self {
         if let Some(spec) = &mut self.0[0] {
@@ -325,7 +325,7 @@ pub(super) const fn command(
     handler: Handler,
     arity: Arity,
     flags: &[Flag],
-    keys: Keys,
+    keys: KeyPlaces,
     group: Group,
 ) -> Command {
     let categories: &[Category] = match group {

@@ -13,7 +13,7 @@ use super::Args;
 
 /// An event to publish.
 #[derive(Debug)]
-pub(crate) struct Event {
+pub(crate) struct KeyEvent {
     pub(crate) name: &'static str,
     pub(crate) database: usize,
     pub(crate) key: Box<[u8]>,
@@ -40,7 +40,7 @@ pub(crate) struct Effects {
     pub(crate) logging: bool,
     /// Which events are published.
     pub(crate) classes: EventClasses,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<KeyEvent>,
     /// Indices of the command's arguments that the slow log must not show.
     pub(crate) redacted: Vec<usize>,
     /// Keys found expired and removed, to be logged before the command.
@@ -89,7 +89,7 @@ impl Effects {
         name: &'static str,
     ) {
         if self.classes.contains(class) {
-            self.events.push(Event { name, database, key: key.bytes.into() });
+            self.events.push(KeyEvent { name, database, key: key.bytes.into() });
         }
     }
 

@@ -9,7 +9,7 @@ use super::command::{
 };
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled, c_string};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::client::{Client, Waiting, WaitsFor};
 use crate::node::replication::{Failover, LinkState};
 use crate::node::stats::FullResyncReason;
@@ -324,7 +324,7 @@ fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
         let now_ms = ctx.node.clock.unix_ms();
         let now_nanos = ctx.node.clock.nanos();
         ctx.node.replication.replicas.acknowledge(replica, offset, now_ms, now_nanos);
-        if ctx.node.admission.has(State::FailingOver) {
+        if ctx.node.admission.has(Condition::FailingOver) {
             ctx.node.host().look_at_role();
         }
     }

@@ -3,7 +3,7 @@
 use super::caller::Caller;
 use crate::commands::registry::Registered;
 use crate::commands::{Command, Failure, Flag};
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::resp::Protocol;
 
@@ -68,7 +68,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     if let Some(master) = &client.master {
         return judge_master(caller, client, master.generation, &registered.name);
     }
-    if admission.has(State::ShuttingDown) {
+    if admission.has(Condition::ShuttingDown) {
         return Verdict::Wait;
     }
     if !client.is_trusted(&caller.settings) && !row.flags.has(Flag::NoAuth) {
@@ -108,18 +108,18 @@ impl Candidate<'_> {
     /// Why nothing may be written now.
     fn refused_as_write(&self) -> Option<Failure> {
         let (admission, settings) = (&self.caller.node.admission, &self.caller.settings);
-        if admission.has(State::SaveFailed)
+        if admission.has(Condition::SaveFailed)
             && (self.writes() || self.registered.name == "ping")
             && settings.snapshot.stop_writes_on_bgsave_error
             && !settings.snapshot.save.is_empty()
         {
             return Some(Failure::Other(MISCONF.into()));
         }
-        if admission.has(State::TooFewReplicas) && self.writes() {
+        if admission.has(Condition::TooFewReplicas) && self.writes() {
             let text = "NOREPLICAS Not enough good replicas to write.";
             return Some(Failure::Other(text.into()));
         }
-        if admission.has(State::Replica) && settings.replication.read_only && self.writes() {
+        if admission.has(Condition::Replica) && settings.replication.read_only && self.writes() {
             let text = "READONLY You can't write against a read only replica.";
             return Some(Failure::Other(text.into()));
         }
@@ -140,13 +140,13 @@ impl Candidate<'_> {
             )));
         }
         let admission = &self.caller.node.admission;
-        if admission.has(State::MasterDown)
+        if admission.has(Condition::MasterDown)
             && !self.caller.settings.replication.serve_stale_data
             && self.holds(&|row| !row.flags.has(Flag::Stale))
         {
             return Some(Failure::Other(MASTERDOWN.into()));
         }
-        if admission.has(State::Loading) && self.holds(&|row| !row.flags.has(Flag::Loading)) {
+        if admission.has(Condition::Loading) && self.holds(&|row| !row.flags.has(Flag::Loading)) {
             let text = "LOADING Redis is loading the dataset in memory";
             return Some(Failure::Other(text.into()));
         }
@@ -159,8 +159,8 @@ impl Candidate<'_> {
         let admission = &node.admission;
         let writes =
             || self.holds(&|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
-        let paused =
-            admission.has(State::PausedAll) || admission.has(State::PausedWrites) && writes();
+        let paused = admission.has(Condition::PausedAll)
+            || admission.has(Condition::PausedWrites) && writes();
         // A pause never holds back the command that ends it.
         let ends_it = matches!(&*self.registered.name, "client|unpause" | "client|pause");
         let waits = paused && !ends_it && admission.paused_until_ms() > node.clock.unix_ms()

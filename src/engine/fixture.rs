@@ -13,7 +13,9 @@ use super::{Engine, Executor};
 use crate::commands::registry::Registry;
 use crate::keyspace::Locked;
 use crate::node::client::{Client, Handle, Origin};
-use crate::node::host::{BackgroundSave, Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::host::{
+    BackgroundSave, Clock, Host, HostResult, Memory, SettingRefused, Shutdown,
+};
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
@@ -89,7 +91,7 @@ impl Clock for ManualClock {
 #[derive(Debug, Default)]
 pub(crate) struct StubHost {
     /// What `apply` answers next, if it is to refuse.
-    pub(crate) refusal: Mutex<Option<Refusal>>,
+    pub(crate) refusal: Mutex<Option<SettingRefused>>,
     /// Ids given out.
     ids: AtomicU64,
 }
@@ -111,7 +113,7 @@ impl Host for StubHost {
         Ok(())
     }
 
-    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), Refusal> {
+    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), SettingRefused> {
         self.refusal.lock().take().map_or(Ok(()), Err)
     }
 

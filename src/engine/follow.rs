@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::resync::{self, NotTaken, Offer};
+use super::full_resync::takeover::{self, NotTaken, Offer};
 use super::{Applier, ApplyError, Executor};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::client::Handle;
 use crate::node::replication::{Failover, LinkState, RefusedMaster, SyncProgress};
-use crate::replication::{Event, Hello, Link, LinkError};
+use crate::replication::{Hello, Link, LinkError, LinkEvent};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
@@ -171,7 +171,7 @@ fn hello(node: &Node, whole: bool) -> Hello {
 
 /// What is to be done with a full resync.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step<'b> {
+pub(crate) enum ResyncStep<'b> {
     /// Its RDB begins, of so many bytes, if that is known.
     Begin {
         offer: Offer,
@@ -303,29 +303,29 @@ impl Session {
         &mut self,
         executor: &mut Executor,
         input: &mut &'b [u8],
-    ) -> Result<Option<Step<'b>>, Lost> {
+    ) -> Result<Option<ResyncStep<'b>>, Lost> {
         while let Some(event) = self.link.next(input)? {
             match event {
-                Event::Stream(stream) => self.apply(executor, stream)?,
-                Event::Payload(part) => {
+                LinkEvent::Stream(stream) => self.apply(executor, stream)?,
+                LinkEvent::Payload(part) => {
                     let read = part.len() as u64;
                     self.node.replication.update_link(|link| {
                         if let Some(sync) = &mut link.sync {
                             sync.read_bytes += read;
                         }
                     });
-                    return Ok(Some(Step::Part(part)));
+                    return Ok(Some(ResyncStep::Part(part)));
                 }
-                Event::PayloadEnded => {
+                LinkEvent::PayloadEnded => {
                     self.loading = true;
-                    return Ok(Some(Step::End));
+                    return Ok(Some(ResyncStep::End));
                 }
-                Event::Reached => {
+                LinkEvent::Reached => {
                     log!(Notice, "Master replied to PING, replication can continue...");
                 }
-                Event::FullResync(offer) => self.begin_full(offer)?,
-                Event::PayloadBegan(len) => return Ok(Some(self.begin_payload(len))),
-                Event::Continued(id) => self.continued(id)?,
+                LinkEvent::FullResync(offer) => self.begin_full(offer)?,
+                LinkEvent::PayloadBegan(len) => return Ok(Some(self.begin_payload(len))),
+                LinkEvent::Continued(id) => self.continued(id)?,
             }
         }
         if self.ack_due() == Some(Duration::ZERO) {
@@ -339,7 +339,7 @@ impl Session {
             Some((id, offset)) => log!(Notice, "Full resync from master: {id}:{offset}"),
             None => log!(Notice, "Retrying with SYNC..."),
         }
-        resync::check_offer(&self.node, &offer)?;
+        takeover::check_offer(&self.node, &offer)?;
         self.offer = Some(offer);
         {
             let mut shards = self.node.keyspace.lock(ShardSet::ALL);
@@ -355,7 +355,7 @@ impl Session {
         Ok(())
     }
 
-    fn begin_payload(&mut self, len: Option<u64>) -> Step<'static> {
+    fn begin_payload(&mut self, len: Option<u64>) -> ResyncStep<'static> {
         match len {
             Some(len) => {
                 log!(Notice, "MASTER <-> REPLICA sync: receiving {len} bytes from master");
@@ -369,7 +369,7 @@ impl Session {
             let total_bytes = Some(len.unwrap_or(0));
             link.sync = Some(SyncProgress { total_bytes, read_bytes: 0 });
         });
-        Step::Begin { offer: self.offer.clone().flatten(), len }
+        ResyncStep::Begin { offer: self.offer.clone().flatten(), len }
     }
 
     /// The data of a full resync are in place, or are not.

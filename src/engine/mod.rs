@@ -8,13 +8,12 @@ mod apply;
 mod batch;
 mod call;
 mod caller;
-pub(crate) mod dump;
 pub(crate) mod follow;
-pub(crate) mod load;
+pub(crate) mod full_resync;
 mod observe;
+pub(crate) mod rdb_load;
+pub(crate) mod rdb_save;
 mod request;
-pub(crate) mod resync;
-pub(crate) mod supply;
 mod sweep;
 mod transaction;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::commands::effects::Effects;
 use crate::commands::{Expired, Keys};
 use crate::keyspace::{Guard, Locked, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
 use crate::settings::EventClasses;
 
@@ -37,7 +37,7 @@ impl Right {
 }
 
 fn may_expire(node: &Node) -> bool {
-    !node.admission.has(State::Loading) && !node.admission.is_paused()
+    !node.admission.has(Condition::Loading) && !node.admission.is_paused()
 }
 
 /// Locks under which keys may be changed, until it drops.

@@ -115,7 +115,7 @@ pub(crate) struct Snapshot {
 
 /// How a step of the walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum WalkStep {
     More,
     Done,
 }
@@ -175,14 +175,14 @@ impl Snapshot {
     pub(crate) fn step(
         &mut self,
         mut each: impl FnMut(usize, EntryRef<'_>),
-    ) -> Result<Step, GivenUp> {
+    ) -> Result<WalkStep, GivenUp> {
         self.check()?;
         let database = self.sizes.get(self.position.0).map_or(0, |size| size.database);
         // A walk that is through with the tables knows that nothing of the cut is left in them:
         // what was retained until then is all there is.
         let walked = self.walk();
         self.slice.drain(|entry| each(database, entry));
-        if walked == Step::Done {
+        if walked == WalkStep::Done {
             self.end();
         }
         self.drain(&mut each);
@@ -200,8 +200,8 @@ impl Snapshot {
     }
 
     /// Takes the entries of the next segment and moves on.
-    fn walk(&mut self) -> Step {
-        let Some(size) = self.sizes.get(self.position.0) else { return Step::Done };
+    fn walk(&mut self) -> WalkStep {
+        let Some(size) = self.sizes.get(self.position.0) else { return WalkStep::Done };
         let (from, epoch) = (self.position.1, self.epoch);
         let shard = (from >> 56) as usize;
         // The database may be swapped meanwhile; its tables of the cut are not.
@@ -236,7 +236,7 @@ impl Snapshot {
             None if shard + 1 < SHARDS => (self.position.0, ((shard + 1) as u64) << 56),
             None => (self.position.0 + 1, 0),
         };
-        Step::More
+        WalkStep::More
     }
 
     /// Gives out what was retained so far.
@@ -277,7 +277,7 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         // Stamp what the walk has not met: see the module's doc.
         self.retention.give_up();
-        while self.walk() == Step::More {
+        while self.walk() == WalkStep::More {
             self.slice.clear();
         }
         self.end();

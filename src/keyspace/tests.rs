@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::scan::Cursor;
-use super::snapshot::{GivenUp, Snapshot, Step};
+use super::snapshot::{GivenUp, Snapshot, WalkStep};
 use super::*;
 
 const DATABASES: usize = 3;
@@ -208,8 +208,8 @@ proptest! {
                     assert!(old.is_none(), "each key comes out once");
                 });
                 match step {
-                    Ok(Step::Done) => break true,
-                    Ok(Step::More) => {}
+                    Ok(WalkStep::Done) => break true,
+                    Ok(WalkStep::More) => {}
                     Err(reason) => {
                         prop_assert_eq!(reason, GivenUp::Asked);
                         break false;

@@ -14,7 +14,7 @@ use crate::keyspace::{Locked, ShardSet};
 /// A reason to look closer at a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum State {
+pub(crate) enum Condition {
     /// The data set is being loaded.
     Loading = 1,
     /// Commands that write wait.
@@ -56,7 +56,7 @@ impl Admission {
     }
 
     #[inline]
-    pub(crate) fn has(&self, state: State) -> bool {
+    pub(crate) fn has(&self, state: Condition) -> bool {
         self.states.load(Ordering::Acquire) & state as u32 != 0
     }
 
@@ -67,7 +67,7 @@ impl Admission {
     }
 
     /// Enters or leaves a state.
-    pub(crate) fn set(&self, locked: &Locked<'_>, state: State, on: bool) {
+    pub(crate) fn set(&self, locked: &Locked<'_>, state: Condition, on: bool) {
         assert_eq!(locked.set(), ShardSet::ALL, "admission changes under all the locks");
         if on {
             self.states.fetch_or(state as u32, Ordering::AcqRel);
@@ -90,8 +90,12 @@ impl Admission {
         }
         let until = self.paused_until_ms.load(Ordering::Relaxed).max(until_ms);
         self.paused_until_ms.store(until, Ordering::Relaxed);
-        let strictest = all || self.has(State::PausedAll);
-        self.set(locked, if strictest { State::PausedAll } else { State::PausedWrites }, true);
+        let strictest = all || self.has(Condition::PausedAll);
+        self.set(
+            locked,
+            if strictest { Condition::PausedAll } else { Condition::PausedWrites },
+            true,
+        );
     }
 
     /// When a pause ends, in Unix milliseconds.
@@ -106,12 +110,12 @@ impl Admission {
 
     /// Whether writes wait for something other than a time to pass.
     pub(crate) fn is_held(&self) -> bool {
-        self.has(State::FailingOver) || self.has(State::EndingSoon)
+        self.has(Condition::FailingOver) || self.has(Condition::EndingSoon)
     }
 
     /// Whether that is for CLIENT PAUSE, which ends with its time.
     pub(crate) fn is_paused_by_client(&self) -> bool {
-        self.has(State::PausedAll) || self.has(State::PausedWrites)
+        self.has(Condition::PausedAll) || self.has(Condition::PausedWrites)
     }
 
     /// Whether a pause lasts, at a moment of Unix time.
@@ -123,8 +127,8 @@ impl Admission {
     /// Ends a pause and wakes who waits for that.
     pub(crate) fn unpause(&self, locked: &Locked<'_>) {
         self.paused_until_ms.store(0, Ordering::Relaxed);
-        self.set(locked, State::PausedAll, false);
-        self.set(locked, State::PausedWrites, false);
+        self.set(locked, Condition::PausedAll, false);
+        self.set(locked, Condition::PausedWrites, false);
         self.resume_waiting();
     }
 

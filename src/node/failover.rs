@@ -5,7 +5,7 @@
 //! written in between, so both have one history and a partial resync of no bytes will do.
 
 use super::Node;
-use super::admission::State;
+use super::admission::Condition;
 use super::replication::Failover;
 use crate::keyspace::{Locked, ShardSet};
 use crate::replication::{Phase, ReplicaView};
@@ -25,7 +25,7 @@ impl Node {
         force: bool,
     ) {
         self.replication.set_failover(Failover::WaitForSync { target, deadline_ms, force });
-        self.admission.set(locked, State::FailingOver, true);
+        self.admission.set(locked, Condition::FailingOver, true);
         // The second shows that the first was read: an acknowledgement leaves out the question
         // that it answers.
         let ask: &[&[u8]] = &[b"REPLCONF", b"GETACK", b"*"];
@@ -95,7 +95,7 @@ impl Node {
                 self.promote(locked);
             }
         }
-        self.admission.set(locked, State::FailingOver, false);
+        self.admission.set(locked, Condition::FailingOver, false);
         self.admission.resume_waiting();
     }
 }

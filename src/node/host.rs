@@ -35,7 +35,7 @@ pub(crate) enum BackgroundSave {
 
 /// A changed setting that cannot be applied.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct SettingRefused {
     /// The parameter's name.
     pub(crate) argument: &'static str,
     pub(crate) reason: String,
@@ -66,7 +66,7 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// What cannot be applied; then nothing is.
-    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal>;
+    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self) -> HostResult;
     /// 40 unpredictable hexadecimal digits, the form of replication ids.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::keyspace::snapshot::Retention;
 
 /// How far a load is that commands wait for: at start, or in place of the data of a replica. That
-/// there is one is in [`State::Loading`](super::admission::State::Loading).
+/// there is one is in [`Condition::Loading`](super::admission::Condition::Loading).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Loading {
     pub(crate) started_ms: i64,
@@ -37,7 +37,7 @@ pub(crate) struct Saving {
     /// Unix milliseconds of the last good save.
     pub(crate) saved_ms: i64,
     /// When the last attempt in the background began. Whether it failed is in
-    /// [`State::SaveFailed`](super::admission::State::SaveFailed).
+    /// [`Condition::SaveFailed`](super::admission::Condition::SaveFailed).
     pub(crate) tried_ms: i64,
     pub(crate) last_duration_ms: Option<i64>,
     pub(crate) saves: u64,

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::Node;
-use super::admission::State;
+use super::admission::Condition;
 use super::client::Handle;
 use crate::keyspace::{Locked, ShardSet};
 use crate::replication::{Peer, Replicas};
@@ -261,7 +261,7 @@ impl Replication {
 
 impl Node {
     pub(crate) fn is_replica(&self) -> bool {
-        self.admission.has(State::Replica)
+        self.admission.has(Condition::Replica)
     }
 
     /// The master that this node follows, if it is a replica.
@@ -273,7 +273,7 @@ impl Node {
     /// How the link to the master is. Whether it is up is read where admission reads it: no view
     /// says so while commands are refused for it, nor the other way round.
     pub(crate) fn link(&self) -> LinkStatus {
-        let up = self.is_replica() && !self.admission.has(State::MasterDown);
+        let up = self.is_replica() && !self.admission.has(Condition::MasterDown);
         let mut link = self.replication.link();
         if up {
             (link.state, link.sync) = (LinkState::Connected, None);
@@ -292,13 +292,13 @@ impl Node {
             link.refused = None;
             link.read_offset = self.log.offset();
         });
-        self.admission.set(locked, State::MasterDown, false);
+        self.admission.set(locked, Condition::MasterDown, false);
     }
 
     /// The link is not up any more.
     pub(crate) fn link_down(&self, locked: &Locked<'_>) {
         let now_ms = self.clock.unix_ms();
-        self.admission.set(locked, State::MasterDown, true);
+        self.admission.set(locked, Condition::MasterDown, true);
         self.replication.update_link(|link| {
             if link.state == LinkState::Connected {
                 self.stats.link_losses.add(1);
@@ -354,10 +354,10 @@ impl Node {
         self.replication.replicas.note_none(self.clock.unix_ms());
         self.replication.update_link(|link| *link = LinkStatus::default());
         self.replication.set_synced_from(None);
-        self.admission.set(locked, State::Replica, false);
+        self.admission.set(locked, Condition::Replica, false);
         self.store_master(locked, None);
         set_role(Role::Master);
-        self.admission.set(locked, State::MasterDown, false);
+        self.admission.set(locked, Condition::MasterDown, false);
         let ids = self.log.ids();
         if let Some((earlier, shared)) = ids.earlier {
             log!(
@@ -387,8 +387,8 @@ impl Node {
         });
         self.store_master(locked, Some(master));
         set_role(Role::Replica);
-        self.admission.set(locked, State::MasterDown, true);
-        self.admission.set(locked, State::Replica, true);
+        self.admission.set(locked, Condition::MasterDown, true);
+        self.admission.set(locked, Condition::Replica, true);
         self.judge_replicas(locked);
         for client in self.replication.replicas.waiters() {
             if let Some(handle) = self.clients.get(client) {
@@ -402,8 +402,8 @@ impl Node {
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
         set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
-        self.admission.set(locked, State::MasterDown, true);
-        self.admission.set(locked, State::Replica, true);
+        self.admission.set(locked, Condition::MasterDown, true);
+        self.admission.set(locked, Condition::Replica, true);
     }
 
     /// How many replicas are near enough for `min-replicas-to-write`; `None` when that asks for none.
@@ -430,7 +430,7 @@ impl Node {
         let needed = self.settings.load().replication.min_replicas_to_write as usize;
         *self.replication.good_replicas.lock() = good;
         let too_few = good.is_some_and(|good| good < needed) && !self.is_replica();
-        self.admission.set(locked, State::TooFewReplicas, too_few);
+        self.admission.set(locked, Condition::TooFewReplicas, too_few);
     }
 
     pub(crate) fn backlog_bytes_max(&self) -> usize {

@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 
 use super::Node;
-use super::admission::State;
+use super::admission::Condition;
 use super::host::{HostResult, Shutdown};
 use crate::keyspace::{Locked, ShardSet};
 use crate::replication::Phase;
@@ -63,7 +63,7 @@ impl Node {
         }
         let deadline_ms = self.clock.unix_ms() + i64::from(timeout_s) * 1000;
         *self.shutdown.0.lock() = Some(Pending { how, offset, deadline_ms });
-        self.admission.set(locked, State::EndingSoon, true);
+        self.admission.set(locked, Condition::EndingSoon, true);
         replicas.want_ack();
         log!(Notice, "Waiting for replicas before shutting down.");
         Ok(Begun::Waiting)
@@ -115,7 +115,7 @@ impl Node {
     }
 
     fn resume_after_shutdown(&self, locked: &Locked<'_>) {
-        self.admission.set(locked, State::EndingSoon, false);
+        self.admission.set(locked, Condition::EndingSoon, false);
         self.admission.resume_waiting();
         // Who waits in SHUTDOWN hears that it came to nothing.
         self.clients.all().iter().for_each(|handle| handle.look());

@@ -17,14 +17,14 @@ pub(crate) struct Spike {
 }
 
 #[derive(Debug, Default)]
-struct Event {
+struct History {
     spikes: VecDeque<Spike>,
     most_ms: i64,
 }
 
 /// Spikes by event.
 #[derive(Debug, Default)]
-pub(crate) struct Spikes(Mutex<BTreeMap<&'static str, Event>>);
+pub(crate) struct Spikes(Mutex<BTreeMap<&'static str, History>>);
 
 impl Spikes {
     pub(crate) fn add(&self, event: &'static str, spike: Spike) {
@@ -52,7 +52,7 @@ impl Spikes {
     /// Each event with its last spike and its longest in milliseconds.
     pub(crate) fn latest(&self) -> Vec<(&'static str, Spike, i64)> {
         let events = self.0.lock();
-        let last = |(name, event): (&&'static str, &Event)| {
+        let last = |(name, event): (&&'static str, &History)| {
             event.spikes.back().map(|spike| (*name, *spike, event.most_ms))
         };
         events.iter().filter_map(last).collect()

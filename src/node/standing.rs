@@ -161,7 +161,7 @@ impl Unconfirmed {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Evidence {
     kept: Kept,
     /// The file does not have it yet.
     unwritten: bool,
@@ -179,7 +179,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Standing {
     confirmed: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Evidence>,
 }
 
 impl Default for Standing {

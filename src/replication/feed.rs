@@ -54,7 +54,7 @@ pub(super) struct Transfer {
 }
 
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum FeedState {
     /// For the next snapshot.
     Waiting,
     Sending(Transfer),
@@ -95,7 +95,7 @@ impl Chunk {
 /// What goes to one replica.
 #[derive(Debug)]
 pub(super) struct Feed {
-    pub(super) state: State,
+    pub(super) state: FeedState,
     pub(super) outlet: Option<Box<dyn Outlet>>,
     chunk: Chunk,
 }
@@ -110,7 +110,7 @@ pub(super) struct Counts {
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { state: State::Waiting, outlet: None, chunk: Chunk::default() }
+        Self { state: FeedState::Waiting, outlet: None, chunk: Chunk::default() }
     }
 
     /// Sends until the replica has everything, the outlet is full, or others must have their turn.
@@ -133,7 +133,7 @@ impl Feed {
             if !self.send_chunk(replica, counts)? {
                 return Ok(Sent::Full);
             }
-            let is_online = matches!(self.state, State::Online { .. });
+            let is_online = matches!(self.state, FeedState::Online { .. });
             if had_some && is_online && self.chunk.log_end == log.offset() {
                 return Ok(Sent::All);
             }
@@ -176,8 +176,8 @@ impl Feed {
         // Of what is not the log's, nothing counts.
         (chunk.sent, chunk.log_end, chunk.log_len) = (0, replica.sent(), 0);
         match &mut self.state {
-            State::Waiting => replica.take_newline(&mut chunk.bytes),
-            State::Sending(transfer) => match transfer.fill(&mut chunk.bytes) {
+            FeedState::Waiting => replica.take_newline(&mut chunk.bytes),
+            FeedState::Sending(transfer) => match transfer.fill(&mut chunk.bytes) {
                 Next::Bytes => {}
                 Next::Later => {
                     if !transfer.begun {
@@ -193,11 +193,11 @@ impl Feed {
                     }
                 }
             },
-            State::Loading { .. } if replica.announced.rdb_only => {
+            FeedState::Loading { .. } if replica.announced.rdb_only => {
                 return Err("it has the data that it wanted".to_owned());
             }
-            State::Loading { .. } => {}
-            State::Online { log_reader } => {
+            FeedState::Loading { .. } => {}
+            FeedState::Online { log_reader } => {
                 let at = log.read(*log_reader, CHUNK_BYTES, &mut chunk.bytes);
                 let at = at.ok_or("its place in the stream is no longer kept")?;
                 (chunk.log_end, chunk.log_len) = (at, chunk.bytes.len());
@@ -205,14 +205,14 @@ impl Feed {
                     replica.mark_time(time, MARK_INTERVAL_MS, &mut chunk.bytes);
                 }
             }
-            State::Gone => return Err("it was let go".to_owned()),
+            FeedState::Gone => return Err("it was let go".to_owned()),
         }
         replica.show_state(&self.state, self.outlet.is_some());
         if self.chunk.is_sent() {
             return Ok(false);
         }
         // Who is online has to acknowledge: a socket takes bytes long after the other end has gone.
-        if replica.plain_sync || !matches!(self.state, State::Online { .. }) {
+        if replica.plain_sync || !matches!(self.state, FeedState::Online { .. }) {
             replica.hear(time.now_ms);
         }
         Ok(true)
@@ -222,13 +222,15 @@ impl Feed {
     pub(super) fn close(&mut self, log: &Log) {
         self.outlet = None;
         self.chunk = Chunk::default();
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Waiting | State::Gone => {}
-            State::Sending(transfer) => {
+        match std::mem::replace(&mut self.state, FeedState::Gone) {
+            FeedState::Waiting | FeedState::Gone => {}
+            FeedState::Sending(transfer) => {
                 transfer.spool.detach(transfer.reader);
                 log.detach(transfer.log_reader);
             }
-            State::Loading { log_reader } | State::Online { log_reader } => log.detach(log_reader),
+            FeedState::Loading { log_reader } | FeedState::Online { log_reader } => {
+                log.detach(log_reader)
+            }
         }
     }
 }

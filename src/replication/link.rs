@@ -30,7 +30,7 @@ pub(crate) struct Hello {
 
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event<'b> {
+pub(crate) enum LinkEvent<'b> {
     /// The master answered the first PING.
     Reached,
     /// A full resync of this history at this offset follows; `None`: the master tells neither.
@@ -134,23 +134,23 @@ impl Link {
     pub(crate) fn next<'b>(
         &mut self,
         input: &mut &'b [u8],
-    ) -> Result<Option<Event<'b>>, LinkError> {
+    ) -> Result<Option<LinkEvent<'b>>, LinkError> {
         loop {
             match self.stage {
                 Stage::Stream => {
                     let bytes = std::mem::take(input);
-                    return Ok((!bytes.is_empty()).then_some(Event::Stream(bytes)));
+                    return Ok((!bytes.is_empty()).then_some(LinkEvent::Stream(bytes)));
                 }
                 Stage::Sized(0) => {
                     self.stage = Stage::Stream;
-                    return Ok(Some(Event::PayloadEnded));
+                    return Ok(Some(LinkEvent::PayloadEnded));
                 }
                 Stage::Sized(left) => {
                     let take = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let (bytes, rest) = input.split_at(take);
                     *input = rest;
                     self.stage = Stage::Sized(left - take as u64);
-                    return Ok((!bytes.is_empty()).then_some(Event::Payload(bytes.into())));
+                    return Ok((!bytes.is_empty()).then_some(LinkEvent::Payload(bytes.into())));
                 }
                 Stage::Marked { .. } => return Ok(self.marked(input)),
                 _ => {}
@@ -187,7 +187,7 @@ impl Link {
         Ok(false)
     }
 
-    fn answer(&mut self, line: &[u8]) -> Result<Option<Event<'static>>, LinkError> {
+    fn answer(&mut self, line: &[u8]) -> Result<Option<LinkEvent<'static>>, LinkError> {
         let text = || String::from_utf8_lossy(line).into_owned();
         let refused = line.first() == Some(&b'-');
         match self.stage {
@@ -200,7 +200,7 @@ impl Link {
                     )));
                 }
                 self.introduce();
-                Ok(Some(Event::Reached))
+                Ok(Some(LinkEvent::Reached))
             }
             Stage::Auth if refused => {
                 Err(LinkError::Refused(format!("Unable to AUTH to MASTER: {}", text())))
@@ -265,7 +265,7 @@ impl Link {
         command(&mut self.output, &args);
     }
 
-    fn psync_reply(&mut self, line: &[u8]) -> Result<Option<Event<'static>>, LinkError> {
+    fn psync_reply(&mut self, line: &[u8]) -> Result<Option<LinkEvent<'static>>, LinkError> {
         let text = String::from_utf8_lossy(line).into_owned();
         let mut words = text.split(' ').filter(|word| !word.is_empty());
         match words.next() {
@@ -274,7 +274,7 @@ impl Link {
                 match (id, offset) {
                     (Some(id), Some(offset)) if id.len() == 40 => {
                         self.stage = Stage::Size;
-                        Ok(Some(Event::FullResync(Some((id.to_owned(), offset)))))
+                        Ok(Some(LinkEvent::FullResync(Some((id.to_owned(), offset)))))
                     }
                     _ => Err(LinkError::Protocol(format!(
                         "Master replied with wrong +FULLRESYNC syntax: {text}"
@@ -284,7 +284,7 @@ impl Link {
             Some("+CONTINUE") => {
                 self.stage = Stage::Stream;
                 let id = words.next().filter(|id| id.len() == 40).map(str::to_owned);
-                Ok(Some(Event::Continued(id)))
+                Ok(Some(LinkEvent::Continued(id)))
             }
             Some("-NOMASTERLINK" | "-LOADING") => Err(LinkError::NotNow(text)),
             _ if self.hello.failover => {
@@ -294,13 +294,13 @@ impl Link {
                 // A master that does not know PSYNC knows SYNC.
                 self.output.extend_from_slice(b"SYNC\r\n");
                 self.stage = Stage::Size;
-                Ok(Some(Event::FullResync(None)))
+                Ok(Some(LinkEvent::FullResync(None)))
             }
             _ => Err(LinkError::Protocol(format!("Unexpected reply to PSYNC from master: {text}"))),
         }
     }
 
-    fn size(&mut self, line: &[u8]) -> Result<Event<'static>, LinkError> {
+    fn size(&mut self, line: &[u8]) -> Result<LinkEvent<'static>, LinkError> {
         let text = String::from_utf8_lossy(line);
         if let Some(reason) = text.strip_prefix('-') {
             return Err(LinkError::Refused(format!(
@@ -317,21 +317,21 @@ impl Link {
         if let Some(mark) = size.strip_prefix(b"EOF:") {
             let mark = mark.try_into().map_err(|_| bad())?;
             self.stage = Stage::Marked { mark, held: Vec::with_capacity(MARK_BYTES) };
-            return Ok(Event::PayloadBegan(None));
+            return Ok(LinkEvent::PayloadBegan(None));
         }
         let len = text.get(1..).and_then(|digits| digits.parse().ok()).ok_or_else(bad)?;
         self.stage = Stage::Sized(len);
-        Ok(Event::PayloadBegan(Some(len)))
+        Ok(LinkEvent::PayloadBegan(Some(len)))
     }
 
     /// Bytes up to the mark. Nothing follows it before the replica has acknowledged, so it stands
     /// at the end of what has arrived.
-    fn marked<'b>(&mut self, input: &mut &'b [u8]) -> Option<Event<'b>> {
+    fn marked<'b>(&mut self, input: &mut &'b [u8]) -> Option<LinkEvent<'b>> {
         let Stage::Marked { mark, held } = &mut self.stage else { return None };
         if input.is_empty() {
             if held == mark {
                 self.stage = Stage::Stream;
-                return Some(Event::PayloadEnded);
+                return Some(LinkEvent::PayloadEnded);
             }
             return None;
         }
@@ -348,7 +348,7 @@ impl Link {
         } else {
             std::mem::take(held).into()
         };
-        if released.is_empty() { self.marked(input) } else { Some(Event::Payload(released)) }
+        if released.is_empty() { self.marked(input) } else { Some(LinkEvent::Payload(released)) }
     }
 }
 

@@ -22,11 +22,11 @@ pub(crate) struct Log {
     recording: AtomicBool,
     /// Bytes appended so far.
     offset: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<LogState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LogState {
     ids: Ids,
     /// The database that a reader has selected.
     selected: Option<usize>,
@@ -130,7 +130,7 @@ fn encode<'a>(into: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>)
     }
 }
 
-impl State {
+impl LogState {
     fn write(&mut self, mut bytes: &[u8]) {
         self.end += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -196,7 +196,7 @@ impl Log {
         Self {
             recording: AtomicBool::new(false),
             offset: AtomicU64::new(0),
-            state: Mutex::new(State {
+            state: Mutex::new(LogState {
                 ids: Ids { id, earlier: None },
                 selected: None,
                 blocks: VecDeque::new(),

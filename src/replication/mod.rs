@@ -23,7 +23,7 @@ mod spool;
 mod timeline;
 
 pub(crate) use feed::{Outlet, Sent};
-pub(crate) use link::{Event, Hello, Link, LinkError};
+pub(crate) use link::{Hello, Link, LinkError, LinkEvent};
 pub(crate) use log::{Batch, Ids, Log, Resync};
 pub(crate) use replica::{Announced, Peer, Phase, Replica, ReplicaView};
 pub(crate) use replicas::{FeedStats, Replicas, Waiter};

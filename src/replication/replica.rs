@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::feed::{Counts, Feed, FeedTime, Outlet, Sent, State, Transfer};
+use super::feed::{Counts, Feed, FeedState, FeedTime, Outlet, Sent, Transfer};
 use super::log::Log;
 use super::spool::Spool;
 use crate::telemetry::counter::{Distribution, SharedHistogram};
@@ -137,22 +137,22 @@ impl Replica {
         }
     }
 
-    fn set_state(&self, feed: &mut Feed, state: State) {
+    fn set_state(&self, feed: &mut Feed, state: FeedState) {
         feed.state = state;
         self.show_state(&feed.state, feed.outlet.is_some());
     }
 
     /// Shows a state to those who take no lock. Called under the feed's.
-    pub(super) fn show_state(&self, state: &State, has_outlet: bool) {
+    pub(super) fn show_state(&self, state: &FeedState, has_outlet: bool) {
         let phase = match state {
-            State::Waiting => Some(Phase::WaitBgsave),
-            State::Sending(_) => Some(Phase::SendBulk),
-            State::Loading { .. } | State::Online { .. } => Some(Phase::Online),
-            State::Gone => None,
+            FeedState::Waiting => Some(Phase::WaitBgsave),
+            FeedState::Sending(_) => Some(Phase::SendBulk),
+            FeedState::Loading { .. } | FeedState::Online { .. } => Some(Phase::Online),
+            FeedState::Gone => None,
         };
         let index = PHASES.iter().position(|&known| known == phase).unwrap_or_default();
         self.phase.store(index as u8, Ordering::Relaxed);
-        let is_fed = has_outlet && matches!(state, State::Online { .. });
+        let is_fed = has_outlet && matches!(state, FeedState::Online { .. });
         if is_fed && !self.is_fed.load(Ordering::Relaxed) {
             // What piled up before comes first.
             self.lags.store(true, Ordering::Relaxed);
@@ -163,7 +163,7 @@ impl Replica {
     /// Has bytes go to an outlet from now on: the answer to PSYNC is written.
     pub(crate) fn attach(&self, outlet: Box<dyn Outlet>) {
         let mut feed = self.feed.lock();
-        if !matches!(feed.state, State::Gone) {
+        if !matches!(feed.state, FeedState::Gone) {
             feed.outlet = Some(outlet);
         }
         self.show_state(&feed.state, feed.outlet.is_some());
@@ -172,7 +172,7 @@ impl Replica {
     /// The stream goes on from `offset`, which the log has.
     pub(crate) fn resume(&self, log_reader: u64, offset: u64) {
         self.sent.store(offset, Ordering::Relaxed);
-        self.set_state(&mut self.feed.lock(), State::Online { log_reader });
+        self.set_state(&mut self.feed.lock(), FeedState::Online { log_reader });
     }
 
     /// A snapshot was begun whose stream goes on from `offset`.
@@ -188,18 +188,18 @@ impl Replica {
         let begun = false;
         self.sent.store(offset, Ordering::Relaxed);
         let transfer = Transfer { intro, spool, reader, mark, begun, log_reader };
-        self.set_state(&mut self.feed.lock(), State::Sending(transfer));
+        self.set_state(&mut self.feed.lock(), FeedState::Sending(transfer));
         self.peer.wake();
     }
 
     /// All of a full resync was sent.
-    pub(super) fn transferred(&self, log_reader: u64, marked: bool, time: &FeedTime) -> State {
+    pub(super) fn transferred(&self, log_reader: u64, marked: bool, time: &FeedTime) -> FeedState {
         self.acked_ms.store(time.now_ms, Ordering::Relaxed);
         self.active_ms.store(time.now_ms, Ordering::Relaxed);
         if self.announced.rdb_only || marked && !self.loaded.load(Ordering::Relaxed) {
-            State::Loading { log_reader }
+            FeedState::Loading { log_reader }
         } else {
-            State::Online { log_reader }
+            FeedState::Online { log_reader }
         }
     }
 
@@ -253,8 +253,8 @@ impl Replica {
         self.active_ms.store(now_ms, Ordering::Relaxed);
         if !self.loaded.swap(true, Ordering::Relaxed) {
             let mut feed = self.feed.lock();
-            if let State::Loading { log_reader } = feed.state {
-                self.set_state(&mut feed, State::Online { log_reader });
+            if let FeedState::Loading { log_reader } = feed.state {
+                self.set_state(&mut feed, FeedState::Online { log_reader });
                 drop(feed);
                 self.peer.wake();
             }

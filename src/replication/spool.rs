@@ -36,13 +36,13 @@ pub(crate) type OpenOverflow = Box<dyn Fn() -> io::Result<Box<dyn Overflow>> + S
 pub(crate) struct Spool {
     memory_bytes_max: usize,
     open: OpenOverflow,
-    state: Mutex<State>,
+    state: Mutex<SpoolState>,
     /// Something may be due for [`Spool::fetch_when_due`].
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SpoolState {
     /// The newest bytes.
     chunks: VecDeque<Bytes>,
     /// Position of the first byte of the first chunk. What lies before was read by all, or is in
@@ -234,7 +234,7 @@ impl Spool {
     }
 }
 
-impl State {
+impl SpoolState {
     fn is_read(&self) -> bool {
         self.readers.iter().any(Option::is_some)
     }

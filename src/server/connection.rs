@@ -24,7 +24,7 @@ use limits::SoftLimit;
 use super::stream::{Accepted, Stream};
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::client::{Client, Handle};
 use crate::resp::{Input, Output, Parser};
 use crate::telemetry::log::log;
@@ -479,7 +479,7 @@ impl Connection {
     /// Holds the input back until the node's pause ends.
     fn pause(&mut self) {
         let node = &self.engine.node;
-        if node.admission.has(State::ShuttingDown) {
+        if node.admission.has(Condition::ShuttingDown) {
             // What is not executed now never will be, and must not be acknowledged.
             self.client.closing = true;
             return;

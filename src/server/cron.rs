@@ -14,7 +14,7 @@ use super::upkeep::Upkeep;
 use super::worker::Workers;
 use crate::engine::{Engine, Sweeper};
 use crate::keyspace::ShardSet;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::host::BackgroundSave;
 use crate::telemetry::log::log;
 
@@ -154,7 +154,7 @@ fn save_when_due(engine: &Engine) {
     let reached = |point: &&crate::settings::SavePoint| {
         changes >= point.changes && seconds > point.seconds && changes > 0
     };
-    let failed = node.admission.has(State::SaveFailed);
+    let failed = node.admission.has(Condition::SaveFailed);
     let may_retry = !failed || now_ms - saving.tried_ms > RETRY_MS;
     let point = settings.snapshot.save.iter().find(reached).filter(|_| may_retry);
     if point.is_none() && !saving.scheduled {

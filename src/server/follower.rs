@@ -2,7 +2,7 @@
 //! master sends, for as long as this node is a replica.
 //!
 //! What happens on the link is the engine's ([`crate::engine::follow`]); what a full resync does is
-//! [`super::transfer`]'s. Here are the socket and the timers.
+//! [`super::full_resync::receive`]'s. Here are the socket and the timers.
 
 use std::future::poll_fn;
 use std::io;
@@ -19,12 +19,12 @@ use tokio::runtime::Builder;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::transfer::Transfer;
-use crate::engine::follow::{Lost, Retries, Session, Step};
-use crate::engine::resync::NotTaken;
+use super::full_resync::receive::Incoming;
+use crate::engine::follow::{Lost, ResyncStep, Retries, Session};
+use crate::engine::full_resync::takeover::NotTaken;
 use crate::engine::{Engine, Executor};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::client::{Handle, Origin};
 use crate::node::replication::LinkState;
 use crate::settings::MasterAddress;
@@ -74,7 +74,7 @@ impl Follower {
             node.advance_failover();
             let master = node.settings.load().replication.master.clone();
             // The file at start comes first: a partial resync may go on from there.
-            let ready = !node.admission.has(State::Loading);
+            let ready = !node.admission.has(Condition::Loading);
             let Some(master) = master.filter(|_| ready) else {
                 self.look.notified().await;
                 continue;
@@ -187,7 +187,7 @@ struct Line<'f> {
     generation: u64,
     session: Session,
     handle: Arc<Handle>,
-    transfer: Option<Transfer>,
+    transfer: Option<Incoming>,
     /// What arrived behind the RDB, until that is loaded.
     held: Vec<u8>,
 }
@@ -270,19 +270,21 @@ impl Line<'_> {
             }
             let Some(step) = self.session.next(self.executor, &mut input)? else { return Ok(()) };
             match step {
-                Step::Begin { offer, len } => {
+                ResyncStep::Begin { offer, len } => {
                     let (node, master) = (Arc::clone(self.node), self.master.clone());
-                    let transfer = Transfer::begin(node, self.generation, master, offer, len)?;
+                    let transfer = Incoming::begin(node, self.generation, master, offer, len)?;
                     self.transfer = Some(transfer);
                 }
-                Step::Part(part) => {
+                ResyncStep::Part(part) => {
                     let transfer = self.transfer.as_mut().expect("the RDB has begun");
                     transfer.send(part.into_owned()).await;
                     if let Some(failed) = transfer.failed() {
                         return Err(failed.into());
                     }
                 }
-                Step::End => self.transfer.as_mut().expect("the RDB has begun").complete().await,
+                ResyncStep::End => {
+                    self.transfer.as_mut().expect("the RDB has begun").complete().await
+                }
             }
         }
     }
@@ -297,7 +299,7 @@ async fn due_in(time: Option<Duration>) {
     }
 }
 
-async fn loaded(transfer: Option<&mut Transfer>) -> Result<(), NotTaken> {
+async fn loaded(transfer: Option<&mut Incoming>) -> Result<(), NotTaken> {
     match transfer {
         Some(transfer) => transfer.result().await,
         None => std::future::pending().await,

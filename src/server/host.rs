@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::descriptors;
+use super::full_resync::send;
 use super::ids::Ids;
 use super::loader;
 use super::saver::Saver;
-use super::sync;
 use crate::keyspace::Locked;
 use crate::node::Node;
-use crate::node::admission::State;
-use crate::node::host::{BackgroundSave, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::admission::Condition;
+use crate::node::host::{BackgroundSave, Host, HostResult, Memory, SettingRefused, Shutdown};
 use crate::settings::{self, Settings};
 use crate::telemetry::log::{self, Level, log};
 
@@ -84,7 +84,7 @@ impl Host for ServerHost {
         let settings = self.node.settings.load();
         self.saver.give_up();
         // A file that is still being loaded is not overwritten with its first half.
-        let loaded = !self.node.admission.has(State::Loading);
+        let loaded = !self.node.admission.has(Condition::Loading);
         let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());
         if save {
             log!(Notice, "Saving the final RDB snapshot before exiting.");
@@ -97,18 +97,18 @@ impl Host for ServerHost {
             }
         }
         // From here on nothing is acknowledged that the file does not have.
-        self.node.admission.set(locked, State::ShuttingDown, true);
+        self.node.admission.set(locked, Condition::ShuttingDown, true);
         self.ending.send_replace(true);
         Ok(())
     }
 
-    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), Refusal> {
+    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused> {
         if old.clients.maxclients != new.clients.maxclients {
             fit_descriptors(new)?;
         }
         if old.snapshot.dir != new.snapshot.dir {
             new.snapshot.dir = change_folder(&new.snapshot.dir)
-                .map_err(|error| Refusal { argument: "dir", reason: system_text(&error) })?;
+                .map_err(|error| SettingRefused { argument: "dir", reason: system_text(&error) })?;
             self.node.standing.rewrite();
         }
         log::set_level(level(new.log.level));
@@ -157,7 +157,7 @@ impl Host for ServerHost {
     }
 
     fn sync_replicas(&self, locked: &mut Locked<'_>) {
-        sync::start_if_due(&self.node, &self.saver.snapshots, locked);
+        send::start_if_due(&self.node, &self.saver.snapshots, locked);
     }
 
     fn look_at_role(&self) {
@@ -211,7 +211,7 @@ impl Host for ServerHost {
 }
 
 /// Raises the limit of open files for another `maxclients`.
-fn fit_descriptors(new: &Settings) -> Result<(), Refusal> {
+fn fit_descriptors(new: &Settings) -> Result<(), SettingRefused> {
     let mut fitted = new.clone();
     let refused = descriptors::fit_clients(&mut fitted).err();
     let possible = fitted.clients.maxclients;
@@ -229,7 +229,7 @@ fn fit_descriptors(new: &Settings) -> Result<(), Refusal> {
              {possible}"
         )
     });
-    Err(Refusal { argument: "maxclients", reason })
+    Err(SettingRefused { argument: "maxclients", reason })
 }
 
 /// Makes a folder the working folder; gives its whole path.

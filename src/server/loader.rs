@@ -5,7 +5,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use crate::commands::access_clock;
-use crate::engine::load::{self, Behind, Loaded, Store};
+use crate::engine::rdb_load::{self, Behind, Loaded, Store};
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::persistence::Loading;
@@ -20,7 +20,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// # Errors
 /// Names the file, and for bad contents the offset and what is wrong there.
 pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, String> {
-    load(node, path, &mut load::one_by_one(node, &node.keyspace))
+    load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))
 }
 
 /// Reads the file through without keeping anything: whether [`load_locked`] will do.
@@ -31,7 +31,7 @@ pub(super) fn validate(node: &Node, path: &Path) -> Result<(), String> {
 /// Loads the file into the locked, empty keyspace.
 pub(super) fn load_locked(node: &Node, path: &Path, locked: &mut Locked<'_>) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
-    let mut store = |database, record: &_| load::store(locked, database, record, accessed_s);
+    let mut store = |database, record: &_| rdb_load::store(locked, database, record, accessed_s);
     there(load(node, path, &mut store)?, path)
 }
 
@@ -54,7 +54,7 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
     let mut progress = |at| node.persistence.loaded(at);
     let source = BufReader::with_capacity(BUFFER_BYTES, file);
     let result = in_span(&work_span!("rdb.load", bytes = total_bytes), || {
-        load::load(node, source, Behind::Anything, store, &mut progress)
+        rdb_load::load(node, source, Behind::Anything, store, &mut progress)
     });
     node.persistence.update(|saving| saving.loading = None);
     result.map(Some).map_err(|reason| format!("Bad file format reading {shown}: {reason}"))

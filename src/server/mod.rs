@@ -10,6 +10,7 @@ mod cron;
 mod descriptors;
 mod files;
 mod follower;
+mod full_resync;
 mod host;
 mod ids;
 mod listener;
@@ -21,8 +22,6 @@ mod signals;
 mod snapshots;
 pub(crate) mod startup;
 mod stream;
-mod sync;
-mod transfer;
 mod upkeep;
 mod worker;
 
@@ -36,9 +35,10 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
-use crate::engine::{self, Engine, resync};
+use crate::engine::full_resync::takeover;
+use crate::engine::{self, Engine};
 use crate::keyspace::ShardSet;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::settings::Settings;
@@ -206,7 +206,7 @@ fn begin(node: &Node, loads: bool) {
     let locked = guard.locked();
     let is_replica = node.settings.load().replication.master.is_some();
     node.standing.begin(role_file::load(node), is_replica, node.clock.unix_ms());
-    node.admission.set(&locked, State::Loading, loads);
+    node.admission.set(&locked, Condition::Loading, loads);
     if let Some(master) = &node.settings.load().replication.master {
         node.begin_as_replica(&locked, master);
     }
@@ -223,7 +223,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
         .spawn(work)
         .map_err(|error| format!("Cannot start the thread that loads: {error}"))?;
     let loaded = result.await.map_err(|_| "Loading ended by a panic")?;
-    if engine.node.admission.has(State::ShuttingDown) {
+    if engine.node.admission.has(Condition::ShuttingDown) {
         // It was cut short: whoever ended the process ends this, too.
         return std::future::pending().await;
     }
@@ -232,7 +232,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     })?;
     if let Some(loaded) = loaded {
         if let Some(history) = &loaded.history {
-            resync::resume_history(&engine.node, history, loaded.synced_from.clone());
+            takeover::resume_history(&engine.node, history, loaded.synced_from.clone());
         }
         let (keys, expired) = (loaded.keys, loaded.expired);
         log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
@@ -245,7 +245,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     {
         let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
         engine.node.standing.serve(engine.node.clock.unix_ms());
-        engine.node.admission.set(&guard.locked(), State::Loading, false);
+        engine.node.admission.set(&guard.locked(), Condition::Loading, false);
     }
     engine.node.host().look_at_role();
     Ok(())

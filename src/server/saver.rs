@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 
 use super::files::{Files, Target};
 use super::snapshots::{Snapshots, Turn};
-use crate::engine::dump::{self, Cut};
+use crate::engine::rdb_save::{self, Cut};
 use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::persistence::Running;
 use crate::rdb::EntryWriter;
 use crate::telemetry::log::log;
@@ -77,7 +77,7 @@ impl Saver {
     pub(super) fn save(&self, locked: &mut Locked<'_>) -> io::Result<()> {
         let (dirty, began_ms) = (self.node.dirty(), self.node.clock.unix_ms());
         let keyspace = locked.keyspace();
-        let cut = dump::cut(&self.node);
+        let cut = rdb_save::cut(&self.node);
         let written = self.write(&self.temporary(""), None, cut.as_ref(), |writer| {
             for database in 0..keyspace.databases() {
                 if keyspace.len(database) == 0 {
@@ -103,7 +103,7 @@ impl Saver {
             saving.saved_dirty = dirty;
             saving.saved_ms = began_ms;
         });
-        self.node.admission.set(locked, State::SaveFailed, false);
+        self.node.admission.set(locked, Condition::SaveFailed, false);
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl Saver {
     pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> bool {
         let node = &self.node;
         let began = self.snapshots.try_begin(locked, || {
-            let (saver, cut) = (Arc::clone(self), dump::cut(node));
+            let (saver, cut) = (Arc::clone(self), rdb_save::cut(node));
             move |snapshot, turn| saver.finish(snapshot, cut.as_ref(), turn)
         });
         if began {
@@ -140,7 +140,7 @@ impl Saver {
         }
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         let locked = guard.locked();
-        node.admission.set(&locked, State::SaveFailed, result.is_err());
+        node.admission.set(&locked, Condition::SaveFailed, result.is_err());
         node.persistence.update(|saving| {
             saving.last_duration_ms = Some(now_ms - running.started_ms);
             if result.is_ok() {
@@ -156,7 +156,7 @@ impl Saver {
     /// Says why a save failed: once, until that changes or a save succeeds.
     fn log_failure(&self, reason: &str) {
         let mut last = self.last_failure.lock();
-        let again = self.node.admission.has(State::SaveFailed) && *last == reason;
+        let again = self.node.admission.has(Condition::SaveFailed) && *last == reason;
         if again {
             log!(Verbose, "Background saving error again: {reason}");
         } else {
@@ -174,7 +174,7 @@ impl Saver {
         let mut keys = 0;
         self.write(&self.temporary("background-"), Some(running), cut, |writer| {
             let mut pace = Pace::default();
-            let written = dump::write_snapshot(&mut snapshot, writer, |written| {
+            let written = rdb_save::write_snapshot(&mut snapshot, writer, |written| {
                 keys = written;
                 if pace.step() {
                     show_progress(&self.node, running, keys);
@@ -218,7 +218,7 @@ impl Saver {
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         let file = BufWriter::with_capacity(BUFFER_BYTES, self.files.create(temporary)?);
-        let mut writer = dump::begin(&self.node, file, cut)?;
+        let mut writer = rdb_save::begin(&self.node, file, cut)?;
         body(&mut writer)?;
         let mut file = writer.finish()?;
         file.flush()?;

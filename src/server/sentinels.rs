@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::standing::{Answer, KnownSentinel};
 use crate::telemetry::log::log;
 
@@ -42,7 +42,9 @@ pub(super) fn ask(node: &Arc<Node>) {
 }
 
 fn is_wanted(node: &Node) -> bool {
-    !node.standing.is_confirmed() && !node.is_replica() && !node.admission.has(State::ShuttingDown)
+    !node.standing.is_confirmed()
+        && !node.is_replica()
+        && !node.admission.has(Condition::ShuttingDown)
 }
 
 /// What a sentinel knows of its master, and the local address that it was asked from.

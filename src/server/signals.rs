@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::saver::Saver;
 use crate::engine::Engine;
 use crate::keyspace::ShardSet;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::host::Shutdown;
 use crate::settings::{ShutdownFlags, ShutdownSave};
 use crate::telemetry::log::log;
@@ -89,7 +89,7 @@ fn is_ending(engine: &Engine, pending: &AtomicBool) -> bool {
     let node = &engine.node;
     pending.load(Ordering::Relaxed)
         || node.shutdown.is_some()
-        || node.admission.has(State::ShuttingDown)
+        || node.admission.has(Condition::ShuttingDown)
 }
 
 /// Ends the process when a signal asks for it. If saving fails, it goes on serving.

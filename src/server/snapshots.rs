@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::persistence::Running;
 use crate::telemetry::log::log;
 
@@ -93,7 +93,7 @@ impl Snapshots {
         let node = &self.node;
         let busy = node.persistence.get().running.is_some();
         // Half a data set is not worth a file, and none to give to a replica.
-        if busy || node.admission.has(State::Loading) {
+        if busy || node.admission.has(Condition::Loading) {
             return false;
         }
         let work = prepare();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::keyspace::ShardSet;
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::replication::{Phase, Replica};
 use crate::telemetry::log::log;
 
@@ -28,7 +28,7 @@ impl Upkeep {
     pub(super) fn round(&mut self, node: &Arc<Node>) {
         let now_ms = node.clock.unix_ms();
         let replicas = &node.replication.replicas;
-        if node.admission.has(State::FailingOver) {
+        if node.admission.has(Condition::FailingOver) {
             node.host().look_at_role();
         }
         node.advance_shutdown();
@@ -57,7 +57,7 @@ impl Upkeep {
     fn ping(&mut self, node: &Node, now_ms: i64) {
         let period_ms = i64::from(node.settings.load().replication.ping_period_secs) * 1000;
         // A replica passes on what its master sends, and adds nothing.
-        let held_back = node.is_replica() || node.admission.has(State::FailingOver);
+        let held_back = node.is_replica() || node.admission.has(Condition::FailingOver);
         if !held_back && now_ms - self.pinged_ms >= period_ms {
             self.pinged_ms = now_ms;
             node.log_bare(&[b"PING"]);

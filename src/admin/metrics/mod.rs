@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{Encoder, TEXT_FORMAT, TextEncoder};
 
-use super::{Refusal, Shared};
+use super::{ErrorResponse, Shared};
 use crate::commands::info;
 use crate::engine::Engine;
 use crate::telemetry::counter::SharedHistogram;
@@ -23,7 +23,7 @@ pub(super) struct Scrapes {
     took: SharedHistogram,
 }
 
-pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Refusal> {
+pub(super) async fn metrics(State(admin): Shared) -> Result<Response, ErrorResponse> {
     let node = admin.node();
     let began = node.clock.nanos();
     let families = families(&admin.engine, &admin.scrapes);
@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(admin): Shared) -> Result<Response, Refusal> {
     let encoded = TextEncoder::new().encode(&families.into_inner(), &mut text);
     admin.scrapes.took.observe(node.clock.nanos().saturating_sub(began));
     encoded.map_err(|error| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}"))
+        ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response())
 }

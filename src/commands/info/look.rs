@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::commands::registry::Registry;
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::client::{Client, Handle};
 use crate::node::host::Memory;
 use crate::node::persistence::{Loading, Saving};
@@ -100,7 +100,7 @@ impl<'n> Look<'n> {
 
     /// The progress of a load, while commands are answered that there is one.
     pub(super) fn loading(&self) -> Option<Loading> {
-        let loading = self.node.admission.has(State::Loading);
+        let loading = self.node.admission.has(Condition::Loading);
         loading.then(|| self.saving().loading.unwrap_or_default())
     }
 

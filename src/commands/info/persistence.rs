@@ -2,7 +2,7 @@
 
 use super::look::Look;
 use super::reading::{Row, Value, counter, field, gauge};
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::persistence::Loading;
 
 #[rustfmt::skip]
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("rdb_bgsave_in_progress", "Whether a snapshot is being written.")),
     field("rdb_last_save_time", |look| (look.saving().saved_ms / 1000).into())
         .is(gauge("rdb_last_save_timestamp_seconds", "When the last good save was.")),
-    field("rdb_last_bgsave_status", |look| Value::status(!look.node.admission.has(State::SaveFailed), ["ok", "err"]))
+    field("rdb_last_bgsave_status", |look| Value::status(!look.node.admission.has(Condition::SaveFailed), ["ok", "err"]))
         .is(gauge("rdb_last_bgsave_status", "Whether the last background save was good.")),
     field("rdb_last_bgsave_time_sec", |look| look.saving().last_duration_ms.map_or(-1, |ms| ms / 1000).into())
         .is(gauge("rdb_last_bgsave_duration_sec", "How long the last background save took; -1: there was none.")),

@@ -1,8 +1,8 @@
 use super::super::fixture::Fixture;
 use crate::keyspace::ShardSet;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 
-fn set(fixture: &Fixture, state: State, on: bool) {
+fn set(fixture: &Fixture, state: Condition, on: bool) {
     let mut guard = fixture.node().keyspace.lock(ShardSet::ALL);
     fixture.node().admission.set(&guard.locked(), state, on);
 }
@@ -29,7 +29,7 @@ fn while_loading_only_some_commands_run() {
         B: ECHO x -> +QUEUED
         ",
     );
-    set(&fixture, State::Loading, true);
+    set(&fixture, Condition::Loading, true);
     fixture.transcript(
         "
         C: GET a -> -LOADING Redis is loading the dataset in memory
@@ -39,14 +39,14 @@ fn while_loading_only_some_commands_run() {
         B: EXEC -> *1 $1 x
         ",
     );
-    set(&fixture, State::Loading, false);
+    set(&fixture, Condition::Loading, false);
     fixture.transcript("C: GET a -> $-1");
 }
 
 #[test]
 fn after_a_failed_save_writes_are_refused_but_messages_are_not() {
     let mut fixture = Fixture::new();
-    set(&fixture, State::SaveFailed, true);
+    set(&fixture, Condition::SaveFailed, true);
     fixture.transcript("A: GET a -> $-1");
     for refused in ["SET a 1", "PING"] {
         assert!(fixture.run("A", refused).starts_with("-MISCONF Redis is configured to save"));

@@ -1,5 +1,5 @@
 use super::super::fixture::Fixture;
-use crate::node::host::Refusal;
+use crate::node::host::SettingRefused;
 use crate::settings::{LocalAccess, Settings};
 
 #[test]
@@ -29,7 +29,8 @@ fn settings_are_shown_and_changed() {
 #[test]
 fn what_the_host_refuses_is_not_set() {
     let mut fixture = Fixture::new();
-    *fixture.host.refusal.lock() = Some(Refusal { argument: "dir", reason: "No way".into() });
+    *fixture.host.refusal.lock() =
+        Some(SettingRefused { argument: "dir", reason: "No way".into() });
     fixture.transcript(
         "
         A: CONFIG SET timeout 5 -> -ERR CONFIG SET failed (possibly related to argument 'dir') - No way

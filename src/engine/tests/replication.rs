@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::engine::fixture::Fixture;
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::settings::{MasterAddress, Settings};
 
 fn follow(node: &Node) {
@@ -94,12 +94,12 @@ fn what_info_says_of_a_state_is_what_commands_are_answered() {
     let set = |state, on| {
         node.admission.set(&node.keyspace.lock(ShardSet::ALL).locked(), state, on);
     };
-    set(State::Loading, true);
+    set(Condition::Loading, true);
     agree(&mut fixture, "while the data of the file are loaded");
-    set(State::Loading, false);
-    set(State::SaveFailed, true);
+    set(Condition::Loading, false);
+    set(Condition::SaveFailed, true);
     agree(&mut fixture, "after a save has failed");
-    set(State::SaveFailed, false);
+    set(Condition::SaveFailed, false);
     follow(node);
     agree(&mut fixture, "on a new replica");
     node.link_up(&node.keyspace.lock(ShardSet::ALL).locked());
@@ -133,10 +133,10 @@ fn what_info_says_within_a_transaction_is_what_let_the_transaction_run() {
                 locked(&|locked| node.link_down(locked));
                 locked(&|locked| node.link_up(locked));
                 locked(&|locked| node.promote(locked));
-                locked(&|locked| node.admission.set(locked, State::Loading, true));
-                locked(&|locked| node.admission.set(locked, State::Loading, false));
-                locked(&|locked| node.admission.set(locked, State::SaveFailed, true));
-                locked(&|locked| node.admission.set(locked, State::SaveFailed, false));
+                locked(&|locked| node.admission.set(locked, Condition::Loading, true));
+                locked(&|locked| node.admission.set(locked, Condition::Loading, false));
+                locked(&|locked| node.admission.set(locked, Condition::SaveFailed, true));
+                locked(&|locked| node.admission.set(locked, Condition::SaveFailed, false));
             }
         });
         while (ran < 2000 || refused < 100) && wrong.is_empty() {

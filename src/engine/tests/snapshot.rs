@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::super::fixture::Fixture;
 use super::super::{Engine, Executor};
 use crate::commands::Random;
-use crate::keyspace::snapshot::{Snapshot, Step};
+use crate::keyspace::snapshot::{Snapshot, WalkStep};
 use crate::keyspace::{EntryRef, ShardSet};
 use crate::node::client::{Client, Handle, Origin};
 use crate::resp::Parser;
@@ -98,8 +98,8 @@ fn snapshot(engine: &Engine, give_up_after: Option<usize>) -> Option<(u64, State
             snapshot.retention().give_up();
         }
         match snapshot.step(|database, entry| add(&mut state, database, entry)) {
-            Ok(Step::More) => {}
-            Ok(Step::Done) => break,
+            Ok(WalkStep::More) => {}
+            Ok(WalkStep::Done) => break,
             Err(_) => return None,
         }
     }

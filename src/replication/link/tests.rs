@@ -21,8 +21,8 @@ fn run(link: &mut Link, pieces: &[&[u8]]) -> Result<Run, LinkError> {
         let mut input = *piece;
         while let Some(event) = link.next(&mut input)? {
             match event {
-                Event::Payload(bytes) => run.payload.extend_from_slice(&bytes),
-                Event::Stream(bytes) => run.stream.extend_from_slice(bytes),
+                LinkEvent::Payload(bytes) => run.payload.extend_from_slice(&bytes),
+                LinkEvent::Stream(bytes) => run.stream.extend_from_slice(bytes),
                 event => run.events.push(format!("{event:?}")),
             }
         }

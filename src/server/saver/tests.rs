@@ -190,7 +190,7 @@ fn save(fixture: &Fixture, background: bool) -> io::Result<()> {
     }
     assert!(begin(fixture), "none is being written");
     await_end(fixture);
-    let failed = fixture.node.admission.has(State::SaveFailed);
+    let failed = fixture.node.admission.has(Condition::SaveFailed);
     if failed { Err(io::Error::other("failed")) } else { Ok(()) }
 }
 
@@ -266,13 +266,13 @@ fn a_full_disk_refuses_writes_until_a_save_succeeds() {
     set_all(&fixture.node, "new");
     files.inject(Fault::FullAfter(1000));
     assert!(save(&fixture, true).is_err());
-    assert!(fixture.node.admission.has(State::SaveFailed));
+    assert!(fixture.node.admission.has(Condition::SaveFailed));
     assert_eq!(values_in_file(&fixture).into_keys().collect::<Vec<_>>(), ["old"]);
     let left: Vec<_> = fs::read_dir(fixture.folder.path()).expect("readable").collect();
     assert_eq!(left.len(), 1, "nothing but the file is left: {left:?}");
     files.inject(Fault::None);
     save(&fixture, true).expect("there is room again");
-    assert!(!fixture.node.admission.has(State::SaveFailed));
+    assert!(!fixture.node.admission.has(Condition::SaveFailed));
     assert_eq!(values_in_file(&fixture).into_keys().collect::<Vec<_>>(), ["new"]);
 }
 
@@ -306,7 +306,7 @@ fn a_snapshot_that_meets_another_or_a_load_does_nothing() {
     await_end(&fixture);
     let set_loading = |on| {
         let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
-        fixture.node.admission.set(&guard.locked(), State::Loading, on);
+        fixture.node.admission.set(&guard.locked(), Condition::Loading, on);
     };
     set_loading(true);
     set_all(&fixture.node, "half");

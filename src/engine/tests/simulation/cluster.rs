@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::network::{Network, Read};
 use super::node::{Follow, Load, SimNode, Waited, host, port};
 use super::random::Random;
-use crate::engine::follow::{Lost, Step};
+use crate::engine::follow::{Lost, ResyncStep};
 use crate::node::host::Clock as _;
 use crate::node::replication::{Failover, LinkState};
 
@@ -213,15 +213,15 @@ impl Cluster {
             }
             match line.session.next(&mut node.applier, &mut input)? {
                 None => return Ok(()),
-                Some(Step::Begin { offer, .. }) => {
+                Some(ResyncStep::Begin { offer, .. }) => {
                     let (generation, master) = (line.generation, line.master.clone());
                     let (bytes, due_ms) = (Vec::new(), now_ms + delay_ms);
                     line.load = Some(Load { generation, master, offer, bytes, due_ms });
                 }
-                Some(Step::Part(part)) => {
+                Some(ResyncStep::Part(part)) => {
                     line.load.as_mut().expect("the RDB has begun").bytes.extend_from_slice(&part);
                 }
-                Some(Step::End) => {}
+                Some(ResyncStep::End) => {}
             }
         }
     }

@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
-use crate::engine::dump::{self, Cut};
-use crate::engine::supply;
+use crate::engine::full_resync::offer;
+use crate::engine::rdb_save::{self, Cut};
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
-use crate::node::host::{BackgroundSave, Clock, Host, HostResult, Memory, Refusal, Shutdown};
+use crate::node::host::{
+    BackgroundSave, Clock, Host, HostResult, Memory, SettingRefused, Shutdown,
+};
 use crate::node::persistence::Running;
 use crate::replication::{Overflow, Spool};
 use crate::settings::Settings;
@@ -138,8 +140,8 @@ impl SimHost {
         let Some(sending) = &mut *guard else { return };
         let node = self.node();
         if let Some((mut snapshot, cut)) = sending.snapshot.take() {
-            let mut writer = dump::begin(&node, Vec::new(), Some(&cut)).expect("memory");
-            dump::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
+            let mut writer = rdb_save::begin(&node, Vec::new(), Some(&cut)).expect("memory");
+            rdb_save::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
             sending.bytes = writer.finish().expect("memory");
             return;
         }
@@ -180,7 +182,7 @@ impl Host for SimHost {
         Ok(())
     }
 
-    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), Refusal> {
+    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), SettingRefused> {
         Ok(())
     }
 
@@ -195,7 +197,7 @@ impl Host for SimHost {
 
     fn sync_replicas(&self, locked: &mut Locked<'_>) {
         let node = self.node();
-        let waiting = supply::due(&node);
+        let waiting = offer::due(&node);
         if waiting.is_empty() {
             return;
         }
@@ -212,7 +214,7 @@ impl Host for SimHost {
         // Some bytes only, so that the overflow is used as well.
         let spool = Arc::new(Spool::new(1000, Box::new(open)));
         self.spools.lock().push(Arc::downgrade(&spool));
-        let cut = supply::begin(&node, &waiting, &spool);
+        let cut = offer::begin(&node, &waiting, &spool);
         let snapshot = Some((snapshot, cut));
         *self.sending.lock() = Some(Sending { snapshot, bytes: Vec::new(), spool });
     }

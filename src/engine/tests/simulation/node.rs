@@ -14,9 +14,9 @@ use super::{DATABASES, START_MS};
 use crate::commands::registry::Registry;
 use crate::engine::batch::After;
 use crate::engine::follow::{Lost, Retries, Session};
-use crate::engine::load::{self, Behind};
-use crate::engine::resync::{self, NotTaken, Offer};
-use crate::engine::{Engine, Executor, Sweeper, dump, rows};
+use crate::engine::full_resync::takeover::{self, NotTaken, Offer};
+use crate::engine::rdb_load::{self, Behind};
+use crate::engine::{Engine, Executor, Sweeper, rdb_save, rows};
 use crate::keyspace::ShardSet;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::client::{Client, Handle, Origin};
@@ -223,10 +223,10 @@ impl SimNode {
         let (mut snapshot, cut) = {
             let mut shards = node.keyspace.lock(ShardSet::ALL);
             let mut locked = shards.locked();
-            (Snapshot::cut(&node.keyspace, &mut locked, usize::MAX), dump::cut(node))
+            (Snapshot::cut(&node.keyspace, &mut locked, usize::MAX), rdb_save::cut(node))
         };
-        let mut writer = dump::begin(node, Vec::new(), cut.as_ref()).expect("memory");
-        dump::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
+        let mut writer = rdb_save::begin(node, Vec::new(), cut.as_ref()).expect("memory");
+        rdb_save::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
         self.file = Some(writer.finish().expect("memory"));
     }
 
@@ -243,11 +243,11 @@ impl SimNode {
         }
         own.file.clone_from(&self.file);
         if let Some(file) = &own.file {
-            let mut store = load::one_by_one(&node, &node.keyspace);
-            let loaded = load::load(&node, &file[..], Behind::Nothing, &mut store, &mut |_| {});
+            let mut store = rdb_load::one_by_one(&node, &node.keyspace);
+            let loaded = rdb_load::load(&node, &file[..], Behind::Nothing, &mut store, &mut |_| {});
             let loaded = loaded.expect("a file that was written whole");
             if let Some(history) = &loaded.history {
-                resync::resume_history(&node, history, loaded.synced_from.clone());
+                takeover::resume_history(&node, history, loaded.synced_from.clone());
             }
         }
         own.begun = node.log.is_recording().then(|| node.log.offset());
@@ -486,15 +486,15 @@ impl SimNode {
         let source = &bytes[..];
         let loaded = match node.settings.load().replication.full_sync {
             FullSync::Spool => {
-                let checked = resync::check(&node, source).unwrap_or_else(bad);
+                let checked = takeover::check(&node, source).unwrap_or_else(bad);
                 let len = if fails { bytes.len() / 2 } else { bytes.len() };
                 let source = (&bytes[..len], len as u64);
-                resync::load_in_place(&node, generation, &master, offer, &checked, source)
+                takeover::load_in_place(&node, generation, &master, offer, &checked, source)
             }
             _ => {
-                let beside = resync::load_beside(&node, source, &mut |_| {});
+                let beside = takeover::load_beside(&node, source, &mut |_| {});
                 let beside = beside.unwrap_or_else(|reason| panic!("not loaded: {reason}"));
-                resync::take_over(&node, generation, &master, offer, &beside)
+                takeover::take_over(&node, generation, &master, offer, &beside)
             }
         };
         if loaded.is_ok() {

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::*;
+use crate::engine::Engine;
 use crate::engine::fixture::StubHost;
-use crate::engine::{Engine, supply};
+use crate::engine::full_resync::offer;
 use crate::keyspace::ShardSet;
 use crate::node::Node;
 use crate::node::client::{Client, Handle, Origin};
@@ -351,7 +352,7 @@ fn no_connection_waits_for_the_disk_under_a_spool() {
     receiver.send(b"PSYNC ? -1\r\n");
     let waiting = loop {
         // The host of this test begins no snapshot.
-        let waiting = supply::due(node);
+        let waiting = offer::due(node);
         if !waiting.is_empty() {
             break waiting;
         }
@@ -367,7 +368,7 @@ fn no_connection_waits_for_the_disk_under_a_spool() {
     let cut = {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
         let _locked = shards.locked();
-        supply::begin(node, &waiting, &spool)
+        offer::begin(node, &waiting, &spool)
     };
     let intro = format!("+FULLRESYNC {} {}\r\n", cut.id, cut.offset);
     receiver.expect(intro.as_bytes());

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::dump::{self, Cut};
+use crate::engine::rdb_save::{self, Cut};
 use crate::node::Node;
 use crate::replication::{Replica, Spool};
 
@@ -36,7 +36,7 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
 /// Has those who waited get what will be written into `spool`, and the log from the cut on. Called
 /// under the locks under which the snapshot was cut, before anything is written.
 pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -> Cut {
-    let cut = dump::cut(node).expect("a replica waits, so the log is on");
+    let cut = rdb_save::cut(node).expect("a replica waits, so the log is on");
     if !node.is_replica() {
         // What follows selects its database. (What a replica passes on goes on as it is: who gets
         // its data learns from them which database is selected.)

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::load::SYNCED_FROM;
+use super::rdb_load::SYNCED_FROM;
 use crate::commands::REDIS_VERSION;
-use crate::keyspace::snapshot::{GivenUp, Snapshot, Step};
+use crate::keyspace::snapshot::{GivenUp, Snapshot, WalkStep};
 use crate::node::Node;
 use crate::rdb::{EntryWriter, WriteOptions, Writer};
 use crate::settings::MasterAddress;
@@ -80,7 +80,7 @@ pub(crate) fn write_snapshot<W: Write>(
             }
         });
         written?;
-        let done = step.map_err(given_up)? == Step::Done;
+        let done = step.map_err(given_up)? == WalkStep::Done;
         rest(writer.keys());
         if done {
             return Ok(());

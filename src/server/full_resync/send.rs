@@ -1,22 +1,20 @@
 //! Full resyncs for replicas: one snapshot for all that wait, walked on a thread of its own into a
 //! spool from which their connections send.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::saver::{Pace, show_progress};
-use super::snapshots::{Snapshots, Turn};
-use crate::engine::dump::{self, Cut};
-use crate::engine::supply;
+use super::spool_file::SpoolFile;
+use crate::engine::full_resync::offer;
+use crate::engine::rdb_save::{self, Cut};
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::persistence::Running;
 use crate::replication::{Overflow, Spool, Written};
+use crate::server::saver::{Pace, show_progress};
+use crate::server::snapshots::{Snapshots, Turn};
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
@@ -27,8 +25,12 @@ const CHUNK_BYTES: usize = 128 * 1024;
 
 /// Begins a snapshot for the replicas that wait for one, unless others shall be waited for or a
 /// snapshot is being written.
-pub(super) fn start_if_due(node: &Arc<Node>, snapshots: &Snapshots, locked: &mut Locked<'_>) {
-    let waiting = supply::due(node);
+pub(in crate::server) fn start_if_due(
+    node: &Arc<Node>,
+    snapshots: &Snapshots,
+    locked: &mut Locked<'_>,
+) {
+    let waiting = offer::due(node);
     if waiting.is_empty() {
         return;
     }
@@ -36,7 +38,7 @@ pub(super) fn start_if_due(node: &Arc<Node>, snapshots: &Snapshots, locked: &mut
         let dir = PathBuf::from(&node.settings.load().snapshot.dir);
         let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
         let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
-        let cut = supply::begin(node, &waiting, &spool);
+        let cut = offer::begin(node, &waiting, &spool);
         let diskless = node.settings.load().replication.diskless_sync;
         let target = if diskless { "replicas sockets" } else { "disk" };
         log!(Notice, "Starting BGSAVE for SYNC with target: {target}");
@@ -69,9 +71,9 @@ fn write(
     spool: &Arc<Spool>,
 ) -> io::Result<usize> {
     let sink = SpoolWriter { node, spool, chunk: Vec::with_capacity(CHUNK_BYTES) };
-    let mut writer = dump::begin(node, sink, Some(cut))?;
+    let mut writer = rdb_save::begin(node, sink, Some(cut))?;
     let mut pace = Pace::default();
-    dump::write_snapshot(snapshot, &mut writer, |keys| {
+    rdb_save::write_snapshot(snapshot, &mut writer, |keys| {
         if pace.step() {
             show_progress(node, running, keys);
             if !spool.is_read() {
@@ -133,43 +135,5 @@ impl SpoolWriter<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// A file that has lost its name, so that it never outlives its use.
-#[derive(Debug)]
-pub(super) struct SpoolFile {
-    file: File,
-}
-
-impl SpoolFile {
-    pub(super) fn create(dir: &Path) -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!("temp-spool-{}-{number}.rdb", std::process::id()));
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        fs::remove_file(&path)?;
-        Ok(Self { file })
-    }
-
-    /// The file from its start.
-    pub(super) fn into_reader(mut self) -> io::Result<File> {
-        use std::io::Seek;
-        self.file.rewind()?;
-        Ok(self.file)
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
-    }
-}
-
-impl Overflow for SpoolFile {
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(into, at)
     }
 }

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::io::Read;
 
-use super::load::{self, Behind, History, Loaded};
+use crate::engine::rdb_load::{self, Behind, History, Loaded};
 use crate::keyspace::{Flushed, Keyspace, Locked, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::node::persistence::Loading;
 use crate::replication::Ids;
 use crate::settings::MasterAddress;
@@ -56,8 +56,8 @@ pub(crate) fn load_beside(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Beside, String> {
     let keyspace = node.keyspace.beside();
-    let mut store = load::one_by_one(node, &keyspace);
-    let loaded = load::load(node, source, Behind::Nothing, &mut store, progress)?;
+    let mut store = rdb_load::one_by_one(node, &keyspace);
+    let loaded = rdb_load::load(node, source, Behind::Nothing, &mut store, progress)?;
     drop(store);
     Ok(Beside { keyspace, loaded })
 }
@@ -67,7 +67,7 @@ pub(crate) fn load_beside(
 /// # Errors
 /// As [`load_beside`].
 pub(crate) fn check(node: &Node, source: impl Read) -> Result<Loaded, String> {
-    load::load(node, source, Behind::Nothing, &mut |_, _| Ok(()), &mut |_| {})
+    rdb_load::load(node, source, Behind::Nothing, &mut |_, _| Ok(()), &mut |_| {})
 }
 
 /// Whether the master may be asked for what it offers at all.
@@ -155,7 +155,7 @@ pub(crate) fn load_in_place(
         guard(node, master, &offer, checked.keys)?;
         let loading = Loading { started_ms: node.clock.unix_ms(), total_bytes, loaded_bytes: 0 };
         node.persistence.update(|saving| saving.loading = Some(loading));
-        node.admission.set(&locked, State::Loading, true);
+        node.admission.set(&locked, Condition::Loading, true);
         // Should it fail now, what is then here is part of no history that anybody knows.
         node.log.begin_history(node.host().new_id());
         node.replication.replicas.disconnect_all();
@@ -165,17 +165,17 @@ pub(crate) fn load_in_place(
     };
     // At once: the room is needed.
     drop(flushed);
-    let mut store = load::one_by_one(node, &node.keyspace);
+    let mut store = rdb_load::one_by_one(node, &node.keyspace);
     let mut progress = |bytes| node.persistence.loaded(bytes);
-    let loaded = load::load(node, source, Behind::Nothing, &mut store, &mut progress);
+    let loaded = rdb_load::load(node, source, Behind::Nothing, &mut store, &mut progress);
     drop(store);
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let locked = shards.locked();
-    if node.admission.has(State::ShuttingDown) {
+    if node.admission.has(Condition::ShuttingDown) {
         // What is here is no whole data set, and nobody may take it for one.
         return Err(NotTaken::NotFollowed);
     }
-    node.admission.set(&locked, State::Loading, false);
+    node.admission.set(&locked, Condition::Loading, false);
     node.persistence.update(|saving| saving.loading = None);
     let loaded = loaded.map_err(NotTaken::Failed)?;
     if node.replication.generation() != generation {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::sync::SpoolFile;
-use crate::engine::resync::{self, NotTaken, Offer};
+use super::spool_file::SpoolFile;
+use crate::engine::full_resync::takeover::{self, NotTaken, Offer};
 use crate::node::Node;
 use crate::settings::{FullSync, MasterAddress};
 use crate::telemetry::log::log;
@@ -28,15 +28,15 @@ enum Part {
 
 /// The way to the loading thread.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(in crate::server) struct Incoming {
     parts: Option<mpsc::Sender<Part>>,
     result: oneshot::Receiver<Result<(), NotTaken>>,
     failed: Option<NotTaken>,
 }
 
-impl Transfer {
+impl Incoming {
     /// Starts the thread for an RDB of `len` bytes, if that is known.
-    pub(super) fn begin(
+    pub(in crate::server) fn begin(
         node: Arc<Node>,
         generation: u64,
         master: MasterAddress,
@@ -63,12 +63,12 @@ impl Transfer {
     }
 
     /// Hands on a part.
-    pub(super) async fn send(&mut self, bytes: Vec<u8>) {
+    pub(in crate::server) async fn send(&mut self, bytes: Vec<u8>) {
         self.hand_on(Part::Bytes(bytes)).await;
     }
 
     /// Says that this was all.
-    pub(super) async fn complete(&mut self) {
+    pub(in crate::server) async fn complete(&mut self) {
         self.hand_on(Part::End).await;
     }
 
@@ -85,12 +85,12 @@ impl Transfer {
     }
 
     /// Why no more parts are wanted.
-    pub(super) fn failed(&self) -> Option<NotTaken> {
+    pub(in crate::server) fn failed(&self) -> Option<NotTaken> {
         self.failed.clone()
     }
 
     /// How it ended.
-    pub(super) async fn result(&mut self) -> Result<(), NotTaken> {
+    pub(in crate::server) async fn result(&mut self) -> Result<(), NotTaken> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
@@ -155,8 +155,8 @@ impl Loading<'_> {
     fn beside(self, source: impl Read) -> Result<(), NotTaken> {
         log!(Notice, "MASTER <-> REPLICA sync: Loading DB in memory, beside the old data");
         let source = BufReader::with_capacity(BUFFER_BYTES, source);
-        let beside = resync::load_beside(self.node, source, &mut |_| {}).map_err(bad)?;
-        resync::take_over(self.node, self.generation, &self.master, self.offer, &beside)
+        let beside = takeover::load_beside(self.node, source, &mut |_| {}).map_err(bad)?;
+        takeover::take_over(self.node, self.generation, &self.master, self.offer, &beside)
     }
 
     fn spooled(self, mut source: impl Read) -> Result<(), NotTaken> {
@@ -174,13 +174,13 @@ impl Loading<'_> {
         }
         let mut file = spool.into_reader().map_err(failed)?;
         let reader = BufReader::with_capacity(BUFFER_BYTES, &file);
-        let checked = resync::check(self.node, reader).map_err(bad)?;
+        let checked = takeover::check(self.node, reader).map_err(bad)?;
         let len = file.stream_position().map_err(failed)?;
         file.rewind().map_err(failed)?;
         log!(Notice, "MASTER <-> REPLICA sync: Flushing old data");
         let reader = BufReader::with_capacity(BUFFER_BYTES, &file);
         let Self { node, generation, master, offer } = self;
-        resync::load_in_place(node, generation, &master, offer, &checked, (reader, len))
+        takeover::load_in_place(node, generation, &master, offer, &checked, (reader, len))
     }
 }
 

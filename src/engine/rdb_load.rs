@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::commands::access_clock;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
-use crate::node::admission::State;
+use crate::node::admission::Condition;
 use crate::rdb::{Item, KeyRecord, ReadOptions, Reader, Value};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
@@ -105,7 +105,7 @@ pub(crate) fn load(
     let mut fields = Fields::default();
     let mut database = 0;
     while let Some(item) = reader.next().map_err(|error| error.to_string())? {
-        if node.admission.has(State::ShuttingDown) {
+        if node.admission.has(Condition::ShuttingDown) {
             return Err("the process is ending".to_owned());
         }
         match item {
