@@ -159,68 +159,70 @@ fn setting_what_was_got_changes_nothing() {
     }
 }
 
+/// Parameter, value, and the reason.
+const WRONG_VALUES: &[(&str, &str, &str)] = &[
+    ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
+    ("maxclients", "4294967296", "argument must be between 1 and 4294967295 inclusive"),
+    ("maxclients", "abc", "argument couldn't be parsed into an integer"),
+    ("timeout", "1 2", "argument couldn't be parsed into an integer"),
+    ("timeout", "-1", "argument must be between 0 and 2147483647 inclusive"),
+    (
+        "slowlog-log-slower-than",
+        "-2",
+        "argument must be between -1 and 9223372036854775807 inclusive",
+    ),
+    ("slowlog-max-len", "-1", "argument must be between 0 and 9223372036854775807 inclusive"),
+    ("proto-max-bulk-len", "1.5gb", "argument must be a memory value"),
+    (
+        "proto-max-bulk-len",
+        "1",
+        "argument must be between 1048576 and 9223372036854775807 inclusive",
+    ),
+    ("protected-mode", "maybe", "argument must be 'yes' or 'no'"),
+    (
+        "shutdown-on-sigterm",
+        "foo",
+        "argument(s) must be one of the following: default, save, nosave, now, force",
+    ),
+    (
+        "shutdown-on-sigterm",
+        "save  now",
+        "argument(s) must be one of the following: default, save, nosave, now, force",
+    ),
+    (
+        "shutdown-on-sigterm",
+        "save nosave",
+        "shutdown options SAVE and NOSAVE can't be used simultaneously",
+    ),
+    ("notify-keyspace-events", "Q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+    ("save", "1", "Invalid save parameters"),
+    ("save", "0 1", "Invalid save parameters"),
+    ("save", "1  1", "Invalid save parameters"),
+    (
+        "client-output-buffer-limit",
+        "normal 1",
+        "Wrong number of arguments in buffer limit configuration.",
+    ),
+    (
+        "client-output-buffer-limit",
+        "master 1 1 1",
+        "Invalid client class specified in buffer limit configuration.",
+    ),
+    (
+        "client-output-buffer-limit",
+        "normal 1mb 1mb -1",
+        "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
+    ),
+    ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
+    ("databases", "3", "can't set immutable config"),
+    ("port", "7000", "can't set immutable config"),
+    ("enable-debug-command", "yes", "can't set immutable config"),
+    ("hz", "abc", "argument couldn't be parsed into an integer"),
+];
+
 #[test]
 fn wrong_values_are_refused_in_redis_words() {
-    const CASES: &[(&str, &str, &str)] = &[
-        ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
-        ("maxclients", "4294967296", "argument must be between 1 and 4294967295 inclusive"),
-        ("maxclients", "abc", "argument couldn't be parsed into an integer"),
-        ("timeout", "1 2", "argument couldn't be parsed into an integer"),
-        ("timeout", "-1", "argument must be between 0 and 2147483647 inclusive"),
-        (
-            "slowlog-log-slower-than",
-            "-2",
-            "argument must be between -1 and 9223372036854775807 inclusive",
-        ),
-        ("slowlog-max-len", "-1", "argument must be between 0 and 9223372036854775807 inclusive"),
-        ("proto-max-bulk-len", "1.5gb", "argument must be a memory value"),
-        (
-            "proto-max-bulk-len",
-            "1",
-            "argument must be between 1048576 and 9223372036854775807 inclusive",
-        ),
-        ("protected-mode", "maybe", "argument must be 'yes' or 'no'"),
-        (
-            "shutdown-on-sigterm",
-            "foo",
-            "argument(s) must be one of the following: default, save, nosave, now, force",
-        ),
-        (
-            "shutdown-on-sigterm",
-            "save  now",
-            "argument(s) must be one of the following: default, save, nosave, now, force",
-        ),
-        (
-            "shutdown-on-sigterm",
-            "save nosave",
-            "shutdown options SAVE and NOSAVE can't be used simultaneously",
-        ),
-        ("notify-keyspace-events", "Q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
-        ("save", "1", "Invalid save parameters"),
-        ("save", "0 1", "Invalid save parameters"),
-        ("save", "1  1", "Invalid save parameters"),
-        (
-            "client-output-buffer-limit",
-            "normal 1",
-            "Wrong number of arguments in buffer limit configuration.",
-        ),
-        (
-            "client-output-buffer-limit",
-            "master 1 1 1",
-            "Invalid client class specified in buffer limit configuration.",
-        ),
-        (
-            "client-output-buffer-limit",
-            "normal 1mb 1mb -1",
-            "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-        ),
-        ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
-        ("databases", "3", "can't set immutable config"),
-        ("port", "7000", "can't set immutable config"),
-        ("enable-debug-command", "yes", "can't set immutable config"),
-        ("hz", "abc", "argument couldn't be parsed into an integer"),
-    ];
-    for (name, value, reason) in CASES {
+    for (name, value, reason) in WRONG_VALUES {
         assert_eq!(
             error(&[(name, value)]),
             format!("CONFIG SET failed (possibly related to argument '{name}') - {reason}")

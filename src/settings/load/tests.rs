@@ -232,73 +232,73 @@ fn toml_keys_are_parameters() {
     assert_eq!(save_points(&toml("save = \"\"").unwrap()), []);
 }
 
+/// A redis.conf, and the error.
+const MISTAKES: &[(&str, &str)] = &[
+    ("\n\n  foo bar\n", "redis.conf:3: unknown directive 'foo'"),
+    ("logfile \"abc\n", "redis.conf:1: 'logfile': unbalanced quotes in configuration line"),
+    ("requirepass \"\\xff\"\n", "redis.conf:1: 'requirepass': value is not valid UTF-8"),
+    ("port 1\nmaxclients\n", "redis.conf:2: 'maxclients': wrong number of arguments"),
+    ("requirepass foo # no\n", "redis.conf:1: 'requirepass': wrong number of arguments"),
+    (
+        "maxclients 0\nmaxclients 5\n",
+        "redis.conf:1: 'maxclients': argument must be between 1 and 4294967295 inclusive",
+    ),
+    ("port x", "redis.conf:1: 'port': argument couldn't be parsed into an integer"),
+    ("rdbchecksum x", "redis.conf:1: 'rdbchecksum': argument must be 'yes' or 'no'"),
+    ("repl-backlog-size x", "redis.conf:1: 'repl-backlog-size': argument must be a memory value"),
+    (
+        "log-format xml",
+        "redis.conf:1: 'log-format': argument(s) must be one of the following: text, json",
+    ),
+    ("save 900 1\nsave 900", "redis.conf:2: 'save': Invalid save parameters"),
+    (
+        "client-output-buffer-limit normal 1 1",
+        "redis.conf:1: 'client-output-buffer-limit': Wrong number of arguments in buffer limit configuration.",
+    ),
+    (
+        "client-output-buffer-limit foo 1 1 1",
+        "redis.conf:1: 'client-output-buffer-limit': Invalid client class specified in buffer limit configuration.",
+    ),
+    ("rename-command GET", "redis.conf:1: 'rename-command': wrong number of arguments"),
+    (
+        "unixsocketperm 9",
+        "redis.conf:1: 'unixsocketperm': argument couldn't be parsed as an octal number",
+    ),
+    (
+        "shutdown-on-sigint",
+        "redis.conf:1: 'shutdown-on-sigint': argument(s) must be one of the following: default, save, nosave, now, force",
+    ),
+    ("hz abc", "redis.conf:1: 'hz': argument couldn't be parsed into an integer"),
+    ("include", "redis.conf:1: 'include': wrong number of arguments"),
+    (
+        "include /nonexistent/x.conf",
+        "redis.conf:1: 'include': /nonexistent/x.conf: cannot be read: No such file or directory (os error 2)",
+    ),
+    (
+        "appendonly yes",
+        "redis.conf:1: limpid cannot honour 'appendonly' other than 'no' yet: there is no append-only file",
+    ),
+    (
+        "maxmemory 100mb",
+        "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
+    ),
+    ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof': Invalid master port"),
+    ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof': wrong number of arguments"),
+    (
+        "user alice on",
+        "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
+         ACL",
+    ),
+    (
+        "tls-cert-file x.crt",
+        "redis.conf:1: limpid cannot honour 'tls-cert-file' yet: there is no TLS yet",
+    ),
+];
+
 #[test]
 fn mistakes_in_a_redis_conf_name_file_line_and_reason() {
-    for (text, message) in [
-        ("\n\n  foo bar\n", "redis.conf:3: unknown directive 'foo'"),
-        ("logfile \"abc\n", "redis.conf:1: 'logfile': unbalanced quotes in configuration line"),
-        ("requirepass \"\\xff\"\n", "redis.conf:1: 'requirepass': value is not valid UTF-8"),
-        ("port 1\nmaxclients\n", "redis.conf:2: 'maxclients': wrong number of arguments"),
-        ("requirepass foo # no\n", "redis.conf:1: 'requirepass': wrong number of arguments"),
-        (
-            "maxclients 0\nmaxclients 5\n",
-            "redis.conf:1: 'maxclients': argument must be between 1 and 4294967295 inclusive",
-        ),
-        ("port x", "redis.conf:1: 'port': argument couldn't be parsed into an integer"),
-        ("rdbchecksum x", "redis.conf:1: 'rdbchecksum': argument must be 'yes' or 'no'"),
-        (
-            "repl-backlog-size x",
-            "redis.conf:1: 'repl-backlog-size': argument must be a memory value",
-        ),
-        (
-            "log-format xml",
-            "redis.conf:1: 'log-format': argument(s) must be one of the following: text, json",
-        ),
-        ("save 900 1\nsave 900", "redis.conf:2: 'save': Invalid save parameters"),
-        (
-            "client-output-buffer-limit normal 1 1",
-            "redis.conf:1: 'client-output-buffer-limit': Wrong number of arguments in buffer limit configuration.",
-        ),
-        (
-            "client-output-buffer-limit foo 1 1 1",
-            "redis.conf:1: 'client-output-buffer-limit': Invalid client class specified in buffer limit configuration.",
-        ),
-        ("rename-command GET", "redis.conf:1: 'rename-command': wrong number of arguments"),
-        (
-            "unixsocketperm 9",
-            "redis.conf:1: 'unixsocketperm': argument couldn't be parsed as an octal number",
-        ),
-        (
-            "shutdown-on-sigint",
-            "redis.conf:1: 'shutdown-on-sigint': argument(s) must be one of the following: default, save, nosave, now, force",
-        ),
-        ("hz abc", "redis.conf:1: 'hz': argument couldn't be parsed into an integer"),
-        ("include", "redis.conf:1: 'include': wrong number of arguments"),
-        (
-            "include /nonexistent/x.conf",
-            "redis.conf:1: 'include': /nonexistent/x.conf: cannot be read: No such file or directory (os error 2)",
-        ),
-        (
-            "appendonly yes",
-            "redis.conf:1: limpid cannot honour 'appendonly' other than 'no' yet: there is no append-only file",
-        ),
-        (
-            "maxmemory 100mb",
-            "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
-        ),
-        ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof': Invalid master port"),
-        ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof': wrong number of arguments"),
-        (
-            "user alice on",
-            "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
-             ACL",
-        ),
-        (
-            "tls-cert-file x.crt",
-            "redis.conf:1: limpid cannot honour 'tls-cert-file' yet: there is no TLS yet",
-        ),
-    ] {
-        assert_eq!(conf(text).unwrap_err(), message, "{text:?}");
+    for (text, message) in MISTAKES {
+        assert_eq!(conf(text).unwrap_err(), *message, "{text:?}");
     }
 }
 
