@@ -1,4 +1,4 @@
-//! The arguments of one request, read where they arrived.
+//! The arguments of one request, read in place from their buffer.
 
 use crate::keyspace::{Key, Keyspace};
 use crate::resp::Span;
@@ -27,7 +27,7 @@ impl<'a> Args<'a> {
     /// The argument at `index`.
     ///
     /// # Panics
-    /// When there are not so many: the row's arity rules that out.
+    /// If there are fewer arguments: the row's arity rules that out.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> &'a [u8] {
         let Span { start, len } = self.spans[index];
@@ -61,7 +61,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Bytes of all the arguments together.
+    /// Total bytes of all arguments.
     pub(crate) fn total_bytes(&self) -> usize {
         self.spans.iter().map(|span| span.len as usize).sum()
     }

@@ -1,4 +1,4 @@
-//! CLIENT: connections, as clients see and steer them.
+//! CLIENT: inspects and controls connections.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -102,7 +102,7 @@ const HELP: &[&str] = &[
     "    This text.",
 ];
 
-/// What CLIENT KILL and CLIENT LIST tell apart.
+/// The client types that CLIENT KILL and CLIENT LIST distinguish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Normal,
@@ -132,13 +132,13 @@ impl Type {
     }
 }
 
-/// Shows what the client did in this batch, which is not shown before its end otherwise.
+/// Publishes the client's state now; otherwise that happens only at the end of the batch.
 fn note_activity(ctx: &mut Context<'_>) {
     ctx.client.publish();
     ctx.client.handle.active_ms.store(ctx.keys.now_ms, Ordering::Relaxed);
 }
 
-/// Clients that are not about to go.
+/// Clients that are not being killed.
 fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
     note_activity(ctx);
     let mut all = ctx.node.clients.all();
@@ -146,7 +146,7 @@ fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
     all
 }
 
-/// The line of CLIENT LIST on one client, in the format of Redis 7.0 with the library of 7.2.
+/// A client's line in CLIENT LIST, in the format of Redis 7.0 with the library fields of 7.2.
 fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     let now_ms = node.clock.unix_ms();
     let seconds_since = |at_ms: i64| (now_ms - at_ms).max(0) / 1000;
@@ -186,7 +186,7 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     line
 }
 
-/// The letters of CLIENT LIST's flags.
+/// The flag letters of CLIENT LIST.
 fn flags(node: &Node, handle: &Arc<Handle>, shown: &Shown) -> String {
     let letters = [
         ('S', shown.replica),
@@ -236,7 +236,7 @@ fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// The running command is its client's last one. Within a transaction that is EXEC.
+/// Records the running command as its client's last one. Within a transaction that is EXEC.
 fn note_command(ctx: &Context<'_>, name: &[u8]) {
     let name = if ctx.client.in_exec.is_some() { b"exec" } else { name };
     if let Some(registered) = ctx.registry.find_row(name) {
@@ -244,7 +244,7 @@ fn note_command(ctx: &Context<'_>, name: &[u8]) {
     }
 }
 
-/// Which clients CLIENT KILL means.
+/// Which clients CLIENT KILL selects.
 #[derive(Default)]
 struct Filter<'a> {
     id: Option<i64>,
@@ -257,7 +257,7 @@ struct Filter<'a> {
 impl<'a> Filter<'a> {
     fn parse(args: &Args<'a>) -> Result<Self, Failure> {
         if args.len() == 3 {
-            // In the old form clients may end themselves.
+            // The old form lets clients kill themselves.
             return Ok(Self { address: Some(args.at(2)), ..Self::default() });
         }
         let mut filter = Self { skip_me: true, ..Self::default() };
@@ -324,7 +324,7 @@ fn kill(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Whether an argument is the one word or the other.
+/// True for the word `yes`, false for `no`; any other argument is an error.
 fn yes_or_no(arg: &[u8], yes: &str, no: &str) -> Result<bool, Failure> {
     if arg.eq_ignore_ascii_case(yes.as_bytes()) {
         Ok(true)
@@ -402,7 +402,7 @@ fn unpause(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// No reply to this command itself, unless it is ON.
+/// Sends no reply to this command itself, unless it is ON.
 fn reply(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.is(2, "ON") {
         ctx.client.reply_mode = ReplyMode::On;

@@ -1,15 +1,15 @@
-//! A command's row: everything about it that is not its handler's body.
+//! A command's row: everything about it except its handler's body.
 //!
-//! From a row follow COMMAND's replies, arity, ACL categories, the set of locks, admission,
-//! replication and the labels of its metrics. The flags and key specifications have the meaning
-//! and names of Redis 7's command tables.
+//! The row determines COMMAND's replies, arity, ACL categories, the lock set, admission,
+//! replication and the metrics' labels. Flags and key specifications have the meaning and names of
+//! Redis 7's command tables.
 
 use super::{Args, Context, Failure};
 
-/// What a handler gives: its reply is written, or it failed and nothing has changed.
+/// A handler's result: its reply is written, or it failed and changed nothing.
 pub(crate) type Handled = Result<(), Failure>;
 
-/// A handler: synchronous, under the locks that its row names.
+/// A handler: synchronous, holds the locks that its row names.
 pub(crate) type Handler = fn(&mut Context<'_>, &Args<'_>) -> Handled;
 
 /// How a command runs.
@@ -18,7 +18,7 @@ pub(crate) enum Run {
     Handler(Handler),
     /// Only a container of subcommands.
     Subcommands,
-    /// Re-enters the engine, which knows it by this.
+    /// Run by the engine, which identifies it by this.
     Engine(EngineCommand),
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum EngineCommand {
 /// One row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Command {
-    /// Upper case; of a subcommand, its own word.
+    /// Upper case; for a subcommand, its own word only.
     pub(crate) name: &'static str,
     pub(crate) run: Run,
     pub(crate) arity: Arity,
@@ -45,7 +45,7 @@ pub(crate) struct Command {
     pub(crate) docs: Docs,
 }
 
-/// How many arguments, the command's name included.
+/// Number of arguments, including the command's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arity(pub(crate) i32);
 
@@ -87,12 +87,12 @@ pub(crate) enum Flag {
     NoAsyncLoading = 1 << 14,
     NoMulti = 1 << 15,
     AllowBusy = 1 << 16,
-    /// Where the keys are depends on the arguments.
+    /// The positions of the keys depend on the arguments.
     MovableKeys = 1 << 17,
 }
 
 impl Flag {
-    /// Names in the order in which COMMAND INFO lists them, which keeps `MayReplicate` to itself.
+    /// Names in COMMAND INFO's order; COMMAND INFO omits `MayReplicate`.
     pub(crate) const NAMES: &'static [(Self, &'static str)] = &[
         (Self::Write, "write"),
         (Self::ReadOnly, "readonly"),
@@ -171,7 +171,7 @@ impl KeyFlag {
     }
 }
 
-/// Where some of a command's keys are among its arguments.
+/// The positions of some of a command's keys among its arguments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeySpec {
     pub(crate) flags: &'static [KeyFlag],
@@ -204,7 +204,7 @@ pub(super) const fn key_range(
     KeyPlaces([Some(KeySpec { flags, first, last, step, notes: None }), None])
 }
 
-/// Two keys with roles of their own, the first two arguments.
+/// Two keys, the first two arguments, each with its own flags.
 pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -> KeyPlaces {
     KeyPlaces([
         Some(KeySpec { flags: one, first: 1, last: 0, step: 1, notes: None }),
@@ -213,7 +213,7 @@ pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -
 }
 
 impl KeyPlaces {
-    /// The same with a note on the first specification.
+    /// Adds a note to the first specification.
     pub(super) const fn note(mut self, note: &'static str) -> Self {
         if let Some(spec) = &mut self.0[0] {
             spec.notes = Some(note);
@@ -243,9 +243,9 @@ impl KeyPlaces {
 pub(crate) enum Locks {
     /// Those of the keys.
     Keys,
-    /// All: the command concerns whole databases, or an instant of everything.
+    /// All: the command acts on whole databases, or needs a consistent view of all data.
     All,
-    /// One after the other, by the handler's walk; all of them within EXEC.
+    /// One after the other, as the handler iterates; all of them within EXEC.
     OneByOne,
 }
 
@@ -273,8 +273,8 @@ impl Group {
     }
 }
 
-/// ACL categories in the order in which COMMAND INFO lists them. Those that follow from flags
-/// (write, read, admin, dangerous, fast, slow, ...) are not spelled out in rows.
+/// ACL categories in COMMAND INFO's order. Rows do not list those that follow from flags (write,
+/// read, admin, dangerous, fast, slow, ...).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Category {
     Keyspace,
@@ -308,11 +308,11 @@ impl Category {
     ];
 }
 
-/// What COMMAND DOCS says.
+/// The texts of COMMAND DOCS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Docs {
     pub(crate) summary: &'static str,
-    /// The version of Redis that first had the command.
+    /// The version of Redis that introduced the command.
     pub(crate) since: &'static str,
     pub(crate) complexity: &'static str,
     /// The arguments in the notation of Redis's documentation, e.g. `key [NX | XX]`.
@@ -373,7 +373,7 @@ pub(super) const fn container(
 }
 
 impl Command {
-    /// The same with what COMMAND DOCS says.
+    /// Sets the texts of COMMAND DOCS.
     pub(super) const fn docs(
         mut self,
         since: &'static str,
@@ -395,25 +395,25 @@ impl Command {
         self
     }
 
-    /// The same with explicit ACL categories instead of the group's.
+    /// Sets explicit ACL categories, which replace the group's.
     pub(super) const fn categories(mut self, categories: &'static [Category]) -> Self {
         self.categories = categories;
         self
     }
 
-    /// The same run by the engine instead of a handler.
+    /// Makes the engine run the command instead of a handler.
     pub(super) const fn by_engine(mut self, command: EngineCommand) -> Self {
         self.run = Run::Engine(command);
         self
     }
 
-    /// The same with subcommands beside its handler, which runs without any.
+    /// Adds subcommands; the handler runs when none is given.
     pub(super) const fn subcommands(mut self, subcommands: &'static [Self]) -> Self {
         self.subcommands = subcommands;
         self
     }
 
-    /// Which of the engine's own commands this is.
+    /// Which engine command this is, if any.
     #[inline]
     pub(crate) fn run_by_engine(&self) -> Option<EngineCommand> {
         match self.run {

@@ -22,7 +22,7 @@ const SUBCOMMANDS: &[Command] = &[
     command("REWRITE", rewrite, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
         .docs("2.8.0", "O(1)", "", "Writes the settings to the file they came from."),
     command("SET", set, at_least(4), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
-        // Under all the locks: nobody else changes settings, and no command is half under each.
+        // Holds all locks, so that no command sees a mix of old and new settings.
         .locking(Locks::All)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .docs("2.0.0", "O(N) in the number of settings given", "parameter value [parameter value ...]", "Changes settings: all those given, or none."),
@@ -86,8 +86,8 @@ fn named(name: &[u8]) -> Option<&'static Parameter> {
     std::str::from_utf8(name).ok().and_then(Parameter::named)
 }
 
-/// Refuses the first protected parameter, unless an earlier pair is wrong in another way, which
-/// is then what the client is told.
+/// Refuses the first protected parameter, unless an earlier pair has another error, which the
+/// client then gets.
 fn check_protected(ctx: &Context<'_>, pairs: &[(&[u8], &[u8])]) -> Handled {
     let allowed = match ctx.node.settings.load().security.enable_protected_configs {
         LocalAccess::Yes => true,

@@ -24,7 +24,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("1.0.0", "O(1)", "index", "Selects the database that the following commands use."),
 ];
 
-/// The only user there is.
+/// The only user.
 pub(super) const DEFAULT_USER: &[u8] = b"default";
 
 const WRONG_PASSWORD: Failure = Failure::Other(std::borrow::Cow::Borrowed(
@@ -158,14 +158,14 @@ fn protocol(version: &[u8]) -> Result<Protocol, Failure> {
     }
 }
 
-/// From here on the client is answered, and gets its messages, in this protocol.
+/// Switches the client's replies and messages to this protocol.
 fn speak(ctx: &mut Context<'_>, protocol: Protocol) {
     ctx.client.protocol = protocol;
     ctx.reply.protocol = protocol;
     ctx.client.publish();
 }
 
-/// Names a client; an empty name takes the name away.
+/// Names a client; an empty name removes the name.
 pub(super) fn set_name(client: &Client, name: &[u8]) -> Handled {
     if !is_printable(name) {
         let what = "Client names cannot contain spaces, newlines or special characters.";
@@ -175,7 +175,7 @@ pub(super) fn set_name(client: &Client, name: &[u8]) -> Handled {
     Ok(())
 }
 
-/// Whether CLIENT LIST can show this as a field.
+/// Whether CLIENT LIST can show this in a field.
 pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_graphic)
 }

@@ -1,4 +1,4 @@
-//! What a handler sees: keys under the locks of its row, its client, and its reply.
+//! A handler's context: keys under the locks of its row, its client, and its reply.
 
 use super::effects::Effects;
 use super::registry::Registry;
@@ -11,7 +11,7 @@ use crate::resp::Output;
 use crate::settings::EventClasses;
 use crate::types::{Object, StringView};
 
-/// The world of one command.
+/// The context of one command.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) node: &'a Node,
@@ -36,27 +36,27 @@ pub(crate) struct Keys<'a> {
     pub(crate) effects: &'a mut Effects,
 }
 
-/// What becomes of keys whose time is over.
+/// How to treat expired keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expired {
-    /// They are removed when they are met.
+    /// Remove them on access.
     Remove,
-    /// They are hidden while clients are paused, and removed later.
+    /// Hide them while clients are paused, remove them later.
     Defer,
-    /// They are hidden until the master says that they are gone.
+    /// Hide them until the master deletes them.
     Hide,
-    /// They are as good as others: the master, whose command this is, has them still.
+    /// Treat them as live: the command comes from the master, which still has them.
     Ignore,
 }
 
 impl Expired {
-    /// Whether it is this node that ends them, now or later.
+    /// Whether this node expires keys, now or later.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self, Self::Remove | Self::Defer)
     }
 }
 
-/// The access clock: seconds of Unix time, in 32 bits.
+/// The access clock: Unix time in seconds, in 32 bits.
 pub(crate) fn access_clock(now_ms: i64) -> u32 {
     u32::try_from(now_ms / 1000).unwrap_or(u32::MAX)
 }
@@ -82,15 +82,15 @@ impl<'a> Keys<'a> {
         expire_at_ms < self.now_ms && self.expired != Expired::Ignore
     }
 
-    /// Whether a key that is given this expiry would be gone at once. Not so where expired keys
-    /// are only hidden: their end is then decided elsewhere.
+    /// Whether a key with this expiry would expire at once. False where this node only hides
+    /// expired keys: another node decides when they go.
     pub(crate) fn is_elapsed(&self, expire_at_ms: i64) -> bool {
         self.expired.is_ours() && expire_at_ms <= self.now_ms
     }
 
-    /// Removes the key if it has expired (or hides it where that is not ours to do). Gives the
-    /// access clock of a key that is there: with it the caller knows all that decides what is to
-    /// be done before the entry itself is looked up.
+    /// Removes the key if it has expired, or hides it where this node must not remove it. Returns
+    /// the access clock of a live key, so that the caller can decide on a touch before it looks up
+    /// the entry.
     #[inline]
     fn alive(&mut self, database: usize, key: Key<'_>) -> Option<u32> {
         let entry = self.locked.get(database, key)?;
@@ -117,8 +117,8 @@ impl<'a> Keys<'a> {
         self.effects.event(database, key, EventClasses::EXPIRED, "expired");
     }
 
-    /// Keys that a walk met expired go as if they had been asked for: at once where their shards
-    /// are locked for the whole command, else after it, each under its own lock.
+    /// Removes expired keys found by a scan: at once if the command holds their shards' locks
+    /// throughout, else after the command, each under its own lock.
     pub(crate) fn met_expired(&mut self, expired: Vec<Box<[u8]>>) {
         if self.expired != Expired::Remove {
             return;
@@ -133,7 +133,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The entry of a key that the command reads: counted as hit or miss, and as an access.
+    /// The entry of a key that the command reads. Counts as hit or miss, and as an access.
     #[inline]
     pub(crate) fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let accessed_s = self.found(key)?;
@@ -143,7 +143,7 @@ impl<'a> Keys<'a> {
         self.locked.get(self.database, key)
     }
 
-    /// The same, neither an access nor told of as a miss: for commands about keys themselves.
+    /// Like [`Keys::read`], but without access or miss event: for commands about keys themselves.
     pub(crate) fn inspect(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let found = self.alive(self.database, key).is_some();
         let counter = if found { &self.stats.keyspace_hits } else { &self.stats.keyspace_misses };
@@ -151,7 +151,7 @@ impl<'a> Keys<'a> {
         if found { self.locked.get(self.database, key) } else { None }
     }
 
-    /// The same without counting as an access.
+    /// Like [`Keys::read`], but not counted as an access.
     pub(crate) fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         self.found(key)?;
         self.locked.get(self.database, key)
@@ -169,7 +169,7 @@ impl<'a> Keys<'a> {
         found
     }
 
-    /// The entry of a key that the command is about to change. Not counted as hit or miss.
+    /// The entry of a key that the command is about to change. An access, but neither hit nor miss.
     #[inline]
     pub(crate) fn write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let accessed_s = self.alive(self.database, key)?;
@@ -177,15 +177,15 @@ impl<'a> Keys<'a> {
         self.locked.get(self.database, key)
     }
 
-    /// Whether a key that the command is about to overwrite or remove is there. Neither counted
-    /// nor an access.
+    /// Whether a key that the command is about to overwrite or remove exists. Counts neither as hit
+    /// or miss nor as an access.
     #[inline]
     pub(crate) fn has(&mut self, key: Key<'_>) -> bool {
         self.alive(self.database, key).is_some()
     }
 
-    /// Whether a key is there that then keeps the command from what it would do. Not counted, but
-    /// an access.
+    /// Whether an existing key prevents the command from proceeding. Counts as an access, not as
+    /// hit or miss.
     pub(crate) fn is_taken(&mut self, key: Key<'_>) -> bool {
         self.is_taken_in(self.database, key)
     }
@@ -199,7 +199,7 @@ impl<'a> Keys<'a> {
         accessed_s.is_some()
     }
 
-    /// Notes an access of a key with this clock, once a second at most.
+    /// Records an access of a key with this clock, at most once a second.
     #[inline]
     fn touch(&mut self, database: usize, key: Key<'_>, accessed_s: u32) {
         let clock = access_clock(self.now_ms);
@@ -208,7 +208,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Has a key appear unused for some seconds.
+    /// Makes a key look unused for `seconds`.
     pub(crate) fn set_idle(&mut self, key: Key<'_>, seconds: u32) {
         let clock = access_clock(self.now_ms).saturating_sub(seconds);
         self.locked.touch(self.database, key, clock);
@@ -226,7 +226,7 @@ impl<'a> Keys<'a> {
         self.write(key).map(|entry| entry.value().string().ok_or(Failure::WrongType)).transpose()
     }
 
-    /// Gives a key a value and an expiry, whatever it had before.
+    /// Sets a key's value and expiry, replacing both.
     #[inline]
     pub(crate) fn store(&mut self, key: Key<'_>, content: Content<'_>, expire_at_ms: Option<i64>) {
         let clock = access_clock(self.now_ms);
@@ -235,7 +235,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Gives a key a value; it keeps its expiry.
+    /// Sets a key's value; keeps its expiry.
     pub(crate) fn store_value(&mut self, key: Key<'_>, content: Content<'_>) {
         self.store(key, content, self.expire_at_ms(key));
     }
@@ -259,12 +259,12 @@ impl<'a> Keys<'a> {
         self.locked.remove(database, key)
     }
 
-    /// Takes a key's entry out, to be put elsewhere by [`Keys::put_in`].
+    /// Takes a key's entry out, for [`Keys::put_in`].
     pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Entry> {
         self.locked.take(self.database, key)
     }
 
-    /// Puts an entry under a key of a database where that key is missing.
+    /// Puts an entry under a key that the database does not have.
     pub(crate) fn put_in(
         &mut self,
         database: usize,
@@ -281,12 +281,12 @@ impl<'a> Keys<'a> {
         self.locked.get(self.database, key).and_then(EntryRef::expire_at_ms)
     }
 
-    /// Sets or takes away the expiry of a key.
+    /// Sets or removes the expiry of a key.
     pub(crate) fn set_expiry(&mut self, key: Key<'_>, expire_at_ms: Option<i64>) {
         self.locked.set_expiry(self.database, key, expire_at_ms);
     }
 
-    /// Says that a key changed: one change, its watchers, and the event `name` of a class.
+    /// Records a change of a key: counts it, marks watchers and queues the event `name` of a class.
     #[inline]
     pub(crate) fn changed(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
         self.effects.changed(&self.locked, self.database, key, class, name);
@@ -303,7 +303,7 @@ impl<'a> Keys<'a> {
         self.effects.changed(&self.locked, database, key, class, name);
     }
 
-    /// Says that one more key changed, as part of a change that was already told of.
+    /// Records another changed key as part of a change that is already counted.
     pub(crate) fn changed_too(
         &mut self,
         database: usize,
@@ -315,17 +315,17 @@ impl<'a> Keys<'a> {
         self.effects.event(database, key, class, name);
     }
 
-    /// One more event of a change that was already told of.
+    /// Adds an event to a change that is already counted.
     pub(crate) fn event(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
         self.effects.event(self.database, key, class, name);
     }
 
-    /// A change to whole databases, or one that no key stands for.
+    /// Counts changes to whole databases, or changes that no key represents.
     pub(crate) fn changed_much(&mut self, count: u64) {
         self.effects.dirty += count;
     }
 
-    /// The log gets these commands instead of the one that was sent.
+    /// Logs these commands instead of the one that the client sent.
     pub(crate) fn log_instead(&mut self, commands: &[&[&[u8]]]) {
         if self.effects.logging {
             let owned = |command: &&[&[u8]]| command.iter().map(|arg| Box::from(*arg)).collect();
@@ -333,7 +333,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The log gets the command although no key changed.
+    /// Logs the command although no key changed.
     pub(crate) fn log_always(&mut self) {
         self.effects.log_always();
     }
@@ -350,9 +350,9 @@ impl Context<'_> {
         }
     }
 
-    /// Says that the reply so far comes before the messages of events from here on, should the
-    /// client itself get them; otherwise all events of a command come before its reply. So it is
-    /// in Redis, which sends an event where the command tells of it.
+    /// Places the reply so far before the messages of later events, if the client itself gets them;
+    /// otherwise all events of a command come before its reply. This is Redis's order: it sends an
+    /// event where the command raises it.
     #[inline]
     pub(crate) fn replied_before_events(&mut self) {
         if self.client.is_subscribed() {
@@ -385,13 +385,13 @@ impl Context<'_> {
         index.filter(|&i| i < self.keys.keyspace().databases()).ok_or(Failure::DbOutOfRange)
     }
 
-    /// The slow log does not show the argument at `index`: it is a password or the like.
+    /// Hides the argument at `index` from the slow log: it is a password or similar.
     pub(crate) fn redact(&mut self, index: usize) {
         self.keys.effects.redacted.push(index);
     }
 }
 
-/// Pseudo-random numbers of a worker, seeded by the outer layer (xorshift64*).
+/// A worker's pseudo-random numbers (xorshift64*), seeded by the outer layer.
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 

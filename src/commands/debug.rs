@@ -1,4 +1,4 @@
-//! DEBUG: what Redis's test suite and its tools use. Behind enable-debug-command.
+//! DEBUG: for Redis's test suite and its tools. Requires enable-debug-command.
 
 use std::sync::atomic::Ordering;
 
@@ -104,14 +104,14 @@ fn check_allowed(ctx: &Context<'_>) -> Handled {
     }
 }
 
-/// A switch as C's `atoi` reads it: on unless its digits come to 0, or there are none.
+/// Parses a switch like C's `atoi`: off if the digits give 0 or there are none, else on.
 fn is_on(arg: &[u8]) -> bool {
     let arg = arg.trim_ascii_start();
     let digits = arg.strip_prefix(b"-").or_else(|| arg.strip_prefix(b"+")).unwrap_or(arg);
     digits.iter().take_while(|byte| byte.is_ascii_digit()).any(|&digit| digit != b'0')
 }
 
-/// Holds the whole server, whose locks are all held here.
+/// Blocks the whole server, since the command holds all locks.
 fn sleep(ctx: &mut Context<'_>, seconds: &[u8]) {
     let seconds: f64 =
         std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
@@ -124,7 +124,7 @@ fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let clock = (ctx.keys.now_ms / 1000) as u32;
     let entry = ctx.keys.locked.get(ctx.keys.database, key).ok_or(Failure::NoSuchKey)?;
     let encoding = entry.value().encoding_name();
-    // Without the type byte and the footer: what DUMP adds to the value.
+    // Without the type byte and the footer that DUMP adds to the value.
     let serialized = rdb::with_value(entry, rdb::dump).len().saturating_sub(11);
     let idle = clock.saturating_sub(entry.accessed_s());
     let refcount = super::object::reference_count(entry.value());
@@ -150,7 +150,7 @@ fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));
     }
-    // What is loaded again counts as changed.
+    // Reloaded keys count as changed.
     let now_ms = ctx.keys.now_ms;
     for database in 0..ctx.node.keyspace.databases() {
         let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
@@ -230,20 +230,20 @@ fn sha1(bytes: &[u8]) -> Hash {
     Sha1::digest(bytes).into()
 }
 
-/// Adds bytes so that their order among others does not matter.
+/// Mixes in bytes independently of their order.
 fn xor(digest: &mut Hash, bytes: &[u8]) {
     for (byte, other) in digest.iter_mut().zip(sha1(bytes)) {
         *byte ^= other;
     }
 }
 
-/// Adds bytes so that it does.
+/// Mixes in bytes in an order-dependent way.
 fn mix(digest: &mut Hash, bytes: &[u8]) {
     xor(digest, bytes);
     *digest = sha1(digest);
 }
 
-/// Adds a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
+/// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
 fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     const STRING: u32 = 0;
     mix(digest, &STRING.to_be_bytes());
@@ -254,7 +254,7 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     }
 }
 
-/// The digest of everything (`computeDatasetDigest` in Redis's debug.c).
+/// The digest of all data (`computeDatasetDigest` in Redis's debug.c).
 fn data_set_digest(ctx: &mut Context<'_>) -> Hash {
     let mut all = Hash::default();
     for database in 0..ctx.node.keyspace.databases() {
@@ -277,7 +277,7 @@ fn digest_values(ctx: &mut Context<'_>, args: &Args<'_>) {
     for index in 2..args.len() {
         let key = ctx.keys.at(args, index);
         let mut digest = Hash::default();
-        // Expired or not, and without a trace.
+        // Includes expired keys; no access, no statistics.
         if let Some(entry) = ctx.keys.locked.get(ctx.keys.database, key) {
             mix_value(&mut digest, entry);
         }
@@ -312,12 +312,12 @@ fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Not logged: DEBUG POPULATE is for this server alone.
+/// Not logged: DEBUG POPULATE affects this server only.
 fn store_populated(keys: &mut Keys<'_>, key: crate::keyspace::Key<'_>, value: &[u8]) {
     keys.store(key, Content::unencoded(value), None);
 }
 
-/// Matches random patterns; it is enough not to hang or crash.
+/// Matches random patterns; passes if it neither hangs nor crashes.
 fn string_match_test(ctx: &mut Context<'_>) {
     const CYCLES: usize = 100_000;
     const ALPHABET: &[u8] = b"ab*?[]^-\\";

@@ -1,9 +1,8 @@
-//! What a command changed, and what follows from that.
+//! A command's changes and their effects.
 //!
-//! Handlers say what they changed ([`Keys::changed`](super::Keys::changed)); watchers are marked
-//! at once, under the locks that are held. The log, keyspace events and the count of changes
-//! follow after the handler, in the engine, from what is collected here. No handler does any of
-//! it by hand.
+//! Handlers report changes ([`Keys::changed`](super::Keys::changed)), which marks watchers at once,
+//! under the locks held. After the handler, the engine uses what is collected here to write the
+//! log, publish keyspace events and count changes. No handler does any of this by hand.
 
 use crate::keyspace::{Key, Locked};
 use crate::replication::Batch;
@@ -22,38 +21,38 @@ pub(crate) struct KeyEvent {
 /// How a command goes into the log.
 #[derive(Debug, Default)]
 enum Form {
-    /// As it was sent, if it changed something.
+    /// As sent, if it changed something.
     #[default]
     Verbatim,
-    /// As it was sent, though it changed no key (PUBLISH).
+    /// As sent, though it changed no key (PUBLISH).
     Always,
-    /// As other commands; none: not at all.
+    /// As other commands; if empty, not at all.
     Instead(Vec<Vec<Box<[u8]>>>),
 }
 
 /// Collected effects of one command, or of all the commands of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Changes so far; of the command in hand when it is compared.
+    /// Changes so far, including those of the transaction's earlier commands.
     pub(crate) dirty: u64,
-    /// Whether anybody reads the log.
+    /// Whether the log has readers.
     pub(crate) logging: bool,
     /// Which events are published.
     pub(crate) classes: EventClasses,
     pub(crate) events: Vec<KeyEvent>,
     /// Indices of the command's arguments that the slow log must not show.
     pub(crate) redacted: Vec<usize>,
-    /// Keys found expired and removed, to be logged before the command.
+    /// Expired keys that were removed; logged before the command.
     expired: Vec<(usize, Box<[u8]>)>,
-    /// Keys met expired by a command that held their shards' locks only in passing: to be looked
-    /// at once more, and removed, after it.
+    /// Expired keys found by a command that held their shards' locks only briefly: checked again
+    /// and removed after it.
     pub(crate) met_expired: Vec<(usize, Box<[u8]>)>,
     form: Form,
     pub(crate) log: Batch,
 }
 
 impl Effects {
-    /// Makes ready for a command or a transaction.
+    /// Prepares for a command or a transaction.
     #[inline]
     pub(crate) fn begin(&mut self, logging: bool, classes: EventClasses) {
         self.dirty = 0;
@@ -99,7 +98,7 @@ impl Effects {
         }
     }
 
-    /// The command goes into the log as others.
+    /// Logs other commands in place of this one.
     pub(super) fn log_instead(&mut self, commands: Vec<Vec<Box<[u8]>>>) {
         self.form = Form::Instead(commands);
     }
@@ -115,8 +114,8 @@ impl Effects {
         }
     }
 
-    /// Ends a command: puts what it logs behind what the transaction has logged so far. `dirty`
-    /// is what was counted before the command.
+    /// Ends a command: appends its log entries to the transaction's. `dirty` is the count before
+    /// the command.
     #[inline]
     pub(crate) fn end_command(&mut self, database: usize, args: &Args<'_>, dirty: u64) {
         let form = std::mem::take(&mut self.form);

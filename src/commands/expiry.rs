@@ -1,4 +1,4 @@
-//! Expiry commands: when keys go by themselves.
+//! Expiry commands.
 
 use super::command::{Group::Generic, at_least, command, exactly, one_key};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, c_string};
@@ -33,7 +33,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
-/// Under which conditions EXPIRE sets an expiry.
+/// The conditions under which EXPIRE sets an expiry.
 #[derive(Clone, Copy, Debug, Default)]
 struct Conditions {
     /// NX: the key has none.
@@ -163,7 +163,7 @@ fn seconds(ms: i64) -> i64 {
     ms / 1000 + i64::from(ms % 1000 >= 500)
 }
 
-/// Replies with what `show` makes of a key's expiry, -1 when it has none, -2 without the key.
+/// Replies with `show` of a key's expiry, -1 if it has none, -2 if there is no key.
 fn reply_expiry(ctx: &mut Context<'_>, args: &Args<'_>, show: impl Fn(i64) -> i64) -> Handled {
     let key = ctx.keys.at(args, 1);
     let expiry = ctx.keys.peek(key).map(EntryRef::expire_at_ms);

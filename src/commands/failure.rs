@@ -1,8 +1,8 @@
-//! Why a command fails, and the one place that puts it into RESP's words.
+//! Why a command fails, and the one place that formats it as a RESP error.
 
 use std::borrow::Cow;
 
-/// A command's error. Its texts are Redis 7.0's.
+/// A command's error. Texts are Redis 7.0's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Syntax,
@@ -13,11 +13,11 @@ pub(crate) enum Failure {
     Overflow,
     NotFinite,
     NoSuchKey,
-    /// Of the command in lower case.
+    /// Holds the command name in lower case.
     InvalidExpire(&'static str),
     StringTooLong,
     DbOutOfRange,
-    /// An integer argument outside of what a C int holds.
+    /// An integer argument outside the range of a C int.
     NotInInt,
     NegativeOffset,
     SameObject,
@@ -25,23 +25,23 @@ pub(crate) enum Failure {
     BusyKey,
     /// A payload of DUMP whose version or checksum is wrong.
     BadPayload,
-    /// A payload of DUMP that holds no value.
+    /// A payload of DUMP that does not decode to a value.
     BadData,
-    /// Of the full command name in lower case.
+    /// Holds the full command name in lower case.
     Arity(String),
-    /// The subcommand and the container as they were sent.
+    /// Holds the subcommand and the container as sent.
     UnknownSubcommand {
         sent: Vec<u8>,
         container: Vec<u8>,
     },
-    /// The same where the number of arguments may be what is wrong.
+    /// The same where the number of arguments may be at fault.
     UnknownSubcommandOrArity {
         sent: Vec<u8>,
         container: &'static str,
     },
-    /// An error of its own kind: code and text.
+    /// A complete error: code and text.
     Other(Cow<'static, str>),
-    /// The same with bytes that a client sent in it.
+    /// The same, containing bytes from a client.
     Bytes(Vec<u8>),
 }
 
@@ -100,7 +100,7 @@ impl Failure {
     }
 }
 
-/// What C sees of a string: it ends at its first zero byte.
+/// The part of a string that C sees: it ends at the first zero byte.
 pub(crate) fn c_string(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }

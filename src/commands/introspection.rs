@@ -1,4 +1,4 @@
-//! COMMAND: the table of commands, for clients that read it.
+//! COMMAND: the command table for clients.
 
 use super::command::{Group::Server, NO_KEYS, at_least, command, exactly};
 use super::registry::Registered;
@@ -89,7 +89,7 @@ fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// One command as COMMAND and COMMAND INFO give it (`addReplyCommandInfo` in Redis's server.c).
+/// One command as in COMMAND and COMMAND INFO (`addReplyCommandInfo` in Redis's server.c).
 fn reply_info(reply: &mut Output, command: &Registered) {
     let row = command.row;
     reply.array(10);
@@ -113,7 +113,7 @@ fn reply_info(reply: &mut Output, command: &Registered) {
     command.subcommands.iter().for_each(|subcommand| reply_info(reply, subcommand));
 }
 
-/// A set of words as simple strings.
+/// Replies with a set of words as simple strings.
 fn reply_words(reply: &mut Output, words: &[&str], prefix: &str) {
     reply.set(words.len());
     words.iter().for_each(|word| reply.simple(&format!("{prefix}{word}")));
@@ -157,8 +157,8 @@ fn index(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
 
-/// First key, last key and step, as they were told before there were key specifications: of the
-/// first range and those that go on where it ends (`populateCommandLegacyRangeSpec` in Redis).
+/// First key, last key and step, the format before key specifications: covers the first range and
+/// those that continue where it ends (`populateCommandLegacyRangeSpec` in Redis).
 fn legacy_range(row: &Command) -> [i64; 3] {
     let end_of = |spec: &KeySpec| {
         let last = i64::from(spec.last);
@@ -213,7 +213,7 @@ fn docs(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// A command's name and its map of documentation.
+/// Replies with a command's name and its documentation map.
 fn reply_docs(reply: &mut Output, command: &Registered) {
     let row = command.row;
     let arguments = syntax::arguments(row);
@@ -276,10 +276,10 @@ fn reply_arguments(reply: &mut Output, arguments: &[Argument]) {
     }
 }
 
-/// A key, and what is done with it.
+/// A key with its flags.
 type Found<'a> = (&'a [u8], &'static [KeyFlag]);
 
-/// The keys of the command that the arguments from the third on spell, with their flags.
+/// The keys, with their flags, of the command given by the arguments from the third on.
 fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Failure> {
     let found = ctx.registry.find(args.at(2)).and_then(|command| {
         if command.is_container() { command.subcommand(args.at(3)) } else { Some(command) }
@@ -302,10 +302,10 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
     Ok(keys)
 }
 
-/// What a command does with a key where its arguments decide that.
+/// A command's key flags where its arguments decide them.
 fn flags_for(row: &Command, spec: &KeySpec, args: &Args<'_>) -> &'static [KeyFlag] {
     use KeyFlag::{Access, Ow, Rw, Update};
-    // Behind COMMAND GETKEYSANDFLAGS, SET, its key and its value.
+    // After COMMAND GETKEYSANDFLAGS, SET, its key and its value.
     let given = |word: &str| (5..args.len()).any(|at| args.is(at, word));
     match row.name {
         "SET" if !given("GET") => &[Ow, Update],

@@ -1,4 +1,4 @@
-//! Commands about keys whatever they hold: removing, renaming, finding.
+//! Commands on keys of any type: removing, renaming, finding.
 
 use super::command::{
     Category, Group::Generic, Locks, NO_KEYS, at_least, command, exactly, key_range, one_key,
@@ -119,7 +119,7 @@ fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Renames a key that is there to another name than its own.
+/// Renames an existing key to a different name.
 fn rename_found(keys: &mut Keys<'_>, args: &Args<'_>) {
     let (from, to) = (keys.at(args, 1), keys.at(args, 2));
     if keys.has(to) {
@@ -250,8 +250,8 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Reads a cursor as C's `strtoul` does: it ends at a zero byte, a sign is allowed, and nothing at
-/// all is 0.
+/// Parses a cursor like C's `strtoul`: it ends at a zero byte, a sign is allowed, and an empty
+/// string is 0.
 fn cursor(arg: &[u8]) -> Result<Cursor, Failure> {
     let (negative, digits) = match arg.split(|&byte| byte == 0).next().unwrap_or_default() {
         [] => return Ok(Cursor(0)),
@@ -290,8 +290,8 @@ fn scan(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Random keys that RANDOMKEY tries before it takes the first it finds. Only where most keys have
-/// expired and wait for removal does it come to that.
+/// Random keys that RANDOMKEY tries before it takes the first live one. Only reached where most
+/// keys have expired and await removal.
 const RANDOM_TRIES: usize = 100;
 
 fn randomkey(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {

@@ -1,4 +1,4 @@
-//! LATENCY: how long commands take, by histogram, and the spikes beyond a threshold.
+//! LATENCY: histograms of command latencies, and the spikes over a threshold.
 
 use super::command::{Group::Server, NO_KEYS, at_least, command, container, exactly};
 use super::{Args, Command, Context, Flag::*, Handled};
@@ -45,7 +45,7 @@ fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Buckets are cumulative, and only those that add something are told of, as in Redis.
+/// Buckets are cumulative; buckets that add nothing are omitted, as in Redis.
 fn histogram(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let node = ctx.node;
     let wanted: Vec<Vec<u8>> = args.from(2).map(<[u8]>::to_ascii_lowercase).collect();

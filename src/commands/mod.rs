@@ -1,4 +1,4 @@
-//! Commands: one file per family, a table of rows with the handlers below it.
+//! Commands: one file per family, each a table of rows followed by the handlers.
 //!
 //! To add a command, write its row and its handler in the family's file. To add a family, add
 //! its file and name its table in [`all`].
@@ -31,7 +31,7 @@ mod transactions;
 #[cfg(test)]
 mod tests;
 
-/// The version of Redis whose behaviour limpid has.
+/// The version of Redis that limpid emulates.
 pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
@@ -41,7 +41,7 @@ pub(crate) use command::{
 pub(crate) use context::{Context, Expired, Keys, Random, access_clock};
 pub(crate) use failure::{Failure, c_string};
 
-/// All the rows, by family.
+/// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
         client::COMMANDS,

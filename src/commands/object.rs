@@ -1,4 +1,4 @@
-//! What lies behind keys: OBJECT, DUMP and RESTORE, MEMORY USAGE.
+//! Internals of keys: OBJECT, DUMP and RESTORE, MEMORY USAGE.
 
 use std::sync::atomic::Ordering;
 
@@ -59,9 +59,9 @@ const MEMORY_SUBCOMMANDS: &[Command] = &[
             "Estimates how many bytes a key takes with its value."),
 ];
 
-/// Integers from 0 to before this are one shared object each in Redis.
+/// In Redis, the integers from 0 to below this are shared objects.
 const SHARED_INTEGERS: i64 = 10_000;
-/// References to a shared object: they are not counted.
+/// Reference count of a shared object, whose references are not counted.
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 
 fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -82,7 +82,7 @@ fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// As Redis counts, which shares small integers.
+/// The count in Redis, which shares small integers.
 pub(super) fn reference_count(value: ValueRef<'_>) -> i64 {
     match value {
         ValueRef::Int(0..SHARED_INTEGERS) => SHARED_REFCOUNT,
@@ -145,11 +145,11 @@ fn memory_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Bytes that a table takes for each key besides its entry.
+/// Bytes per key that a table takes in addition to its entry.
 const SLOT_BYTES: usize = size_of::<u64>();
 
 fn memory_usage(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    // Values know their size, so nothing is sampled.
+    // Values know their size, so sampling is unnecessary.
     for index in (3..args.len()).step_by(2) {
         let count = args.get(index + 1).filter(|_| args.is(index, "SAMPLES"));
         if Context::integer(count.ok_or(Failure::Syntax)?)? < 0 {
@@ -190,7 +190,7 @@ fn payload(string: StringView<'_>) -> Vec<u8> {
 #[derive(Debug, Default)]
 struct RestoreOptions {
     replace: bool,
-    /// The time to live is a Unix time.
+    /// The TTL is a Unix time.
     absolute: bool,
     idle_s: Option<i64>,
     freq: Option<i64>,
@@ -269,7 +269,7 @@ fn put_restored(
     expire_at_ms: Option<i64>,
 ) {
     let key = keys.at(args, 1);
-    // Also what has expired: its end is part of this command.
+    // Replaces an expired key too: its removal is part of this command.
     let removed = options.replace && keys.remove(key);
     if expire_at_ms.is_some_and(|at| keys.is_elapsed(at)) {
         if removed {

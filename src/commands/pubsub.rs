@@ -1,7 +1,7 @@
 //! Publishing and subscribing.
 //!
-//! Confirmations go to the client the way that messages go, so that the two never swap places: a
-//! message that another thread publishes meanwhile is either before or after, on both sides.
+//! Confirmations use the client's message queue, which keeps their order: a message that another
+//! thread publishes meanwhile is either before or after, on both sides.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ const HELP: &[&str] = &[
     "    This text.",
 ];
 
-/// A client's subscriptions of a kind.
+/// A client's subscriptions of one kind.
 fn names_of(client: &mut Client, kind: Kind) -> &mut BTreeSet<Name> {
     match kind {
         Kind::Channel => &mut client.channels,
@@ -83,7 +83,7 @@ fn names_of(client: &mut Client, kind: Kind) -> &mut BTreeSet<Name> {
     }
 }
 
-/// The subscriptions that a confirmation counts.
+/// The number of subscriptions that a confirmation reports.
 fn counted(client: &Client, kind: Kind) -> usize {
     match kind {
         Kind::Channel | Kind::Pattern => client.channels.len() + client.patterns.len(),
@@ -91,7 +91,7 @@ fn counted(client: &Client, kind: Kind) -> usize {
     }
 }
 
-/// What a confirmation says happened.
+/// The kind of change that a confirmation reports.
 #[derive(Clone, Copy)]
 enum Change {
     Subscribed,
@@ -119,8 +119,8 @@ fn confirmation(client: &Client, kind: Kind, change: Change, name: Option<&[u8]>
     output
 }
 
-/// Within EXEC a confirmation is an element of the array; otherwise it goes the way of messages.
-/// Gives what goes that way.
+/// Within EXEC, appends the confirmation to the array of replies; otherwise returns it, for the
+/// message queue.
 fn placed<'c>(ctx: &mut Context<'_>, confirmation: &'c Output) -> Option<&'c Output> {
     if ctx.client.in_exec.is_some() {
         ctx.reply.append(confirmation);
@@ -172,7 +172,7 @@ fn unsubscribe_from(ctx: &mut Context<'_>, kind: Kind, args: &Args<'_>) -> Handl
     Ok(())
 }
 
-/// Ends all of a client's subscriptions without a word.
+/// Ends all of a client's subscriptions without confirmations.
 pub(super) fn leave_all(node: &Node, client: &mut Client) {
     for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
         for name in std::mem::take(names_of(client, kind)) {
@@ -243,7 +243,7 @@ fn shardchannels(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     list(ctx, args, Kind::ShardChannel)
 }
 
-/// Names and counts, flat in both protocols.
+/// Replies with names and counts, a flat array in both protocols.
 fn count_subscribers(ctx: &mut Context<'_>, args: &Args<'_>, kind: Kind) {
     ctx.reply.array((args.len() - 2) * 2);
     for name in args.from(2) {

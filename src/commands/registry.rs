@@ -1,50 +1,50 @@
-//! Finds a command's row by the name that a client sends, after renames.
+//! Looks up a command's row by the name that a client sends, after renames.
 
 use super::Command;
 
-/// A row as this server offers it.
+/// A row as registered in this server.
 #[derive(Debug)]
 pub(crate) struct Registered {
     pub(crate) row: &'static Command,
-    /// Lower case; `container|subcommand` for a subcommand. Errors, statistics and COMMAND have
-    /// it, also of a renamed command, as in Redis.
+    /// Lower case; `container|subcommand` for a subcommand. Used in errors, statistics and COMMAND,
+    /// also for a renamed command, as in Redis.
     pub(crate) name: String,
-    /// The container's name in its row, or nothing, and the row's own.
+    /// The container's name in its row (or empty), and the row's own name.
     pub(crate) path: [&'static str; 2],
-    /// Lower case: what clients send. Another than `name` after a rename.
+    /// Lower case: the name that clients send. Differs from `name` after a rename.
     sent: String,
-    /// Names this row in arrays of statistics.
+    /// The row's index in arrays of statistics.
     pub(crate) id: usize,
     pub(crate) subcommands: Vec<Self>,
-    /// Index of the first key, when it is always there: what is prefetched. 0 if none.
+    /// Index of the first key if fixed, for prefetching. 0 if none.
     pub(crate) first_key: usize,
-    /// The first key is the only one: its shard is the whole lock set.
+    /// The first key is the only one: its shard is the complete lock set.
     pub(crate) one_key: bool,
 }
 
-/// All the rows by name.
+/// All rows by name.
 #[derive(Debug)]
 pub(crate) struct Registry {
     commands: Vec<Registered>,
     /// Indices into `commands` plus one, open addressing.
     buckets: Vec<u16>,
-    /// Length of the longest name in bytes: what is longer is not looked for.
+    /// Length of the longest name in bytes: longer names are not looked up.
     name_bytes_max: usize,
     /// By id: the command's index, and the subcommand's within it.
     places: Vec<(usize, Option<usize>)>,
 }
 
 fn bucket_hash(name: &[u8]) -> usize {
-    // ASCII letters differ from their other case in one bit.
+    // ASCII letters differ in case by one bit.
     name.iter()
         .fold(name.len(), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20)))
 }
 
 impl Registry {
-    /// All rows, some renamed: `(from, to)`, an empty `to` takes the command away.
+    /// All rows, some renamed: `(from, to)`; an empty `to` removes the command.
     ///
     /// # Errors
-    /// Names a command that is missing, or a new name that is taken, in Redis's words.
+    /// A command does not exist, or a new name is taken; the text is Redis's.
     pub(crate) fn new(
         rows: impl Iterator<Item = &'static Command>,
         renames: &[(String, String)],
@@ -83,7 +83,7 @@ impl Registry {
         Ok(Self { commands, buckets, name_bytes_max, places })
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub(crate) fn ids(&self) -> usize {
         self.places.len()
     }
@@ -127,7 +127,7 @@ impl Registry {
         }
     }
 
-    /// The row with this own full name, whatever clients have to send for it.
+    /// The row with this original full name, regardless of renames.
     pub(crate) fn find_row(&self, name: &[u8]) -> Option<&Registered> {
         self.all().find(|registered| registered.name.as_bytes() == name)
     }

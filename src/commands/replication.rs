@@ -1,5 +1,4 @@
-//! Commands of replication: what a replica sends to its master, what an operator sends to both,
-//! and WAIT.
+//! Replication commands: from replicas to their master, from operators to both, and WAIT.
 
 use std::sync::Arc;
 
@@ -46,7 +45,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("3.0.0", "O(1)", "numreplicas timeout", "Waits until so many replicas have this connection's writes."),
 ];
 
-/// The address of a client for the log and for INFO.
+/// A client's address for the log and INFO.
 fn address(client: &Client) -> String {
     let ip = client.announced.ip.clone().unwrap_or_else(|| peer_ip(client));
     match client.announced.port {
@@ -94,8 +93,8 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Whether it is this replica's master that hands over its role. With all its writes held back it
-/// has at least what it has sent here: more, where it does not wait for a replica that lags.
+/// Checks that the sender is this replica's master, handing over its role. It holds back all
+/// writes, so it has at least what it sent here; more, if it does not wait for a lagging replica.
 fn check_failover(node: &Node, id: &[u8], next: Option<i64>) -> Handled {
     if !node.is_replica() {
         return Err(Failure::err("PSYNC FAILOVER can't be sent to a master."));
@@ -113,7 +112,7 @@ fn check_failover(node: &Node, id: &[u8], next: Option<i64>) -> Handled {
     not_failing_over(node)
 }
 
-/// A node that hands over its role gives no data until that has ended.
+/// Refuses to serve data during a failover.
 fn not_failing_over(node: &Node) -> Handled {
     if node.replication.failover() == Failover::None {
         return Ok(());
@@ -131,7 +130,7 @@ fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Whether this node has data to give.
+/// Checks that this node has data to serve.
 fn check_source(node: &Node) -> Handled {
     not_failing_over(node)?;
     if node.is_replica() && node.link().state != LinkState::Connected {
@@ -145,10 +144,10 @@ fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(c_string(text)).chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// Goes on from where the replica is.
+/// Resumes the stream at the replica's offset.
 ///
 /// # Errors
-/// Why that cannot be.
+/// Why a full resync is needed.
 fn resumed(
     ctx: &mut Context<'_>,
     name: &str,
@@ -233,7 +232,7 @@ fn attach(ctx: &mut Context<'_>, replica: Replica) {
     ctx.node.replication.replicas.add(replica);
 }
 
-/// The replica gets the next snapshot. The first one of all begins a history of its own.
+/// Queues the replica for the next snapshot. The first one ever starts a new history.
 fn begin_full(ctx: &mut Context<'_>, reason: FullResyncReason) {
     let node = ctx.node;
     node.stats.sync_full.add(1);
@@ -257,7 +256,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.len().is_multiple_of(2) {
         return Err(Failure::Syntax);
     }
-    // Taken over once all the options are found good.
+    // Applied only if all options are valid.
     let mut announced = ctx.client.announced.clone();
     for at in (1..args.len()).step_by(2) {
         let (option, value) = (args.at(at), args.at(at + 1));
@@ -282,7 +281,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                 b"eof" => announced.eof = true,
                 b"psync2" => announced.psync2 = true,
                 b"limpid-marks" => announced.marks = true,
-                // Others are for servers that know them.
+                // Ignores unknown capabilities, meant for other servers.
                 _ => {}
             },
             b"rdb-only" => {
@@ -314,10 +313,10 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Longest announced address.
+/// Most bytes of an announced address.
 const ADDRESS_BYTES_MAX: usize = 256;
 
-/// A replica has so much. It gets no reply.
+/// Records the offset that a replica acknowledges. Sends no reply.
 fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
     let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
     if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
@@ -365,7 +364,7 @@ fn replicaof(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             "REPLICAOF would result into synchronization with the master we are already connected \
              with. No operation performed."
         );
-        // A master that was refused is asked again.
+        // Asks a refused master again.
         ctx.node.host().look_at_role();
         ctx.reply.simple("OK Already connected to specified master");
         return Ok(());
@@ -434,7 +433,7 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         0 => None,
         timeout_ms => {
             let out = || Failure::err("timeout is out of range");
-            // The clock counts whole milliseconds, and the present one has begun.
+            // The clock counts whole milliseconds, and the current one has begun.
             let at = now_ms.checked_add(timeout_ms).and_then(|at| at.checked_add(1));
             Some(at.ok_or_else(out)?)
         }
@@ -447,7 +446,7 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     client.waiting = Some(Waiting { what, deadline_ms, generation, began_nanos });
     client.unpublished = true;
     replicas.wait(Waiter { client: id, offset, needed, peer });
-    // An acknowledgement may have come while nobody was known to wait for it.
+    // An acknowledgement may have arrived before the waiter was registered.
     if enough(replicas.acknowledged(offset)) {
         client.handle.wake();
     }
@@ -464,7 +463,7 @@ fn timeout_ms(arg: &[u8]) -> Result<i64, Failure> {
     Ok(timeout_ms)
 }
 
-/// What FAILOVER was asked for.
+/// Options of FAILOVER.
 #[derive(Debug, Default)]
 struct FailoverOptions {
     target: Option<MasterAddress>,
@@ -509,7 +508,7 @@ impl FailoverOptions {
         Ok(options)
     }
 
-    /// Whether the node can begin such a failover now.
+    /// Checks that the node can begin this failover now.
     fn check(&self, node: &Node) -> Result<(), Failure> {
         if node.replication.failover() != Failover::None {
             return Err(Failure::err("FAILOVER already in progress."));

@@ -85,7 +85,7 @@ fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));
     }
-    // The reason is in the log, as with Redis.
+    // The reason is only logged, as in Redis.
     ctx.node.host().save(&mut ctx.keys.locked).map_err(|_| Failure::Other("ERR".into()))?;
     ctx.reply.ok();
     Ok(())
@@ -161,7 +161,7 @@ fn time(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Checks FLUSHDB's and FLUSHALL's argument. Memory is given back after the command either way.
+/// Checks the argument of FLUSHDB and FLUSHALL. Either way, memory is freed after the command.
 fn check_flush(args: &Args<'_>) -> Handled {
     match args.len() {
         1 => Ok(()),
@@ -170,7 +170,7 @@ fn check_flush(args: &Args<'_>) -> Handled {
     }
 }
 
-/// Watchers see no change where a key that has expired goes, or comes.
+/// Removing or adding an expired key is no change for watchers.
 fn is_alive(entry: EntryRef<'_>, now_ms: i64) -> bool {
     entry.expire_at_ms().is_none_or(|at| at >= now_ms)
 }
@@ -188,7 +188,7 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
 fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     check_flush(args)?;
     flush(ctx, ctx.keys.database);
-    // Even an empty database is flushed on replicas, which may not have it empty.
+    // Logged even for an empty database, which may not be empty on replicas.
     ctx.keys.log_always();
     ctx.reply.ok();
     Ok(())
@@ -203,12 +203,12 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.keys.log_always();
     ctx.keys.changed_much(1);
     if !ctx.node.settings.load().snapshot.save.is_empty() {
-        // The file shall not bring the keys back. A save that runs has the state before this;
-        // another must follow it.
+        // The file must not restore the keys. A running save has the older state, so another must
+        // follow.
         if ctx.node.persistence.get().running.is_some() {
             ctx.node.persistence.update(|saving| saving.scheduled = true);
         } else {
-            // Logged by the saver; the flush itself is done, as with Redis.
+            // The saver logs the error; the flush itself succeeds, as in Redis.
             drop(ctx.node.host().save(&mut ctx.keys.locked));
         }
     }

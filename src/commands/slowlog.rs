@@ -1,4 +1,4 @@
-//! SLOWLOG: the last commands that took long.
+//! SLOWLOG: the latest slow commands.
 
 use super::command::{Group::Server, NO_KEYS, at_least, command, container, exactly};
 use super::{Args, Command, Context, Failure, Flag::*, Handled};
@@ -37,7 +37,7 @@ const HELP: &[&str] = &[
     "    This text.",
 ];
 
-/// Entries that a plain GET gives.
+/// Default number of entries for GET.
 const COUNT: i64 = 10;
 
 fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

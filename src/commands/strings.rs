@@ -1,5 +1,5 @@
 //! String commands: reading and writing whole strings. Parts of strings, numbers and LCS have
-//! files of their own, and their rows here.
+//! separate files, but their rows are here.
 
 mod lcs;
 mod numbers;
@@ -90,7 +90,7 @@ fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     reply_old(ctx, key).map(drop)
 }
 
-/// Replies with the string that a key holds; true if the key is there.
+/// Replies with a key's string; returns whether the key exists.
 #[inline]
 fn reply_old(ctx: &mut Context<'_>, key: Key<'_>) -> Result<bool, Failure> {
     let string = ctx.keys.read_string(key)?;
@@ -111,7 +111,7 @@ fn getdel(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Removes a key where the command that does so is more than DEL.
+/// Removes a key and logs a DEL in place of the command.
 fn remove_for_good(keys: &mut Keys<'_>, key: Key<'_>) {
     keys.remove(key);
     keys.changed(key, EventClasses::GENERIC, "del");
@@ -156,7 +156,7 @@ fn getset(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 /// Sets a key to a string without expiry.
 #[inline]
 fn overwrite(keys: &mut Keys<'_>, key: Key<'_>, value: &[u8]) {
-    // What has expired is removed first, so that replicas see it go.
+    // Removes an expired key first, so that replicas get its DEL.
     keys.has(key);
     keys.store(key, Content::encode(value), None);
     keys.changed(key, EventClasses::STRING, "set");
@@ -213,7 +213,7 @@ fn set_with_options(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if !options.get {
         ctx.reply.ok();
     } else if expire_at_ms.is_none() {
-        // A replica has no use for the old value.
+        // Replicas do not need the old value.
         let is_get = |arg: &&[u8]| arg.eq_ignore_ascii_case(b"GET");
         let rest = args.from(3).filter(|arg| !is_get(arg));
         let logged: Vec<&[u8]> = args.from(0).take(3).chain(rest).collect();

@@ -1,7 +1,7 @@
-//! A row's syntax, in the notation of Redis's documentation, as the arguments of COMMAND DOCS.
+//! Parses a row's syntax, in the notation of Redis's documentation, into COMMAND DOCS arguments.
 //!
-//! `[a]` may be left out, `a | b` is one of two, `<...>` groups, `a [a ...]` is one or more.
-//! Words in capitals are tokens, written as they are; others name a value.
+//! `[a]` is optional, `a | b` is a choice, `<...>` groups, `a [a ...]` is one or more. Words in
+//! capitals are literal tokens; others name a value.
 
 use super::Command;
 
@@ -9,17 +9,17 @@ use super::Command;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Argument {
     pub(super) name: String,
-    /// In Redis's words: `string`, `key`, `oneof`, ...
+    /// Redis's type name: `string`, `key`, `oneof`, ...
     pub(super) kind: &'static str,
     pub(super) token: Option<String>,
-    /// Which key specification finds it.
+    /// Index of the key specification that finds it.
     pub(super) key_spec: Option<usize>,
     pub(super) optional: bool,
     pub(super) multiple: bool,
     pub(super) arguments: Vec<Self>,
 }
 
-/// The arguments that a row's syntax describes; none where it does not follow the notation.
+/// The arguments that a row's syntax describes; empty where it does not follow the notation.
 pub(super) fn arguments(row: &Command) -> Vec<Argument> {
     let spaced = ["[", "]", "<", ">", "|"]
         .iter()
@@ -35,7 +35,7 @@ pub(super) fn arguments(row: &Command) -> Vec<Argument> {
 
 struct Parser<'w> {
     words: &'w [&'w str],
-    /// Values that were keys so far.
+    /// Number of keys so far.
     keys: usize,
     key_specs: usize,
 }
@@ -51,7 +51,7 @@ impl<'w> Parser<'w> {
         }
     }
 
-    /// Sequences between bars; more than one make a choice.
+    /// Parses sequences between bars; several make a choice.
     fn choice(&mut self) -> Option<Vec<Argument>> {
         let mut alternatives = vec![self.sequence()?];
         while self.next_is("|") {
@@ -92,7 +92,7 @@ impl<'w> Parser<'w> {
             return Some(self.token(word));
         }
         let mut names = vec![*word];
-        // More values right behind are one repeated unit with this one if `[... ...]` follows.
+        // Values directly after this one form a repeated unit with it if `[... ...]` follows.
         while let Some(next) = self.words.get(names.len() - 1)
             && !is_mark(next)
             && !is_token(next)
@@ -115,7 +115,7 @@ impl<'w> Parser<'w> {
         rest.starts_with(&repeated)
     }
 
-    /// A token with the values that belong to it.
+    /// A token with its values.
     fn token(&mut self, token: &str) -> Argument {
         let mut values = Vec::new();
         while let Some(word) = self.words.first()
@@ -171,7 +171,7 @@ fn kind_of(name: &str) -> &'static str {
     }
 }
 
-/// One argument as it is, several as a block.
+/// A single argument unchanged, several as a block.
 fn block(mut arguments: Vec<Argument>) -> Argument {
     if arguments.len() == 1 {
         return arguments.remove(0);
@@ -185,7 +185,7 @@ fn block(mut arguments: Vec<Argument>) -> Argument {
 mod tests {
     use super::*;
 
-    /// Arguments in one line: `name:type`, a token before, flags and parts behind.
+    /// Formats arguments as one line: `name:type`, a token before, flags and parts after.
     fn shown(arguments: &[Argument]) -> String {
         let one = |argument: &Argument| {
             let token = argument.token.iter().map(|token| format!("{token}="));

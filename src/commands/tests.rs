@@ -1,4 +1,4 @@
-//! What every row of the table keeps to.
+//! Invariants of all rows.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ fn documentation_is_filled_in() {
 fn every_row_can_run_and_takes_its_own_name() {
     for (name, row) in rows() {
         assert_ne!(row.arity.0, 0, "{name}");
-        // A subcommand's own word counts as well.
+        // A subcommand's own word also counts.
         let words = name.split('|').count();
         assert!(row.arity.0.unsigned_abs() as usize >= words, "{name}");
         assert!(row.subcommands.iter().all(|sub| sub.subcommands.is_empty()), "{name}");
@@ -69,7 +69,7 @@ fn key_specifications_lie_within_the_arity() {
         let words = name.split('|').count();
         for spec in row.keys.specs() {
             assert!(spec.first >= words && spec.step >= 1, "{name}");
-            // SUNSUBSCRIBE's channels may all be left out.
+            // SUNSUBSCRIBE's channels are optional.
             let optional = spec.flags.contains(&KeyFlag::NotKey);
             assert!(optional || spec.first < least, "{name}");
             if spec.last >= 0 {
@@ -83,7 +83,7 @@ fn key_specifications_lie_within_the_arity() {
     }
 }
 
-/// What a specification says is done: it reads, changes, overwrites or removes, one of them.
+/// The access of a specification: exactly one of read, change, overwrite or remove.
 fn access(name: &str, spec: &KeySpec) -> KeyFlag {
     let kinds = [KeyFlag::Ro, KeyFlag::Rw, KeyFlag::Ow, KeyFlag::Rm];
     let mut said = spec.flags.iter().filter(|flag| kinds.contains(flag));

@@ -1,4 +1,4 @@
-//! Transactions. EXEC itself is the engine's: it runs commands.
+//! Transactions. The engine implements EXEC: it runs commands.
 
 use super::command::{
     EngineCommand, Group::Transactions, NO_KEYS, at_least, command, exactly, key_range,
@@ -41,7 +41,7 @@ fn discard(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Within EXEC there is nothing left to forget: the watches end before the first command runs.
+/// Within EXEC this does nothing: the watches end before the first command runs.
 fn unwatch(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     ctx.client.forget_watches(ctx.keys.keyspace());
     ctx.reply.ok();
@@ -59,7 +59,7 @@ fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         if ctx.client.watched.iter().any(same) {
             continue;
         }
-        // A key that has expired counts as missing, whether or not it is still there.
+        // An expired key counts as missing, whether or not it is already removed.
         let expiry = ctx.keys.locked.get(database, key).map(|entry| entry.expire_at_ms());
         let alive = expiry.is_some_and(|at| at.is_none_or(|at| !ctx.keys.is_past(at)));
         ctx.keys.locked.watch(database, key, &ctx.client.watch_mark, alive);

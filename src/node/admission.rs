@@ -1,7 +1,7 @@
-//! What decides whether commands may run now: loading, a pause, a failed save, the role.
+//! The conditions that commands are checked against: loading, a pause, a failed save, the role.
 //!
-//! All of it changes only under all the shard locks and with a new epoch. The engine looks before
-//! it locks and compares epochs after, so no command runs by an outdated view.
+//! They change only under all shard locks and with a new epoch. The engine checks before it locks
+//! and compares epochs afterwards, so no command runs on an outdated check.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::client::Handle;
 use crate::keyspace::{Locked, ShardSet};
 
-/// A reason to look closer at a command.
+/// A condition that commands are checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Condition {
@@ -27,7 +27,7 @@ pub(crate) enum Condition {
     ShuttingDown = 1 << 4,
     /// This node follows a master.
     Replica = 1 << 5,
-    /// It does, and the link to it is not up.
+    /// This node is a replica, and its link to the master is down.
     MasterDown = 1 << 6,
     /// A master with fewer good replicas than `min-replicas-to-write` asks for.
     TooFewReplicas = 1 << 7,
@@ -37,19 +37,19 @@ pub(crate) enum Condition {
     EndingSoon = 1 << 9,
 }
 
-/// The node's view of itself.
+/// The current conditions, and clients that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     states: AtomicU32,
     epoch: AtomicU64,
-    /// Unix time in milliseconds until which a pause lasts.
+    /// End of the pause, Unix time in milliseconds.
     paused_until_ms: AtomicI64,
-    /// Clients whose commands wait for the end of a pause.
+    /// Clients whose commands wait for a pause to end.
     waiting: Mutex<Vec<Arc<Handle>>>,
 }
 
 impl Admission {
-    /// Whether there is nothing that a command needs to be checked against.
+    /// Whether no condition holds, so that commands need no check.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
         self.states.load(Ordering::Acquire) == 0
@@ -60,13 +60,13 @@ impl Admission {
         self.states.load(Ordering::Acquire) & state as u32 != 0
     }
 
-    /// Grows with every change.
+    /// Increments with every change.
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Enters or leaves a state.
+    /// Sets or clears a condition.
     pub(crate) fn set(&self, locked: &Locked<'_>, state: Condition, on: bool) {
         assert_eq!(locked.set(), ShardSet::ALL, "admission changes under all the locks");
         if on {
@@ -77,13 +77,13 @@ impl Admission {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Says that something else changed that commands are checked against: settings.
+    /// Reports another change that affects checks: settings.
     pub(crate) fn changed(&self, locked: &Locked<'_>) {
         assert_eq!(locked.set(), ShardSet::ALL, "settings change under all the locks");
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Pauses clients until a moment of Unix time; a longer or stricter pause that lasts stays.
+    /// Pauses clients until a Unix time; keeps an active pause that is longer or stricter.
     pub(crate) fn pause(&self, locked: &Locked<'_>, all: bool, until_ms: i64, now_ms: i64) {
         if self.is_paused_by_client() && self.paused_until_ms() <= now_ms {
             self.unpause(locked);
@@ -98,33 +98,33 @@ impl Admission {
         );
     }
 
-    /// When a pause ends, in Unix milliseconds.
+    /// When the pause ends, in Unix milliseconds.
     pub(crate) fn paused_until_ms(&self) -> i64 {
         self.paused_until_ms.load(Ordering::Relaxed)
     }
 
-    /// Whether something is held back.
+    /// Whether any commands are held back.
     pub(crate) fn is_paused(&self) -> bool {
         self.is_paused_by_client() || self.is_held()
     }
 
-    /// Whether writes wait for something other than a time to pass.
+    /// Whether writes wait for an event rather than for a time.
     pub(crate) fn is_held(&self) -> bool {
         self.has(Condition::FailingOver) || self.has(Condition::EndingSoon)
     }
 
-    /// Whether that is for CLIENT PAUSE, which ends with its time.
+    /// Whether CLIENT PAUSE holds commands back; that ends by time.
     pub(crate) fn is_paused_by_client(&self) -> bool {
         self.has(Condition::PausedAll) || self.has(Condition::PausedWrites)
     }
 
-    /// Whether a pause lasts, at a moment of Unix time.
+    /// Whether the pause is still active at a Unix time.
     #[inline]
     pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
         self.is_held() || self.is_paused_by_client() && self.paused_until_ms() > now_ms
     }
 
-    /// Ends a pause and wakes who waits for that.
+    /// Ends a pause and wakes its waiters.
     pub(crate) fn unpause(&self, locked: &Locked<'_>) {
         self.paused_until_ms.store(0, Ordering::Relaxed);
         self.set(locked, Condition::PausedAll, false);
@@ -132,17 +132,17 @@ impl Admission {
         self.resume_waiting();
     }
 
-    /// Has those who wait look again.
+    /// Wakes waiting clients, which check again.
     pub(crate) fn resume_waiting(&self) {
         for handle in self.waiting.lock().drain(..) {
             handle.resume();
         }
     }
 
-    /// Has `handle` woken at the end of the pause. False when there is none any more.
+    /// Registers `handle` to be woken when the pause ends. False if no pause is active.
     pub(crate) fn wait(&self, handle: &Arc<Handle>) -> bool {
         let mut waiting = self.waiting.lock();
-        // `unpause` clears the states before it wakes: a client that comes too late sees that.
+        // `unpause` clears the states before it wakes, so a late client sees that.
         if !self.is_paused() {
             return false;
         }
@@ -157,7 +157,7 @@ impl Admission {
         self.waiting.lock().iter().any(|other| Arc::ptr_eq(other, handle))
     }
 
-    /// A client does not wait any more.
+    /// Removes a client from the waiters.
     pub(crate) fn forget(&self, handle: &Arc<Handle>) {
         self.waiting.lock().retain(|other| !Arc::ptr_eq(other, handle));
     }

@@ -1,4 +1,4 @@
-//! A client: its own state, which its connection owns, and the handle by which others reach it.
+//! A client: its state, owned by its connection, and the handle by which others reach it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::settings::Settings;
 /// A subscription's channel or pattern.
 pub(crate) type Name = Box<[u8]>;
 
-/// How CLIENT REPLY has it.
+/// The mode of CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ReplyMode {
     #[default]
     On,
     Off,
-    /// The next command's reply is left out.
+    /// Suppress the next command's reply.
     SkipNext,
-    /// This command's reply is left out.
+    /// Suppress this command's reply.
     Skip,
 }
 
-/// A command that waits for EXEC.
+/// A queued command of a transaction.
 #[derive(Debug)]
 pub(crate) struct Queued {
     /// The id of the row in the registry.
@@ -36,11 +36,11 @@ pub(crate) struct Queued {
     pub(crate) spans: Box<[Span]>,
 }
 
-/// A transaction being queued.
+/// A transaction that is being queued.
 #[derive(Debug, Default)]
 pub(crate) struct Multi {
     pub(crate) queued: Vec<Queued>,
-    /// A command was refused while queueing: EXEC aborts.
+    /// A command was refused while queueing, so EXEC aborts.
     pub(crate) broken: bool,
     /// Bytes of all arguments.
     pub(crate) bytes: usize,
@@ -51,14 +51,14 @@ pub(crate) struct Multi {
 pub(crate) struct Watched {
     pub(crate) database: usize,
     pub(crate) key: Name,
-    /// When it expires. A key that had expired already counts as missing: it has none.
+    /// The key's expiry. A key that had already expired counts as missing and has none.
     pub(crate) expire_at_ms: Option<i64>,
 }
 
-/// Where a command replied before it told of its last events.
+/// The reply's position among the events of its command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Replied {
-    /// Events told of before.
+    /// Number of events before the reply.
     pub(crate) events: usize,
     pub(crate) reply_end: Bookmark,
 }
@@ -66,37 +66,37 @@ pub(crate) struct Replied {
 /// What a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitsFor {
-    /// So many replicas to acknowledge an offset.
+    /// Acknowledgements of an offset by this many replicas.
     Replicas { offset: u64, needed: usize },
     /// The end of the process.
     Shutdown,
 }
 
-/// A client that waits in a command.
+/// A blocked client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) what: WaitsFor,
-    /// Unix milliseconds; `None`: it waits for ever.
+    /// Unix milliseconds; `None`: no timeout.
     pub(crate) deadline_ms: Option<i64>,
     /// See [`Replication::generation`](super::replication::Replication::generation).
     pub(crate) generation: u64,
-    /// When it began, as the clock's [`nanos`](super::host::Clock::nanos).
+    /// When the wait began, as the clock's [`nanos`](super::host::Clock::nanos).
     pub(crate) began_nanos: u64,
 }
 
-/// What the link to a master is to the engine: a client whose commands are applied as they are.
+/// The engine's view of the link to a master: a client whose commands are applied as they are.
 #[derive(Debug, Default)]
 pub(crate) struct MasterLink {
     /// See [`Replication::generation`](super::replication::Replication::generation).
     pub(crate) generation: u64,
-    /// Bytes of the stream that belong to the command or transaction in hand. They go into the
-    /// log under the locks under which they were applied.
+    /// Bytes of the stream that belong to the current command or transaction. They are logged under
+    /// the same locks under which they are applied.
     pub(crate) unit: Vec<u8>,
-    /// The master asked for an acknowledgement; of the offset before its question.
+    /// The master asked for an acknowledgement of the offset before its request.
     pub(crate) ack_wanted: Option<u64>,
 }
 
-/// What a connection knows of its client.
+/// The connection's state of its client.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) handle: Arc<Handle>,
@@ -105,9 +105,9 @@ pub(crate) struct Client {
     pub(crate) authenticated: bool,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) multi: Option<Multi>,
-    /// EXEC is running this client's transaction, of so many commands and bytes.
+    /// Commands and bytes of this client's transaction, while EXEC runs it.
     pub(crate) in_exec: Option<(usize, usize)>,
-    /// See [`Replied`]; of the running command.
+    /// See [`Replied`]; for the running command.
     pub(crate) replied: Option<Replied>,
     pub(crate) watched: Vec<Watched>,
     /// Set by a change of a watched key.
@@ -115,21 +115,21 @@ pub(crate) struct Client {
     pub(crate) channels: BTreeSet<Name>,
     pub(crate) patterns: BTreeSet<Name>,
     pub(crate) shard_channels: BTreeSet<Name>,
-    /// Close once the replies so far are written.
+    /// Close after writing the replies so far.
     pub(crate) closing: bool,
-    /// Commands do not count as accesses of their keys.
+    /// Commands do not count as accesses of keys.
     pub(crate) no_touch: bool,
-    /// What others see is older than this: it is shown at the end of the batch.
+    /// The published state is outdated; updated at the end of the batch.
     pub(crate) unpublished: bool,
-    /// Offset of the log when its last command had run: what WAIT waits for.
+    /// Offset of the log after its last command: what WAIT waits for.
     pub(crate) write_offset: u64,
-    /// In a command that waits.
+    /// Set while a command blocks the client.
     pub(crate) waiting: Option<Waiting>,
-    /// What it said of itself by REPLCONF.
+    /// What it announced with REPLCONF.
     pub(crate) announced: Announced,
-    /// It is a replica.
+    /// Set if it is a replica.
     pub(crate) replica: Option<Arc<Replica>>,
-    /// It is the link to this node's master.
+    /// Set if it is the link to this node's master.
     pub(crate) master: Option<Box<MasterLink>>,
 }
 
@@ -161,14 +161,14 @@ impl Client {
         }
     }
 
-    /// The client that applies what a master sends. It is never plain.
+    /// The client that applies a master's stream. It is never plain.
     pub(crate) fn master(handle: Arc<Handle>, generation: u64) -> Self {
         let mut client = Self::new(handle, false);
         client.master = Some(Box::new(MasterLink { generation, ..MasterLink::default() }));
         client
     }
 
-    /// Whether it may do more than authenticate: it has, or nobody needs to.
+    /// Whether it is authenticated, or needs no authentication.
     pub(crate) fn is_trusted(&self, settings: &Settings) -> bool {
         self.authenticated || settings.security.requirepass.reveal().is_none()
     }
@@ -177,12 +177,12 @@ impl Client {
         self.channels.len() + self.patterns.len() + self.shard_channels.len()
     }
 
-    /// In RESP2 a client with subscriptions may do little else.
+    /// In RESP2 a client with subscriptions may run few other commands.
     pub(crate) fn is_subscribed(&self) -> bool {
         self.subscriptions() > 0
     }
 
-    /// Whether a command needs no look at this client before it runs.
+    /// Whether commands need no check of this client before they run.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.authenticated
@@ -191,7 +191,7 @@ impl Client {
             && !self.is_subscribed()
     }
 
-    /// Stops watching. Takes locks, so none may be held; EXEC, which holds them, does it itself.
+    /// Stops watching. Takes locks, so hold none; EXEC, which holds them, does it itself.
     pub(crate) fn forget_watches(&mut self, keyspace: &Keyspace) {
         let watched = std::mem::take(&mut self.watched);
         let keys = watched.iter().map(|watched| (watched.database, &*watched.key));
@@ -199,14 +199,14 @@ impl Client {
         self.watch_mark.store(false, Ordering::Relaxed);
     }
 
-    /// Drops a transaction that will not run. Takes locks, so none may be held.
+    /// Discards a transaction. Takes locks, so the caller must hold none.
     pub(crate) fn forget_transaction(&mut self, keyspace: &Keyspace) {
         self.multi = None;
         self.unpublished = true;
         self.forget_watches(keyspace);
     }
 
-    /// Shows others what CLIENT LIST says of this client, and in which protocol messages go to it.
+    /// Publishes what CLIENT LIST shows of this client, and the protocol of its messages.
     pub(crate) fn publish(&mut self) {
         self.unpublished = false;
         let mut shown = self.handle.shown.lock();
@@ -224,7 +224,7 @@ impl Client {
     }
 }
 
-/// What others see of a client.
+/// The published state of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) name: Vec<u8>,
@@ -235,14 +235,14 @@ pub(crate) struct Shown {
     pub(crate) channels: usize,
     pub(crate) patterns: usize,
     pub(crate) shard_channels: usize,
-    /// Commands queued, and their bytes.
+    /// Number of queued commands, and their bytes.
     pub(crate) multi: Option<(usize, usize)>,
     pub(crate) closing: bool,
     pub(crate) no_touch: bool,
     pub(crate) no_evict: bool,
     pub(crate) replica: bool,
     pub(crate) master: bool,
-    /// In a command that waits.
+    /// Blocked in a command.
     pub(crate) waiting: bool,
 }
 
@@ -252,7 +252,7 @@ impl Shown {
     }
 }
 
-/// Where a client came from; fixed.
+/// A client's origin; never changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
     pub(crate) id: u64,
@@ -272,7 +272,7 @@ impl Origin {
     }
 }
 
-/// Something others want of a connection.
+/// A request from others to a connection.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 enum Signal {
@@ -285,18 +285,18 @@ enum Signal {
     UnblockError = 1 << 5,
 }
 
-/// Messages that wait until the connection takes them.
+/// Messages that the connection has not taken yet.
 #[derive(Debug, Default)]
 struct Pushes {
     output: Output,
     bytes: usize,
 }
 
-/// The way to a client from anywhere.
+/// Access to a client from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
     pub(crate) origin: Origin,
-    /// Index of the worker that is to serve it. The connection goes there before it next reads.
+    /// Index of the worker that should serve it. The connection moves there before its next read.
     pub(crate) worker: AtomicUsize,
     pub(crate) shown: Mutex<Shown>,
     /// Unix milliseconds of the last batch.
@@ -305,16 +305,16 @@ pub(crate) struct Handle {
     pub(crate) last_command: AtomicUsize,
     /// Bytes read and not yet executed.
     pub(crate) input_bytes: AtomicUsize,
-    /// Bytes of replies not yet written, and in how many pieces they are.
+    /// Bytes of replies not yet written, and the number of pieces.
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) output_pieces: AtomicUsize,
     /// See [`Client::watch_mark`].
     pub(crate) watch_mark: Arc<AtomicBool>,
     signals: AtomicU32,
     pushes: Mutex<Pushes>,
-    /// Bytes that waited to be written when that became too much for messages; 0: it did not.
+    /// Unwritten bytes when messages exceeded the limit; 0: they did not.
     overflow_bytes: AtomicUsize,
-    /// Most bytes that may wait to be written while the client has subscriptions; 0: no limit.
+    /// Most unwritten bytes while the client has subscriptions; 0: no limit.
     pub(crate) pushes_max: AtomicUsize,
     waker: Mutex<Option<Waker>>,
 }
@@ -325,7 +325,7 @@ impl Handle {
         Self { origin, active_ms, ..Self::default() }
     }
 
-    /// How to wake the connection; set by it before its first wait on each worker.
+    /// Sets the waker; the connection does so before its first wait on each worker.
     pub(crate) fn set_waker(&self, waker: Waker) {
         *self.waker.lock() = Some(waker);
     }
@@ -342,7 +342,7 @@ impl Handle {
         self.signals.load(Ordering::Acquire) & signal as u32 != 0
     }
 
-    /// Sends messages outside of replies. A client that reads too slowly is cut.
+    /// Sends messages outside of replies. Disconnects a client that reads too slowly.
     pub(crate) fn push(&self, messages: &Output) {
         if self.is_killed() {
             return;
@@ -364,7 +364,7 @@ impl Handle {
         self.signal(Signal::Pushes);
     }
 
-    /// How many bytes waited when messages for the client became too many; `None`: they did not.
+    /// Unwritten bytes when messages exceeded the limit; `None`: they did not.
     pub(crate) fn take_overflow(&self) -> Option<usize> {
         let bytes = self.overflow_bytes.swap(0, Ordering::Relaxed);
         (bytes != 0).then_some(bytes)
@@ -375,14 +375,14 @@ impl Handle {
         self.has(Signal::Pushes)
     }
 
-    /// The messages that wait.
+    /// Takes the pending messages.
     pub(crate) fn take_pushes(&self) -> Output {
         let mut pushes = self.pushes.lock();
         self.signals.fetch_and(!(Signal::Pushes as u32), Ordering::AcqRel);
         std::mem::take(&mut *pushes).output
     }
 
-    /// Who the client is, in the words of CLIENT LIST, for the log.
+    /// Describes the client in CLIENT LIST's format, for the log.
     pub(crate) fn described(&self) -> String {
         let Origin { id, address, local_address, .. } = &self.origin;
         let shown = self.shown.lock();
@@ -399,7 +399,7 @@ impl Handle {
         self.has(Signal::Kill)
     }
 
-    /// Has the connection look at what it sends or waits for. Once is enough until it has looked.
+    /// Makes the connection check its output and its wait, once for all calls before the check.
     #[inline]
     pub(crate) fn look(&self) {
         if !self.has(Signal::Look) {
@@ -407,18 +407,18 @@ impl Handle {
         }
     }
 
-    /// Whether it was asked to look since the last call.
+    /// Whether `look` was called since the last check.
     #[inline]
     pub(crate) fn take_look(&self) -> bool {
         self.take(Signal::Look)
     }
 
-    /// Ends a wait of the client, with an error or as if its time were up.
+    /// Ends the client's wait, with an error or as a timeout.
     pub(crate) fn unblock(&self, error: bool) {
         self.signal(if error { Signal::UnblockError } else { Signal::UnblockTimeout });
     }
 
-    /// Whether its wait was ended since the last call, and if so, with an error.
+    /// Whether `unblock` was called since the last check, and if so, with an error.
     pub(crate) fn take_unblocked(&self) -> Option<bool> {
         let (error, timeout) = (self.take(Signal::UnblockError), self.take(Signal::UnblockTimeout));
         (error || timeout).then_some(error)
@@ -430,12 +430,12 @@ impl Handle {
             && self.signals.fetch_and(!(signal as u32), Ordering::AcqRel) & signal as u32 != 0
     }
 
-    /// Lets a paused connection look again.
+    /// Makes a paused connection check again.
     pub(crate) fn resume(&self) {
         self.signal(Signal::Resume);
     }
 
-    /// Whether it was resumed since the last call.
+    /// Whether `resume` was called since the last check.
     pub(crate) fn take_resumed(&self) -> bool {
         self.take(Signal::Resume)
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::client::Handle;
 
-/// Clients by id, in the order in which they came.
+/// Clients by id, in connection order.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<Handle>>>,
@@ -16,7 +16,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// A number that no client had before.
+    /// An unused client id.
     pub(crate) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -1,8 +1,8 @@
-//! FAILOVER: a master hands its role to a replica that has everything.
+//! FAILOVER: a master hands its role to a replica that has all its data.
 //!
-//! Writes wait until the target has acknowledged all of the log. Then this node follows the
-//! target and asks it, with the PSYNC that it sends anyway, to step in as master. Nothing is
-//! written in between, so both have one history and a partial resync of no bytes will do.
+//! Writes wait until the target has acknowledged the whole log. Then this node follows the target
+//! and its PSYNC asks the target to become master. Nothing is written in between, so both share one
+//! history and a partial resync of no bytes is enough.
 
 use super::Node;
 use super::admission::Condition;
@@ -12,11 +12,11 @@ use crate::replication::{Phase, ReplicaView};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
-/// Bytes of `REPLCONF GETACK *` in the stream.
+/// Length of `REPLCONF GETACK *` in the stream.
 const GETACK_BYTES: u64 = 37;
 
 impl Node {
-    /// Begins to wait for the target, or for any replica.
+    /// Starts waiting for the target, or for any replica.
     pub(crate) fn begin_failover(
         &self,
         locked: &Locked<'_>,
@@ -26,8 +26,8 @@ impl Node {
     ) {
         self.replication.set_failover(Failover::WaitForSync { target, deadline_ms, force });
         self.admission.set(locked, Condition::FailingOver, true);
-        // The second shows that the first was read: an acknowledgement leaves out the question
-        // that it answers.
+        // Two requests: an acknowledgement excludes the request that it answers, so the second
+        // one's covers the first.
         let ask: &[&[u8]] = &[b"REPLCONF", b"GETACK", b"*"];
         self.log.append_bare(ask);
         self.log.append_bare(ask);
@@ -35,12 +35,12 @@ impl Node {
         self.host().look_at_role();
     }
 
-    /// Looks whether the failover can go on, or its time is up.
+    /// Advances the failover if the target has caught up or the deadline has passed.
     pub(crate) fn advance_failover(&self) {
         let Failover::WaitForSync { .. } = self.replication.failover() else { return };
         let mut guard = self.keyspace.lock(ShardSet::ALL);
         let locked = guard.locked();
-        // It may have ended while the locks were taken.
+        // It may have ended before the locks were acquired.
         let Failover::WaitForSync { target, deadline_ms, force } = self.replication.failover()
         else {
             return;
@@ -79,7 +79,7 @@ impl Node {
         self.follow(&locked, chosen);
     }
 
-    /// Ends a failover: with its target as master, or, where a reason is given, without.
+    /// Ends a failover: completed if `reason` is empty, else aborted.
     pub(crate) fn end_failover(&self, locked: &Locked<'_>, reason: &str) {
         let current = self.replication.failover();
         if current == Failover::None {

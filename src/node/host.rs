@@ -1,11 +1,11 @@
-//! What commands need from the layer that has files, threads and the clock.
+//! What commands need from the outer layer, which has files, threads and the clock.
 
 use std::fmt;
 
 use crate::keyspace::Locked;
 use crate::settings::Settings;
 
-/// Where time comes from.
+/// The time source.
 pub(crate) trait Clock: Send + Sync + fmt::Debug {
     /// Unix time in microseconds.
     fn unix_us(&self) -> i64;
@@ -15,25 +15,25 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
         self.unix_us() / 1000
     }
 
-    /// Nanoseconds since some moment, never going back; cheap enough to ask for each command.
+    /// Monotonic nanoseconds; cheap enough to read for each command.
     fn nanos(&self) -> u64;
 
-    /// Holds the calling thread.
+    /// Blocks the calling thread.
     fn sleep_ms(&self, ms: u64);
 }
 
-/// How a save ended that could not begin or finish; the text is for the client.
+/// The error text is for the client.
 pub(crate) type HostResult = Result<(), String>;
 
-/// Whether a save in the background began.
+/// Whether a background save began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BackgroundSave {
     Started,
-    /// One snapshot is written at a time, and none while data are being loaded.
+    /// Another snapshot is being written, or data are being loaded.
     Busy,
 }
 
-/// A changed setting that cannot be applied.
+/// A changed setting that the outer layer refused.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingRefused {
     /// The parameter's name.
@@ -41,7 +41,7 @@ pub(crate) struct SettingRefused {
     pub(crate) reason: String,
 }
 
-/// What SHUTDOWN asks for.
+/// Options of SHUTDOWN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shutdown {
     /// `None`: save if there are save points.
@@ -50,47 +50,46 @@ pub(crate) struct Shutdown {
     pub(crate) force: bool,
 }
 
-/// What commands ask of the outer layer. Those that get [`Locked`] hold all the locks.
+/// What commands request from the outer layer. Methods with [`Locked`] require all locks.
 pub(crate) trait Host: Send + Sync + fmt::Debug {
-    /// Saves here and now.
+    /// Saves synchronously.
     fn save(&self, locked: &mut Locked<'_>) -> HostResult;
-    /// Cuts a snapshot and saves it in the background, unless a snapshot is being written already.
+    /// Cuts a snapshot and saves it in the background, unless one is already being written.
     fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave;
-    /// Saves, empties everything and loads the file again.
+    /// Saves, empties all databases and loads the file again.
     fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult;
-    /// Ends the process, after saving where that is asked for. Returns on failure only, or when
-    /// the end has begun.
+    /// Ends the process, after a save if requested. Returns only on failure, or once the end has
+    /// begun.
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult;
-    /// Applies changed settings to what lives in the outer layer, and completes them there: a
-    /// folder becomes absolute.
+    /// Applies changed settings to the outer layer, and completes them: a folder becomes absolute.
     ///
     /// # Errors
-    /// What cannot be applied; then nothing is.
+    /// The setting that cannot be applied; then none is.
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self) -> HostResult;
     /// 40 unpredictable hexadecimal digits, the form of replication ids.
     fn new_id(&self) -> String;
-    /// Begins a snapshot for the replicas that wait for one, if that is due.
+    /// Begins a snapshot for waiting replicas, if due.
     fn sync_replicas(&self, locked: &mut Locked<'_>);
-    /// The role, the master or a failover's progress may have changed: has the link to the master
-    /// made or ended accordingly.
+    /// Starts or stops the link to the master as needed: the role, the master or a failover's
+    /// progress may have changed.
     fn look_at_role(&self);
-    /// Processor time of the process: user and system seconds.
+    /// CPU time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
-    /// Processor time by thread, user and system seconds; the first is the main thread. Empty where
-    /// there is no process.
+    /// CPU time by thread, user and system seconds; the main thread first. Empty if there is no
+    /// process.
     fn thread_seconds(&self) -> Vec<(String, [f64; 2])> {
         Vec::new()
     }
     fn memory(&self) -> Memory;
-    /// Of that, what is allocated; cheaper to ask for alone.
+    /// Only [`Memory::allocated`]; cheaper than the rest.
     fn allocated(&self) -> u64 {
         self.memory().allocated
     }
 }
 
-/// What the allocator and the operating system say of memory, in bytes.
+/// Memory figures of the allocator and the operating system, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) allocated: u64,

@@ -1,7 +1,7 @@
-//! What a server knows besides keys: clients, subscriptions, statistics, the state of saving.
+//! A server's state besides keys: clients, subscriptions, statistics, saving.
 //!
-//! No sockets and no threads: the outer layer drives it through the engine, and gives it the time
-//! ([`Clock`]) and what only it can do ([`Host`]).
+//! No sockets and no threads: the outer layer drives it through the engine, and provides the time
+//! ([`Clock`]) and other services ([`Host`]).
 
 pub(crate) mod admission;
 pub(crate) mod client;
@@ -39,7 +39,7 @@ use spikes::Spikes;
 use standing::Standing;
 use stats::{Counter, ServerStats, WorkerStats};
 
-/// What is fixed for the life of a process.
+/// Constants of a process.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// 40 hexadecimal digits, new at every start.
@@ -47,12 +47,12 @@ pub(crate) struct Identity {
     /// Unix time in milliseconds.
     pub(crate) started_ms: i64,
     pub(crate) process_id: u32,
-    /// The file that settings came from, as an absolute path; CONFIG REWRITE writes it.
+    /// The file of the settings, as an absolute path; CONFIG REWRITE writes it.
     pub(crate) config_file: Option<std::path::PathBuf>,
     pub(crate) executable: String,
     /// Name, release and machine of the operating system.
     pub(crate) operating_system: String,
-    /// The address that clients reach over TCP; the port is the bound one.
+    /// The address for TCP clients, with the actually bound port.
     pub(crate) port: u16,
 }
 
@@ -67,11 +67,11 @@ pub(crate) struct Node {
     pub(crate) spikes: Spikes,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerStats>,
-    /// The link to a master is the last of the workers: it applies what arrives.
+    /// Index of the last worker, the link to a master: it applies the stream.
     pub(crate) applier: usize,
-    /// How often regular work is done.
+    /// How often periodic work runs.
     pub(crate) pace: pace::Pace,
-    /// What the thread of regular work counts: the sweeper's work, and commands run at no client's wish.
+    /// Statistics of the periodic thread: the sweeper's work, and commands run without a client.
     pub(crate) background: WorkerStats,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
@@ -82,17 +82,17 @@ pub(crate) struct Node {
     pub(crate) shutdown: PendingShutdown,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
-    /// By database, a running average of what the sweeper saw.
+    /// A running average of the sweeper's samples, by database.
     average_ttl_ms: Box<[AtomicI64]>,
-    /// Whether expired keys are looked for; DEBUG can stop that.
+    /// Whether the sweeper looks for expired keys; DEBUG can stop it.
     pub(crate) sweeping: AtomicBool,
-    /// Whether RESTORE leaves checksums alone; DEBUG can have it so.
+    /// Whether RESTORE skips checksums; DEBUG can enable that.
     pub(crate) restores_unchecked: AtomicBool,
     host: OnceLock<Arc<dyn Host>>,
 }
 
 impl Node {
-    /// A node with empty databases. `seeds` key the hash of keys; `log_id` names its history.
+    /// A node with empty databases. `seeds` key the hash of keys; `log_id` identifies its history.
     pub(crate) fn new(
         settings: Settings,
         identity: Identity,
@@ -129,7 +129,7 @@ impl Node {
         }
     }
 
-    /// What the outer layer does for commands. Set once, before the first command.
+    /// Sets the outer layer's services. Called once, before the first command.
     pub(crate) fn set_host(&self, host: Arc<dyn Host>) {
         assert!(self.host.set(host).is_ok(), "a node has one host");
     }
@@ -138,47 +138,46 @@ impl Node {
         self.host.get().expect("set before the first command").as_ref()
     }
 
-    /// Changes to the data set since the process began.
+    /// Changes to the data set since the process started.
     pub(crate) fn dirty(&self) -> u64 {
         self.sum(|stats| &stats.dirty)
     }
 
-    /// The average time that keys with an expiry have to live, in milliseconds; 0 if unknown, or
-    /// if there are none.
+    /// The average TTL of keys with an expiry, in milliseconds; 0 if unknown, or if there are none.
     pub(crate) fn average_ttl_ms(&self, database: usize) -> i64 {
         let known = self.average_ttl_ms[database].load(Ordering::Relaxed);
         if known != 0 && self.keyspace.expires(database) == 0 {
-            // It is of keys that have gone, and must not weigh on what comes after them.
+            // The average is of removed keys and must not affect later ones.
             self.forget_ttl(database);
             return 0;
         }
         known
     }
 
-    /// The keys of a database have gone, and with them what is known of their time to live.
+    /// Resets a database's average TTL: its keys are gone.
     pub(crate) fn forget_ttl(&self, database: usize) {
         self.average_ttl_ms[database].store(0, Ordering::Relaxed);
     }
 
-    /// Two databases have exchanged their keys.
+    /// Swaps the averages of two databases that exchanged their keys.
     pub(crate) fn swap_ttl(&self, one: usize, two: usize) {
         let (one, two) = (&self.average_ttl_ms[one], &self.average_ttl_ms[two]);
         two.store(one.swap(two.load(Ordering::Relaxed), Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Adds what the sweeper saw in one place, weighted as in Redis.
+    /// Adds a sample of the sweeper, weighted as in Redis.
     pub(crate) fn sample_ttl_ms(&self, database: usize, sample: i64) {
         let old = self.average_ttl_ms[database].load(Ordering::Relaxed);
         let new = if old == 0 { sample } else { old / 50 * 49 + sample / 50 };
         self.average_ttl_ms[database].store(new, Ordering::Relaxed);
     }
 
-    /// All the sets of counters.
+    /// All sets of counters.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
         self.workers.iter().chain(std::iter::once(&self.background))
     }
 
-    /// Calls of a command by how long they took.
+    /// A command's latency distribution.
     pub(crate) fn latency(&self, command: usize) -> Distribution {
         let mut all = Distribution::default();
         for stats in self.counted() {
@@ -188,7 +187,7 @@ impl Node {
         all
     }
 
-    /// The sum of one counter.
+    /// A counter's sum over all sets.
     pub(crate) fn sum(&self, counter: impl Fn(&WorkerStats) -> &Counter) -> u64 {
         self.counted().map(|stats| counter(stats).get()).sum()
     }

@@ -1,11 +1,11 @@
-//! How often regular work is done: often while there is any, seldom while the server rests. Whoever
-//! runs commands ends a rest.
+//! How often periodic work runs: often while there is any, seldom while the server is idle. Threads
+//! that run commands end an idle period.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 
-/// The rest of the thread that does the regular work.
+/// The idle state of the periodic thread.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     resting: AtomicBool,
@@ -13,18 +13,18 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The regular work is done on this thread from now on.
+    /// Makes this thread the periodic thread.
     pub(crate) fn begin(&self) {
         // A second server in one process (tests) has a node of its own.
         self.thread.get_or_init(std::thread::current);
     }
 
-    /// The thread is about to rest, or has rested.
+    /// Set before the thread idles and cleared afterwards.
     pub(crate) fn set_resting(&self, resting: bool) {
         self.resting.store(resting, Ordering::Relaxed);
     }
 
-    /// Ends a rest, as commands have run. To miss one does no harm: rests are short.
+    /// Ends an idle period, as commands have run. Missing one is harmless: idle periods are short.
     #[inline]
     pub(crate) fn note_work(&self) {
         if self.resting.load(Ordering::Relaxed) {
@@ -32,7 +32,7 @@ impl Pace {
         }
     }
 
-    /// Has the thread look around at once.
+    /// Wakes the thread at once.
     #[cold]
     pub(crate) fn wake(&self) {
         self.resting.store(false, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The state of saving: what INFO persistence shows and what save points are judged by.
+//! The state of saving: input of INFO persistence and of save points.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 
 use crate::keyspace::snapshot::Retention;
 
-/// How far a load is that commands wait for: at start, or in place of the data of a replica. That
-/// there is one is in [`Condition::Loading`](super::admission::Condition::Loading).
+/// The progress of a load that blocks commands: at start, or replacing a replica's data. Whether a
+/// load runs is in [`Condition::Loading`](super::admission::Condition::Loading).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Loading {
     pub(crate) started_ms: i64,
@@ -15,33 +15,33 @@ pub(crate) struct Loading {
     pub(crate) loaded_bytes: u64,
 }
 
-/// A background save that runs.
+/// A running background save.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) started_ms: i64,
-    /// Changes counted at the cut.
+    /// Change count at the cut.
     pub(crate) dirty_at_cut: u64,
     pub(crate) retention: Arc<Retention>,
     pub(crate) keys_total: usize,
     pub(crate) keys_saved: usize,
 }
 
-/// What is known of saving.
+/// The state of saving.
 #[derive(Clone, Debug)]
 pub(crate) struct Saving {
     pub(crate) running: Option<Running>,
-    /// A BGSAVE SCHEDULE waits for its turn.
+    /// A BGSAVE SCHEDULE is pending.
     pub(crate) scheduled: bool,
-    /// Changes counted when the last good save was cut.
+    /// Change count at the cut of the last successful save.
     pub(crate) saved_dirty: u64,
-    /// Unix milliseconds of the last good save.
+    /// Unix milliseconds of the last successful save.
     pub(crate) saved_ms: i64,
-    /// When the last attempt in the background began. Whether it failed is in
+    /// Start of the last background attempt. Whether it failed is in
     /// [`Condition::SaveFailed`](super::admission::Condition::SaveFailed).
     pub(crate) tried_ms: i64,
     pub(crate) last_duration_ms: Option<i64>,
     pub(crate) saves: u64,
-    /// Most bytes retained by the last or the running snapshot.
+    /// Most bytes retained by the last or the current snapshot.
     pub(crate) retained_peak_bytes: usize,
     pub(crate) keys_loaded: u64,
     pub(crate) keys_expired_at_load: u64,
@@ -73,7 +73,7 @@ impl Persistence {
         self.0.lock().clone()
     }
 
-    /// Notes how far a load is.
+    /// Records the progress of a load.
     pub(crate) fn loaded(&self, bytes: u64) {
         self.update(|saving| {
             if let Some(loading) = &mut saving.loading {

@@ -1,4 +1,4 @@
-//! Who is subscribed to what, and the sending of messages.
+//! Subscriptions, and the delivery of messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,13 +29,12 @@ struct Tables {
 #[derive(Debug, Default)]
 pub(crate) struct PubSub {
     tables: RwLock<Tables>,
-    /// Channels and patterns with subscribers: a message without any costs one load.
+    /// Number of channels and patterns with subscribers: if 0, publishing costs one load.
     names: AtomicUsize,
 }
 
 impl PubSub {
-    /// Subscribes a client. The confirmation goes the way of messages, before any message that
-    /// the subscription brings.
+    /// Subscribes a client. Queues the confirmation before any message of the subscription.
     pub(crate) fn subscribe(
         &self,
         kind: Kind,
@@ -53,7 +52,7 @@ impl PubSub {
         confirm(handle, confirmation);
     }
 
-    /// Ends a subscription. The confirmation goes the way of messages, after the last of them.
+    /// Ends a subscription. Queues the confirmation after its last message.
     pub(crate) fn unsubscribe(
         &self,
         kind: Kind,
@@ -66,7 +65,7 @@ impl PubSub {
         confirm(handle, confirmation);
     }
 
-    /// Ends a subscription of a client that is gone.
+    /// Ends a subscription of a disconnected client.
     pub(crate) fn forget(&self, kind: Kind, name: &[u8], id: u64) {
         self.remove(&mut self.tables.write(), kind, name, id);
     }
@@ -82,15 +81,15 @@ impl PubSub {
         }
     }
 
-    /// Sends a message to the subscribers of a channel and of the patterns that match it. Gives
-    /// how many got it.
+    /// Sends a message to the subscribers of a channel and of the patterns that match it. Returns
+    /// the number of receivers.
     pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         if self.names.load(Ordering::Relaxed) == 0 {
             return 0;
         }
         let tables = self.tables.read();
         let mut sent = 0;
-        // A long message is copied once for all who get it.
+        // A long message is copied once for all receivers.
         let mut part = None;
         if let Some(subscribers) = tables.by_kind[Kind::Channel as usize].get(channel) {
             let message = part.get_or_insert_with(|| Part::new(message));
@@ -124,12 +123,12 @@ impl PubSub {
             .collect()
     }
 
-    /// How many clients are subscribed to a name.
+    /// The number of clients subscribed to a name.
     pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> usize {
         self.tables.read().by_kind[kind as usize].get(name).map_or(0, BTreeMap::len)
     }
 
-    /// How many different names have subscribers.
+    /// The number of names with subscribers.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.tables.read().by_kind[kind as usize].len()
     }
@@ -141,7 +140,7 @@ fn confirm(handle: &Handle, confirmation: Option<&Output>) {
     }
 }
 
-/// Encodes once per protocol and sends to all.
+/// Encodes once per protocol and sends to all subscribers.
 fn send(subscribers: &Subscribers, head: &[&[u8]], message: &Part<'_>) -> usize {
     let encode = |protocol| {
         let mut output = Output::new(protocol);
@@ -152,7 +151,7 @@ fn send(subscribers: &Subscribers, head: &[&[u8]], message: &Part<'_>) -> usize 
     };
     let (mut two, mut three) = (None, None);
     for handle in subscribers.values() {
-        // Held until the message is there, so that none in the old protocol follows a HELLO.
+        // Held until the message is queued, so that none in the old protocol follows a HELLO.
         let shown = handle.shown.lock();
         let protocol = shown.protocol;
         let encoded = match protocol {

@@ -1,8 +1,8 @@
-//! This node's place in replication: master or replica, how its link to a master is, and the
-//! changes between the two.
+//! This node's role in replication: master or replica, the state of its link to a master, and role
+//! changes.
 //!
-//! A role changes under all the shard locks and begins a generation. What an older generation has
-//! under way, a link that still has bytes to apply or a client in WAIT, ends when it looks.
+//! A role changes under all shard locks and begins a generation. Work of an older generation, such
+//! as a link with bytes left to apply or a client in WAIT, ends at its next check.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -19,7 +19,7 @@ use crate::replication::{Peer, Replicas};
 use crate::settings::{MasterAddress, Settings};
 use crate::telemetry::log::{Role, log, set_role};
 
-/// How the link to the master is, in ROLE's words.
+/// The state of the link to the master, in ROLE's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LinkState {
     #[default]
@@ -42,15 +42,15 @@ impl LinkState {
     }
 }
 
-/// A full resync that is being received.
+/// A full resync in progress, on the receiving side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SyncProgress {
-    /// `None` while it is not known; 0 if it is never told.
+    /// `None` while unknown; 0 if the master does not send it.
     pub(crate) total_bytes: Option<u64>,
     pub(crate) read_bytes: u64,
 }
 
-/// A master whose data this replica has refused to take over.
+/// A master whose data this replica refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedMaster {
     /// Its replication id.
@@ -58,40 +58,38 @@ pub(crate) struct RefusedMaster {
     pub(crate) reason: String,
 }
 
-/// What INFO, ROLE and the admin server show of the link to the master. Times are Unix
-/// milliseconds.
+/// The link to the master as shown in INFO, ROLE and the admin server. Times are Unix milliseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LinkStatus {
     pub(crate) state: LinkState,
     pub(crate) last_io_ms: i64,
-    /// Since when it is not connected; 0: it never was since this node is a replica.
+    /// Since when it is down; 0: it was never up since this node is a replica.
     pub(crate) down_since_ms: i64,
     pub(crate) sync: Option<SyncProgress>,
-    /// Bytes of the stream that have arrived, applied or not.
+    /// Bytes of the stream received, applied or not.
     pub(crate) read_offset: u64,
     pub(crate) refused: Option<RefusedMaster>,
-    /// The last time mark, if the master sends any, and when it arrived.
+    /// The last time mark and its arrival, if the master sends any.
     pub(crate) mark: Option<(TimeMark, i64)>,
 }
 
-/// What a master that is a limpid says of time between the commands of its stream, in Unix
-/// milliseconds by its own clock.
+/// A time mark: sent by a limpid master between the commands of its stream, in Unix milliseconds by
+/// its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeMark {
-    /// When it had all of the stream before the mark, and nothing more.
+    /// When the stream before the mark was all that the master had.
     pub(crate) at_ms: i64,
-    /// When it last wrote.
+    /// Time of its last write.
     pub(crate) written_ms: i64,
 }
 
-/// A master that has not written for so long before a mark is idle: what is on the way is no
-/// write.
+/// A master without writes for this long before a mark is idle: nothing in transit is a write.
 const IDLE_MS: i64 = 200;
-/// A mark that is late by so much says that more is on the way.
+/// A mark overdue by this much shows that more is in transit.
 const OVERDUE_MS: i64 = 400;
 
 impl TimeMark {
-    /// Reads `at,written` and a line's end.
+    /// Parses `at,written` and a line end.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (at, written) = std::str::from_utf8(text).ok()?.trim().split_once(',')?;
         Some(Self { at_ms: at.parse().ok()?, written_ms: written.parse().ok()? })
@@ -99,8 +97,8 @@ impl TimeMark {
 }
 
 impl LinkStatus {
-    /// How old, in seconds, what is applied is; `None` when the master does not tell, or while
-    /// the link is not up.
+    /// The age of the applied data in seconds; `None` if the master sends no marks, or while the
+    /// link is down.
     pub(crate) fn lag_seconds(&self, now_ms: i64) -> Option<f64> {
         let (mark, arrived_ms) = self.mark.filter(|_| self.state == LinkState::Connected)?;
         let overdue = now_ms - arrived_ms > OVERDUE_MS;
@@ -119,16 +117,16 @@ impl LinkStatus {
 pub(crate) enum Failover {
     #[default]
     None,
-    /// Writes wait until the target has everything.
+    /// Writes wait until the target has caught up.
     WaitForSync {
-        /// `None`: whichever replica is first.
+        /// `None`: the first replica to catch up.
         target: Option<MasterAddress>,
-        /// Unix milliseconds; `None`: no end.
+        /// Unix milliseconds; `None`: no deadline.
         deadline_ms: Option<i64>,
-        /// Go on at the deadline all the same.
+        /// Fail over at the deadline regardless.
         force: bool,
     },
-    /// The target was asked to step in.
+    /// This node has asked the target to become master.
     InProgress { target: MasterAddress },
 }
 
@@ -149,17 +147,17 @@ pub(crate) struct Replication {
     link: Mutex<LinkStatus>,
     failover: Mutex<Failover>,
     generation: AtomicU64,
-    /// The master whose data this is.
+    /// The master that the data came from.
     synced_from: Mutex<Option<MasterAddress>>,
-    /// REPLICAOF was sent since: whatever the master has is taken.
+    /// REPLICAOF was sent since: accept any data of the master.
     consent: AtomicBool,
-    /// Keys with an expiry that clients wrote to this replica, with their databases: its master
-    /// does not know them, so this node must end them.
+    /// Keys to which clients of this replica gave an expiry, with their databases: the master does
+    /// not know them, so this node must expire them.
     own_expiring: Mutex<BTreeSet<(usize, Box<[u8]>)>>,
-    /// Replicas near enough for `min-replicas-to-write`, as writes are judged by; `None`: they are
-    /// not.
+    /// Replicas that count for `min-replicas-to-write`, as used for writes; `None`: the check is
+    /// off.
     good_replicas: Mutex<Option<usize>>,
-    /// The handle of the link, as CLIENT LIST shows it.
+    /// The link's handle, for CLIENT LIST.
     pub(crate) link_handle: Mutex<Option<Arc<Handle>>>,
 }
 
@@ -190,7 +188,7 @@ impl Replication {
         *self.failover.lock() = failover;
     }
 
-    /// Grows with each change of role.
+    /// Increments with each change of role.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -199,14 +197,14 @@ impl Replication {
         self.synced_from.lock().clone()
     }
 
-    /// The data is now this master's.
+    /// Records the master that the data came from.
     pub(crate) fn set_synced_from(&self, master: Option<MasterAddress>) {
         *self.synced_from.lock() = master;
         self.consent.store(false, Ordering::Relaxed);
         self.link.lock().refused = None;
     }
 
-    /// Whether an operator has said, since the last resync, that the master's data is wanted.
+    /// Whether an operator has accepted the master's data since the last resync.
     pub(crate) fn has_consent(&self) -> bool {
         self.consent.load(Ordering::Relaxed)
     }
@@ -216,12 +214,12 @@ impl Replication {
         self.link.lock().refused = None;
     }
 
-    /// A client has given a key of this replica an expiry.
+    /// Records that a client gave a key of this replica an expiry.
     pub(crate) fn note_own_expiring(&self, database: usize, key: &[u8]) {
         self.own_expiring.lock().insert((database, key.into()));
     }
 
-    /// Up to so many keys behind one, in the order of databases and bytes.
+    /// Up to `count` keys after a given one, ordered by database and bytes.
     pub(crate) fn own_expiring(
         &self,
         behind: Option<&(usize, Box<[u8]>)>,
@@ -232,7 +230,7 @@ impl Replication {
         keys.range((from, Bound::Unbounded)).take(max).cloned().collect()
     }
 
-    /// The key is gone, or does not expire any more.
+    /// Forgets a key that is gone or no longer expires.
     pub(crate) fn forget_own_expiring(&self, key: &(usize, Box<[u8]>)) {
         self.own_expiring.lock().remove(key);
     }
@@ -250,7 +248,7 @@ impl Replication {
     }
 
     fn begin_generation(&self) {
-        // A master ends all keys, and another master's data know nothing of these.
+        // A master expires all keys, and another master's data do not include these.
         self.own_expiring.lock().clear();
         self.generation.fetch_add(1, Ordering::AcqRel);
         if let Some(handle) = &*self.link_handle.lock() {
@@ -264,14 +262,14 @@ impl Node {
         self.admission.has(Condition::Replica)
     }
 
-    /// The master that this node follows, if it is a replica.
+    /// The node's master, if it is a replica.
     pub(crate) fn master(&self) -> Option<MasterAddress> {
-        // In this order: who becomes a replica has an address before, and after it is none again.
+        // In this order: a node gets an address before it becomes a replica, and loses it after.
         self.is_replica().then(|| self.settings.load().replication.master.clone()).flatten()
     }
 
-    /// How the link to the master is. Whether it is up is read where admission reads it: no view
-    /// says so while commands are refused for it, nor the other way round.
+    /// The state of the link. Reads "up" where admission does, so that the state shown always
+    /// agrees with whether commands are refused.
     pub(crate) fn link(&self) -> LinkStatus {
         let up = self.is_replica() && !self.admission.has(Condition::MasterDown);
         let mut link = self.replication.link();
@@ -283,7 +281,7 @@ impl Node {
         link
     }
 
-    /// The link is up: the data are the master's, up to the log's end.
+    /// Marks the link as up: the data equal the master's, up to the log's end.
     pub(crate) fn link_up(&self, locked: &Locked<'_>) {
         self.stats.link_ups.add(1);
         self.replication.update_link(|link| {
@@ -295,7 +293,7 @@ impl Node {
         self.admission.set(locked, Condition::MasterDown, false);
     }
 
-    /// The link is not up any more.
+    /// Marks the link as down.
     pub(crate) fn link_down(&self, locked: &Locked<'_>) {
         let now_ms = self.clock.unix_ms();
         self.admission.set(locked, Condition::MasterDown, true);
@@ -309,20 +307,20 @@ impl Node {
         });
     }
 
-    /// Puts a command that concerns no key into the stream, unless that is another node's to do.
+    /// Logs a command that concerns no key, unless another node writes the log.
     pub(crate) fn log_bare(&self, args: &[&[u8]]) {
         let mut set = ShardSet::default();
         set.insert(0);
-        // Under a lock: else the role could change in between, and the log, which then holds what
-        // a master sends, would have bytes of its own.
+        // Under a lock: otherwise the role could change in between, and a log that copies a
+        // master's stream would get extra bytes.
         let _shard = self.keyspace.lock(set);
         if self.log.is_recording() && !self.is_replica() {
             self.log.append_bare(args);
         }
     }
 
-    /// Hands online replicas what they lack of the log, as far as their sockets have room, with the
-    /// question how far they are, if somebody wants to know. Called without locks.
+    /// Sends online replicas the log they lack, as far as their sockets have room, and a GETACK if
+    /// anyone waits for acknowledgements. Called without locks.
     pub(crate) fn feed_replicas(&self) {
         let replicas = &self.replication.replicas;
         if replicas.take_ack_wanted() {
@@ -338,8 +336,8 @@ impl Node {
         self.admission.changed(locked);
     }
 
-    /// Becomes a master with the data there is. Replicas of the old master go on from where they
-    /// are.
+    /// Becomes a master with the current data. Replicas of the old master continue at their
+    /// offsets.
     pub(crate) fn promote(&self, locked: &Locked<'_>) {
         self.standing.confirm("this node was told to be one");
         if !self.is_replica() {
@@ -348,7 +346,7 @@ impl Node {
         let _span = tracing::info_span!("role.change", to = "master").entered();
         self.replication.begin_generation();
         self.log.continue_history(self.host().new_id());
-        // Who reads on from here may have another database selected.
+        // Replicas that continue from here may have another database selected.
         self.log.forget_selected();
         self.replication.replicas.disconnect_all();
         self.replication.replicas.note_none(self.clock.unix_ms());
@@ -371,13 +369,13 @@ impl Node {
         self.host().look_at_role();
     }
 
-    /// Follows a master. Its own history is kept: if the master knows it, a partial resync will do.
+    /// Follows a master. Keeps its own history: if the master knows it, a partial resync is enough.
     pub(crate) fn follow(&self, locked: &Locked<'_>, master: MasterAddress) {
         let _span = tracing::info_span!("role.change", to = "replica").entered();
         self.replication.begin_generation();
         let now_ms = self.clock.unix_ms();
         if !self.is_replica() {
-            // What was written while nobody read is in no log: nobody can share this history.
+            // Writes without a reader are not in the log: no other node can share this history.
             self.log.start(self.backlog_bytes_max());
         }
         self.replication.update_link(|link| {
@@ -398,7 +396,7 @@ impl Node {
         self.host().look_at_role();
     }
 
-    /// Begins as a replica, before anything is loaded.
+    /// Starts as a replica, before loading anything.
     pub(crate) fn begin_as_replica(&self, locked: &Locked<'_>, master: &MasterAddress) {
         set_role(Role::Replica);
         log!(Notice, "Following the master {master}");
@@ -406,8 +404,8 @@ impl Node {
         self.admission.set(locked, Condition::Replica, true);
     }
 
-    /// How many replicas are near enough for `min-replicas-to-write`; `None` when that asks for none.
-    /// A replica counts its own, too, though it refuses no write for them.
+    /// The number of replicas that count for `min-replicas-to-write`; `None` if that is off. A
+    /// replica counts its own replicas too, though it refuses no write for them.
     fn count_good_replicas(&self) -> Option<usize> {
         let settings = self.settings.load();
         let replication = &settings.replication;
@@ -416,15 +414,15 @@ impl Node {
         judged.then(|| self.replication.replicas.good(lag_s.into(), self.clock.unix_ms()))
     }
 
-    /// Counts good replicas anew, for writes and for INFO. Takes all the locks if the count is
-    /// another, so none may be held.
+    /// Recounts good replicas, for writes and INFO. Takes all locks if the count changed, so the
+    /// caller must hold none.
     pub(crate) fn look_at_good_replicas(&self) {
         if self.count_good_replicas() != self.replication.good_replicas() {
             self.judge_replicas(&self.keyspace.lock(ShardSet::ALL).locked());
         }
     }
 
-    /// Makes writes be refused while there are too few good replicas.
+    /// Refuses writes while there are too few good replicas.
     pub(crate) fn judge_replicas(&self, locked: &Locked<'_>) {
         let good = self.count_good_replicas();
         let needed = self.settings.load().replication.min_replicas_to_write as usize;

@@ -1,5 +1,5 @@
-//! The end of a process that has replicas: it waits, with writes held back, until they have
-//! everything, up to `shutdown-timeout`.
+//! Shutdown with replicas: holds back writes and waits until the replicas have caught up, at most
+//! `shutdown-timeout`.
 
 use parking_lot::Mutex;
 
@@ -14,13 +14,13 @@ use crate::telemetry::log::log;
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     how: Shutdown,
-    /// What replicas must have.
+    /// The offset that replicas must acknowledge.
     offset: u64,
     /// Unix milliseconds.
     deadline_ms: i64,
 }
 
-/// Whether one is under way.
+/// The pending shutdown, if any.
 #[derive(Debug, Default)]
 pub(crate) struct PendingShutdown(Mutex<Option<Pending>>);
 
@@ -29,7 +29,7 @@ impl PendingShutdown {
         self.0.lock().is_some()
     }
 
-    /// Milliseconds until it goes on without the replicas that lag behind.
+    /// Milliseconds until it stops waiting for lagging replicas.
     pub(crate) fn left_ms(&self, now_ms: i64) -> Option<i64> {
         self.0.lock().map(|pending| (pending.deadline_ms - now_ms).max(0))
     }
@@ -45,10 +45,10 @@ pub(crate) enum Begun {
 }
 
 impl Node {
-    /// Ends the process, or begins to wait for replicas that lag behind.
+    /// Ends the process, or starts waiting for lagging replicas.
     ///
     /// # Errors
-    /// The process goes on: it could not save.
+    /// The save failed; the process continues.
     pub(crate) fn begin_shutdown(
         &self,
         locked: &mut Locked<'_>,
@@ -69,7 +69,7 @@ impl Node {
         Ok(Begun::Waiting)
     }
 
-    /// Ends the process once its replicas have everything, or its time is up.
+    /// Ends the process once its replicas have caught up or the timeout has passed.
     pub(crate) fn advance_shutdown(&self) {
         let Some(pending) = *self.shutdown.0.lock() else { return };
         let over = pending.deadline_ms <= self.clock.unix_ms();
@@ -104,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Gives up waiting; false if nothing waits.
+    /// Cancels a pending shutdown; false if there is none.
     pub(crate) fn abort_shutdown(&self, locked: &Locked<'_>) -> bool {
         let aborted = self.shutdown.0.lock().take().is_some();
         if aborted {
@@ -117,7 +117,7 @@ impl Node {
     fn resume_after_shutdown(&self, locked: &Locked<'_>) {
         self.admission.set(locked, Condition::EndingSoon, false);
         self.admission.resume_waiting();
-        // Who waits in SHUTDOWN hears that it came to nothing.
+        // Wakes clients blocked in SHUTDOWN, which get an error.
         self.clients.all().iter().for_each(|handle| handle.look());
     }
 

@@ -1,4 +1,4 @@
-//! The slow log: the last commands that took longer than slowlog-log-slower-than.
+//! The slow log: the latest commands slower than slowlog-log-slower-than.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub(crate) struct Slowlog {
     next_id: AtomicU64,
 }
 
-/// Arguments as an entry keeps them: long ones and long lists are cut with a note.
+/// Arguments as stored in an entry: long ones and long lists are truncated with a note.
 pub(crate) fn shortened<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     let count = args.len();
     let shown = if count > ARGS_MAX { ARGS_MAX - 1 } else { count };
@@ -48,7 +48,7 @@ pub(crate) fn shortened<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> Ve
 }
 
 impl Slowlog {
-    /// Adds a command; its id is given here. Keeps at most `len_max` entries.
+    /// Adds a command and assigns its id. Keeps at most `len_max` entries.
     pub(crate) fn add(&self, mut command: SlowCommand, len_max: usize) {
         let mut entries = self.entries.lock();
         command.id = self.next_id.fetch_add(1, Ordering::Relaxed);

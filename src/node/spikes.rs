@@ -1,14 +1,14 @@
-//! The latency monitor: what took longer than `latency-monitor-threshold`, by event, as Redis's
-//! `latency.c` keeps it.
+//! The latency monitor: durations over `latency-monitor-threshold`, by event, as in Redis's
+//! `latency.c`.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
 
-/// Spikes kept of an event.
+/// Most spikes kept per event.
 const SPIKES_MAX: usize = 160;
 
-/// The longest of an event within a second.
+/// An event's longest duration within a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spike {
     /// Unix time in seconds.
@@ -58,7 +58,7 @@ impl Spikes {
         events.iter().filter_map(last).collect()
     }
 
-    /// Forgets an event; false if it was not known.
+    /// Forgets an event; false if unknown.
     pub(crate) fn forget(&self, event: &[u8]) -> bool {
         let mut events = self.0.lock();
         let before = events.len();
@@ -66,7 +66,7 @@ impl Spikes {
         events.len() < before
     }
 
-    /// Forgets all; how many events there were.
+    /// Forgets all events; returns their number.
     pub(crate) fn forget_all(&self) -> usize {
         std::mem::take(&mut *self.0.lock()).len()
     }

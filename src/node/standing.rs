@@ -1,20 +1,20 @@
-//! Whether this node's role as a master is confirmed: what `/primary` says beyond the role.
+//! Whether this node's role as a master is confirmed: `/primary` checks it in addition to the role.
 //!
-//! A master that is killed and comes back does not know whether a replica has taken its place: it
-//! begins as a master and stays one until sentinels demote it, some eleven seconds later. Until
-//! then a load balancer must send it nobody. So a node that had replicas before its restart holds
-//! its role for unconfirmed until somebody who knows speaks:
+//! A master that is killed and restarts does not know whether a replica has taken its place: it
+//! starts as a master and stays one until sentinels demote it, some eleven seconds later. Until
+//! then a load balancer must not route clients to it. So a node that had replicas before its
+//! restart treats its role as unconfirmed until one of these:
 //!
 //! - A sentinel's hello that names this node as the master confirms; one that names another denies.
-//!   Who has the greater config epoch is right. If the sentinels have begun an election since they
-//!   were heard last, a hello from before its end proves nothing yet, and is taken when it has been
-//!   repeated for so long that the election must have failed.
-//! - An operator's (or a sentinel's) REPLICAOF NO ONE confirms.
-//! - A replica that is online confirms, where no sentinel is known.
-//! - Time confirms: who has not been demoted by then will not be.
+//!   The greater config epoch wins. If the sentinels have begun an election since their last hello,
+//!   a hello from before its end proves nothing yet; it counts once repeated for so long that the
+//!   election must have failed.
+//! - REPLICAOF NO ONE, from an operator or a sentinel, confirms.
+//! - An online replica confirms, if no sentinel is known.
+//! - A timeout confirms: a node not demoted by then will not be.
 //!
-//! What must outlive a restart is [`Kept`], which the outer layer writes to a file. Nothing but
-//! `/primary`, and `/read-only` of a master, asks.
+//! [`Kept`] is the part that must survive a restart; the outer layer writes it to a file. Only
+//! `/primary`, and `/read-only` of a master, use the result.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,27 +27,27 @@ use super::client::Origin;
 use crate::replication::Phase;
 use crate::telemetry::log::log;
 
-/// Where sentinels say which node is the master.
+/// The channel on which sentinels announce the master.
 pub(crate) const HELLO_CHANNEL: &[u8] = b"__sentinel__:hello";
-/// How the connections of sentinels are named.
+/// Prefix of the names of sentinels' connections.
 const SENTINEL_PREFIX: &[u8] = b"sentinel-";
-/// An election has failed if so long after it began the old master is still named, in
-/// milliseconds. Sentinels take one or two seconds from the vote to the new master's hello.
+/// An election has failed if hellos still name the old master this many milliseconds after it
+/// began. Sentinels take one or two seconds from the vote to the new master's hello.
 const ELECTION_MS: i64 = 10_000;
 
-/// A sentinel that can be asked.
+/// A sentinel that can be queried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownSentinel {
     /// As `address:port`.
     pub(crate) address: String,
-    /// How it calls this node's master.
+    /// The sentinel's name for this node's master.
     pub(crate) master_name: String,
 }
 
-/// More sentinels than watch one master.
+/// More than the sentinels that watch one master in practice.
 const SENTINELS_MAX: usize = 16;
 
-/// What a sentinel answers when it is asked for its master.
+/// A sentinel's answer to a query for its master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) host: String,
@@ -55,7 +55,7 @@ pub(crate) struct Answer {
     pub(crate) config_epoch: u64,
     /// Neither down nor being replaced.
     pub(crate) settled: bool,
-    /// How many other sentinels it knows.
+    /// Number of other sentinels it knows.
     pub(crate) others: usize,
 }
 
@@ -73,29 +73,29 @@ impl Answer {
     }
 }
 
-/// What is known beyond a restart.
+/// The state that survives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Kept {
-    /// It has replicas, or is one: others could have become the master meanwhile.
+    /// It has replicas, or is one: another node could have become master meanwhile.
     pub(crate) has_peers: bool,
-    /// Sentinels were heard.
+    /// Sentinel hellos were received.
     pub(crate) has_sentinels: bool,
-    /// One has named this node by an address that it knows for its own: so a hello with another
-    /// address means another node.
+    /// A sentinel has named this node by an address that it recognizes as its own, so a hello with
+    /// another address means another node.
     pub(crate) was_named: bool,
-    /// The greatest epoch that sentinels were in; it grows as an election begins.
+    /// The greatest sentinel epoch; increments when an election begins.
     pub(crate) sentinel_epoch: u64,
-    /// The greatest epoch of a configuration; it grows as an election ends.
+    /// The greatest config epoch; increments when an election ends.
     pub(crate) config_epoch: u64,
-    /// The sentinels that were heard last.
+    /// The most recently heard sentinels.
     pub(crate) sentinels: Vec<KnownSentinel>,
 }
 
-/// What a sentinel says twice in a second or so, to every node.
+/// A sentinel's hello, sent to every node about every two seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SentinelHello<'m> {
-    /// The sentinel's own; empty where the word is an answer.
+    /// The sentinel's own address; empty if this came from a query.
     address: &'m str,
     sentinel_port: u16,
     sentinel_epoch: u64,
@@ -106,7 +106,7 @@ struct SentinelHello<'m> {
 }
 
 impl<'m> SentinelHello<'m> {
-    /// Reads `ip,port,runid,epoch,name,master's ip,master's port,config epoch`.
+    /// Parses `ip,port,runid,epoch,name,master's ip,master's port,config epoch`.
     fn parse(message: &'m [u8]) -> Option<Self> {
         let text = std::str::from_utf8(message).ok()?;
         let mut words = text.split(',');
@@ -125,7 +125,7 @@ impl<'m> SentinelHello<'m> {
         words.next().is_none().then_some(hello)
     }
 
-    /// Whom to ask; `None`: it gives no address.
+    /// The sentinel to query; `None`: it gives no address.
     fn sentinel(&self) -> Option<KnownSentinel> {
         let address = SocketAddr::new(self.address.parse().ok()?, self.sentinel_port);
         let master_name = self.master_name.to_owned();
@@ -133,7 +133,7 @@ impl<'m> SentinelHello<'m> {
     }
 }
 
-/// Whom a hello names as the master.
+/// The node that a hello names as the master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named {
     This,
@@ -145,7 +145,7 @@ enum Named {
 /// Why the role is not confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unconfirmed {
-    /// Nobody has said anything yet.
+    /// No evidence yet.
     Unheard,
     /// A sentinel names another master.
     Denied,
@@ -163,15 +163,15 @@ impl Unconfirmed {
 #[derive(Debug, Default)]
 struct Evidence {
     kept: Kept,
-    /// The file does not have it yet.
+    /// The file is outdated.
     unwritten: bool,
-    /// The epoch that sentinels were in when they were last heard before the restart.
+    /// The last sentinel epoch known before the restart.
     epoch_before: u64,
-    /// Unix milliseconds since when this node serves unconfirmed.
+    /// Start of unconfirmed service, Unix milliseconds.
     began_ms: i64,
-    /// When it was denied last, and the config epoch of that.
+    /// Time and config epoch of the last denial.
     denied: Option<(i64, u64)>,
-    /// Since when this node, and no other, is named.
+    /// Since when hellos name this node and no other.
     named_since_ms: Option<i64>,
 }
 
@@ -189,7 +189,7 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// Takes over what was kept, before anybody connects.
+    /// Restores the kept state, before any connection.
     pub(crate) fn begin(&self, kept: Kept, is_replica: bool, now_ms: i64) {
         let mut state = self.state.lock();
         state.epoch_before = kept.sentinel_epoch;
@@ -198,7 +198,7 @@ impl Standing {
         state.kept = kept;
     }
 
-    /// The data are loaded: from here on, sentinels get answers.
+    /// Called once the data are loaded: from here on, sentinels get answers.
     pub(crate) fn serve(&self, now_ms: i64) {
         self.state.lock().began_ms = now_ms;
     }
@@ -207,7 +207,7 @@ impl Standing {
         self.confirmed.load(Ordering::Acquire)
     }
 
-    /// Why a master's role is not confirmed; `None`: it is.
+    /// Why a master's role is not confirmed; `None`: it is confirmed.
     pub(crate) fn unconfirmed(&self, now_ms: i64, timeout_ms: i64) -> Option<Unconfirmed> {
         if self.is_confirmed() {
             return None;
@@ -221,7 +221,7 @@ impl Standing {
         })
     }
 
-    /// The role is confirmed; the log says by what.
+    /// Confirms the role; logs the reason.
     pub(crate) fn confirm(&self, by: &str) {
         let was = self.confirmed.swap(true, Ordering::AcqRel);
         let mut state = self.state.lock();
@@ -232,12 +232,12 @@ impl Standing {
         }
     }
 
-    /// The sentinels that can be asked.
+    /// The sentinels that can be queried.
     pub(crate) fn sentinels(&self) -> Vec<KnownSentinel> {
         self.state.lock().kept.sentinels.clone()
     }
 
-    /// Whether there are peers, whether there are sentinels, and since when this node serves.
+    /// Whether there are peers, whether there are sentinels, and since when this node has served.
     fn surroundings(&self) -> (bool, bool, i64) {
         let state = self.state.lock();
         (state.kept.has_peers, state.kept.has_sentinels, state.began_ms)
@@ -249,8 +249,8 @@ impl Standing {
         state.kept.has_peers = has_peers;
     }
 
-    /// Takes over what a hello tells beyond its master. Gives the config epoch that is known now,
-    /// and whether it is the hello's and new.
+    /// Records a hello's data other than its master. Returns the known config epoch, and whether
+    /// this hello raised it.
     fn note(&self, hello: &SentinelHello<'_>, named: Named) -> (u64, bool) {
         let mut state = self.state.lock();
         let before = state.kept.clone();
@@ -275,18 +275,18 @@ impl Standing {
         self.state.lock().unwritten
     }
 
-    /// What the file is to have, if it has something else. It is taken for written.
+    /// The state to write, if the file is outdated. Marks it as written.
     pub(crate) fn take_unwritten(&self) -> Option<Kept> {
         let mut state = self.state.lock();
         std::mem::take(&mut state.unwritten).then(|| state.kept.clone())
     }
 
-    /// The file has to be written (again): it could not be, or its folder is another.
+    /// Requests another write: the last one failed, or the folder changed.
     pub(crate) fn rewrite(&self) {
         self.state.lock().unwritten = true;
     }
 
-    /// A sentinel's hello, of which the greatest config epoch is right.
+    /// Processes a sentinel's hello; the greatest config epoch wins.
     fn hear(&self, hello: SentinelHello<'_>, named: Named, now_ms: i64) {
         let (config_epoch, newer) = self.note(&hello, named);
         if hello.config_epoch < config_epoch {
@@ -311,8 +311,8 @@ impl Standing {
         }
     }
 
-    /// A confirmed role is denied by a later configuration alone, and only where addresses tell
-    /// nodes apart.
+    /// Denies the role. A confirmed role is denied only by a later configuration, and only where
+    /// addresses identify nodes.
     fn deny(&self, hello: SentinelHello<'_>, newer: bool, now_ms: i64) {
         let mut state = self.state.lock();
         if self.is_confirmed() && !(newer && state.kept.was_named) {
@@ -334,20 +334,20 @@ impl Standing {
 }
 
 impl Node {
-    /// A message to [`HELLO_CHANNEL`] from a client.
+    /// Processes a client's message to [`HELLO_CHANNEL`].
     pub(crate) fn hear_sentinel(&self, message: &[u8], origin: &Origin) {
         let Some(hello) = SentinelHello::parse(message) else { return };
         let named = match self.is_replica() {
-            // Whoever is the master, this node is none.
+            // Whoever the master is, it is not this node.
             true => Named::Unclear,
             false => self.named(&hello, origin.local_address.parse().ok()),
         };
         self.standing.hear(hello, named, self.clock.unix_ms());
     }
 
-    /// What the known sentinels said when they were asked, each with the local address that it was
-    /// asked from. One word that another is the master denies. That it is this node counts where
-    /// all of them say so and none is at a failover: the one that leads it is the last to tell.
+    /// Processes the answers of all known sentinels, each with the local address of the query. A
+    /// single answer that names another master denies. Answers that name this node confirm only if
+    /// all agree and none is in a failover: the sentinel that leads it reports it last.
     pub(crate) fn hear_answers(&self, answers: &[Option<(Answer, SocketAddr)>]) {
         if self.is_replica() {
             return;
@@ -373,8 +373,8 @@ impl Node {
         }
     }
 
-    /// A sentinel connects to the address by which it names a node, and replicas are known by what
-    /// they announce.
+    /// The node that a hello names. A sentinel names a node by the address it connects to, and a
+    /// replica by the address it announces.
     fn named(&self, hello: &SentinelHello<'_>, local: Option<SocketAddr>) -> Named {
         let settings = self.settings.load();
         let announced = &settings.replication;
@@ -398,13 +398,13 @@ impl Node {
         }
     }
 
-    /// Regular work: looks at replicas and at the time. Peers that have been gone for as long as
-    /// the backlog is kept will not come back.
+    /// Periodic work: checks replicas and the timeout. Peers that are gone for as long as the
+    /// backlog is kept will not come back.
     pub(crate) fn look_at_standing(&self) {
         let (standing, now_ms) = (&self.standing, self.clock.unix_ms());
         let replicas = self.replication.replicas.all();
         let online = |replica: &std::sync::Arc<crate::replication::Replica>| {
-            // Tools that copy the data ask with SYNC.
+            // Tools that copy the data use SYNC.
             !replica.plain_sync && replica.phase() == Some(Phase::Online)
         };
         let has_replica = replicas.iter().any(online);

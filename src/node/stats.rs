@@ -1,4 +1,4 @@
-//! Counters: one set per worker, summed when someone looks.
+//! Counters: one set per worker, summed on read.
 //!
 //! Each counter has one writing thread at a time, so adding needs no read-modify-write and no
 //! shared cache line.
@@ -11,20 +11,20 @@ use parking_lot::Mutex;
 pub(crate) use crate::telemetry::counter::{Counter, SharedCounter};
 use crate::telemetry::counter::{Distribution, Histogram, SharedHistogram};
 
-/// Calls of one command.
+/// Call statistics of one command.
 #[derive(Debug, Default)]
 pub(crate) struct CommandStats {
     pub(crate) calls: Counter,
     pub(crate) nanos: Counter,
-    /// Refused before they ran.
+    /// Refused before running.
     pub(crate) rejected: Counter,
-    /// Ran and gave an error.
+    /// Ran and failed.
     pub(crate) failed: Counter,
-    /// How long calls took.
+    /// Durations of calls.
     pub(crate) latency: Histogram,
 }
 
-/// Durations, and their sum.
+/// Durations and their sum.
 #[derive(Debug, Default)]
 pub(crate) struct Timed {
     histogram: Histogram,
@@ -43,7 +43,7 @@ impl Timed {
     }
 }
 
-/// What one worker counts.
+/// The counters of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerStats {
     /// By the id of the row.
@@ -54,20 +54,20 @@ pub(crate) struct WorkerStats {
     pub(crate) dirty: Counter,
     pub(crate) read_bytes: Counter,
     pub(crate) written_bytes: Counter,
-    /// Of what was read, what came from a master.
+    /// The part of the bytes read that came from a master.
     pub(crate) master_read_bytes: Counter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
-    /// How long small requests that were read waited for others to be read as well.
+    /// How long small requests waited after being read for others to be read too.
     pub(crate) queued: Timed,
-    /// How long it took to hand replies to the kernel.
+    /// Time to hand replies to the kernel.
     pub(crate) writing: Timed,
     pub(crate) error_replies: Counter,
     /// Error replies by their first word.
     pub(crate) errors: Mutex<BTreeMap<String, u64>>,
 }
 
-/// Most different first words of errors that are counted apart, as clients could invent them.
+/// Most distinct first words of errors with separate counts, since clients could invent them.
 const ERROR_WORDS_MAX: usize = 128;
 
 impl WorkerStats {
@@ -90,7 +90,7 @@ impl WorkerStats {
         }
     }
 
-    /// Sets back what CONFIG RESETSTAT sets back.
+    /// Resets what CONFIG RESETSTAT resets.
     pub(crate) fn reset(&self) {
         for command in &self.commands {
             command.calls.reset();
@@ -115,60 +115,60 @@ impl WorkerStats {
     }
 }
 
-/// Why a replica got all the data.
+/// Why a replica got a full resync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FullResyncReason {
-    /// It has none yet, or says so.
+    /// It has no data, or says so.
     New,
-    /// What it has is of another history.
+    /// Its data are of another history.
     UnknownHistory,
-    /// It has been away for longer than the backlog reaches.
+    /// Its offset is older than the backlog.
     BeyondBacklog,
-    /// It asked with SYNC, which knows nothing else.
+    /// It used SYNC, which has no partial resync.
     Sync,
 }
 
-/// What is counted outside of workers.
+/// Counters outside of workers.
 #[derive(Debug, Default)]
 pub(crate) struct ServerStats {
     pub(crate) connections_received: SharedCounter,
-    /// Refused for maxclients.
+    /// Refused because of maxclients.
     pub(crate) connections_rejected: SharedCounter,
-    /// Microseconds that the sweeper has taken.
+    /// Microseconds that the sweeper took.
     pub(crate) expire_cycle_us: SharedCounter,
-    /// Its rounds that ended with their time, not their work.
+    /// Sweeper rounds that ended by timeout, with work left.
     pub(crate) expire_cycles_cut: SharedCounter,
-    /// Of ten thousand keys with an expiry that its last round met, how many had expired.
+    /// Share of expired keys among those with an expiry in the sweeper's last round, in 1/10,000.
     pub(crate) expired_stale_permyriad: AtomicU64,
-    /// Clients cut because their output grew too large.
+    /// Clients disconnected because of their output limit.
     pub(crate) output_limit_disconnections: SharedCounter,
     pub(crate) query_limit_disconnections: SharedCounter,
-    /// Resyncs that replicas asked of this node.
+    /// Resyncs that replicas requested.
     pub(crate) sync_full: SharedCounter,
     /// By [`FullResyncReason`].
     pub(crate) full_resyncs: [SharedCounter; 4],
     pub(crate) sync_partial_ok: SharedCounter,
     pub(crate) sync_partial_err: SharedCounter,
-    /// How long WAIT took, by whether enough replicas had acknowledged in the end.
+    /// Durations of WAIT, by whether enough replicas acknowledged in the end.
     pub(crate) waits_met: SharedHistogram,
     pub(crate) waits_timed_out: SharedHistogram,
-    /// Replicas cut as they were too far behind.
+    /// Replicas disconnected because they lagged too far behind.
     pub(crate) replicas_cut: SharedCounter,
-    /// How often the link to a master came up, and went down after it had been up.
+    /// How often the link to a master came up, and went down after being up.
     pub(crate) link_ups: SharedCounter,
     pub(crate) link_losses: SharedCounter,
-    /// Masters that this replica refused, as they had lost their data.
+    /// Masters that this replica refused because they had lost their data.
     pub(crate) masters_refused: SharedCounter,
     /// Connections to the admin server.
     pub(crate) admin_connections: AtomicU64,
-    /// Those of them that had to give way to others.
+    /// Admin connections closed to make room for others.
     pub(crate) admin_connections_cut: SharedCounter,
-    /// Unix milliseconds of the last line on a likely attack by HTTP; 0: none yet.
+    /// Unix milliseconds of the last log line on a likely HTTP attack; 0: none yet.
     pub(crate) attack_logged_ms: AtomicI64,
-    /// Rates over the last seconds.
+    /// Rates over the last few seconds.
     pub(crate) rates: Mutex<Rates>,
     pub(crate) peak_memory_bytes: AtomicU64,
-    /// Allocated when the server began to serve.
+    /// Allocated bytes when the server began to serve.
     pub(crate) startup_memory_bytes: AtomicU64,
 }
 
@@ -196,7 +196,7 @@ impl ServerStats {
     }
 }
 
-/// Samples of a few totals, a tenth of a second apart, for INFO's instantaneous rates.
+/// Samples of some totals, 0.1 s apart, for INFO's instantaneous rates.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
     samples: std::collections::VecDeque<(i64, [u64; 3])>,

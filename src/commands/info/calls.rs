@@ -1,4 +1,4 @@
-//! INFO commandstats, latencystats and errorstats: calls by command, errors by their first word.
+//! INFO commandstats, latencystats and errorstats: calls per command, errors by their first word.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn latency(_: &Look<'_>, command: &Calls) -> Value {
     }
 }
 
-/// Percentiles of each command's latency, right to a factor of two: they come from the buckets.
+/// Percentiles of each command's latency, accurate to a factor of two: computed from the buckets.
 static PERCENTILES: Each<Calls> = Each {
     items: called,
     field: |_, command| Some(format!("latency_percentiles_usec_{}", command.name)),

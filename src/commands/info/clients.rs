@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::Each(&OUTPUT_LIMITS),
 ];
 
-/// The limits of clients' output, with the class that each is for.
+/// The output buffer limits with their client classes.
 static OUTPUT_LIMITS: Each<(&'static str, BufferLimit)> = Each {
     items: |look| {
         let limits = &look.settings.clients.output_buffer_limits;

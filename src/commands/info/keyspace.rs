@@ -4,10 +4,10 @@ use super::reading::{Each, Part, Row, gauge, part};
 
 pub(super) const ROWS: &[Row] = &[Row::Each(&DATABASES)];
 
-/// A database with how many keys it has.
+/// A database and its number of keys.
 type Database = (usize, usize);
 
-/// INFO shows those with keys; metrics have all, so that a series does not end with the keys.
+/// INFO omits empty databases; metrics include them, so that a series never ends.
 static DATABASES: Each<Database> = Each {
     items: |look| {
         let keyspace = &look.node.keyspace;

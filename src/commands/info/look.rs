@@ -1,4 +1,4 @@
-//! One look at the server: what several readings need is gathered once, so that they agree.
+//! A snapshot of the server: gathers shared inputs once, so that all readings agree.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::node::replication::LinkStatus;
 use crate::replication::ReplicaView;
 use crate::settings::{MasterAddress, Settings};
 
-/// What readers get. What is costly is gathered when the first reader asks.
+/// The input of readers. Costly parts are gathered on first use.
 #[derive(Debug)]
 pub(crate) struct Look<'n> {
     pub(super) node: &'n Node,
@@ -33,7 +33,7 @@ pub(crate) struct Look<'n> {
     threads: OnceCell<Vec<(String, [f64; 2])>>,
 }
 
-/// Sums over the connections; replicas apart, as in Redis.
+/// Sums over the connections; replicas separate, as in Redis.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ClientSums {
     pub(super) normal: usize,
@@ -98,7 +98,7 @@ impl<'n> Look<'n> {
         self.clients.get_or_init(|| ClientSums::of(&self.node.clients.all()))
     }
 
-    /// The progress of a load, while commands are answered that there is one.
+    /// The progress of a load during which commands fail with LOADING.
     pub(super) fn loading(&self) -> Option<Loading> {
         let loading = self.node.admission.has(Condition::Loading);
         loading.then(|| self.saving().loading.unwrap_or_default())
@@ -108,12 +108,12 @@ impl<'n> Look<'n> {
         self.saving.get_or_init(|| self.node.persistence.get())
     }
 
-    /// The master that is followed; `None` where this node is a master.
+    /// The master; `None` if this node is a master.
     pub(super) fn master(&self) -> Option<&MasterAddress> {
         self.master.as_ref()
     }
 
-    /// The link to the master; `None` where this node is a master.
+    /// The link to the master; `None` if this node is a master.
     pub(super) fn link(&self) -> Option<&LinkStatus> {
         self.master()?;
         Some(self.link.get_or_init(|| self.node.link()))
@@ -128,12 +128,12 @@ impl<'n> Look<'n> {
         *self.rates.get_or_init(|| self.node.stats.rates.lock().per_second())
     }
 
-    /// Processor time of the process: user and system.
+    /// CPU time of the process: user and system.
     pub(super) fn processor_seconds(&self) -> [f64; 2] {
         *self.processor_seconds.get_or_init(|| self.node.host().processor_seconds())
     }
 
-    /// Processor time by thread, the main one first.
+    /// CPU time by thread, the main thread first.
     pub(super) fn threads(&self) -> &[(String, [f64; 2])] {
         self.threads.get_or_init(|| self.node.host().thread_seconds())
     }

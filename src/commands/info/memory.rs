@@ -1,4 +1,4 @@
-//! INFO memory: what is allocated, and for what.
+//! INFO memory: memory use by purpose.
 
 use std::sync::atomic::Ordering;
 
@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("limpid_snapshot_retained_bytes", "Memory that the running snapshot retains.")),
     field("mem_replication_backlog", held)
         .is(gauge("mem_replication_backlog_bytes", "Memory of the replication log.")),
-    // The backlog and what replicas have yet to be sent are the same bytes.
+    // The backlog and the replicas' pending output are the same bytes.
     field("mem_total_replication_buffers", held)
         .is(gauge("mem_total_replication_buffers_bytes", "Memory of what replicas have yet to be sent and of the backlog.")),
     field("mem_clients_normal", |look| look.clients().normal_bytes.into())
@@ -75,7 +75,7 @@ fn startup(look: &Look<'_>) -> u64 {
     look.node.stats.startup_memory_bytes.load(Ordering::Relaxed)
 }
 
-/// What Redis counts as overhead, as far as limpid has it.
+/// What Redis counts as overhead, as far as it exists in limpid.
 fn overhead(look: &Look<'_>) -> u64 {
     let retained = look.saving().running.as_ref().map_or(0, |running| running.retention.bytes());
     let clients = look.clients().normal_bytes + look.clients().replica_bytes;
@@ -104,12 +104,12 @@ fn difference(a: u64, b: u64) -> Value {
     (i128::from(a) - i128::from(b)).into()
 }
 
-/// No limit can be set yet.
+/// limpid does not support a limit yet.
 fn maxmemory(_: &Look<'_>) -> Value {
     0.into()
 }
 
-/// `maxmemory-policy`, of which there is no other yet.
+/// `maxmemory-policy`; only one exists yet.
 pub(super) fn policy(_: &Look<'_>) -> String {
     "noeviction".to_owned()
 }

@@ -1,7 +1,7 @@
-//! INFO: what the server tells of itself, in sections of `field:value` lines.
+//! INFO: the server's state, in sections of `field:value` lines.
 //!
-//! Every field is measured or counted; one that limpid cannot have yet is left out. The tables of
-//! rows, a file per section, are the metrics' as well: a figure is named once, in its row.
+//! Every field is measured or counted; limpid omits fields that it cannot provide yet. The rows,
+//! one file per section, also define the metrics: each figure is named once, in its row.
 
 mod calls;
 mod clients;
@@ -44,7 +44,7 @@ struct Section {
     rows: &'static [Row],
 }
 
-/// All sections in their order. INFO's arguments are their titles in lower case.
+/// All sections in order. INFO's arguments are their titles in lower case.
 const SECTIONS: &[Section] = &[
     Section { title: "Server", default: true, rows: server::ROWS },
     Section { title: "Clients", default: true, rows: clients::ROWS },
@@ -53,7 +53,7 @@ const SECTIONS: &[Section] = &[
     Section { title: "Stats", default: true, rows: stats::ROWS },
     Section { title: "Replication", default: true, rows: replication::ROWS },
     Section { title: "CPU", default: true, rows: server::CPU },
-    // There are none, and tools find that said.
+    // There are no modules, but tools expect the section.
     Section { title: "Modules", default: true, rows: &[] },
     Section { title: "Commandstats", default: false, rows: calls::COMMANDS },
     Section { title: "Errorstats", default: true, rows: calls::ERRORS },
@@ -69,11 +69,11 @@ fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// A section's title with its fields, names and values.
+/// A section's title and its fields (name, value).
 pub(crate) type Told = (&'static str, Vec<(String, String)>);
 
-/// The sections that are wanted, by title in lower case, or by `default`, `all`, `everything`;
-/// nothing wanted means the default ones. Takes no shard lock.
+/// The requested sections, by title in lower case, or by `default`, `all`, `everything`; an empty
+/// request means the default ones. Takes no shard lock.
 pub(crate) fn sections(node: &Node, registry: &Registry, wanted: &[Vec<u8>]) -> Vec<Told> {
     let asked = |word: &str| wanted.iter().any(|section| section == word.as_bytes());
     let all = asked("all") || asked("everything");
@@ -90,7 +90,7 @@ pub(crate) fn sections(node: &Node, registry: &Registry, wanted: &[Vec<u8>]) -> 
     SECTIONS.iter().filter(is_wanted).map(told).collect()
 }
 
-/// Gives every series of the metrics. Takes no shard lock.
+/// Passes every series of the metrics to `give`. Takes no shard lock.
 pub(crate) fn series(node: &Node, registry: &Registry, give: &mut dyn FnMut(Series<'_>)) {
     let look = Look::new(node, registry);
     let rows = SECTIONS.iter().flat_map(|section| section.rows);

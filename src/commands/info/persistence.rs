@@ -9,7 +9,7 @@ use crate::node::persistence::Loading;
 pub(super) const ROWS: &[Row] = &[
     field("loading", |look| look.loading().is_some().into())
         .is(gauge("loading_dump_file", "Whether the data set is being loaded.")),
-    // Beside the old data, which are served meanwhile.
+    // The old data are served meanwhile.
     field("async_loading", |look| look.node.link().sync.is_some().into())
         .is(gauge("async_loading", "Whether a full resync is being taken while old data are served.")),
     field("current_cow_peak", |look| look.saving().retained_peak_bytes.into()),
@@ -53,7 +53,7 @@ fn loaded_percent(loading: &Loading) -> f64 {
     loading.loaded_bytes as f64 * 100.0 / loading.total_bytes.max(1) as f64
 }
 
-/// How long the rest takes at the rate so far.
+/// Estimated seconds left, at the rate so far.
 fn left_seconds(loading: &Loading, now_ms: i64) -> u64 {
     let seconds = (now_ms - loading.started_ms).max(1) as f64 / 1000.0;
     let rate = loading.loaded_bytes as f64 / seconds;

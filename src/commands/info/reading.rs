@@ -1,27 +1,27 @@
-//! Readings: what the server tells of itself, as typed values with their names in INFO and among
-//! the metrics. A row names a figure once; INFO and `/metrics` are two renderings of the rows.
+//! Readings: the server's figures as typed values with their names in INFO and in the metrics. A
+//! row names a figure once; INFO and `/metrics` both render the rows.
 
 use std::fmt::{self, Display};
 
 use super::look::Look;
 use crate::telemetry::counter::Distribution;
 
-/// What a reader gives.
+/// The value of a reading.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// There is none now: neither a field nor a series.
+    /// No value now: neither a field nor a series.
     Absent,
     Integer(i128),
-    /// INFO shows so many decimals; a metric has them all.
+    /// INFO shows this many decimals; a metric shows all.
     Decimal(f64, usize),
-    /// A metric of text is 1: what it says is in its labels.
+    /// The metric's value is 1; the text is in its labels.
     Text(String),
     /// A word in INFO, 1 (good) or 0 as a metric.
     Status {
         good: bool,
         words: [&'static str; 2],
     },
-    /// Only metrics can show it.
+    /// For metrics only.
     Durations(Box<Distribution>),
 }
 
@@ -37,7 +37,7 @@ impl Value {
         }
     }
 
-    /// `good` in INFO's words, the one for true first.
+    /// `good` as INFO's words, the one for true first.
     pub(super) fn status(good: bool, words: [&'static str; 2]) -> Self {
         Self::Status { good, words }
     }
@@ -47,7 +47,7 @@ impl Value {
     }
 }
 
-/// As INFO writes it.
+/// Formats as in INFO.
 impl Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -79,7 +79,7 @@ impl From<usize> for Value {
     }
 }
 
-/// INFO has 1 and 0.
+/// 1 and 0 in INFO.
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Self::Integer(value.into())
@@ -104,30 +104,30 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// What kind of metric a reading is.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Gauge,
     Counter,
-    /// Of durations, in seconds.
+    /// Durations in seconds.
     Histogram,
-    /// Of durations, in microseconds.
+    /// Durations in microseconds.
     HistogramUsec,
-    /// Percentiles of durations, in microseconds.
+    /// Percentiles of durations in microseconds.
     SummaryUsec,
 }
 
-/// Names and values of labels.
+/// Label names and values.
 pub(crate) type Labels = Vec<(&'static str, String)>;
 
-/// How a reading is called among the metrics. A name without `limpid_` is one of redis_exporter's,
-/// and gets the prefix of the settings.
+/// The name of a reading in the metrics. A name without `limpid_` is one of redis_exporter's and
+/// gets the configured prefix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) help: &'static str,
-    /// What the value is divided by, where units differ from INFO's.
+    /// Divides the value, where the unit differs from INFO's.
     pub(crate) divisor: f64,
     label: Option<(&'static str, &'static str)>,
     labels: Option<fn(&Look<'_>) -> Labels>,
@@ -138,7 +138,7 @@ impl Metric {
         Self { name, kind, help, divisor: 1.0, label: None, labels: None }
     }
 
-    /// With one label that is always the same.
+    /// Adds a constant label.
     pub(super) const fn label(mut self, name: &'static str, value: &'static str) -> Self {
         self.label = Some((name, value));
         self
@@ -149,7 +149,7 @@ impl Metric {
         self
     }
 
-    /// In units that are so many of INFO's.
+    /// Uses a unit of `divisor` INFO units.
     pub(super) const fn per(mut self, divisor: f64) -> Self {
         self.divisor = divisor;
         self
@@ -195,28 +195,28 @@ pub(crate) struct Series<'r> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     field: Option<&'static str>,
-    /// Behind the field, another with `_human` and the bytes in a form for people.
+    /// Adds a second field, `_human`, with the bytes in human-readable form.
     human: bool,
     metric: Option<Metric>,
     read: fn(&Look<'_>) -> Value,
 }
 
-/// A field of INFO, without a metric until one is named.
+/// A field of INFO, without a metric until [`Row::is`] adds one.
 pub(super) const fn field(name: &'static str, read: fn(&Look<'_>) -> Value) -> Row {
     Row::One(Reading { field: Some(name), human: false, metric: None, read })
 }
 
-/// A field with bytes, also in a form for people.
+/// A field in bytes, also in human-readable form.
 pub(super) const fn bytes(name: &'static str, read: fn(&Look<'_>) -> Value) -> Row {
     Row::One(Reading { field: Some(name), human: true, metric: None, read })
 }
 
-/// A metric that INFO does not show.
+/// A metric without a field in INFO.
 pub(super) const fn only(metric: Metric, read: fn(&Look<'_>) -> Value) -> Row {
     Row::One(Reading { field: None, human: false, metric: Some(metric), read })
 }
 
-/// A row of the table: one reading, or those of each of several items.
+/// A row of the table: one reading, or the readings of each of several items.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Row {
     One(Reading),
@@ -224,7 +224,7 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    /// The metric that the field is as well.
+    /// Also exports the field as this metric.
     pub(super) const fn is(self, metric: Metric) -> Self {
         match self {
             Self::One(mut reading) => {
@@ -235,7 +235,7 @@ impl Row {
         }
     }
 
-    /// Adds the fields of INFO.
+    /// Appends the fields of INFO.
     pub(super) fn fields(&self, look: &Look<'_>, fields: &mut Vec<(String, String)>) {
         let reading = match self {
             Self::One(reading) => reading,
@@ -253,7 +253,7 @@ impl Row {
         }
     }
 
-    /// Gives the series of the metrics.
+    /// Passes the series of the metrics to `give`.
     pub(super) fn series(&self, look: &Look<'_>, give: &mut dyn FnMut(Series<'_>)) {
         let reading = match self {
             Self::One(reading) => reading,
@@ -267,15 +267,15 @@ impl Row {
     }
 }
 
-/// As Redis writes sizes for people.
+/// Formats a size as Redis does for humans.
 fn human(bytes: u64) -> String {
     let units = [("B", 1_u64), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
     let (unit, size) = units.into_iter().rev().find(|(_, size)| bytes >= *size).unwrap_or(units[0]);
     if size == 1 { format!("{bytes}B") } else { format!("{:.2}{unit}", bytes as f64 / size as f64) }
 }
 
-/// A reading of an item: `name=value` in the item's field of INFO, a metric with the item's
-/// labels, or both.
+/// A reading of an item: `name=value` in the item's field of INFO, a metric with the item's labels,
+/// or both.
 #[derive(Debug)]
 pub(super) struct Part<T> {
     name: Option<&'static str>,
@@ -283,12 +283,12 @@ pub(super) struct Part<T> {
     read: fn(&Look<'_>, &T) -> Value,
 }
 
-/// A part of INFO's field, without a metric until one is named.
+/// A part of INFO's field, without a metric until one is added.
 pub(super) const fn part<T>(name: &'static str, read: fn(&Look<'_>, &T) -> Value) -> Part<T> {
     Part { name: Some(name), metric: None, read }
 }
 
-/// A metric of an item that INFO does not show.
+/// A metric of an item, without a part in INFO.
 pub(super) const fn part_only<T>(metric: Metric, read: fn(&Look<'_>, &T) -> Value) -> Part<T> {
     Part { name: None, metric: Some(metric), read }
 }
@@ -300,17 +300,17 @@ impl<T> Part<T> {
     }
 }
 
-/// Several items of a kind, such as databases or replicas, with the same readings of each.
+/// Several items of a kind, such as databases or replicas, with the same readings for each.
 #[derive(Debug)]
 pub(super) struct Each<T: 'static> {
     pub(super) items: fn(&Look<'_>) -> Vec<T>,
-    /// The item's field in INFO, given its place among the items; `None`: it is not shown.
+    /// The item's field in INFO, given its index; `None`: not shown.
     pub(super) field: fn(usize, &T) -> Option<String>,
     pub(super) labels: fn(&T) -> Labels,
     pub(super) parts: &'static [Part<T>],
 }
 
-/// [`Each`] of any type.
+/// [`Each`], independent of the item type.
 pub(crate) trait Items: Sync + fmt::Debug {
     fn fields(&self, look: &Look<'_>, fields: &mut Vec<(String, String)>);
     fn series(&self, look: &Look<'_>, give: &mut dyn FnMut(Series<'_>));
@@ -349,7 +349,7 @@ pub(super) fn unshown<T>(_: usize, _: &T) -> Option<String> {
     None
 }
 
-/// For items that are no metrics.
+/// For items without metrics.
 pub(super) fn unlabelled<T>(_: &T) -> Labels {
     Vec::new()
 }

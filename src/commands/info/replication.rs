@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
         |look| of_link(look, |_, link| link.refused.is_some().into())),
 ];
 
-/// As in Redis, a replica that has no history yet shows offset 1.
+/// As in Redis, a replica without history shows offset 1.
 const NO_OFFSET: u64 = 1;
 
 fn of_link(look: &Look<'_>, read: fn(&Look<'_>, &LinkStatus) -> Value) -> Value {
@@ -81,7 +81,7 @@ fn is_up(link: &LinkStatus) -> bool {
     link.state == LinkState::Connected
 }
 
-/// Seconds since the master was heard of.
+/// Seconds since the master last sent anything.
 fn idle_s(look: &Look<'_>, link: &LinkStatus) -> i64 {
     (look.now_ms() - link.last_io_ms).max(0) / 1000
 }
@@ -90,7 +90,7 @@ fn applied(look: &Look<'_>) -> u64 {
     if look.node.log.is_recording() { look.node.log.offset() } else { NO_OFFSET }
 }
 
-/// -1: not told.
+/// -1: unknown.
 fn total(sync: &SyncProgress) -> i128 {
     sync.total_bytes.map_or(-1, i128::from)
 }
@@ -119,7 +119,7 @@ fn backlog_bytes(look: &Look<'_>) -> Value {
     (window.end - window.first).into()
 }
 
-/// The labels of what concerns the link to the master.
+/// Labels of metrics about the link to the master.
 fn master(look: &Look<'_>) -> Labels {
     let Some(master) = look.master() else { return Vec::new() };
     vec![("master_host", master.host.clone()), ("master_port", master.port.to_string())]
@@ -131,7 +131,7 @@ fn slave(look: &Look<'_>) -> Labels {
     labels
 }
 
-/// Replicas as Redis and its exporter show them.
+/// Replicas as shown by Redis and its exporter.
 static SLAVES: Each<ReplicaView> = Each {
     items: |look| look.replicas().to_vec(),
     field: |index, _| Some(format!("slave{index}")),
@@ -164,7 +164,7 @@ fn ack_age(look: &Look<'_>, replica: &ReplicaView) -> Value {
     .into()
 }
 
-/// What only limpid knows of replicas.
+/// limpid's own figures on replicas.
 static REPLICAS: Each<ReplicaView> = Each {
     items: |look| look.replicas().to_vec(),
     field: unshown,

@@ -1,4 +1,4 @@
-//! INFO server, CPU and cluster: what this process is.
+//! INFO server, CPU and cluster: the process.
 
 use super::look::Look;
 use super::reading::{
@@ -50,7 +50,7 @@ pub(super) const CPU: &[Row] = &[
 pub(super) const CLUSTER: &[Row] = &[field("cluster_enabled", |_| 0.into())
     .is(gauge("cluster_enabled", "Whether cluster mode is on."))];
 
-/// It accepts connections and does the regular work; commands run on workers.
+/// The main thread accepts connections and does the periodic work; commands run on workers.
 fn main_thread(look: &Look<'_>, index: usize) -> Value {
     let main = look.threads().first().map(|(_, seconds)| seconds[index]);
     main.map_or(Value::Absent, |seconds| Value::Decimal(seconds, 6))
@@ -80,7 +80,7 @@ fn config_file(look: &Look<'_>) -> Value {
     file.map(|path| path.display().to_string()).unwrap_or_default().into()
 }
 
-/// The labels that the exporter's `instance_info` has.
+/// The labels of the exporter's `instance_info`.
 fn instance(look: &Look<'_>) -> Labels {
     let identity = &look.node.identity;
     let role = if look.master().is_some() { "slave" } else { "master" };

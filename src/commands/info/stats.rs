@@ -1,4 +1,4 @@
-//! INFO stats: what is counted since the start, or since CONFIG RESETSTAT.
+//! INFO stats: counters since the start or since CONFIG RESETSTAT.
 
 use std::sync::atomic::Ordering;
 
@@ -115,7 +115,7 @@ fn timed(look: &Look<'_>, of: fn(&WorkerStats) -> &Timed) -> Value {
     Value::durations(all)
 }
 
-/// The last spike of each event beyond the latency threshold.
+/// The last spike of each event over the latency threshold.
 static SPIKES: Each<(&'static str, Spike, i64)> = Each {
     items: |look| look.node.spikes.latest(),
     field: unshown,

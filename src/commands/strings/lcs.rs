@@ -1,9 +1,8 @@
 //! LCS: the longest common subsequence of two strings.
 //!
-//! The textbook table: cell (i, j) is the length of the longest subsequence that the first i bytes
-//! of one string and the first j of the other have in common. Walking back from the last cell
-//! along what made each cell as large as it is spells the sequence from its end, and stretches of
-//! diagonal steps are the ranges that IDX lists.
+//! The textbook table: cell (i, j) is the length of the longest common subsequence of the first i
+//! bytes of one string and the first j of the other. Backtracking from the last cell spells the
+//! sequence in reverse; runs of diagonal steps are the ranges that IDX lists.
 
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::types::StringView;
@@ -91,7 +90,7 @@ fn string(ctx: &mut Context<'_>, args: &Args<'_>, index: usize) -> Result<Vec<u8
     Ok(string.map(StringView::to_bytes).unwrap_or_default().into_owned())
 }
 
-/// The table may be as large as the longest argument that a client may send.
+/// Limits the table to the size of the longest argument that a client may send.
 fn check_size(ctx: &Context<'_>, one: &[u8], two: &[u8]) -> Result<(), Failure> {
     let len_max = u32::MAX as usize - 1;
     if one.len() >= len_max || two.len() >= len_max {
@@ -106,16 +105,16 @@ fn check_size(ctx: &Context<'_>, one: &[u8], two: &[u8]) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Bytes that follow each other in both strings.
+/// Consecutive bytes that both strings share.
 #[derive(Debug, PartialEq, Eq)]
 struct Range {
-    /// Where it begins in the first string.
+    /// Start in the first string.
     one: usize,
     two: usize,
     len: usize,
 }
 
-/// The lengths, row by row of the first string.
+/// The lengths, one row per byte of the first string.
 #[derive(Debug)]
 struct Table<'a> {
     one: &'a [u8],
@@ -146,13 +145,13 @@ impl<'a> Table<'a> {
         self.cell(self.one.len(), self.two.len()) as usize
     }
 
-    /// The ranges of one such sequence, from the last to the first.
+    /// The ranges of one longest common subsequence, from the last to the first.
     fn ranges(&self) -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::new();
         let (mut i, mut j) = (self.one.len(), self.two.len());
         while i > 0 && j > 0 {
             if self.one[i - 1] != self.two[j - 1] {
-                // Where both ways are as good, the second string gives way, as in Redis.
+                // On a tie, moves back in the second string, as in Redis.
                 if self.cell(i - 1, j) > self.cell(i, j - 1) {
                     i -= 1
                 } else {

@@ -1,4 +1,4 @@
-//! Strings that are numbers.
+//! Commands on strings that hold numbers.
 
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::keyspace::Content;
@@ -55,7 +55,7 @@ pub(super) fn incrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let new = old.sum(increment).ok_or(Failure::NotFinite)?.to_text();
     ctx.keys.store_value(key, Content::unencoded(new.as_bytes()));
     ctx.keys.changed(key, EventClasses::STRING, "incrbyfloat");
-    // Others may not round alike, so they get the result.
+    // Replicas may round differently, so they get the result.
     ctx.keys.log_instead(&[&[b"SET", key.bytes, new.as_bytes(), b"KEEPTTL"]]);
     ctx.reply.bulk(new.as_bytes());
     Ok(())

@@ -1,8 +1,8 @@
-//! The options of SET and GETEX, and the expiry they ask for.
+//! Options of SET and GETEX, and the expiry they request.
 
 use crate::commands::{Args, Context, Failure, Keys};
 
-/// When SET sets.
+/// The condition for SET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     /// NX
@@ -11,31 +11,31 @@ pub(super) enum Condition {
     Exists,
 }
 
-/// What a number of an expiry counts.
+/// The unit of an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Seconds,
     Milliseconds,
 }
 
-/// What becomes of a key's expiry.
+/// What to do with a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime<'a> {
-    /// Nothing was said of it.
+    /// No option given.
     Unsaid,
     /// KEEPTTL
     Keep,
     /// PERSIST
     Persist,
-    /// EX, PX: from now on.
+    /// EX, PX: relative to now.
     For(Unit, &'a [u8]),
     /// EXAT, PXAT: a Unix time.
     Until(Unit, &'a [u8]),
 }
 
 impl<'a> Lifetime<'a> {
-    /// Takes the option at `index` if it is one of expiry that goes with what was said before;
-    /// gives how many arguments it has taken. A kind may be said again with another number.
+    /// Parses the option at `index` if it is an expiry option compatible with the earlier ones;
+    /// returns how many arguments it took. The same option may occur again with another number.
     fn option(&mut self, args: &Args<'a>, index: usize) -> usize {
         let Some(number) = args.get(index + 1) else { return 0 };
         let said = if args.is(index, "EX") {
@@ -62,7 +62,7 @@ impl<'a> Lifetime<'a> {
         2
     }
 
-    /// Takes the one word at `index` in the same way.
+    /// Parses the single word at `index` in the same way.
     fn word(&mut self, args: &Args<'_>, index: usize, word: &str, meaning: Self) -> usize {
         let fits = args.is(index, word) && (*self == Self::Unsaid || *self == meaning);
         if fits {
@@ -71,7 +71,7 @@ impl<'a> Lifetime<'a> {
         usize::from(fits)
     }
 
-    /// The expiry that was asked for, in Unix milliseconds, for the command with this name.
+    /// The requested expiry in Unix milliseconds; errors name the command `name`.
     pub(super) fn expire_at_ms(
         self,
         keys: &Keys<'_>,
@@ -101,7 +101,7 @@ pub(super) struct SetOptions<'a> {
 }
 
 impl<'a> SetOptions<'a> {
-    /// Those from the third argument on.
+    /// Parses the arguments from the third on.
     pub(super) fn parse(args: &Args<'a>) -> Result<Self, Failure> {
         let mut options = Self { condition: None, get: false, lifetime: Lifetime::Unsaid };
         let mut index = 3;
@@ -132,7 +132,7 @@ impl<'a> SetOptions<'a> {
     }
 }
 
-/// What the options of GETEX, from the second argument on, say.
+/// Parses the options of GETEX, from the second argument on.
 pub(super) fn getex_lifetime<'a>(args: &Args<'a>) -> Result<Lifetime<'a>, Failure> {
     let mut lifetime = Lifetime::Unsaid;
     let mut index = 2;

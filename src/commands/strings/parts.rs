@@ -30,8 +30,8 @@ pub(super) fn getrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// A range's first byte and the one after its last, within `len` bytes. Negative bounds count from
-/// the end.
+/// A range's first byte and the one after its last, limited to `len` bytes. Negative bounds count
+/// from the end.
 fn bounds(len: usize, start: i64, end: i64) -> (usize, usize) {
     if start < 0 && end < 0 && start > end {
         return (0, 0);
@@ -51,7 +51,7 @@ fn check_length(ctx: &Context<'_>, len: usize, more: usize) -> Result<usize, Fai
     total.ok_or(Failure::StringTooLong)
 }
 
-/// What a string is before it changes in place: short ones are copied, as they lie in their entry.
+/// A string before an in-place change: short ones are copied, since they are stored in the entry.
 #[derive(Debug)]
 enum Before {
     Missing,
@@ -109,7 +109,7 @@ pub(super) fn setrange(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Writes a part into a string, with zeros before it where the string is shorter.
+/// Writes a part into a string, zero-padding it first where it is shorter.
 fn write(ctx: &mut Context<'_>, key: Key<'_>, before: Before, offset: usize, part: &[u8]) {
     let end = offset + part.len();
     match before {

@@ -76,7 +76,7 @@ fn a_hello_with_another_master_denies_for_as_long_as_it_comes() {
     let unconfirmed = |now_ms| standing.unconfirmed(now_ms, TIMEOUT_MS);
     assert_eq!(unconfirmed(49_999), Some(Unconfirmed::Denied));
     assert_eq!(unconfirmed(50_000), None);
-    // A sentinel that has missed the failover.
+    // A sentinel that missed the failover.
     standing.hear(hello(1, 1), Named::This, 21_000);
     assert_eq!(unconfirmed(21_000), Some(Unconfirmed::Denied));
     standing.hear(hello(2, 2), Named::This, 21_001);
@@ -153,7 +153,7 @@ fn what_is_kept_is_written_when_it_changes() {
     assert_eq!(standing.take_unwritten(), Some(kept));
 }
 
-/// A restarted master, with a client of the address.
+/// A restarted master, with a client's origin address.
 fn node(kept: Kept, settings: Settings) -> (Fixture, SocketAddr) {
     let fixture = Fixture::with(settings, &[]);
     let node = &fixture.engine.node;
