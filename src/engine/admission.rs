@@ -1,4 +1,4 @@
-//! May this command run now? In the order in which Redis asks.
+//! Decides whether a command may run now, in Redis's order of checks.
 
 use super::caller::Caller;
 use crate::commands::registry::Registered;
@@ -7,21 +7,21 @@ use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::resp::Protocol;
 
-/// The answer.
+/// The decision on a command.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Run,
-    /// It is part of a transaction.
+    /// The command is part of a transaction.
     Queue,
     Refuse(Failure),
     /// Clients are paused.
     Wait,
-    /// It comes over a link to a master that is not followed any more.
+    /// It comes over the link to a former master.
     Abort,
 }
 
-/// What RESP2 subscribers may still send, by full name: a subcommand may be called like another
-/// command.
+/// Commands allowed for RESP2 subscribers, by full name: a subcommand may share another command's
+/// name.
 const WHILE_SUBSCRIBED: &[&str] = &[
     "ping",
     "subscribe",
@@ -45,7 +45,7 @@ option). Please check the Redis logs for details about the RDB error.";
 const MASTERDOWN: &str =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 
-/// What a master did is done: it is not asked whether it may.
+/// A master has already run its commands: they skip the checks.
 fn judge_master(caller: &Caller<'_>, client: &Client, generation: u64, name: &str) -> Verdict {
     match client.multi {
         _ if generation != caller.node.replication.generation() => Verdict::Abort,
@@ -54,7 +54,7 @@ fn judge_master(caller: &Caller<'_>, client: &Client, generation: u64, name: &st
     }
 }
 
-/// A command that asks to run, and for whom.
+/// A command to admit, and its client.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'c> {
     caller: &'c Caller<'c>,
@@ -91,7 +91,7 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
 }
 
 impl Candidate<'_> {
-    /// Whether the command is of a kind, or EXEC of a transaction that holds one.
+    /// Whether the command matches, or is EXEC of a transaction with one that does.
     fn holds(&self, wanted: &dyn Fn(&Command) -> bool) -> bool {
         let row = self.registered.row;
         wanted(row)
@@ -105,7 +105,7 @@ impl Candidate<'_> {
         self.holds(&|row| row.flags.has(Flag::Write))
     }
 
-    /// Why nothing may be written now.
+    /// Why writes are refused now.
     fn refused_as_write(&self) -> Option<Failure> {
         let (admission, settings) = (&self.caller.node.admission, &self.caller.settings);
         if admission.has(Condition::SaveFailed)
@@ -126,7 +126,7 @@ impl Candidate<'_> {
         None
     }
 
-    /// Why this client gets no answer to this command now.
+    /// Why this client's command is refused now.
     fn refused(&self) -> Option<Failure> {
         let (client, registered) = (self.client, self.registered);
         if client.is_subscribed()
@@ -153,7 +153,7 @@ impl Candidate<'_> {
         None
     }
 
-    /// Whether a pause holds it back.
+    /// Whether a pause blocks the command.
     fn waits(&self) -> bool {
         let node = self.caller.node;
         let admission = &node.admission;
@@ -161,11 +161,11 @@ impl Candidate<'_> {
             || self.holds(&|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
         let paused = admission.has(Condition::PausedAll)
             || admission.has(Condition::PausedWrites) && writes();
-        // A pause never holds back the command that ends it.
+        // A pause never blocks the command that ends it.
         let ends_it = matches!(&*self.registered.name, "client|unpause" | "client|pause");
         let waits = paused && !ends_it && admission.paused_until_ms() > node.clock.unix_ms()
             || admission.is_held() && writes();
-        // Nor a replica: it has to say how far it is.
+        // Nor a replica: it has to report its offset.
         waits && self.client.replica.is_none()
     }
 }

@@ -1,9 +1,8 @@
-//! A replica's half of the path: what a master sends, applied as it is and put into the log as it
-//! came.
+//! A replica's half of the path: applies what a master sends and logs its bytes unchanged.
 //!
-//! A command's bytes go into this node's log under the locks under which it was applied, so that a
-//! snapshot for a further replica and its offset fit together. The offset stands still within a
-//! transaction: its bytes follow as one, with EXEC.
+//! A command's bytes enter this node's log under the locks under which it was applied, so a
+//! snapshot for a further replica matches its offset. The offset stands still within a transaction,
+//! whose bytes are logged as one unit with EXEC.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use crate::node::replication::TimeMark;
 use crate::resp::{Input, Limits, Output, Parser};
 use crate::telemetry::log::log;
 
-/// Begins a time mark: no command does.
+/// First byte of a time mark; no command begins with it.
 const MARK: u8 = b'~';
 
-/// Memory that stays for the next command.
+/// Memory kept for the next command.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// The stream of one link.
@@ -29,23 +28,23 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Applier {
     client: Client,
     parser: Parser,
-    /// The start of a command that has not arrived whole.
+    /// The start of an incomplete command.
     input: Input,
 }
 
-/// What came with the commands.
+/// What arrived along with the commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Applied {
-    /// The master wants to know how far this replica is: the offset before its last question.
+    /// The master asked for an acknowledgement: the offset before its last GETACK.
     pub(crate) ack: Option<u64>,
-    /// What the master said of the time at which it had all that is applied.
+    /// The last time mark of the master that covers only applied data.
     pub(crate) mark: Option<TimeMark>,
 }
 
-/// Why the stream cannot go on.
+/// Why the stream cannot continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ApplyError {
-    /// It is no stream of commands, from this offset on.
+    /// The stream is invalid from this offset on.
     Protocol { offset: u64, reason: String },
     /// The node has another role or master by now.
     NotFollowed,
@@ -63,7 +62,7 @@ impl fmt::Display for ApplyError {
 }
 
 impl Applier {
-    /// Applies a stream that goes on with `database` selected, in a generation of roles.
+    /// Applies a stream that continues in `database`, in a generation of roles.
     pub(crate) fn new(handle: Arc<Handle>, generation: u64, database: usize) -> Self {
         let mut client = Client::master(handle, generation);
         client.database = database;
@@ -72,17 +71,17 @@ impl Applier {
         Self { client, parser: Parser::default(), input: Input::default() }
     }
 
-    /// Bytes that have arrived and are not applied: of a command, or of a transaction.
+    /// Bytes received and not yet applied: of a command, or of a transaction.
     pub(crate) fn pending(&self) -> usize {
         self.input.len() + self.client.master.as_ref().map_or(0, |master| master.unit.len())
     }
 }
 
 impl Executor {
-    /// Applies what has arrived, up to the last whole command.
+    /// Applies received bytes, up to the last complete command.
     ///
     /// # Errors
-    /// The link must end. What was applied stays applied, and is in the log.
+    /// The link must end. What was applied stays applied and logged.
     pub(crate) fn apply(
         &mut self,
         applier: &mut Applier,
@@ -102,7 +101,7 @@ impl Executor {
         Ok(applied)
     }
 
-    /// Applies the whole commands at the start of `input`; gives their length in bytes.
+    /// Applies the complete commands at the start of `input`; returns their length in bytes.
     fn apply_whole(
         &mut self,
         applier: &mut Applier,
@@ -135,7 +134,7 @@ impl Executor {
             }
         };
         if caller.finish(&mut applier.client) != 0 {
-            // Those that follow this node get the stream as it came.
+            // This node's replicas get the stream unchanged.
             node.feed_replicas();
         }
         node.keyspace.collect();
@@ -176,7 +175,7 @@ impl Executor {
         }
         let (first, last) = pending.spans;
         if pending.inline && last > first {
-            // A master sends arrays: its stream was damaged on the way, or begins at a wrong byte.
+            // A master sends only arrays: the stream is damaged, or begins at a wrong byte.
             let reason = "a command that is no array".to_owned();
             return Err(ApplyError::Protocol { offset: caller.node.log.offset(), reason });
         }
@@ -195,19 +194,19 @@ impl Executor {
             }
             warn_of_error(output, args.at(0));
         }
-        // What came to no lock, as it names no key, or was refused or unknown.
+        // Logs a command that took no lock: it names no key, or was refused or unknown.
         if client.multi.is_none() && !caller.note_keyless(client) {
             return Err(ApplyError::NotFollowed);
         }
         let master = client.master.as_mut().expect("an applier's client is its master");
-        // One huge command does not keep its memory for good.
+        // Do not keep the memory of one huge command.
         master.unit.shrink_to(KEPT_BYTES_MAX.max(master.unit.len()));
         applied.ack = master.ack_wanted.take().or(applied.ack);
         Ok(())
     }
 }
 
-/// A master has only sent what it did itself: where that fails here, data differ.
+/// A master sends only commands that it ran itself: where one fails here, the data differ.
 fn warn_of_error(output: &mut Output, command: &[u8]) {
     let reply = output.plain().unwrap_or_default();
     if reply.starts_with(b"-") {

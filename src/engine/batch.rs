@@ -1,7 +1,7 @@
 //! Batches: up to some 32 requests parsed in place, their keys prefetched, then each executed.
 //!
-//! A request's time goes mostly into waiting for memory: the slots and the entry of its key. So
-//! all keys of a batch are hashed and asked for first, and arrive while their predecessors run.
+//! A request spends most of its time waiting for memory: the slots and the entry of its key. So all
+//! keys of a batch are hashed and prefetched first, and arrive while earlier requests run.
 
 use super::call;
 use super::caller::Caller;
@@ -13,20 +13,20 @@ use crate::node::Node;
 use crate::node::client::Client;
 use crate::resp::{Limits, Output, Parser, ProtocolError, Request, Span, split_inline};
 
-/// Most requests parsed before any of them runs.
+/// Maximum number of requests parsed before any of them runs.
 const REQUESTS_MAX: usize = 32;
-/// Replies are written out when they are this many bytes, however many requests are left.
+/// Replies are written out once they reach this many bytes, however many requests are left.
 const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 
-/// A request that was parsed.
+/// A parsed request.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// Where it begins in the input, and its length in bytes.
+    /// Its start in the input, and its length in bytes.
     pub(super) start: usize,
     pub(super) len: usize,
     /// Its arguments among the spans.
     pub(super) spans: (usize, usize),
-    /// They lie in the inline arena.
+    /// The arguments are in the inline arena.
     pub(super) inline: bool,
     /// The command's index in the registry.
     pub(super) command: Option<usize>,
@@ -37,34 +37,34 @@ pub(super) struct Pending {
 /// What the connection does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
-    /// Write the replies and go on when more has arrived.
+    /// Write the replies and continue when more input has arrived.
     Continue,
     /// Write the replies and call again: there is more to run.
     More,
     /// Write the replies and close.
     Close,
-    /// Write the replies; the rest of the input waits for the end of a pause.
+    /// Write the replies; the rest of the input waits until a pause ends.
     Pause,
-    /// Write the replies; the client waits in a command, and the rest of the input behind it.
+    /// Write the replies; the client is blocked in a command, and the rest of its input with it.
     Block,
-    /// Close without writing anything: what sent this is no client but likely an attack.
+    /// Close without writing anything: the sender is no client but likely an attacker.
     Abort,
 }
 
-/// How far a batch came.
+/// The progress of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
-    /// Bytes of the input that are done with.
+    /// Bytes of the input that were consumed.
     pub(crate) consumed: usize,
     pub(crate) after: After,
-    /// Online replicas are to have the log up to this offset before the replies go out; 0: there is
-    /// nothing for them.
+    /// Online replicas must be sent the log up to this offset before the replies go out; 0: nothing
+    /// to send.
     pub(crate) owed: u64,
 }
 
 impl Executor {
-    /// Asks for the slots of the key in `input`, which holds one request that runs soon, and for
-    /// the entry of the key announced before. A wrong guess of what is a key does no harm.
+    /// Prefetches the slots of the key in `input`, which holds one request that runs soon, and the
+    /// entry of the key announced before. A wrong guess of the key is harmless.
     pub(crate) fn announce(&mut self, client: &Client, input: &[u8]) {
         let node = &*self.engine.node;
         // The lines before: `*2`, `$3`, `GET`, `$16`.
@@ -80,7 +80,7 @@ impl Executor {
         }
     }
 
-    /// Runs the whole requests at the start of `input`, leaving the replies in the output. More
+    /// Runs the complete requests at the start of `input`, leaving the replies in the output. More
     /// may be left to run: call again until nothing is consumed.
     pub(crate) fn run(&mut self, client: &mut Client, parser: &mut Parser, input: &[u8]) -> Ran {
         let node = &*self.engine.node;
@@ -108,7 +108,7 @@ impl Executor {
                 self.scratch.execute(&mut caller, client, &mut self.output, &input[consumed..]);
             let all = done == parsed;
             if !all {
-                // What was not run is parsed once more, and so is what came behind it.
+                // Parse again what did not run, and what follows it.
                 parser.restart();
             }
             consumed += done;
@@ -125,7 +125,7 @@ impl Executor {
         self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
         if is_replica {
-            // It would take a reply for a part of the stream.
+            // A replica would take a reply for a part of the stream.
             self.output.clear();
         }
         Ran { consumed, after, owed }
@@ -133,7 +133,7 @@ impl Executor {
 }
 
 impl Scratch {
-    /// Parses whole requests; gives their length together.
+    /// Parses complete requests; returns their total length.
     pub(super) fn parse(
         &mut self,
         registry: &Registry,
@@ -144,10 +144,10 @@ impl Scratch {
         self.requests.clear();
         self.spans.clear();
         self.inline.clear();
-        // AUTH changes what may follow: until then, one at a time.
+        // AUTH changes the limits for what follows: until then, one at a time.
         let max = if limits.authenticated { REQUESTS_MAX } else { 1 };
         let mut at = 0;
-        // Clients repeat themselves: the command of the request before, by the name as sent.
+        // Clients repeat commands: remembers the previous one, by the name as sent.
         let mut last: (&[u8], Option<usize>) = (b"", None);
         while self.requests.len() < max {
             let first = self.spans.len();
@@ -194,7 +194,7 @@ impl Scratch {
         (at, None)
     }
 
-    /// Where a request's arguments lie.
+    /// Locates a request's arguments.
     fn place<'s>(&'s self, pending: &Pending, input: &'s [u8]) -> (&'s [u8], &'s [Span]) {
         let spans = &self.spans[pending.spans.0..pending.spans.1];
         let buffer =
@@ -202,7 +202,7 @@ impl Scratch {
         (buffer, spans)
     }
 
-    /// Hashes the first key of each request and asks for its slots, then for its entries.
+    /// Hashes the first key of each request and prefetches its slots, then its entries.
     pub(super) fn prefetch(
         &mut self,
         node: &Node,
@@ -232,7 +232,7 @@ impl Scratch {
         }
     }
 
-    /// Runs the requests; gives how many bytes of them are done with.
+    /// Runs the requests; returns how many bytes of them were consumed.
     fn execute(
         &mut self,
         caller: &mut Caller<'_>,

@@ -1,4 +1,4 @@
-//! One command: run under its locks, or answered with an error.
+//! Runs one command under its locks, or answers it with an error.
 
 use super::caller::{Caller, Tools};
 use super::observe;
@@ -55,14 +55,14 @@ pub(super) fn run<'e>(
         caller.stats.commands[registered.id].failed.add(1);
     }
     if registered.row.flags.has(Flag::Admin) {
-        // CONFIG SET holds for its own entry in the slow log, too.
+        // CONFIG SET applies to its own entry in the slow log, too.
         caller.settings = caller.node.settings.load();
     }
     observe::command(caller, tools, registered, args, failure.as_ref());
     tools.effects.redacted.clear();
 }
 
-/// What becomes of expired keys that the command meets.
+/// How the command treats the expired keys that it meets.
 #[inline]
 fn expired(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Expired {
     let admission = &caller.node.admission;
@@ -71,7 +71,7 @@ fn expired(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Exp
     } else if client.master.is_some() {
         Expired::Ignore
     } else if caller.node.is_replica() && !registered.row.flags.has(Flag::Write) {
-        // On a replica keys end by the master's word, but for those that a client may overwrite.
+        // On a replica only the master ends keys, except those that a client may overwrite.
         Expired::Hide
     } else if admission.is_paused_at(caller.node.clock.unix_ms()) {
         Expired::Defer
@@ -80,7 +80,7 @@ fn expired(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Exp
     }
 }
 
-/// Keys that a client of this replica gave an expiry are this node's to end.
+/// This node itself ends keys to which a client of this replica gave an expiry.
 #[cold]
 fn note_own_expiring(
     keys: &Keys<'_>,
@@ -97,7 +97,7 @@ fn note_own_expiring(
     }
 }
 
-/// Answers a command that the engine runs itself with an error.
+/// Answers with an error a command that the engine itself runs.
 pub(super) fn fail(
     caller: &mut Caller<'_>,
     tools: &mut Tools<'_>,
@@ -138,7 +138,7 @@ pub(super) fn refuse(
     }
 }
 
-/// Answers bytes that are no request, after which the connection ends.
+/// Answers invalid bytes, after which the connection ends.
 #[cold]
 pub(super) fn protocol_error(
     caller: &Caller<'_>,

@@ -1,4 +1,4 @@
-//! What the commands of a batch have in common, and the tools that each of them gets.
+//! State shared by the commands of a batch, and the tools of each command.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::Settings;
 
-/// What the commands of a batch have in common.
+/// State shared by the commands of a batch.
 #[derive(Debug)]
 pub(super) struct Caller<'e> {
     pub(super) engine: &'e Engine,
     pub(super) node: &'e Node,
-    /// As they are in `settings_epoch`; a change of settings begins another.
+    /// Settings as of `settings_epoch`; a change of settings begins another epoch.
     pub(super) settings: Guard<Arc<Settings>>,
     settings_epoch: u64,
     pub(super) stats: &'e WorkerStats,
     /// Unix milliseconds at the start of the batch.
     pub(super) now_ms: i64,
     began_nanos: u64,
-    /// When the last command ended: the next one begins then.
+    /// When the last command ended, and so the next one begins.
     pub(super) last_nanos: u64,
     pub(super) last_command: usize,
-    /// Something went into the log.
+    /// Something was logged.
     logged: Cell<bool>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Tools<'t> {
 impl<'e> Caller<'e> {
     pub(super) fn new(engine: &'e Engine, worker: usize) -> Self {
         let node = &*engine.node;
-        // First the epoch: settings newer than it do no harm.
+        // The epoch first: settings newer than it are harmless.
         let settings_epoch = node.admission.epoch();
         let began_nanos = node.clock.nanos();
         Self {
@@ -71,8 +71,8 @@ impl<'e> Caller<'e> {
         (self.began_nanos, self.last_nanos)
     }
 
-    /// Shows others that the client was active. Gives the offset up to which online replicas are
-    /// to be fed before the client is answered; 0: there is nothing for them.
+    /// Publishes the client's activity. Returns the offset up to which online replicas must be fed
+    /// before the client is answered; 0: nothing to feed.
     pub(super) fn finish(&self, client: &mut Client) -> u64 {
         let replicas = &self.node.replication.replicas;
         let mut owed = 0;
@@ -96,7 +96,7 @@ impl<'e> Caller<'e> {
         owed
     }
 
-    /// The epoch of what admission looks at, with the settings that hold in it.
+    /// The admission epoch; brings the settings up to date with it.
     #[inline]
     pub(super) fn epoch(&mut self) -> u64 {
         let epoch = self.node.admission.epoch();
@@ -132,14 +132,14 @@ impl<'e> Caller<'e> {
             set.insert(args.key(&self.node.keyspace, index).shard());
         }
         if registered.row.flags.has(Flag::MayReplicate) && set == ShardSet::default() {
-            // PUBLISH: what goes into the log holds a lock, or it could slip past a pause.
+            // PUBLISH: logging requires a lock, or it could slip past a pause.
             set.insert(args.key(&self.node.keyspace, 1).shard());
         }
         set
     }
 
-    /// Keeps the log's offset for WAIT, and on a replica brings into the log what its master sent.
-    /// The locks of `set` are held, under which it was applied.
+    /// Records the log's offset for WAIT, and on a replica logs what its master sent. The caller
+    /// holds the locks of `set`, under which it was applied.
     #[inline]
     pub(super) fn note_offset(&self, client: &mut Client, set: ShardSet) {
         if self.node.log.is_recording() {
@@ -150,8 +150,8 @@ impl<'e> Caller<'e> {
         }
     }
 
-    /// Brings into the log what its master sent and what came to no lock: it changed no key. False
-    /// when the node does not follow that master any more.
+    /// Logs what the master sent without taking a lock: it changed no key. False when the node no
+    /// longer follows that master.
     pub(super) fn note_keyless(&self, client: &mut Client) -> bool {
         let Some(master) = client.master.as_ref().filter(|master| !master.unit.is_empty()) else {
             return true;
@@ -164,7 +164,7 @@ impl<'e> Caller<'e> {
         writing.is_some()
     }
 
-    /// Appends to the log what the master sent since the last time. A lock is held.
+    /// Logs what the master sent since the last call. The caller holds a lock.
     fn log_unit(&self, client: &mut Client) {
         let database = client.database;
         if let Some(master) = &mut client.master
@@ -176,7 +176,7 @@ impl<'e> Caller<'e> {
         }
     }
 
-    /// Applies what was collected. The locks are held.
+    /// Applies the collected effects. The caller holds the locks.
     #[inline]
     pub(super) fn settle(&self, effects: &mut Effects) {
         if !effects.log.is_empty() {

@@ -1,5 +1,5 @@
-//! An engine without sockets, for tests: a clock that moves when it is told to, a host that only
-//! notes what is asked of it, and clients that are letters in a transcript.
+//! An engine without sockets, for tests: a manual clock, a host that only records requests, and
+//! clients named by letters in a transcript.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,18 +22,18 @@ use crate::node::{Identity, Node};
 use crate::resp::{Parser, split_inline};
 use crate::settings::Settings;
 
-/// When every fixture begins, in Unix milliseconds.
+/// When every fixture starts, in Unix milliseconds.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
-/// A clock that stands still unless it is moved.
+/// A clock that moves only by hand.
 pub(crate) struct ManualClock {
     unix_us: AtomicI64,
     interruption: Mutex<Option<Interruption>>,
 }
 
-/// What another thread does meanwhile.
+/// What another thread does in between.
 struct Interruption {
-    /// Looks at the clock before it does.
+    /// Clock reads left before it acts.
     looks: usize,
     act: Box<dyn FnOnce() + Send>,
 }
@@ -53,8 +53,8 @@ impl ManualClock {
         self.unix_us.fetch_add(ms * 1000, Ordering::Relaxed);
     }
 
-    /// Has `act` happen at the `looks`-th look at [`Clock::nanos`] from now on. Those looks that
-    /// are made without a lock are where another thread may come in between.
+    /// Calls `act` at the `looks`-th read of [`Clock::nanos`] from now on. At reads made without a
+    /// lock, another thread may come in between.
     pub(crate) fn interrupt(&self, looks: usize, act: impl FnOnce() + Send + 'static) {
         *self.interruption.lock() = Some(Interruption { looks, act: Box::new(act) });
     }
@@ -90,7 +90,7 @@ impl Clock for ManualClock {
 /// A host without files and threads.
 #[derive(Debug, Default)]
 pub(crate) struct StubHost {
-    /// What `apply` answers next, if it is to refuse.
+    /// The error that `apply` returns next, if any.
     pub(crate) refusal: Mutex<Option<SettingRefused>>,
     /// Ids given out.
     ids: AtomicU64,
@@ -139,12 +139,12 @@ impl Host for StubHost {
     }
 }
 
-/// A client as its connection has it.
+/// A client with its connection's state.
 #[derive(Debug)]
 struct Connected {
     client: Client,
     parser: Parser,
-    /// What a pause held back.
+    /// Input held back by a pause.
     input: Vec<u8>,
 }
 
@@ -163,7 +163,7 @@ impl Fixture {
         Self::with(Settings::default(), &[])
     }
 
-    /// With other settings, and commands renamed.
+    /// A fixture with other settings, and commands renamed.
     pub(crate) fn with(settings: Settings, renames: &[(&str, &str)]) -> Self {
         Self::with_workers(settings, renames, 1)
     }
@@ -201,7 +201,7 @@ impl Fixture {
         &self.engine.node
     }
 
-    /// The state of a client; a new one if it is not connected.
+    /// A client's state; connects the client first if needed.
     pub(crate) fn client(&mut self, name: &str) -> &mut Client {
         &mut self.connected(name).client
     }
@@ -225,7 +225,7 @@ impl Fixture {
         })
     }
 
-    /// Ends a client's connection as a worker does.
+    /// Closes a client's connection as a worker does.
     pub(crate) fn disconnect(&mut self, name: &str) {
         let Some(Connected { mut client, .. }) = self.clients.remove(name) else { return };
         let node = &self.engine.node;
@@ -237,9 +237,9 @@ impl Fixture {
         node.clients.remove(client.handle.origin.id);
     }
 
-    /// Sends a command, in the notation of an inline request; gives what the client then reads,
-    /// with a space for each line break. `<wait>` at the end: the command waits for the end of a
-    /// pause; `<close>`: the connection is closed.
+    /// Sends a command in inline notation; returns what the client then reads, with a space for
+    /// each line break. `<wait>` at the end: the command waits until a pause ends; `<close>`: the
+    /// connection is closed.
     pub(crate) fn run(&mut self, name: &str, line: &str) -> String {
         let (mut arena, mut spans) = (Vec::new(), Vec::new());
         split_inline(line.as_bytes(), &mut arena, 0, &mut spans).expect("quotes match");
@@ -253,7 +253,7 @@ impl Fixture {
         self.send(name, &bytes)
     }
 
-    /// The same with bytes as they are. With none, what was held back is tried again.
+    /// Sends raw bytes. With none, retries what was held back.
     pub(crate) fn send(&mut self, name: &str, bytes: &[u8]) -> String {
         self.connected(name);
         let Connected { client, parser, input } =
@@ -286,7 +286,7 @@ impl Fixture {
     }
 
     /// Runs lines of the form `client: command -> reply`. Instead of a command, `(reads)` shows
-    /// what the client gets on its own, or what was held back. `#` begins a remark.
+    /// what the client receives unasked, or what was held back. `#` begins a comment.
     #[track_caller]
     pub(crate) fn transcript(&mut self, text: &str) {
         for line in text.lines().map(str::trim) {

@@ -1,8 +1,8 @@
-//! Following a master, without the socket: what a replica does on each event of its link, when it
-//! acknowledges, when it gives a link up, and when it tries again.
+//! Following a master, without the socket: how a replica handles each event of its link, when it
+//! acknowledges, when it gives up a link, and when it retries.
 //!
-//! What is said on the link is [`Link`]'s, and what the stream does is the [`Applier`]'s. Who
-//! drives a [`Session`] gives it what arrives, sends what it has to say, and loads full resyncs.
+//! [`Link`] handles the protocol of the link, [`Applier`] the stream. The driver of a [`Session`]
+//! passes in what arrives, sends its output, and loads full resyncs.
 
 use std::borrow::Cow;
 use std::io;
@@ -20,10 +20,10 @@ use crate::replication::{Hello, Link, LinkError, LinkEvent};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
-/// Between two acknowledgements of what was just applied.
+/// Interval between acknowledgements of freshly applied data.
 const EAGER_ACK: Duration = Duration::from_millis(1);
-/// Before the next try after a link was lost, after one could not be made, and the most that this
-/// grows to where a master is refused time and again.
+/// Delays before a retry: after a lost link, after a failed connect, and the maximum to which the
+/// delay grows while a master is refused repeatedly.
 const RETRY_LOST: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
@@ -31,11 +31,11 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Why a link ended.
 #[derive(Debug)]
 pub(crate) enum Lost {
-    /// The node is to do something else.
+    /// The node has another role or master by now.
     Changed,
-    /// The stream made no sense at an offset.
+    /// The stream was invalid at an offset.
     Protocol(u64, String),
-    /// The master is not to be followed for now.
+    /// The master must not be followed for now.
     Refused(String),
     Failed(String),
 }
@@ -62,12 +62,12 @@ impl From<NotTaken> for Lost {
     }
 }
 
-/// What is remembered from one link to the next.
+/// State kept from one link to the next.
 #[derive(Debug)]
 pub(crate) struct Retries {
     wait: Duration,
-    /// Where the stream last made no sense, and whether that was not the first time: twice at one
-    /// place, and all the data are needed.
+    /// Offset at which the stream was last invalid, and whether it was so repeatedly: the second
+    /// time at one offset, a full resync is needed.
     stuck: Option<(u64, bool)>,
     /// The history that was refused last.
     refused: Option<String>,
@@ -78,13 +78,13 @@ impl Retries {
         Self { wait: RETRY, stuck: None, refused: None }
     }
 
-    /// Whether the next link asks for all the data.
+    /// Whether the next link requests a full resync.
     pub(crate) fn whole(&self, node: &Node) -> bool {
         self.stuck == Some((node.log.offset(), true))
     }
 
-    /// Notes the end of a link of a generation. How long to wait before the next; `None`: not at
-    /// all.
+    /// Handles the end of a link of a generation. Returns the delay before the next link; `None`:
+    /// no retry.
     pub(crate) fn after(&mut self, node: &Node, generation: u64, lost: Lost) -> Option<Duration> {
         let was_up = node.replication.link().state == LinkState::Connected;
         note_lost(node, generation);
@@ -102,7 +102,7 @@ impl Retries {
             Lost::Refused(reason) => {
                 log!(Warning, "Refused to synchronise: {reason}");
                 let refused = node.replication.link().refused.map(|refused| refused.id);
-                // A master that was started anew may have its data again.
+                // A restarted master may have its data again.
                 let same = refused == self.refused;
                 self.wait = if same { (self.wait * 2).min(RETRY_MAX) } else { RETRY };
                 self.refused = refused;
@@ -120,7 +120,7 @@ impl Retries {
     }
 }
 
-/// The link is down, if this generation is still the node's.
+/// Marks the link down, if this generation is still the node's.
 fn note_lost(node: &Node, generation: u64) {
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let locked = shards.locked();
@@ -130,7 +130,7 @@ fn note_lost(node: &Node, generation: u64) {
     node.link_down(&locked);
 }
 
-/// A target that does not step in leaves the role here.
+/// Ends a failover whose target did not take over: the role stays here.
 fn fail_failover(node: &Node, reason: &str) {
     if matches!(node.replication.failover(), Failover::InProgress { .. }) {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
@@ -138,14 +138,14 @@ fn fail_failover(node: &Node, reason: &str) {
     }
 }
 
-/// A target that answers as a master has stepped in, be it with all its data.
+/// Completes a failover: a target that answers as a master has taken over, even by a full resync.
 fn complete_failover(node: &Node, locked: &Locked<'_>) {
     if matches!(node.replication.failover(), Failover::InProgress { .. }) {
         node.end_failover(locked, "");
     }
 }
 
-/// What this replica says of itself. `whole`: all the data are needed.
+/// This replica's handshake data. `whole`: request a full resync.
 fn hello(node: &Node, whole: bool) -> Hello {
     let settings = node.settings.load();
     let replication = &settings.replication;
@@ -169,16 +169,16 @@ fn hello(node: &Node, whole: bool) -> Hello {
     }
 }
 
-/// What is to be done with a full resync.
+/// What to do with a full resync.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResyncStep<'b> {
-    /// Its RDB begins, of so many bytes, if that is known.
+    /// Its RDB begins, of this many bytes, if known.
     Begin {
         offer: Offer,
         len: Option<u64>,
     },
     Part(Cow<'b, [u8]>),
-    /// This was all. What comes next is held until it is in place: see [`Session::loaded`].
+    /// The RDB is complete. Further input is held until it is in place: see [`Session::loaded`].
     End,
 }
 
@@ -194,9 +194,9 @@ pub(crate) struct Session {
     offer: Option<Offer>,
     /// The full resync came without its length: the master waits for an acknowledgement.
     eof_form: bool,
-    /// A full resync has arrived whole and is being loaded.
+    /// A full resync has arrived completely and is being loaded.
     loading: bool,
-    /// The master wants to be told at once what was applied: it is a limpid.
+    /// The master wants immediate acknowledgements of what was applied: it is a limpid.
     eager: bool,
     acked: u64,
     acked_nanos: u64,
@@ -204,7 +204,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A new connection, which others see as `handle`. `whole`: all the data are needed.
+    /// A new connection, shown to others as `handle`. `whole`: request a full resync.
     pub(crate) fn new(
         node: &Arc<Node>,
         master: &MasterAddress,
@@ -229,7 +229,7 @@ impl Session {
         }
     }
 
-    /// What is to be sent now.
+    /// Output to send now.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         self.link.take_output()
     }
@@ -238,20 +238,20 @@ impl Session {
         self.loading
     }
 
-    /// Whether it was ended here. Data that are being loaded come first, unless they are not wanted
-    /// any more: put in place later, they would be another's than the next link's.
+    /// Whether the session was killed here. A load finishes first, unless the master changed: put
+    /// in place later, its data would not be those of the next link.
     pub(crate) fn is_ended(&self) -> bool {
         let node = &self.node;
         let wanted = self.loading && node.replication.generation() == self.generation;
         self.handle.is_killed() && !wanted
     }
 
-    /// How long the master may be silent, or take no bytes.
+    /// How long the master may send nothing, or take no bytes.
     pub(crate) fn silence_max(&self) -> Duration {
         Duration::from_secs(self.node.settings.load().replication.timeout_secs.into())
     }
 
-    /// Notes that bytes have arrived.
+    /// Records received bytes.
     pub(crate) fn note_read(&mut self, len: usize) {
         let node = &self.node;
         self.last_io_ms = node.clock.unix_ms();
@@ -263,10 +263,10 @@ impl Session {
         node.replication.update_link(|link| link.last_io_ms = self.last_io_ms);
     }
 
-    /// Once a second.
+    /// Called once a second.
     ///
     /// # Errors
-    /// The master is silent for too long; likewise below, the link is over.
+    /// The master is silent for too long. Here and below, any error ends the link.
     pub(crate) fn tick(&mut self) -> Result<(), Lost> {
         if self.loading {
             self.link.keep_alive();
@@ -281,7 +281,7 @@ impl Session {
         Ok(())
     }
 
-    /// How long until an acknowledgement of what was applied is due; `None`: none is.
+    /// Time until an acknowledgement of applied data is due; `None`: none is due.
     pub(crate) fn ack_due(&self) -> Option<Duration> {
         let news = self.eager && self.applier.is_some() && self.node.log.offset() > self.acked;
         let since = self.node.clock.nanos().saturating_sub(self.acked_nanos);
@@ -297,8 +297,8 @@ impl Session {
         }
     }
 
-    /// Does what the start of `input` says, up to the next step that is not done here. `input` is
-    /// left with what was not used; `None` when all was.
+    /// Processes the start of `input`, up to the next step left to the caller. Leaves the unused
+    /// rest in `input`; `None` when all was used.
     pub(crate) fn next<'b>(
         &mut self,
         executor: &mut Executor,
@@ -372,7 +372,7 @@ impl Session {
         ResyncStep::Begin { offer: self.offer.clone().flatten(), len }
     }
 
-    /// The data of a full resync are in place, or are not.
+    /// Takes note of whether a full resync's data are in place.
     pub(crate) fn loaded(&mut self, result: Result<(), NotTaken>) -> Result<(), Lost> {
         self.loading = false;
         if let Err(NotTaken::Refused(reason)) = &result {
@@ -396,7 +396,7 @@ impl Session {
         self.applier = Some(Applier::new(Arc::clone(&self.handle), self.generation, database));
     }
 
-    /// A partial resync: the stream goes on, maybe under another id.
+    /// A partial resync: the stream continues, maybe under another id.
     fn continued(&mut self, id: Option<String>) -> Result<(), Lost> {
         let node = &self.node;
         {

@@ -1,7 +1,7 @@
 //! The one path of a request: parse → resolve → admission → locks → handler → effects → reply.
 //!
-//! Each worker has an [`Executor`], which runs batches of requests to their end on the worker's
-//! thread; nothing waits here. What all executors share is the [`Engine`].
+//! Each worker has an [`Executor`], which runs batches of requests to completion on the worker's
+//! thread; nothing blocks here. All executors share the [`Engine`].
 
 mod admission;
 mod apply;
@@ -38,14 +38,14 @@ use crate::commands::{Command, Random};
 use crate::node::Node;
 use crate::resp::{Output, Span};
 
-/// A node with the commands that it offers.
+/// A node with its commands.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) node: Arc<Node>,
     pub(crate) registry: Registry,
 }
 
-/// Every row, commands and engine's alike.
+/// Every row: those of commands and the engine's own.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Command> {
     crate::commands::all()
 }
@@ -54,7 +54,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static Command> {
 #[derive(Debug)]
 pub(crate) struct Executor {
     engine: Arc<Engine>,
-    /// Which worker: its statistics, and its number as a reader of the keyspace.
+    /// The worker's number: selects its statistics and its reader of the keyspace.
     index: usize,
     scratch: Scratch,
     /// Replies of the batch, to be written before the next one runs.
@@ -65,7 +65,7 @@ pub(crate) struct Executor {
     pub(crate) batch_nanos: (u64, u64),
 }
 
-/// What commands of a batch use one after the other.
+/// Buffers that the commands of a batch use one after the other.
 #[derive(Debug)]
 struct Scratch {
     effects: Effects,
@@ -77,7 +77,7 @@ struct Scratch {
 }
 
 impl Executor {
-    /// The executor of worker `index`; `seed` is for commands that pick at random.
+    /// The executor of worker `index`; `seed` is for commands that pick randomly.
     pub(crate) fn new(engine: Arc<Engine>, index: usize, seed: u64) -> Self {
         Self {
             engine,

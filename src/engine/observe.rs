@@ -1,4 +1,4 @@
-//! What is noted of a command once it has run: statistics, the slow log, spikes and traces.
+//! Records a command after it has run: statistics, the slow log, latency spikes and traces.
 
 use super::caller::{Caller, Tools};
 use crate::commands::registry::Registered;
@@ -8,7 +8,7 @@ use crate::node::slowlog::{self, SlowCommand};
 use crate::node::spikes::Spike;
 use crate::telemetry::traces::{self, CommandSpan};
 
-/// Notes a command that a handler ran.
+/// Records a command that a handler ran.
 #[inline]
 pub(super) fn command(
     caller: &mut Caller<'_>,
@@ -35,9 +35,8 @@ pub(super) fn command(
     }
 }
 
-/// Records a span of a command that was answered with an error before a handler ran, if there are
-/// traces. `registered` is `None` where there is no such command; what was sent instead of a name
-/// stays with who sent it.
+/// Records a span of a command that was answered with an error before a handler ran, if tracing is
+/// on. `registered` is `None` for an unknown command; its span omits the name that was sent.
 #[cold]
 pub(super) fn refused(
     caller: &Caller<'_>,
@@ -52,8 +51,8 @@ pub(super) fn refused(
     }
 }
 
-/// Counts a command and gives its time in nanoseconds: what has passed since the last one ended.
-/// Commands within a transaction count on their own, so EXEC's time is what is left.
+/// Counts a command and returns its time in nanoseconds: since the last one ended. Commands within
+/// a transaction count separately, so EXEC's time is the remainder.
 #[inline]
 pub(super) fn count(caller: &mut Caller<'_>, registered: &Registered) -> u64 {
     let now = caller.node.clock.nanos();
@@ -66,7 +65,7 @@ pub(super) fn count(caller: &mut Caller<'_>, registered: &Registered) -> u64 {
     nanos
 }
 
-/// Adds a command to what LATENCY shows.
+/// Adds a command to the data of LATENCY.
 #[cold]
 fn note_spike(caller: &Caller<'_>, registered: &Registered, nanos: u64) {
     let fast = registered.row.flags.has(Flag::Fast);

@@ -1,4 +1,4 @@
-//! RDB streams into the keyspace: the file at start, DEBUG RELOAD, and full resyncs.
+//! Loads RDB streams into the keyspace: the file at startup, DEBUG RELOAD, and full resyncs.
 
 use std::io::Read;
 
@@ -10,37 +10,37 @@ use crate::rdb::{Item, KeyRecord, ReadOptions, Reader, Value};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
-/// Keys between two looks at the progress.
+/// Keys between two progress reports.
 const PROGRESS_KEYS: u64 = 1024;
 
-/// The field of an RDB file in which a replica keeps whose data it has.
+/// The field of an RDB file in which a replica stores which master its data come from.
 pub(crate) const SYNCED_FROM: &[u8] = b"limpid-synced-from";
 
 /// What was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) keys: u64,
-    /// Left out, as they had expired.
+    /// Expired keys, left out.
     pub(crate) expired: u64,
-    /// Where in which history the data stands.
+    /// The data's position in a history.
     pub(crate) history: Option<History>,
-    /// The master that the data was taken over from.
+    /// The master that the data came from.
     pub(crate) synced_from: Option<MasterAddress>,
 }
 
-/// A place in a history.
+/// A position in a history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct History {
     pub(crate) id: String,
     pub(crate) offset: u64,
-    /// The database that is selected there.
+    /// The database selected there.
     pub(crate) selected: usize,
 }
 
-/// Where keys go.
+/// Stores a loaded key.
 pub(crate) type Store<'s> = dyn FnMut(usize, &KeyRecord) -> Result<(), String> + 's;
 
-/// Puts keys into a keyspace, each under its own lock.
+/// Stores keys in a keyspace, each under its own shard's lock.
 pub(crate) fn one_by_one(
     node: &Node,
     keyspace: &Keyspace,
@@ -53,7 +53,7 @@ pub(crate) fn one_by_one(
     }
 }
 
-/// Puts a key among the locked ones.
+/// Stores a key under held locks.
 pub(crate) fn store(
     locked: &mut Locked<'_>,
     database: usize,
@@ -83,7 +83,7 @@ pub(crate) enum Behind {
     Nothing,
 }
 
-/// Reads a stream to its end. Now and then `progress` is told how many bytes were read.
+/// Reads a stream to its end, and reports the bytes read to `progress` now and then.
 ///
 /// # Errors
 /// The offset, and what is wrong there.
@@ -96,8 +96,8 @@ pub(crate) fn load(
 ) -> Result<Loaded, String> {
     let settings = node.settings.load();
     let options = ReadOptions { verify_checksum: settings.snapshot.rdbchecksum };
-    // A replica keeps what has expired until its master says that it is gone; and a master whose
-    // replicas may go on from here, until it has told them.
+    // A replica keeps expired keys until its master deletes them; so does a master whose replicas
+    // may resume from here, until it has propagated the deletion.
     let now_ms = node.clock.unix_ms();
     let drops_expired = !node.is_replica();
     let mut reader = Reader::with_options(source, options).map_err(|error| error.to_string())?;
@@ -156,7 +156,7 @@ fn known_database(node: &Node, index: u64) -> Result<usize, String> {
     })
 }
 
-/// Fields of a file that concern replication.
+/// Replication fields of a file.
 #[derive(Default)]
 struct Fields {
     id: Option<String>,
@@ -187,7 +187,7 @@ impl Fields {
     }
 }
 
-/// Logs what the file says of itself, as Redis does.
+/// Logs the file's metadata, as Redis does.
 fn note(node: &Node, name: &[u8], value: &[u8]) {
     let text = String::from_utf8_lossy(value);
     match name {

@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::rdb::{EntryWriter, WriteOptions, Writer};
 use crate::settings::MasterAddress;
 
-/// Where the log stood when a snapshot was cut.
+/// The log's position at a snapshot's cut.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     pub(crate) id: String,
@@ -18,8 +18,8 @@ pub(crate) struct Cut {
     synced_from: Option<MasterAddress>,
 }
 
-/// Where the log is; called under all the locks. `None` where there is no log: what is written
-/// then belongs to no history.
+/// The log's position; called under all the locks. `None` where there is no log: the written data
+/// then belong to no history.
 pub(crate) fn cut(node: &Node) -> Option<Cut> {
     node.log.is_recording().then(|| Cut {
         id: node.log.ids().id,
@@ -62,8 +62,8 @@ pub(crate) fn begin<W: Write>(
     Ok(EntryWriter::new(writer))
 }
 
-/// Writes all the keys of a snapshot. After each step of the walk `rest` is told how many keys
-/// are written.
+/// Writes all the keys of a snapshot. After each step of the walk, passes the number of written
+/// keys to `rest`.
 pub(crate) fn write_snapshot<W: Write>(
     snapshot: &mut Snapshot,
     writer: &mut EntryWriter<W>,

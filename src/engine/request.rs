@@ -10,13 +10,13 @@ use crate::node::client::{Client, ReplyMode};
 use crate::resp::{Bookmark, Output};
 use admission::Verdict;
 
-/// Whether a request is done with.
+/// Whether a request is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     Done,
-    /// It waits for the end of a pause.
+    /// It waits until a pause ends.
     Wait,
-    /// It is no client's, and the connection must end without any reply.
+    /// It comes from no client: the connection must end without any reply.
     Abort,
 }
 
@@ -59,13 +59,13 @@ pub(super) fn run(
             _ => output.truncate(start),
         }
     }
-    // Messages that this very command caused come before its reply, as in Redis, or before
-    // what it replied after it had told of them.
+    // Messages that this command caused precede its reply, as in Redis, or the part of it written
+    // after they were published.
     let before = client.replied.take().map_or(start, |replied| replied.reply_end);
     if client.handle.has_pushes() {
         let pushes = client.handle.take_pushes();
         if exec {
-            // What a transaction caused follows its array: its own confirmations lie within.
+            // A transaction's messages follow its array, which contains its own confirmations.
             output.append(&pushes);
         } else {
             output.insert(before, &pushes);
@@ -74,7 +74,7 @@ pub(super) fn run(
     Flow::Done
 }
 
-/// Finds the row, through a container's subcommands, and checks the arity.
+/// Finds the row, also among a container's subcommands, and checks the arity.
 #[inline]
 fn resolve<'e>(
     caller: &Caller<'e>,
@@ -147,8 +147,8 @@ fn admit_and_call<'e>(
     }
 }
 
-/// Publishes the events that a command told of before it replied, so that their messages
-/// precede what it has replied so far.
+/// Publishes the events that a command raised before it replied, so that their messages precede its
+/// reply so far.
 #[cold]
 fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookmark) {
     let Some(replied) = &mut tools.client.replied else { return };
@@ -157,7 +157,7 @@ fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookm
     tools.effects.events = later;
     let handle = &tools.client.handle;
     if tools.client.reply_mode != ReplyMode::On {
-        // There is no reply that they could precede.
+        // There is no reply left for them to precede.
         tools.client.replied = None;
     } else if handle.has_pushes() {
         let pushes = handle.take_pushes();
@@ -166,13 +166,13 @@ fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookm
     }
 }
 
-/// Whether this is a line of HTTP: a web page may have the browser of someone who can reach the
-/// server send commands in the body of a request.
+/// Whether this is a line of HTTP: a web page may make the browser of someone with access to the
+/// server send commands in a request's body.
 fn is_cross_protocol(args: &Args<'_>) -> bool {
     args.is(0, "POST") || args.is(0, "Host:")
 }
 
-/// Redis's text for a command that there is not, with the start of its arguments.
+/// Redis's error for an unknown command, with the start of its arguments.
 fn unknown_command(args: &Args<'_>) -> Failure {
     fn c_string_within(bytes: &[u8], max: usize) -> &[u8] {
         c_string(&bytes[..bytes.len().min(max)])

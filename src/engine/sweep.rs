@@ -1,8 +1,8 @@
-//! The sweeper: finds and removes expired keys that nobody asks for, and those that a walk over
+//! The sweeper: finds and removes expired keys that nobody accesses, and those that a walk over
 //! keys has met.
 //!
-//! It walks the shards that have keys with expiries, in the order of hashes, a segment at a time
-//! under that shard's lock. A round ends with its time; the next goes on from there.
+//! It walks the shards that have keys with expiries, in hash order, one segment at a time under
+//! that shard's lock. A round has a time budget; the next continues from there.
 
 use std::sync::atomic::Ordering;
 
@@ -13,52 +13,52 @@ use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
 use crate::node::Node;
 
-/// Time of a round while few of the keys that it meets have expired, in nanoseconds.
+/// Time budget of a round while few of the keys that it meets have expired, in nanoseconds.
 const CALM_NANOS: u64 = 500_000;
-/// Time of a round while more than one in ten has.
+/// Time budget of a round while more than one in ten has.
 const BUSY_NANOS: u64 = 25_000_000;
-/// A replica's own keys that are looked at in a round.
+/// A replica's own keys checked per round.
 const OWN_KEYS: usize = 1000;
-/// Segments visited between two looks at the clock.
+/// Segments visited between two clock reads.
 const SEGMENTS: usize = 16;
 
-/// Where the walk is.
+/// The position of the walk.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeper {
     database: usize,
     /// The next hash.
     from: u64,
     effects: Effects,
-    /// The last of a replica's own keys that was looked at.
+    /// The last of a replica's own keys that was checked.
     own: Option<(usize, Box<[u8]>)>,
-    /// Met and expired in this round.
+    /// Keys met in this round, and how many of them had expired.
     seen: usize,
     expired: usize,
 }
 
-/// What ends a round before it has been everywhere.
+/// What ends a round early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     Time,
-    /// It is not this node's any more to end keys.
+    /// This node may no longer end keys.
     Right,
 }
 
 impl Sweeper {
-    /// One round. A pause or another role ends it wherever it is.
+    /// Runs one round. A pause or a change of role ends it anywhere.
     pub(crate) fn round(&mut self, engine: &Engine) {
         let node = &engine.node;
         if !node.sweeping.load(Ordering::Relaxed) {
             return;
         }
         if node.is_replica() {
-            // For its master's keys it waits for its master's word.
+            // A replica leaves its master's keys to the master.
             self.sweep_own(node);
             return;
         }
         let start = node.clock.nanos();
         for database in 0..node.keyspace.databases() {
-            // That of keys that have gone is forgotten.
+            // Forgets the average of keys that are gone.
             node.average_ttl_ms(database);
         }
         (self.seen, self.expired) = (0, 0);
@@ -70,7 +70,7 @@ impl Sweeper {
         }
     }
 
-    /// Walks once round everything at most; says what cut it short.
+    /// Walks once around at most; returns what cut it short.
     fn walk(&mut self, node: &Node, start: u64) -> Option<Cut> {
         for _ in 0..node.keyspace.databases() * SHARDS {
             let shard = (self.from >> 56) as usize;
@@ -94,24 +94,24 @@ impl Sweeper {
         None
     }
 
-    /// Notes which share of the keys that were met had expired.
+    /// Records the share of expired keys among those met.
     fn note_stale(&self, node: &Node) {
         let share = self.expired * 10_000 / self.seen.max(1);
         node.stats.expired_stale_permyriad.store(share as u64, Ordering::Relaxed);
     }
 
-    /// A replica's own keys: those that its clients gave an expiry.
+    /// Checks a replica's own keys: those to which its clients gave an expiry.
     fn sweep_own(&mut self, node: &Node) {
         let start = node.clock.nanos();
         let keys = node.replication.own_expiring(self.own.as_ref(), OWN_KEYS);
-        // With the last ones the walk begins anew.
+        // After the last key the walk starts over.
         self.own = None;
         for (index, own) in keys.iter().enumerate() {
             let (database, key) = (own.0, node.keyspace.key(&own.1));
             let set = ShardSet::of(key.shard());
             let Some(mut writing) = begin_write(node, set, Right::OwnExpiry) else { return };
             let mut keys_there = writing.expiring(database, &node.background, &mut self.effects);
-            // Looking for it ends it, if its time has come.
+            // The lookup removes the key if it has expired.
             let stays = keys_there.has(key) && keys_there.expire_at_ms(key).is_some();
             settle(node, &node.background, keys_there.effects);
             if !stays {
@@ -139,8 +139,8 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps a few segments of a shard: whether there are more. `None` when it is not this node's
-    /// any more to end keys.
+    /// Sweeps a few segments of a shard; returns whether more are left, or `None` when this node
+    /// may no longer end keys.
     fn segments(&mut self, node: &Node, shard: usize) -> Option<bool> {
         let set = ShardSet::of(shard);
         let mut writing = begin_write(node, set, Right::Expiry)?;
@@ -163,7 +163,7 @@ impl Sweeper {
         self.expired += expired.len();
         for bytes in &expired {
             keys.remove_expired(self.database, keys.key(bytes));
-            // Each is a unit of its own in the log.
+            // The log gets each removal as its own unit.
             keys.effects.end_sweep();
             settle(node, &node.background, keys.effects);
         }

@@ -32,7 +32,7 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
     multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
 }
 
-/// Runs EXEC. False when the node's state changed in between, and admission must look again.
+/// Runs EXEC. False when the node's state changed in between, and admission must check again.
 pub(super) fn execute<'e>(
     caller: &mut Caller<'e>,
     tools: &mut Tools<'_>,
@@ -114,8 +114,7 @@ fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
     set
 }
 
-/// Whether a watched key changed, or expired since. Had its expiry been changed, the mark would
-/// be set.
+/// Whether a watched key changed or has expired. A change of its expiry would have set the mark.
 fn is_stale(caller: &Caller<'_>, client: &Client) -> bool {
     let expired = |watched: &Watched| watched.expire_at_ms.is_some_and(|at| at < caller.now_ms);
     client.watch_mark.load(Ordering::Relaxed) || client.watched.iter().any(expired)

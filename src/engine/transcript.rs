@@ -1,8 +1,8 @@
-//! Transcripts: requests run without sockets, and what comes of each: its reply, what replicas
-//! get, and the events that are published. One row per step, one file per family.
+//! Transcripts: requests run without sockets, with their results: the reply, what replicas get, and
+//! the published events. One row per step, one file per family.
 //!
-//! Requests and replies are written as redis-cli shows them, more or less: `"text"` is a bulk
-//! string, `text` a status, `7` an integer, `-ERR …` an error. Time stands still between steps.
+//! Requests and replies look roughly as in redis-cli: `"text"` is a bulk string, `text` a status,
+//! `7` an integer, `-ERR …` an error. Time stands still between steps.
 
 mod expiry;
 mod keys;
@@ -20,23 +20,23 @@ use crate::node::pubsub::Kind;
 use crate::resp::Parser;
 use crate::settings::{self, Invocation};
 
-/// Unix milliseconds at which each fixture begins.
+/// When each fixture starts, in Unix milliseconds.
 pub(super) const START_MS: i64 = 1_000_000_000_000;
 
 /// A step: request, reply, what replicas get, events.
 pub(super) type Step = (&'static str, &'static str, &'static str, &'static str);
 
-/// What came of one request.
+/// The results of one request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) reply: String,
-    /// Commands between bars.
+    /// Commands, separated by bars.
     pub(super) replicas: String,
-    /// Between commas, each with its key; with its database where that is not 0.
+    /// Separated by commas, each with its key, and with its database where that is not 0.
     pub(super) events: String,
 }
 
-/// A server without sockets, with one client and one who listens to all events.
+/// A server without sockets, with one client and one subscriber to all events.
 #[derive(Debug)]
 pub(super) struct Fixture {
     pub(super) node: Arc<Node>,
@@ -79,7 +79,7 @@ impl Fixture {
         self.client.database = database;
     }
 
-    /// Runs a request and gives its bare reply.
+    /// Runs a request and returns its raw reply.
     pub(super) fn reply(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
@@ -113,7 +113,7 @@ impl Fixture {
         }
     }
 
-    /// Runs the steps and compares what comes of them.
+    /// Runs the steps and compares their results.
     pub(super) fn transcript(&mut self, steps: &[Step]) {
         for &(line, reply, replicas, events) in steps {
             let expected = Outcome {

@@ -5,7 +5,7 @@ use super::Executor;
 use crate::node::client::{Client, WaitsFor};
 
 impl Executor {
-    /// Ends a client's wait if that is over, answering it. False if it still waits.
+    /// Ends a client's wait if it is over, and answers the client. False if it still waits.
     pub(crate) fn answer_waiting(&mut self, client: &mut Client) -> bool {
         let Some(waiting) = client.waiting else { return true };
         let node = &*self.engine.node;

@@ -1,7 +1,7 @@
-//! The one way to change keys and the log: under locks, on a right that holds under them.
+//! The one way to change keys and the log: under locks, with a right that holds under them.
 //!
-//! Role, pauses and loading change under all the locks. Whoever has a lock and finds its right
-//! unchanged keeps it until the lock goes; who takes locks time and again asks each time.
+//! Role, pauses and loading change only under all the locks. A right found valid under a lock stays
+//! valid until the unlock; whoever locks repeatedly checks each time.
 
 use crate::commands::effects::Effects;
 use crate::commands::{Expired, Keys};
@@ -11,14 +11,14 @@ use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
 use crate::settings::EventClasses;
 
-/// On what somebody writes.
+/// The right to write.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Right {
-    /// Admission let the command pass in this epoch.
+    /// Admission passed the command in this epoch.
     Admitted(u64),
-    /// A master ends keys whose time is over, unless clients are paused.
+    /// A master ends expired keys, unless clients are paused.
     Expiry,
-    /// A replica ends keys that its own clients gave an expiry, likewise.
+    /// A replica ends expired keys to which its own clients gave the expiry, likewise.
     OwnExpiry,
     /// The link of this generation brought it.
     Link(u64),
@@ -45,7 +45,7 @@ fn may_expire(node: &Node) -> bool {
 pub(super) struct Writing<'n> {
     node: &'n Node,
     guard: Guard<'n>,
-    /// Whether changes go into the log: somebody may read it, and it is not the master's.
+    /// Whether to log changes: somebody may read the log, and the changes are not the master's.
     logging: bool,
 }
 
@@ -65,13 +65,13 @@ impl Writing<'_> {
         self.guard.locked()
     }
 
-    /// Makes ready to collect effects of a command or a transaction.
+    /// Prepares to collect the effects of a command or a transaction.
     #[inline]
     pub(super) fn begin(&self, effects: &mut Effects, classes: EventClasses) {
         effects.begin(self.logging, classes);
     }
 
-    /// The keys of a database, of which those that have expired are removed when they are met.
+    /// The keys of a database; expired ones are removed when met.
     pub(super) fn expiring<'k>(
         &'k mut self,
         database: usize,
@@ -91,7 +91,7 @@ impl Writing<'_> {
     }
 }
 
-/// Applies collected effects: the log, the count of changes, events. The locks are held.
+/// Applies collected effects: the log, the count of changes, events. The caller holds the locks.
 #[inline]
 pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
     if effects.dirty != 0 {

@@ -1,9 +1,9 @@
-//! How many workers serve, and which connections are whose.
+//! How many workers serve, and which worker has which connections.
 //!
-//! A thread more is no gain in itself: it takes a core from whom else needs one, often the very
-//! client that makes the load, and it makes batches smaller and wake-ups more. So all connections
-//! begin on the first worker. Another comes into use when those in use hardly ever wait and the
-//! machine has processor time left to give; it goes out of use when fewer can carry the load.
+//! An extra thread is no gain in itself: it takes a core from others that need it, often the very
+//! client that causes the load, and makes batches smaller and wake-ups more frequent. So all
+//! connections begin on the first worker. Another comes into use when those in use hardly ever wait
+//! and the machine has idle processor time; it goes out of use when fewer can carry the load.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::engine::Engine;
 use crate::node::client::Handle;
 use crate::telemetry::log::log;
 
-/// Readings that a decision looks back on: so many rounds of a tenth of a second, and one.
+/// Readings that a decision is based on, one per round of 0.1 s.
 const READINGS: usize = 4;
-/// Rounds between two looks at who has which connections.
+/// Rounds between two redistributions of connections.
 const LEVEL_ROUNDS: usize = 5;
-/// Processor time that another worker must find free, in cores.
+/// Idle processor time that another worker requires, in cores.
 const FREE_MIN: f64 = 0.2;
-/// Rounds for which no worker comes into use after one went out of it; doubled by every other.
+/// Rounds in which no worker comes into use after one went out of it; doubles each time.
 const HOLD_MIN: u32 = 10;
 const HOLD_MAX: u32 = 300;
 
@@ -32,19 +32,19 @@ const HOLD_MAX: u32 = 300;
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     at: u64,
-    /// In which the workers were not waiting, added up.
+    /// Time in which the workers were not waiting, summed.
     busy: u64,
     /// Processor time of this process.
     own: u64,
-    /// In which the processors that this process may use were idle, added up; `None` where the
-    /// machine does not tell.
+    /// Idle time of the processors that this process may use, summed; `None` where the machine does
+    /// not report it.
     idle: Option<u64>,
 }
 
 /// What happened between two readings.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// Share of the time in which a worker in use was not waiting, on average.
+    /// Average share of the time in which a worker in use was not waiting.
     busy: f64,
     /// Cores that this process used.
     own: f64,
@@ -57,7 +57,7 @@ impl Load {
         let elapsed = last.at.saturating_sub(first.at).max(1) as f64;
         let share = |first: u64, last: u64| last.saturating_sub(first) as f64 / elapsed;
         let own = share(first.own, last.own);
-        // In a container that may use less than the whole machine, idle processors do not help.
+        // A container may allow less than the whole machine: then idle processors do not help.
         let allowed = (cores as f64 - own).max(0.0);
         let idle = first.idle.zip(last.idle).map_or(allowed, |(first, last)| share(first, last));
         Self { busy: share(first.busy, last.busy) / in_use as f64, own, free: idle.min(allowed) }
@@ -67,7 +67,7 @@ impl Load {
 /// Decides how many workers are in use.
 #[derive(Debug, Default)]
 struct Policy {
-    /// Rounds that are left in which no worker comes into use, of how many.
+    /// Rounds left in which no worker comes into use, and how many they were at first.
     held: u32,
     hold: u32,
 }
@@ -75,33 +75,33 @@ struct Policy {
 impl Policy {
     fn next(&mut self, in_use: usize, all: usize, load: &Load) -> usize {
         self.held = self.held.saturating_sub(1);
-        // With cores to spare, clients rather wait less. Without, the work comes first.
+        // With cores to spare, latency counts first. Without, throughput does.
         let (full, fits) = if load.free >= 1.0 { (0.7, 0.4) } else { (0.95, 0.9) };
         if in_use < all && self.held == 0 && load.busy >= full && load.free >= FREE_MIN {
-            // Who sends more may need as much processor time as who answers.
+            // Clients that send more may need as much processor time as the worker.
             return all.min(in_use + 1.max((load.free / 2.0) as usize));
         }
         let needed = 1.max((load.own / fits).ceil() as usize);
         if needed < in_use {
-            // What did not last was not worth it: it is tried again ever later.
+            // A short use was not worth it: each retry comes later.
             self.hold = (self.hold * 2).clamp(HOLD_MIN, HOLD_MAX);
             self.held = self.hold;
         }
         needed.min(in_use)
     }
 
-    /// The load is gone, and what was learnt of it.
+    /// Forgets what was learnt of a load that has ended.
     fn forget(&mut self) {
         *self = Self::default();
     }
 }
 
-/// Gives connections to the first `workers` so that these have equally many, moving as few as
-/// possible. `at` holds whose they are.
+/// Spreads connections evenly over the first `workers`, moving as few as possible. `at` holds each
+/// connection's worker.
 fn level(at: &mut [usize], workers: usize) {
     let mut has = vec![0; workers];
     at.iter().for_each(|&worker| has.get_mut(worker).into_iter().for_each(|count| *count += 1));
-    // Where one too many is left over, those with the most keep it.
+    // Where they do not divide evenly, the workers with the most keep one more.
     let mut by_count: Vec<usize> = (0..workers).collect();
     by_count.sort_by_key(|&worker| std::cmp::Reverse(has[worker]));
     let mut room = vec![at.len() / workers; workers];
@@ -117,13 +117,13 @@ fn level(at: &mut [usize], workers: usize) {
     strays.into_iter().zip(places).for_each(|(connection, worker)| at[connection] = worker);
 }
 
-/// Looks at the load ten times a second.
+/// Checks the load ten times a second.
 #[derive(Debug)]
 pub(super) struct Balancer {
     workers: Arc<Workers>,
     readings: VecDeque<Reading>,
     policy: Policy,
-    /// When and how long the workers had been busy in the round before.
+    /// Time of the round before, and how long the workers had been busy by then.
     last: (u64, u64),
     rounds: usize,
     /// Cores that this process may use, and which.
@@ -193,12 +193,12 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds for which processors were idle, from `/proc/stat`.
+/// Idle nanoseconds of the processors, from `/proc/stat`.
 fn idle(stat: &str, processors: Option<&CpuSet>) -> Option<u64> {
     const TICK: u64 = 10_000_000;
     let mut ticks = None;
     for line in stat.lines() {
-        // The first line has them all: `cpu` and no number.
+        // The first line is the sum: `cpu` and no number.
         let Some((name, times)) = line.split_once(' ') else { continue };
         let Some(Ok(processor)) = name.strip_prefix("cpu").map(str::parse::<usize>) else {
             continue;
@@ -214,8 +214,8 @@ fn idle(stat: &str, processors: Option<&CpuSet>) -> Option<u64> {
     ticks.map(|ticks| ticks * TICK)
 }
 
-/// Tells connections whose they are: those that sent something lately, and the rest, each level by
-/// themselves. One that is idle moves when it wakes up.
+/// Assigns connections to workers: the recently active ones and the rest, each spread evenly. An
+/// idle one moves when it wakes up.
 fn assign(handles: &[Arc<Handle>], workers: usize, now_ms: i64) {
     const LATELY_MS: i64 = 500;
     let is_active =
@@ -286,7 +286,7 @@ mod tests {
         let last = reading(2_000, 1_900, 1_700, Some(1_000));
         let load = Load::between(&first, &last, 2, 4);
         assert_eq!((load.busy, load.own, load.free), (0.9, 1.5, 0.5));
-        // The machine does not tell what is idle, or more than this process may use.
+        // Idle time is unknown, or is more than this process may use.
         let silent = Reading { idle: None, ..first };
         assert_eq!(Load::between(&silent, &last, 2, 4).free, 2.5);
         assert_eq!(Load::between(&first, &last, 2, 1).free, 0.0);
@@ -330,7 +330,7 @@ mod tests {
             let (old, new) = (counts(&before), counts(&after));
             let (least, most) = (len / workers, len.div_ceil(workers));
             assert!(new.iter().all(|count| (least..=most).contains(count)), "{round}: {new:?}");
-            // What is beyond the level must move, and no more.
+            // Only what exceeds the even share must move.
             let moved = before.iter().zip(&after).filter(|(before, after)| before != after);
             let beyond: usize = old.iter().map(|count| count.saturating_sub(most)).sum();
             let strays = len - old.iter().sum::<usize>();

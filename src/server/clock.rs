@@ -8,7 +8,7 @@ use crate::node::host::Clock;
 #[derive(Debug)]
 pub(super) struct SystemClock {
     ticks: quanta::Clock,
-    /// Raw, as the clock counts.
+    /// The start, in the clock's raw ticks.
     start: u64,
 }
 

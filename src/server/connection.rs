@@ -1,9 +1,9 @@
 //! One client's connection: reads, lets the executor run, writes.
 //!
-//! The connection owns only what is left over: the start of a request that has not arrived whole,
-//! and replies that the socket did not take. Everything else lies in the worker's scratch memory.
-//! Reading goes on while replies wait (a client may send a long pipeline before it reads), up to
-//! the client's output limit.
+//! The connection owns only leftovers: the start of an incomplete request, and replies that the
+//! socket did not take. Everything else is in the worker's scratch memory. Reading continues while
+//! replies wait (a client may send a long pipeline before it reads), up to the client's output
+//! limit.
 
 mod limits;
 mod turn;
@@ -29,15 +29,14 @@ use crate::node::client::{Client, Handle};
 use crate::resp::{Input, Output, Parser};
 use crate::telemetry::log::log;
 
-/// A client that is held back for no set time looks again after this.
+/// A client held back for no set time checks again after this.
 const HELD_MAX: Duration = Duration::from_secs(60);
-/// What is left over of a request up to this many bytes is copied in front of the next ones that
-/// arrive in the worker's scratch memory. Behind more than that, what arrives is read to where it
-/// stays.
+/// The rest of a request, up to this many bytes, is copied in front of the next ones that arrive in
+/// the worker's scratch memory. Behind a longer rest, input is read directly to where it stays.
 const HEAD_BYTES_MAX: usize = 4096;
 /// Input up to this many bytes waits until the other connections have been read as well.
 const HELD_BYTES_MAX: usize = 256;
-/// Most pieces in one vectored write.
+/// Maximum number of pieces in one vectored write.
 const PIECES_MAX: usize = 64;
 
 /// The state of one connection.
@@ -48,28 +47,28 @@ pub(super) struct Connection {
     client: Client,
     handle: Arc<Handle>,
     parser: Parser,
-    /// Bytes that arrived and are not executed.
+    /// Bytes received and not executed.
     input: Input,
-    /// The input holds whole requests.
+    /// The input holds complete requests.
     runnable: bool,
-    /// When input was read that is held, as the clock's nanoseconds; 0: none is.
+    /// When the held input was read, in the clock's nanoseconds; 0: none is held.
     held_nanos: u64,
     /// Replies that wait for the socket.
     output: VecDeque<Bytes>,
     output_bytes: usize,
-    /// Since when the output is past its soft limit.
+    /// Since when the output exceeds its soft limit.
     soft: Option<SoftLimit>,
     /// Set while a pause holds the input back.
     paused: Option<Pin<Box<Sleep>>>,
-    /// Until the end of a command's wait.
+    /// Set while a command blocks until a deadline.
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Replies that wait until replicas were fed, at the end of the worker's turn.
+    /// Replies that wait until replicas are fed, at the end of the worker's turn.
     kept: Output,
-    /// Offset of the log up to which replicas are to be fed before; 0: nothing waits.
+    /// Offset of the log up to which replicas must be fed before; 0: nothing waits.
     owed: u64,
-    /// When the batch of these replies ended, as the clock's nanoseconds.
+    /// When the batch of these replies ended, in the clock's nanoseconds.
     kept_nanos: u64,
-    /// It is a replica's, and only its feed sends on the socket.
+    /// This is a replica's connection: only its feed sends on the socket.
     feeds: bool,
 }
 
@@ -102,7 +101,7 @@ impl Connection {
     }
 
     /// Serves until the client leaves, is killed, or breaks the protocol; or until another worker
-    /// is to serve it, which gives the connection back.
+    /// must take over: then returns the connection.
     pub(super) async fn serve(mut self) -> Option<Self> {
         let mut known = false;
         let moves = std::future::poll_fn(|cx| {
@@ -125,7 +124,7 @@ impl Connection {
         None
     }
 
-    /// Ties the socket to another worker's runtime. A connection that cannot be tied is over.
+    /// Attaches the socket to another worker's runtime. If that fails, the connection is over.
     pub(super) fn reattach(mut self, runtime: &tokio::runtime::Handle) -> Option<Self> {
         let _entered = runtime.enter();
         match self.stream.detach().and_then(Accepted::attach) {
@@ -141,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Goes on until there is nothing to do; ready when another worker is to serve the client.
+    /// Runs until there is nothing to do; ready when another worker must take over the client.
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         if self.owed != 0 {
             self.end_turn(cx, worker)?;
@@ -192,7 +191,7 @@ impl Connection {
         }
     }
 
-    /// Reads what is there and runs it.
+    /// Reads available input and runs it.
     fn read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         let head = self.input.len();
         if head > HEAD_BYTES_MAX {
@@ -209,7 +208,7 @@ impl Connection {
             Poll::Ready(Ok(())) if len == 0 => Poll::Ready(Err(Over)),
             Poll::Ready(Ok(())) => {
                 self.note_read(worker, len);
-                // Of a replica it is an acknowledgement, for which others may wait.
+                // From a replica it is an acknowledgement, for which others may wait.
                 if head == 0 && len <= HELD_BYTES_MAX && !self.feeds {
                     self.hold(cx, worker, &scratch[..len]);
                     Poll::Pending
@@ -222,7 +221,7 @@ impl Connection {
         result
     }
 
-    /// Reads more of a request of which much is there: to behind that.
+    /// Reads more of a request that is large so far, directly behind its start.
     fn read_on(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
         let missing = self.parser.missing(self.input.len());
         let len = match ready!(self.stream.poll_read_into(cx, &mut self.input.room(missing))) {
@@ -230,7 +229,7 @@ impl Connection {
             _ => return Poll::Ready(Err(Over)),
         };
         self.note_read(worker, len);
-        // It is no idle client, though no command ends here.
+        // The client is not idle, though no command ends here.
         self.handle.active_ms.store(self.engine.node.clock.unix_ms(), Ordering::Relaxed);
         self.check_input_limit()?;
         if self.parser.missing(self.input.len()) > 0 {
@@ -248,9 +247,9 @@ impl Connection {
         }
     }
 
-    /// Keeps what is likely a single request until the other connections that are ready have been
-    /// read as well. Its key is on the way from memory meanwhile; and clients that all get their
-    /// replies close together send their next requests so, which saves waiting in between.
+    /// Holds what is likely a single request until the other ready connections have been read. Its
+    /// key is prefetched meanwhile; and clients that get their replies close together send their
+    /// next requests close together, which saves waiting in between.
     fn hold(&mut self, cx: &Context<'_>, worker: &mut Worker, input: &[u8]) {
         worker.executor.announce(&self.client, input);
         self.held_nanos = self.engine.node.clock.nanos();
@@ -259,8 +258,7 @@ impl Connection {
         cx.waker().wake_by_ref();
     }
 
-    /// Runs the requests in `input`, of which the first `head` bytes are kept already, and keeps
-    /// what is left of it.
+    /// Runs the requests in `input`, whose first `head` bytes are kept already, and keeps the rest.
     #[inline]
     fn run_scratch(
         &mut self,
@@ -280,7 +278,7 @@ impl Connection {
         self.end_run(cx, worker)
     }
 
-    /// Runs the requests in the input that is kept.
+    /// Runs the requests in the kept input.
     fn run_kept(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
         let mut input = std::mem::take(&mut self.input);
         let consumed = self.execute(worker, input.unread())?;
@@ -289,7 +287,7 @@ impl Connection {
         self.end_run(cx, worker)
     }
 
-    /// Runs the requests in `input`; gives how many bytes of it are done with.
+    /// Runs the requests in `input`; returns how many bytes of it were consumed.
     #[inline]
     fn execute(&mut self, worker: &mut Worker, input: &[u8]) -> Result<usize, Over> {
         let ran = worker.executor.run(&mut self.client, &mut self.parser, input);
@@ -311,7 +309,7 @@ impl Connection {
         Ok(ran.consumed)
     }
 
-    /// Looks at what is left over, and writes the replies.
+    /// Checks what is left over, and writes the replies.
     #[inline]
     fn end_run(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
         if !self.input.is_empty() {
@@ -326,7 +324,7 @@ impl Connection {
         self.write(cx, worker, ended_nanos)
     }
 
-    /// Once a minute at most: who attacks must not fill the log.
+    /// Logs once a minute at most: an attacker must not fill the log.
     fn log_attack(&self) {
         const EVERY_MS: i64 = 60_000;
         let node = &self.engine.node;
@@ -345,7 +343,7 @@ impl Connection {
         }
     }
 
-    /// Writes the executor's output, or keeps what the socket does not take. Its batch ended at
+    /// Writes the executor's output, and keeps what the socket does not take. Its batch ended at
     /// `ended_nanos`.
     #[inline]
     fn write(
@@ -390,8 +388,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Looks whether the wait of a command is over, and then answers it. While it lasts, input is
-    /// only gathered.
+    /// Answers a blocked command if its wait is over. While it lasts, input is only buffered.
     fn end_wait(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<bool, Over> {
         self.handle.take_look();
         loop {
@@ -445,7 +442,7 @@ impl Connection {
         self.handle.output_pieces.store(self.output.len(), Ordering::Relaxed);
     }
 
-    /// Writes what waits.
+    /// Writes pending output.
     fn flush(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Result<Poll<()>, Over> {
         while !self.output.is_empty() {
             let pieces: Vec<IoSlice<'_>> =
@@ -471,7 +468,7 @@ impl Connection {
         Ok(Poll::Ready(()))
     }
 
-    /// Index of the worker that is to serve it.
+    /// Index of the worker that is to serve the client.
     pub(super) fn worker(&self) -> usize {
         self.handle.worker.load(Ordering::Relaxed)
     }
@@ -486,7 +483,7 @@ impl Connection {
         }
         if node.admission.wait(&self.handle) {
             let left = if node.admission.is_held() {
-                // It ends by being resumed.
+                // A resume ends the pause.
                 HELD_MAX
             } else {
                 let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();

@@ -1,6 +1,6 @@
-//! Regular work on a thread of its own: expired keys, save points, idle clients, rates, and which
-//! workers serve. Ten times a second while there is something to do; once a second, for what counts
-//! in seconds, while the server rests.
+//! Periodic work on a separate thread: expired keys, save points, idle clients, rates, and which
+//! workers serve. Ten times a second while there is work; once a second, for anything timed in
+//! seconds, while the server rests.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,15 +18,15 @@ use crate::node::admission::Condition;
 use crate::node::host::BackgroundSave;
 use crate::telemetry::log::log;
 
-/// Between the beginnings of two rounds, and while the server rests.
+/// Interval of rounds, and while the server rests.
 const INTERVAL: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_secs(1);
-/// Rounds without any traffic before the server rests: the rates that INFO shows are 0 by then.
+/// Rounds without any traffic before the server rests: the rates in INFO are 0 by then.
 const CALM_ROUNDS: u32 = 20;
-/// How soon after a failed save the next one may begin by itself, in milliseconds.
+/// Delay after a failed save before the next automatic one, in milliseconds.
 const RETRY_MS: i64 = 5000;
 
-/// What is remembered from round to round.
+/// State kept from round to round.
 #[derive(Debug)]
 pub(super) struct Cron {
     engine: Arc<Engine>,
@@ -35,7 +35,7 @@ pub(super) struct Cron {
     sweeper: Sweeper,
     replication: Upkeep,
     role_file: RoleFile,
-    /// Bytes read from clients and a master so far, and rounds since that was another number.
+    /// Bytes read from clients and a master so far, and rounds since that number changed.
     read_bytes: u64,
     calm_rounds: u32,
 }
@@ -54,7 +54,7 @@ impl Cron {
         }
     }
 
-    /// Works until `ended` is true. [`Pace::wake`](crate::node::pace::Pace::wake) has it look.
+    /// Works until `ended` is true. [`Pace::wake`](crate::node::pace::Pace::wake) makes it check.
     pub(super) fn run(mut self, ended: &watch::Receiver<bool>) {
         let engine = Arc::clone(&self.engine);
         let (clock, pace) = (&engine.node.clock, &engine.node.pace);
@@ -76,7 +76,7 @@ impl Cron {
     fn round(&mut self) {
         let engine = &self.engine;
         self.sweeper.round(engine);
-        // What it removed went into the log.
+        // Its removals went into the log.
         engine.node.feed_replicas();
         end_pause(engine);
         sample(engine);
@@ -88,7 +88,7 @@ impl Cron {
         self.balancer.round(engine);
     }
 
-    /// Whether the next round is due as soon as it can be.
+    /// Whether the next round is due as soon as possible.
     fn has_work(&mut self) -> bool {
         let node = &self.engine.node;
         let read_bytes = node.sum(|stats| &stats.read_bytes);
@@ -105,7 +105,7 @@ impl Cron {
     }
 }
 
-/// Whether there are keys that this node ends when their time has come.
+/// Whether there are keys that this node must end when they expire.
 fn may_expire(engine: &Engine) -> bool {
     let node = &engine.node;
     if node.is_replica() {
@@ -140,7 +140,7 @@ fn sample(engine: &Engine) {
     node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
 }
 
-/// Begins a save in the background when a save point is reached, or one was asked for.
+/// Begins a background save when a save point is reached, or one was requested.
 fn save_when_due(engine: &Engine) {
     let node = &engine.node;
     let saving = node.persistence.get();

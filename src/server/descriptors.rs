@@ -1,5 +1,5 @@
 //! The limit of open files: raised to what the settings may need, or the settings lowered to what
-//! it allows, so that a save or the admin server never lacks one because of too many clients.
+//! it allows, so that too many clients never leave a save or the admin server without one.
 
 use std::fs::File;
 use std::io;
@@ -10,17 +10,17 @@ use crate::telemetry::log::log;
 
 /// The log, listening sockets, the files of a save, and the like; as in Redis.
 const OWN: u64 = 32;
-/// Each thread with a runtime has these: to wait, to be woken, to hear of signals.
+/// Descriptors of each thread with a runtime: to wait, to be woken, to receive signals.
 const PER_RUNTIME: u64 = 4;
 /// The main thread, the admin server, the link to a master, signals.
 const RUNTIMES_BESIDE_WORKERS: u64 = 4;
 /// The second descriptor of each replica's socket, files in which full resyncs wait for slow
-/// replicas, and the one that a replica loads from.
+/// replicas, and the file that a replica loads from.
 const REPLICATION: u64 = 32;
-/// Under a low limit the admin server has this part of it.
+/// Under a low limit the admin server gets one part in this many.
 const ADMIN_SHARE: u64 = 8;
 
-/// What the server has open besides its clients and those of the admin server.
+/// Descriptors open besides those of clients and of the admin server's clients.
 fn beside(settings: &Settings) -> u64 {
     OWN + REPLICATION + PER_RUNTIME * (workers(settings) + RUNTIMES_BESIDE_WORKERS)
 }
@@ -95,13 +95,13 @@ pub(super) fn workers(settings: &Settings) -> u64 {
     }
 }
 
-/// Whether a call failed for want of a descriptor, in this process or in the whole system.
+/// Whether a call failed for lack of a descriptor, in this process or in the whole system.
 pub(super) fn are_used_up(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// A descriptor kept for when there are no others: with it a client can still be accepted, told
-/// so and closed, which would otherwise wait without an answer.
+/// A spare descriptor: with it a client, which would otherwise wait without an answer, can still be
+/// accepted, refused and closed when no others are left.
 #[derive(Debug, Default)]
 pub(super) struct Spare(Option<File>);
 
@@ -112,7 +112,7 @@ impl Spare {
         spare
     }
 
-    /// Takes a descriptor again; whether there is one.
+    /// Reopens the descriptor; returns whether there is one.
     pub(super) fn fill(&mut self) -> bool {
         if self.0.is_none() {
             self.0 = File::open("/dev/null").ok();
@@ -120,7 +120,7 @@ impl Spare {
         self.0.is_some()
     }
 
-    /// Lets the descriptor go.
+    /// Closes the descriptor.
     pub(super) fn empty(&mut self) {
         self.0 = None;
     }

@@ -7,11 +7,11 @@ use std::path::Path;
 
 /// A file being written.
 pub(super) trait Target: Write {
-    /// Waits until what was written is on the disk.
+    /// Waits until written data are on the disk.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// What a save does with files.
+/// The file operations of a save.
 pub(super) trait Files: Send + Sync + fmt::Debug {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Target>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

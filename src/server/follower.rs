@@ -1,8 +1,8 @@
-//! The link to a master: a thread of its own that connects, synchronises, and applies what the
-//! master sends, for as long as this node is a replica.
+//! The link to a master: a thread that connects, synchronises, and applies what the master sends,
+//! for as long as this node is a replica.
 //!
-//! What happens on the link is the engine's ([`crate::engine::follow`]); what a full resync does is
-//! [`super::full_resync::receive`]'s. Here are the socket and the timers.
+//! The engine ([`crate::engine::follow`]) handles the link's events,
+//! [`super::full_resync::receive`] full resyncs. This module has the socket and the timers.
 
 use std::future::poll_fn;
 use std::io;
@@ -32,10 +32,10 @@ use crate::telemetry::log::log;
 
 /// Bytes read at once.
 const INPUT_BYTES: usize = 256 * 1024;
-/// Between two acknowledgements that were not asked for, and between signs of life.
+/// Interval of unrequested acknowledgements, and of keepalives.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Starts the thread; it ends when `end` changes. `look` has it look at the node's role.
+/// Starts the thread; it ends when `end` changes. `look` makes it check the node's role.
 pub(super) fn start(
     engine: Arc<Engine>,
     seed: u64,
@@ -50,7 +50,7 @@ pub(super) fn start(
         runtime.block_on(async {
             tokio::select! {
                 () = follower.run() => {}
-                // An error means that the sender is gone, which is an end as well.
+                // An error means that the sender is gone, which ends the thread as well.
                 _ = end.wait_for(|&end| end) => {}
             }
         });
@@ -73,7 +73,7 @@ impl Follower {
         loop {
             node.advance_failover();
             let master = node.settings.load().replication.master.clone();
-            // The file at start comes first: a partial resync may go on from there.
+            // The file at startup comes first: a partial resync may continue from there.
             let ready = !node.admission.has(Condition::Loading);
             let Some(master) = master.filter(|_| ready) else {
                 self.look.notified().await;
@@ -90,7 +90,7 @@ impl Follower {
         }
     }
 
-    /// Follows a master until the link is lost. `whole`: all the data are needed.
+    /// Follows a master until the link is lost. `whole`: request a full resync.
     async fn follow(&mut self, master: &MasterAddress, generation: u64, whole: bool) -> Lost {
         let engine = Arc::clone(&self.engine);
         let node = &engine.node;
@@ -133,7 +133,7 @@ impl Follower {
         }
     }
 
-    /// Ends when the node's role is another.
+    /// Ends when the node's role changes.
     async fn role_changes(&self, generation: u64) {
         while self.engine.node.replication.generation() == generation {
             self.look.notified().await;
@@ -141,8 +141,8 @@ impl Follower {
     }
 }
 
-/// The addresses of a master. A name is looked up on a thread of its own; that there is none to be
-/// had is an error like others, where the runtime's own threads would panic.
+/// Resolves a master's addresses, a name on a separate thread: failing to start one is an error
+/// like others, where the runtime's own threads would panic.
 async fn addresses(master: &MasterAddress) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = master.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, master.port)]);
@@ -151,14 +151,14 @@ async fn addresses(master: &MasterAddress) -> io::Result<Vec<SocketAddr>> {
     let (host, port) = (master.host.clone(), master.port);
     let work = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // Nobody may want to know any more.
+        // The receiver may be gone.
         drop(done.send(found));
     };
     std::thread::Builder::new().name("resolver".into()).spawn(work)?;
     result.await.unwrap_or_else(|_| Err(io::Error::other("the look-up was given up")))
 }
 
-/// Shows the link among the clients.
+/// Lists the link among the clients.
 fn register(node: &Node, stream: &TcpStream, master: &MasterAddress) -> Arc<Handle> {
     use std::os::fd::AsRawFd;
     let origin = Origin {
@@ -188,7 +188,7 @@ struct Line<'f> {
     session: Session,
     handle: Arc<Handle>,
     transfer: Option<Incoming>,
-    /// What arrived behind the RDB, until that is loaded.
+    /// Input that arrived behind the RDB, until that is loaded.
     held: Vec<u8>,
 }
 
@@ -207,7 +207,7 @@ enum Woken {
 impl Line<'_> {
     async fn run(mut self, mut stream: TcpStream) -> Result<Never, Lost> {
         let mut buffer = vec![0; INPUT_BYTES];
-        // A strict master takes no byte before one is due.
+        // A strict master accepts no byte before one is due.
         let mut ticks = interval_at(Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -250,7 +250,7 @@ impl Line<'_> {
         }));
         let ack_due = self.session.ack_due();
         let loading = self.session.is_loading();
-        // What is due comes before what can be read: a master may never stop sending.
+        // Due work comes before reading: a master may never stop sending.
         tokio::select! {
             biased;
             () = &mut killed => Ok(Woken::Killed),
@@ -290,7 +290,7 @@ impl Line<'_> {
     }
 }
 
-/// Ends after a time, at once where there is none left; `None`: never.
+/// Ends after a time, at once if that is zero; `None`: never.
 async fn due_in(time: Option<Duration>) {
     match time {
         Some(Duration::ZERO) => {}

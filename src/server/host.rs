@@ -1,4 +1,4 @@
-//! What commands ask of the outer layer.
+//! The outer layer's services for commands.
 
 use std::fs;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct ServerHost {
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     rewriting: Mutex<()>,
-    /// Has the link to the master look at the node's role.
+    /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
 }
@@ -44,7 +44,7 @@ impl ServerHost {
     }
 }
 
-/// The log's level of a setting.
+/// The log level of a setting.
 pub(super) fn level(level: settings::LogLevel) -> Option<Level> {
     match level {
         settings::LogLevel::Debug => Some(Level::Debug),
@@ -83,7 +83,7 @@ impl Host for ServerHost {
         log!(Warning, "User requested shutdown...");
         let settings = self.node.settings.load();
         self.saver.give_up();
-        // A file that is still being loaded is not overwritten with its first half.
+        // The first half of a file being loaded must not overwrite that file.
         let loaded = !self.node.admission.has(Condition::Loading);
         let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());
         if save {
@@ -96,7 +96,7 @@ impl Host for ServerHost {
                 log!(Warning, "Error trying to save the DB, exiting anyway.");
             }
         }
-        // From here on nothing is acknowledged that the file does not have.
+        // From here on nothing may be acknowledged that the file lacks.
         self.node.admission.set(locked, Condition::ShuttingDown, true);
         self.ending.send_replace(true);
         Ok(())
@@ -170,7 +170,7 @@ impl Host for ServerHost {
 
     fn thread_seconds(&self) -> Vec<(String, [f64; 2])> {
         let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-        // Several may have one name; those that live shortly are not told apart.
+        // Several may share a name; short-lived ones are not told apart.
         let mut by_name = std::collections::BTreeMap::<String, [f64; 2]>::new();
         let mut main = ("main".to_owned(), [0.0; 2]);
         for path in tasks.filter_map(|task| Some(task.ok()?.path())) {
@@ -190,7 +190,7 @@ impl Host for ServerHost {
     fn allocated(&self) -> u64 {
         use tikv_jemalloc_ctl::{epoch, stats};
         if let Err(error) = epoch::advance() {
-            // What follows are then the figures of the last time.
+            // What follows are then the previous figures.
             log!(Verbose, "The allocator's statistics are not fresh: {error}");
         }
         stats::allocated::read().unwrap_or(0) as u64
@@ -210,7 +210,7 @@ impl Host for ServerHost {
     }
 }
 
-/// Raises the limit of open files for another `maxclients`.
+/// Raises the limit of open files for a new `maxclients`.
 fn fit_descriptors(new: &Settings) -> Result<(), SettingRefused> {
     let mut fitted = new.clone();
     let refused = descriptors::fit_clients(&mut fitted).err();
@@ -232,19 +232,19 @@ fn fit_descriptors(new: &Settings) -> Result<(), SettingRefused> {
     Err(SettingRefused { argument: "maxclients", reason })
 }
 
-/// Makes a folder the working folder; gives its whole path.
+/// Makes a folder the working folder; returns its full path.
 fn change_folder(path: &str) -> std::io::Result<String> {
     std::env::set_current_dir(path)?;
     Ok(std::env::current_dir()?.to_string_lossy().into_owned())
 }
 
-/// What the operating system says, as C programs give it.
+/// The operating system's error text, as C programs show it.
 fn system_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// Puts bytes in the place of a file's: all of them, or none.
+/// Replaces a file's content with `bytes`: completely, or not at all.
 pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = path.parent().unwrap_or_else(|| std::path::Path::new("/"));

@@ -1,11 +1,11 @@
-//! Unpredictable ids, from one secret that the operating system gives at the start: later on
-//! nothing can fail, under whatever locks one is asked for.
+//! Unpredictable ids, from one secret that the operating system provides at startup: later on no id
+//! can fail, whatever locks are held.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha1::{Digest, Sha1};
 
-/// Where ids come from. Each is a hash of the secret and a count, as in Redis.
+/// Generates ids. Each is a hash of the secret and a count, as in Redis.
 pub(super) struct Ids {
     secret: [u8; 32],
     count: AtomicU64,

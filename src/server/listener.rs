@@ -18,16 +18,16 @@ use crate::node::client::{Client, Handle, Origin};
 use crate::settings::Settings;
 use crate::telemetry::log::log;
 
-/// Sent to a client for which there is no room.
+/// Reply to a client for which there is no room.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
-/// The kernel knows no longer time.
+/// The kernel accepts no longer time.
 const KEEPALIVE_SECS_MAX: u32 = 32_767;
-/// Between two tries to accept when there is no descriptor at all.
+/// Delay between two tries to accept when no descriptor at all is left.
 const SHORTAGE_WAIT: Duration = Duration::from_millis(100);
-/// A shortage that comes and goes is logged once in so long, in milliseconds.
+/// A recurring shortage is logged once per this many milliseconds.
 const SHORTAGE_LOGGED_MS: i64 = 60_000;
 
-/// Sent to a client that protected mode turns away.
+/// Reply to a client that protected mode refuses.
 const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
 enabled and no password is set for the default user. In this mode connections are only accepted \
 from the loopback interface. If you want to connect from external computers to Redis you may \
@@ -41,7 +41,7 @@ restart it with the '--protected-mode no' option. 4) Setup a an authentication p
 default user. NOTE: You only need to do one of the above things in order for the server to start \
 accepting connections from the outside.\r\n";
 
-/// Why there is no listening, with what tools look for first.
+/// Why listening failed, starting with the text that tools look for.
 fn not_listening(settings: &Settings, address: &str, error: &io::Error) -> String {
     let (port, origins) = (settings.network.port, &settings.origins);
     let (of_port, of_bind) = (origins.place("port"), origins.place("bind"));
@@ -64,7 +64,7 @@ impl Listeners {
     /// Binds every address of the settings.
     ///
     /// # Errors
-    /// Names the address that cannot be bound. One with a leading `-` may be missing.
+    /// Names the address that cannot be bound. An address with a leading `-` may be missing.
     pub(super) fn bind(settings: &Settings) -> Result<Self, String> {
         let network = &settings.network;
         let mut tcp = Vec::new();
@@ -115,7 +115,7 @@ impl Listeners {
                     }
                 }
                 Err(error) => {
-                    // One that left again before it was accepted, mostly.
+                    // Mostly a client that left before it was accepted.
                     log!(Verbose, "Accepting client connection: {error}");
                 }
             }
@@ -145,8 +145,8 @@ impl Listeners {
         Poll::Pending
     }
 
-    /// Tells the next client, by the spare descriptor, that there is no room for it. False where
-    /// even that cannot be done.
+    /// Refuses the next client, for lack of room, by means of the spare descriptor. False where
+    /// even that fails.
     async fn refuse_one(&self, shortage: &mut Shortage, engine: &Engine) -> bool {
         shortage.spare.empty();
         let next = std::future::poll_fn(|cx| match self.poll_accept(cx) {
@@ -161,7 +161,7 @@ impl Listeners {
         shortage.spare.fill()
     }
 
-    /// Gives a connection to a worker, unless it must be turned away.
+    /// Hands a connection to a worker, unless it must be refused.
     fn admit(
         &self,
         engine: &Arc<Engine>,
@@ -222,13 +222,13 @@ impl Listeners {
     }
 }
 
-/// A time without free descriptors.
+/// A period without free descriptors.
 #[derive(Debug)]
 struct Shortage {
     spare: Spare,
-    /// Clients turned away in it.
+    /// Clients refused during it.
     refused: u64,
-    /// It is in the log, and its end will be.
+    /// Whether it was logged, so that its end must be.
     told: bool,
     /// Unix milliseconds.
     logged_ms: i64,
@@ -261,7 +261,7 @@ impl Shortage {
 impl Drop for Listeners {
     fn drop(&mut self) {
         if self.unix.is_some() {
-            // The next start would find it in the way; it may be gone already.
+            // It would block the next start; it may be gone already.
             drop(std::fs::remove_file(&self.unix_path));
         }
     }
@@ -306,7 +306,7 @@ fn unix(settings: &Settings) -> Result<Option<UnixListener>, String> {
     if path.is_empty() {
         return Ok(None);
     }
-    // One left behind by a process that was killed.
+    // A socket left behind by a killed process.
     drop(std::fs::remove_file(path));
     let failed = |error: io::Error| {
         let place = settings.origins.place("unixsocket");
@@ -330,7 +330,7 @@ fn turn_away(accepted: &Accepted, line: &[u8]) {
     drop(written);
 }
 
-/// Has the kernel probe an idle peer, as Redis has it: after `seconds`, then three times.
+/// Makes the kernel probe an idle peer, as in Redis: after `seconds`, then three times.
 fn keep_alive(socket: &SockRef<'_>, seconds: u32) {
     if seconds == 0 {
         return;

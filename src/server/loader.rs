@@ -14,7 +14,7 @@ use crate::telemetry::traces::{in_span, work_span};
 /// Bytes read from the file at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Loads the file into the empty keyspace, a key at a time, while clients are answered LOADING.
+/// Loads the file into the empty keyspace, one key at a time, while clients are answered LOADING.
 /// `None` if there is no file.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, 
     load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))
 }
 
-/// Reads the file through without keeping anything: whether [`load_locked`] will do.
+/// Validates the file without keeping anything: whether [`load_locked`] will succeed.
 pub(super) fn validate(node: &Node, path: &Path) -> Result<(), String> {
     there(load(node, path, &mut |_, _| Ok(()))?, path)
 }

@@ -1,7 +1,7 @@
 //! The outer layer: the only sockets, files, threads, clock and randomness.
 //!
-//! The main thread has a runtime of its own for what is not a command: accepting and signals.
-//! Commands run on the workers, and the regular work of [`cron`] on a thread of its own.
+//! The main thread's runtime handles all but commands: accepting and signals. Commands run on the
+//! workers, and the periodic work of [`cron`] on a separate thread.
 
 mod balance;
 mod clock;
@@ -53,14 +53,14 @@ use saver::Saver;
 use startup::Awaited;
 use worker::Workers;
 
-/// Starts what runs beside the server, on a thread of its own, until what it is given changes.
+/// Starts a service beside the server, on a separate thread, until the receiver's value changes.
 pub(crate) type Beside =
     fn(&Arc<Engine>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
 
-/// Runs a server until it is told to end.
+/// Runs a server until it is asked to end.
 ///
 /// # Errors
-/// What keeps it from starting, in words for the operator.
+/// What keeps it from starting, as a message for the operator.
 pub(crate) fn run(
     settings: Settings,
     config_file: Option<PathBuf>,
@@ -95,7 +95,7 @@ async fn serve(
     let host =
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     node.set_host(Arc::new(host));
-    // Nobody waits for what is not there. If that cannot be told, loading tells why.
+    // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
     begin(node, loads);
@@ -140,7 +140,7 @@ async fn serve(
     Ok(())
 }
 
-/// What tools wait for in the log of a server that starts.
+/// Logs what tools wait for when a server starts.
 fn announce(settings: &Settings) {
     let pid = std::process::id();
     log!(Notice, "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
@@ -164,7 +164,7 @@ fn keep_role(node: &Node) {
     }
 }
 
-/// Commands are answered from here on.
+/// Reports that commands are answered from here on.
 fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
     sentinels::ask(node);
     let allocated = node.host().memory().allocated;
@@ -173,7 +173,7 @@ fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
     awaited.ready(node.is_replica());
 }
 
-/// Starts the thread of regular work, which begins when it is told to.
+/// Starts the thread of periodic work, which begins on a signal.
 fn start_cron(
     engine: &Arc<Engine>,
     workers: &Arc<Workers>,
@@ -190,7 +190,7 @@ fn start_cron(
     Ok((begin, thread))
 }
 
-/// Starts the thread that frees what is large. It ends with the process.
+/// Starts the thread that frees large values. It ends with the process.
 fn start_freeing(node: &Node) {
     let graveyard = Arc::clone(node.keyspace.graveyard());
     let thread = std::thread::Builder::new().name("freer".into());
@@ -199,8 +199,8 @@ fn start_freeing(node: &Node) {
     }
 }
 
-/// Enters the role and, where there is an RDB file, the state in which it is loaded: before anybody
-/// connects, and before the link to a master begins, which goes on from where the file ends.
+/// Enters the role and, where there is an RDB file, the loading state: before anybody connects, and
+/// before the link to a master begins, which continues from the end of the file.
 fn begin(node: &Node, loads: bool) {
     let mut guard = node.keyspace.lock(ShardSet::ALL);
     let locked = guard.locked();
@@ -212,11 +212,11 @@ fn begin(node: &Node, loads: bool) {
     }
 }
 
-/// Loads the RDB file on a thread of its own, so that clients are answered meanwhile.
+/// Loads the RDB file on a separate thread, so that clients are answered meanwhile.
 async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
     let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
     let (done, result) = oneshot::channel();
-    // A process that is told to end does not wait for this thread.
+    // A process that is asked to end does not wait for this thread.
     let work = move || drop(done.send(loader::load_at_start(&node, &path)));
     std::thread::Builder::new()
         .name("loader".into())
@@ -224,7 +224,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
         .map_err(|error| format!("Cannot start the thread that loads: {error}"))?;
     let loaded = result.await.map_err(|_| "Loading ended by a panic")?;
     if engine.node.admission.has(Condition::ShuttingDown) {
-        // It was cut short: whoever ended the process ends this, too.
+        // The load was cut short: whoever ended the process ends this task, too.
         return std::future::pending().await;
     }
     let loaded = loaded.map_err(|reason| {
@@ -256,7 +256,7 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
 struct PidFile(PathBuf);
 
 impl PidFile {
-    /// Writes it, if one is wanted; a server without it serves all the same.
+    /// Writes it, if configured; a server serves even if that fails.
     fn write(settings: &Settings) -> Option<Self> {
         let path = settings.process.pidfile.as_str();
         if path.is_empty() {

@@ -1,4 +1,4 @@
-//! The file in `dir` with what must be known of this node's role beyond a restart. It outlives the
+//! The file in `dir` with what must be known of this node's role after a restart. It outlives the
 //! data file: a master that lost its data is the one that `/primary` must not show.
 
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use crate::telemetry::log::log;
 
 /// Its name in `dir`.
 const FILE: &str = "limpid-role.json";
-/// How long to leave it after a failure, in milliseconds.
+/// Delay after a failure, in milliseconds.
 const RETRY_MS: i64 = 10_000;
 
 fn path(node: &Node) -> PathBuf {
     PathBuf::from(&node.settings.load().snapshot.dir).join(FILE)
 }
 
-/// Reads it. One that cannot be read is taken for that of a node with peers: `/primary` then waits,
-/// where it could otherwise be wrong.
+/// Reads it. An unreadable file counts as that of a node with peers: `/primary` then waits, where
+/// it could otherwise be wrong.
 pub(super) fn load(node: &Node) -> Kept {
     let path = path(node);
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -37,14 +37,14 @@ pub(super) fn load(node: &Node) -> Kept {
 /// Writes it when it has changed.
 #[derive(Debug, Default)]
 pub(super) struct RoleFile {
-    /// A writer is at it: two could leave the older state.
+    /// Whether a write is running: two at once could leave the older state.
     writing: Arc<AtomicBool>,
-    /// Until when not to try, after a failure; Unix milliseconds.
+    /// Earliest time to retry after a failure, in Unix milliseconds.
     retry_ms: Arc<AtomicI64>,
 }
 
 impl RoleFile {
-    /// Looks, ten times a second. A disk may be slow: a thread of its own writes.
+    /// Called ten times a second. A separate thread writes, as a disk may be slow.
     pub(super) fn round(&self, node: &Arc<Node>) {
         let due = node.clock.unix_ms() >= self.retry_ms.load(Ordering::Relaxed);
         if !due || !node.standing.is_unwritten() || self.writing.swap(true, Ordering::AcqRel) {
@@ -60,16 +60,16 @@ impl RoleFile {
             writing.store(false, Ordering::Release);
         });
         if writer.is_err() {
-            // There may be a thread to be had at the next look.
+            // The next round may get a thread.
             self.writing.store(false, Ordering::Release);
         }
     }
 }
 
-/// Writes what is not written yet; at the end of the process here and now.
+/// Writes any pending change; at the end of the process synchronously.
 ///
 /// # Errors
-/// Those of the file system; then it is still to be written.
+/// Those of the file system; the change then stays pending.
 pub(super) fn write(node: &Node) -> std::io::Result<()> {
     let Some(kept) = node.standing.take_unwritten() else { return Ok(()) };
     let written = serde_json::to_string(&kept)

@@ -1,8 +1,8 @@
-//! Saving: a snapshot, or the locked keyspace, into the RDB file.
+//! Saves a snapshot, or the locked keyspace, into the RDB file.
 //!
-//! A file is written beside the old one under another name, brought to the disk, and renamed over
-//! it; then the folder is brought to the disk. Whatever fails or dies in between, a whole file
-//! lies under the name.
+//! A file is written beside the old one under another name, synced to the disk, and renamed over
+//! it; then the folder is synced. Whatever fails or dies in between, the name refers to a complete
+//! file.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -25,11 +25,11 @@ use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes written to the file at once.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// Steps of the walk between two updates of the progress that INFO shows.
+/// Steps of the walk between two progress updates for INFO.
 const PROGRESS_STEPS: usize = 64;
 
-/// The saver works for so many steps (some quarter of a millisecond), then rests for as long:
-/// where cores are few it would else hold a worker back by whole slices of the scheduler.
+/// The saver works for this many steps (about a quarter of a millisecond), then rests as long: with
+/// few cores it would otherwise delay a worker by whole slices of the scheduler.
 const BREATH_STEPS: usize = 32;
 const BREATH: Duration = Duration::from_micros(250);
 
@@ -43,7 +43,7 @@ pub(super) struct Saver {
     pub(super) snapshots: Snapshots,
     /// Held around a rename, so that an older snapshot never replaces a newer file.
     commit: Mutex<()>,
-    /// Why the last save in the background failed that did.
+    /// Why the last failed background save failed.
     last_failure: Mutex<String>,
 }
 
@@ -55,7 +55,7 @@ impl Saver {
         Ok(Self { node, files, snapshots, commit: Mutex::new(()), last_failure: Mutex::default() })
     }
 
-    /// Where the RDB file lies.
+    /// The path of the RDB file.
     pub(super) fn path(&self) -> PathBuf {
         let settings = self.node.settings.load();
         Path::new(&settings.snapshot.dir).join(&settings.snapshot.dbfilename)
@@ -65,15 +65,15 @@ impl Saver {
         self.path().with_file_name(format!("temp-{kind}{}.rdb", self.node.identity.process_id))
     }
 
-    /// Removes what saves under way have written, when the process ends without them.
+    /// Removes the files of unfinished saves when the process ends.
     pub(super) fn discard_unfinished(&self) {
         for kind in ["", "background-"] {
-            // There is none of it, mostly.
+            // Mostly there is none.
             drop(self.files.remove(&self.temporary(kind)));
         }
     }
 
-    /// Saves the locked keyspace here and now.
+    /// Saves the locked keyspace synchronously.
     pub(super) fn save(&self, locked: &mut Locked<'_>) -> io::Result<()> {
         let (dirty, began_ms) = (self.node.dirty(), self.node.clock.unix_ms());
         let keyspace = locked.keyspace();
@@ -107,7 +107,7 @@ impl Saver {
         Ok(())
     }
 
-    /// Cuts a snapshot and saves it in the background; false if that cannot be now.
+    /// Cuts a snapshot and saves it in the background; false if that is impossible now.
     pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> bool {
         let node = &self.node;
         let began = self.snapshots.try_begin(locked, || {
@@ -149,11 +149,11 @@ impl Saver {
                 saving.saves += 1;
             }
         });
-        // With the outcome, under its locks.
+        // Released together with the outcome, under its locks.
         drop(turn);
     }
 
-    /// Says why a save failed: once, until that changes or a save succeeds.
+    /// Logs why a save failed: once, until the reason changes or a save succeeds.
     fn log_failure(&self, reason: &str) {
         let mut last = self.last_failure.lock();
         let again = self.node.admission.has(Condition::SaveFailed) && *last == reason;
@@ -186,7 +186,7 @@ impl Saver {
         Ok(keys)
     }
 
-    /// Writes a file and puts it in the place of the old one.
+    /// Writes a file and replaces the old one with it.
     fn write(
         &self,
         temporary: &Path,
@@ -205,7 +205,7 @@ impl Saver {
             self.files.sync_folder(path.parent().unwrap_or_else(|| Path::new("/")))
         });
         if result.is_err() {
-            // What is left is of no use; if it cannot be removed, the next save overwrites it.
+            // A partial file is useless; if it cannot be removed, the next save overwrites it.
             drop(self.files.remove(temporary));
         }
         result
@@ -225,7 +225,7 @@ impl Saver {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync()
     }
 
-    /// Gives up a save in the background; its file will not replace another any more.
+    /// Gives up a background save; its file will no longer replace another.
     pub(super) fn give_up(&self) {
         if let Some(running) = self.node.persistence.get().running {
             running.retention.give_up();
@@ -235,12 +235,12 @@ impl Saver {
     }
 }
 
-/// The pace of a walk: now and then it rests.
+/// Paces a walk: makes it rest now and then.
 #[derive(Debug, Default)]
 pub(super) struct Pace(usize);
 
 impl Pace {
-    /// After a step; whether progress is worth a look.
+    /// Called after a step; returns whether to update the progress.
     pub(super) fn step(&mut self) -> bool {
         self.0 += 1;
         if self.0.is_multiple_of(BREATH_STEPS) {
@@ -250,7 +250,7 @@ impl Pace {
     }
 }
 
-/// Has INFO show how far a walk is.
+/// Updates a walk's progress in INFO.
 pub(super) fn show_progress(node: &Node, running: &Running, keys: usize) {
     let retained = running.retention.peak_bytes();
     node.persistence.update(|saving| {

@@ -1,5 +1,5 @@
-//! Asks the sentinels that are known from before a restart who the master is, while this node's
-//! role is not confirmed: their own next word may be seconds away.
+//! Asks the sentinels known from before a restart who the master is, while this node's role is not
+//! confirmed: their next own message may be seconds away.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,15 +12,15 @@ use crate::node::admission::Condition;
 use crate::node::standing::{Answer, KnownSentinel};
 use crate::telemetry::log::log;
 
-/// How long a sentinel may take to answer.
+/// Timeout for a sentinel's answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Between two rounds of questions.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Most fields and bytes of a field that an answer may have.
+/// Maximum number of fields, and of bytes in a field, of an answer.
 const FIELDS_MAX: usize = 256;
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 
-/// Begins to ask, on a thread of its own, if there is something to ask for.
+/// Starts asking on a separate thread, if there is anything to ask.
 pub(super) fn ask(node: &Arc<Node>) {
     if node.standing.is_confirmed() || node.standing.sentinels().is_empty() {
         return;
@@ -29,7 +29,7 @@ pub(super) fn ask(node: &Arc<Node>) {
     let asker = std::thread::Builder::new().name("sentinels".into());
     let spawned = asker.spawn(move || {
         while is_wanted(&node) {
-            // One that is not there yet may be at the next round.
+            // An absent sentinel may be up by the next round.
             let sentinels = node.standing.sentinels();
             let answers: Vec<_> = sentinels.iter().map(|one| ask_one(one).ok()).collect();
             node.hear_answers(&answers);
@@ -47,7 +47,7 @@ fn is_wanted(node: &Node) -> bool {
         && !node.admission.has(Condition::ShuttingDown)
 }
 
-/// What a sentinel knows of its master, and the local address that it was asked from.
+/// A sentinel's view of its master, and the local address used to ask.
 fn ask_one(sentinel: &KnownSentinel) -> io::Result<(Answer, SocketAddr)> {
     let address = sentinel.address.parse().map_err(|_| malformed("address"))?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -63,7 +63,7 @@ fn ask_one(sentinel: &KnownSentinel) -> io::Result<(Answer, SocketAddr)> {
         host: field("ip")?.clone(),
         port: field("port")?.parse().map_err(|_| malformed("port"))?,
         config_epoch: field("config-epoch")?.parse().map_err(|_| malformed("config-epoch"))?,
-        // Anything else: it is down, or being replaced.
+        // Any other flags: it is down, or being replaced.
         settled: field("flags")? == "master",
         others: field("num-other-sentinels")?.parse().map_err(|_| malformed("sentinels"))?,
     };
@@ -74,7 +74,7 @@ fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The names and values of a reply that is an array of them.
+/// The names and values of an array reply.
 fn fields(from: &mut impl BufRead) -> io::Result<BTreeMap<String, String>> {
     let mut line = String::new();
     let mut number = |from: &mut dyn BufRead, mark: char| -> io::Result<usize> {

@@ -1,8 +1,8 @@
-//! Signals. SIGTERM and SIGINT end the process as SHUTDOWN ends it; SIGHUP, which a terminal sends
-//! when it closes, and the two that are free for users do nothing.
+//! Signals. SIGTERM and SIGINT end the process like SHUTDOWN; SIGHUP, which a closing terminal
+//! sends, SIGUSR1 and SIGUSR2 do nothing.
 //!
-//! They are heard on a thread of its own, so that a second SIGINT ends a process whose main thread
-//! is busy saving.
+//! A separate thread receives them, so that a second SIGINT ends a process whose main thread is
+//! busy saving.
 
 use std::io;
 use std::sync::Arc;
@@ -26,15 +26,15 @@ enum Asked {
     Interrupt,
 }
 
-/// The ways in which the process was asked to end.
+/// Receives requests to end the process.
 #[derive(Debug)]
 pub(super) struct Signals {
     asked: mpsc::UnboundedReceiver<Asked>,
-    /// One was heard and not yet acted on.
+    /// One was received and not yet acted on.
     pending: Arc<AtomicBool>,
 }
 
-/// Begins to listen.
+/// Starts to listen.
 ///
 /// # Errors
 /// The thread cannot be started, or the system refuses.
@@ -84,7 +84,7 @@ pub(super) fn listen(engine: Arc<Engine>, saver: Arc<Saver>) -> io::Result<Signa
     Ok(signals)
 }
 
-/// Whether the end has begun already.
+/// Whether the shutdown has begun already.
 fn is_ending(engine: &Engine, pending: &AtomicBool) -> bool {
     let node = &engine.node;
     pending.load(Ordering::Relaxed)
@@ -92,7 +92,7 @@ fn is_ending(engine: &Engine, pending: &AtomicBool) -> bool {
         || node.admission.has(Condition::ShuttingDown)
 }
 
-/// Ends the process when a signal asks for it. If saving fails, it goes on serving.
+/// Ends the process on a signal. If saving fails, the server keeps running.
 pub(super) async fn run(engine: Arc<Engine>, mut signals: Signals) {
     while let Some(asked) = signals.asked.recv().await {
         let settings = engine.node.settings.load_full();
@@ -100,7 +100,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Signals) {
             Asked::Terminate => settings.process.shutdown_on_sigterm,
             Asked::Interrupt => settings.process.shutdown_on_sigint,
         };
-        // One that waits for replicas goes on waiting as long as it would have.
+        // A shutdown that waits for replicas keeps its deadline.
         if !engine.node.shutdown.is_some() {
             let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
             if let Err(error) = engine.node.begin_shutdown(&mut guard.locked(), how(flags)) {
@@ -109,7 +109,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Signals) {
         }
         signals.pending.store(false, Ordering::Relaxed);
     }
-    // The thread that hears signals is gone.
+    // The signal thread is gone.
     std::future::pending().await
 }
 

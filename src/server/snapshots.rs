@@ -1,8 +1,8 @@
-//! Snapshots of the keyspace, one at a time: who cuts one, and the thread that walks it.
+//! Snapshots of the keyspace, one at a time: cutting one, and the thread that walks it.
 //!
-//! The thread exists before the first snapshot is cut. A thread that is begun for each may not
-//! come to be when it is needed, and whoever then drops the snapshot under the locks of the cut
-//! waits for ever: a snapshot takes locks at its end.
+//! The thread exists before the first snapshot is cut. Starting one for each snapshot may fail, and
+//! whoever then drops the snapshot under the locks of the cut waits forever: a snapshot takes locks
+//! at its end.
 
 use std::io;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::node::admission::Condition;
 use crate::node::persistence::Running;
 use crate::telemetry::log::log;
 
-/// The walking thread's priority as `nice` has it: the lowest.
+/// The `nice` value of the walking thread: the lowest priority.
 const WALKER_NICE: i32 = 19;
 
-/// What becomes of a snapshot.
+/// What to do with a snapshot.
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Cuts snapshots and hands them to the thread.
@@ -76,7 +76,7 @@ impl Snapshots {
     /// Starts the thread, which lives as long as the process.
     ///
     /// # Errors
-    /// The operating system gives no thread.
+    /// The thread cannot be started.
     pub(super) fn start(node: Arc<Node>) -> io::Result<Self> {
         let walker = Arc::new(Walker::default());
         let theirs = Arc::clone(&walker);
@@ -84,15 +84,15 @@ impl Snapshots {
         Ok(Self { node, walker })
     }
 
-    /// Cuts a snapshot under all the locks and has the thread do with it what `prepare` gives,
-    /// unless one is being written or data are being loaded: then it does nothing and is false.
+    /// Cuts a snapshot under all the locks and passes it to what `prepare` returns, on the thread.
+    /// Does nothing and returns false while one is being written or data are being loaded.
     pub(super) fn try_begin<W>(&self, locked: &mut Locked<'_>, prepare: impl FnOnce() -> W) -> bool
     where
         W: FnOnce(Snapshot, Turn) + Send + 'static,
     {
         let node = &self.node;
         let busy = node.persistence.get().running.is_some();
-        // Half a data set is not worth a file, and none to give to a replica.
+        // Half a data set is worth neither a file nor a full resync.
         if busy || node.admission.has(Condition::Loading) {
             return false;
         }
@@ -118,8 +118,8 @@ impl Snapshots {
     }
 }
 
-/// Makes this thread one that walks a snapshot: where cores are few, workers go first. Their
-/// clients wait for them, nobody for this.
+/// Gives this thread the lowest priority: with few cores, workers go first. Their clients wait for
+/// them, nobody for this.
 fn yield_to_workers() {
     if let Err(error) = rustix::process::setpriority_process(None, WALKER_NICE) {
         log!(Verbose, "Snapshots are walked at the priority of the workers: {error}");

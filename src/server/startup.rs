@@ -1,4 +1,4 @@
-//! What comes before serving: the working folder, the log, the background, the title.
+//! Setup before serving: the working folder, the log, daemonizing, the process title.
 //!
 //! All of it happens while the process has one thread, as a daemon is a fork of it.
 
@@ -11,17 +11,17 @@ use crate::process::title;
 use crate::settings::{self, LogFormat, Settings, Supervised};
 use crate::telemetry::log::{self, Format, log};
 
-/// Where a daemon's process id goes when no place is named; as in Redis.
+/// A daemon's pidfile where none is configured; as in Redis.
 const DAEMON_PIDFILE: &str = "/var/run/redis.pid";
 
-/// Who waits outside for the server to serve.
+/// Processes that wait for the server to serve.
 #[derive(Debug, Default)]
 pub(crate) struct Awaited {
     supervisor: Option<Supervisor>,
     launcher: Option<Launcher>,
 }
 
-/// Prepares the process. In the background afterwards, if the settings want it.
+/// Prepares the process, and daemonizes it if the settings say so.
 ///
 /// # Errors
 /// What keeps the server from starting.
@@ -50,7 +50,7 @@ pub(crate) fn prepare(settings: &mut Settings) -> Result<Awaited, String> {
     Ok(Awaited { supervisor, launcher })
 }
 
-/// The log goes where it was asked to, seen from the working folder.
+/// Opens the log, relative to the working folder.
 fn start_log(settings: &Settings) -> Result<(), String> {
     let path = Path::new(&settings.snapshot.dir).join(&settings.log.file);
     let file = (!settings.log.file.is_empty()).then_some(path.as_path());
@@ -64,7 +64,7 @@ fn start_log(settings: &Settings) -> Result<(), String> {
     })
 }
 
-/// Who is told how the process is.
+/// The supervisor to notify.
 fn supervisor(wanted: Supervised) -> Option<Supervisor> {
     let found = Supervisor::find();
     let supervisor = match wanted {
@@ -92,7 +92,7 @@ fn supervisor(wanted: Supervised) -> Option<Supervisor> {
     Some(supervisor)
 }
 
-/// Where the server listens, as its title shows it.
+/// The listening address for the process title.
 fn address(settings: &Settings) -> String {
     let network = &settings.network;
     match network.bind.first() {
@@ -103,14 +103,14 @@ fn address(settings: &Settings) -> String {
 }
 
 impl Awaited {
-    /// The sockets are there: whoever started a daemon may go.
+    /// The sockets are bound: whoever started a daemon may exit.
     pub(super) fn listening(&mut self) {
         if let Some(launcher) = self.launcher.take() {
             launcher.ready();
         }
     }
 
-    /// Commands are answered.
+    /// Notifies the supervisor that commands are answered.
     pub(super) fn ready(&self, is_replica: bool) {
         let status = match is_replica {
             false => "Ready to accept connections",
@@ -131,7 +131,7 @@ impl Awaited {
         }
     }
 
-    /// Says why there is no server to whoever started a daemon.
+    /// Reports to whoever started a daemon why there is no server.
     pub(crate) fn failed(self, reason: &str) {
         if let Some(launcher) = self.launcher {
             launcher.failed(reason);

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::replication::Outlet;
 
-/// An accepted socket, not tied to a worker's runtime.
+/// An accepted socket, not attached to a worker's runtime.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
@@ -20,7 +20,7 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// Ties the socket to the runtime that this runs on.
+    /// Attaches the socket to the current runtime.
     pub(super) fn attach(self) -> io::Result<Stream> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
@@ -37,7 +37,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Takes the socket from its worker's runtime.
+    /// Detaches the socket from its worker's runtime.
     pub(super) fn detach(self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
@@ -45,7 +45,7 @@ impl Stream {
         }
     }
 
-    /// Lets the kernel gather what is sent into fewer packets, which may hold it back.
+    /// Lets the kernel coalesce sends into fewer packets, which may delay them.
     pub(super) fn gather(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(false),
@@ -53,7 +53,7 @@ impl Stream {
         }
     }
 
-    /// The way to a replica over this socket, on which any thread may send.
+    /// The outlet to a replica over this socket; any thread may send on it.
     pub(super) fn outlet(&self) -> io::Result<SocketOutlet> {
         let socket = match self {
             Self::Tcp(stream) => stream.as_fd(),
@@ -62,8 +62,8 @@ impl Stream {
         socket.try_clone_to_owned().map(SocketOutlet)
     }
 
-    /// Has `send` send past this stream whenever there may be room, until it succeeds. It gives
-    /// `WouldBlock` when there is none.
+    /// Calls `send`, which bypasses this stream, whenever there may be room, until it succeeds.
+    /// `send` returns `WouldBlock` when there is none.
     pub(super) fn poll_send<T>(
         &self,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl Stream {
                 }
             };
             match sent {
-                // The runtime knows now that there is no room, and tells when there is.
+                // The runtime now knows that there is no room, and wakes the task when there is.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => return Poll::Ready(sent),
             }
@@ -100,7 +100,7 @@ impl Stream {
         }
     }
 
-    /// Reads to the end of a buffer that grows, as much as it has room for.
+    /// Reads into a growing buffer, as much as it has room for.
     pub(super) fn poll_read_into(
         &mut self,
         cx: &mut Context<'_>,
@@ -118,7 +118,7 @@ impl Stream {
                 }
             };
             match read {
-                // It was ready no more.
+                // The socket was no longer ready.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
@@ -149,8 +149,8 @@ impl Stream {
     }
 }
 
-/// A socket to a replica. The descriptor is its own: it stays this socket's while somebody sends,
-/// even if the connection ends meanwhile.
+/// A replica's socket. It has its own descriptor, which stays valid while somebody sends, even if
+/// the connection ends meanwhile.
 #[derive(Debug)]
 pub(super) struct SocketOutlet(OwnedFd);
 

@@ -1,5 +1,5 @@
-//! A master's regular work for its replicas: pings, signs of life, replicas that are too slow or
-//! silent, the backlog's end, and whether there are enough of them to write.
+//! A master's periodic work for its replicas: pings, keepalives, slow or silent replicas, freeing
+//! the backlog, and whether there are enough replicas to write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::node::admission::Condition;
 use crate::replication::{Phase, Replica};
 use crate::telemetry::log::log;
 
-/// What it remembers from round to round. Times are Unix milliseconds.
+/// State kept from round to round. Times are Unix milliseconds.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     pinged_ms: i64,
     kept_alive_ms: i64,
-    /// By replica, since when it is behind by more than its soft limit.
+    /// By replica, since when its lag exceeds its soft limit.
     behind_since_ms: BTreeMap<u64, i64>,
 }
 
@@ -35,7 +35,7 @@ impl Upkeep {
         node.look_at_good_replicas();
         if replicas.len() == 0 {
             self.behind_since_ms.clear();
-            // The first one to come is pinged a period later: it has enough to do.
+            // The first replica to connect is pinged a period later: it is busy enough.
             self.pinged_ms = now_ms;
             end_backlog(node, now_ms);
             return;
@@ -50,13 +50,13 @@ impl Upkeep {
             let mut shards = node.keyspace.lock(ShardSet::ALL);
             node.host().sync_replicas(&mut shards.locked());
         }
-        // With a ping, and with marks of time for those that get them.
+        // Along with a ping, and time marks for replicas that get them.
         node.feed_replicas();
     }
 
     fn ping(&mut self, node: &Node, now_ms: i64) {
         let period_ms = i64::from(node.settings.load().replication.ping_period_secs) * 1000;
-        // A replica passes on what its master sends, and adds nothing.
+        // A replica relays what its master sends, and adds nothing.
         let held_back = node.is_replica() || node.admission.has(Condition::FailingOver);
         if !held_back && now_ms - self.pinged_ms >= period_ms {
             self.pinged_ms = now_ms;
@@ -73,7 +73,7 @@ impl Upkeep {
         let all = node.replication.replicas.all();
         self.behind_since_ms.retain(|id, _| all.iter().any(|replica| replica.id == *id));
         for replica in all.iter() {
-            // Who asked with SYNC says nothing once it has the data.
+            // A replica that used SYNC sends nothing once it has the data.
             let mute = replica.plain_sync && replica.phase() == Some(Phase::Online);
             let spared = mute || replica.is_waiting();
             if now_ms - replica.active_ms() > timeout_ms && !spared {
@@ -81,8 +81,8 @@ impl Upkeep {
                 node.replication.replicas.disconnect(replica);
                 continue;
             }
-            // While a replica takes a full resync, what follows piles up; to cut it would only
-            // have it begin again. It must go on taking bytes, though, or the timeout ends it.
+            // While a replica takes a full resync, what follows piles up; cutting it would only
+            // restart that. It must keep taking bytes, though, or the timeout ends it.
             if replica.phase() != Some(Phase::Online) {
                 continue;
             }
@@ -124,8 +124,8 @@ fn name(replica: &Replica) -> String {
     format!("{}:{}", replica.ip, replica.announced.port)
 }
 
-/// Without replicas for long enough, a master frees its backlog. What is written from then on is
-/// in no log, so its history ends.
+/// Frees the backlog of a master that has had no replicas for long enough. What is written from
+/// then on is in no log, so its history ends.
 fn end_backlog(node: &Node, now_ms: i64) {
     let ttl_s = node.settings.load().replication.backlog_ttl_secs;
     let over = || {

@@ -25,16 +25,16 @@ use crate::telemetry::log::log;
 
 /// Bytes read at once.
 const INPUT_BYTES: usize = 64 * 1024;
-/// Outputs that are kept for further use, and most bytes of memory that each keeps.
+/// Maximum number of outputs kept for reuse, and of bytes of memory that each keeps.
 const SPARE_MAX: usize = 64;
 const SPARE_BYTES_MAX: usize = 64 * 1024;
 
-/// What the connections of a thread share.
+/// State shared by the connections of a thread.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) executor: Executor,
     pub(super) input: Vec<u8>,
-    /// Outputs without replies, for batches whose replies have to wait.
+    /// Empty outputs, for batches whose replies have to wait.
     spare: Vec<Output>,
     pub(super) index: usize,
 }
@@ -70,7 +70,7 @@ pub(super) fn with<R>(with: impl FnOnce(&mut Worker) -> R) -> R {
     WORKER.with_borrow_mut(|worker| with(worker.as_mut().expect("connections run on workers")))
 }
 
-/// Takes a client that left out of everything that knows it.
+/// Removes a client that left from everything that refers to it.
 pub(super) fn forget(engine: &Engine, client: &mut Client) {
     let node = &engine.node;
     let id = client.handle.origin.id;
@@ -96,7 +96,7 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
     node.clients.remove(id);
 }
 
-/// Ties this thread to a core.
+/// Pins this thread to a core.
 fn pin(index: usize) {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut set = CpuSet::new();
@@ -106,7 +106,7 @@ fn pin(index: usize) {
     }
 }
 
-/// The way to a worker's thread.
+/// The handle of a worker's thread.
 #[derive(Debug)]
 struct WorkerHandle {
     runtime: Handle,
@@ -131,7 +131,7 @@ impl WorkerHandle {
             let executor = Executor::new(engine, index, seed);
             let worker = Worker { executor, input: vec![0; INPUT_BYTES], spare: Vec::new(), index };
             WORKER.set(Some(worker));
-            // An error means that the sender is gone, which is an end as well.
+            // An error means that the sender is gone, which ends the thread as well.
             drop(runtime.block_on(end.wait_for(|&end| end)));
             drop(runtime);
         };
@@ -140,7 +140,7 @@ impl WorkerHandle {
     }
 }
 
-/// All workers. Connections go to the first few of them, as many as are in use: see
+/// All workers. Connections go to the first ones, as many as are in use: see
 /// [`balance`](super::balance).
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -168,7 +168,7 @@ impl Workers {
         self.all.len()
     }
 
-    /// How many serve new connections: the first ones.
+    /// How many workers serve new connections: the first ones.
     pub(super) fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed)
     }
@@ -177,12 +177,12 @@ impl Workers {
         self.in_use.store(count, Ordering::Relaxed);
     }
 
-    /// How long the workers together have not been waiting for something to do.
+    /// Total time in which the workers were not waiting for something to do.
     pub(super) fn busy(&self) -> Duration {
         self.all.iter().map(|worker| worker.runtime.metrics().worker_total_busy_duration(0)).sum()
     }
 
-    /// Serves a new connection on the worker with the fewest.
+    /// Serves a new connection on the worker with the fewest connections.
     pub(super) fn serve(self: &Arc<Self>, engine: Arc<Engine>, accepted: Accepted, client: Client) {
         let connections = |&index: &usize| self.all[index].connections.load(Ordering::Relaxed);
         let index = (0..self.in_use()).min_by_key(connections).unwrap_or(0);

@@ -1,5 +1,5 @@
-//! A master's side of full resyncs: whether a snapshot is due, and how those who waited for it go
-//! on with the log.
+//! A master's side of full resyncs: whether a snapshot is due, and how the waiting replicas
+//! continue with the log.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::engine::rdb_save::{self, Cut};
 use crate::node::Node;
 use crate::replication::{Replica, Spool};
 
-/// The replicas for which a snapshot is to be begun now: all that wait, or none while others shall
-/// be waited for or a snapshot runs.
+/// The replicas to begin a snapshot for: all that wait, or none while it should wait for others or
+/// a snapshot runs.
 pub(crate) fn due(node: &Node) -> Vec<Arc<Replica>> {
     if node.persistence.get().running.is_some() {
         return Vec::new();
@@ -19,8 +19,8 @@ pub(crate) fn due(node: &Node) -> Vec<Arc<Replica>> {
     if is_due(node, &waiting) { waiting } else { Vec::new() }
 }
 
-/// Replicas that need the length, or all of them where that is the setting, do not wait: what is
-/// spooled anyway can serve who comes later just as well as now.
+/// Replicas that need the length do not wait, nor does any where the settings say so: what is
+/// spooled anyway can serve later replicas just as well.
 fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
     let settings = node.settings.load();
     let replication = &settings.replication;
@@ -33,13 +33,13 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
         || waiting.iter().any(|replica| now_ms - replica.since_ms >= delay_ms)
 }
 
-/// Has those who waited get what will be written into `spool`, and the log from the cut on. Called
-/// under the locks under which the snapshot was cut, before anything is written.
+/// Sends the waiting replicas what will be written into `spool`, and the log from the cut on.
+/// Called under the locks of the snapshot's cut, before anything is written.
 pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -> Cut {
     let cut = rdb_save::cut(node).expect("a replica waits, so the log is on");
     if !node.is_replica() {
-        // What follows selects its database. (What a replica passes on goes on as it is: who gets
-        // its data learns from them which database is selected.)
+        // The log selects its database anew. (A replica relays its stream unchanged: those that get
+        // its data learn the selected database from them.)
         node.log.forget_selected();
     }
     let diskless = node.settings.load().replication.diskless_sync;
@@ -55,7 +55,7 @@ pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -
     cut
 }
 
-/// 40 bytes that no RDB holds but by a very strange chance.
+/// 40 bytes that an RDB is most unlikely to contain.
 fn mark(node: &Node) -> [u8; 40] {
     node.host().new_id().into_bytes().try_into().expect("an id has 40 digits")
 }

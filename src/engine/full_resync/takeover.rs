@@ -1,5 +1,5 @@
-//! A replica's full resync: the master's data are loaded beside this node's, checked, and only
-//! then put in their place.
+//! A replica's full resync: loads the master's data beside this node's, checks them, and only then
+//! replaces this node's data.
 
 use std::fmt;
 use std::io::Read;
@@ -13,27 +13,27 @@ use crate::replication::Ids;
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
-/// A master whose keys are fewer than one in so many of this node's has lost its data.
+/// A master with fewer keys than one in this many of this node's has lost its data.
 const SMALL_SHARE: u64 = 10;
 
-/// Data of a master, whole and checked, not yet in use.
+/// A master's data, complete and checked, not yet in use.
 #[derive(Debug)]
 pub(crate) struct Beside {
     keyspace: Keyspace,
     pub(crate) loaded: Loaded,
 }
 
-/// What a master offers: its history and the offset of its data. `None` if it tells neither.
+/// A master's offer: its history and the offset of its data. `None` if it names neither.
 pub(crate) type Offer = Option<(String, u64)>;
 
 /// Why a master's data were not taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotTaken {
-    /// They are as good as nothing, and not on purpose as far as this node can know.
+    /// They are (nearly) empty, and as far as this node can know not on purpose.
     Refused(String),
     /// The node has another role or master by now.
     NotFollowed,
-    /// What had been checked could not be loaded.
+    /// Loading failed after the check had succeeded.
     Failed(String),
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for NotTaken {
     }
 }
 
-/// Loads a full resync beside the data there are.
+/// Loads a full resync beside the current data.
 ///
 /// # Errors
 /// The offset, and what is wrong there.
@@ -62,7 +62,7 @@ pub(crate) fn load_beside(
     Ok(Beside { keyspace, loaded })
 }
 
-/// Reads a full resync through without keeping anything.
+/// Validates a full resync without keeping anything.
 ///
 /// # Errors
 /// As [`load_beside`].
@@ -70,10 +70,10 @@ pub(crate) fn check(node: &Node, source: impl Read) -> Result<Loaded, String> {
     rdb_load::load(node, source, Behind::Nothing, &mut |_, _| Ok(()), &mut |_| {})
 }
 
-/// Whether the master may be asked for what it offers at all.
+/// Checks whether to request a master's offer at all.
 ///
 /// # Errors
-/// Why not.
+/// The reason for refusing it.
 pub(crate) fn check_offer(node: &Node, offer: &Offer) -> Result<(), NotTaken> {
     let refused = node.replication.link().refused;
     match (refused, offer) {
@@ -84,7 +84,7 @@ pub(crate) fn check_offer(node: &Node, offer: &Offer) -> Result<(), NotTaken> {
     }
 }
 
-/// The guard: a master that has come back without its data wipes nobody.
+/// Guards this node's data against a master that came back without its own.
 fn guard(node: &Node, master: &MasterAddress, offer: &Offer, keys: u64) -> Result<(), NotTaken> {
     let replication = &node.replication;
     let wanted = !node.settings.load().replication.empty_master_guard
@@ -104,10 +104,10 @@ fn guard(node: &Node, master: &MasterAddress, offer: &Offer, keys: u64) -> Resul
     )))
 }
 
-/// Puts checked data in the place of this node's own.
+/// Replaces this node's data with checked ones.
 ///
 /// # Errors
-/// See [`NotTaken`]; then nothing has changed.
+/// See [`NotTaken`]; nothing has changed then.
 pub(crate) fn take_over(
     node: &Node,
     generation: u64,
@@ -133,8 +133,8 @@ pub(crate) fn take_over(
     Ok(())
 }
 
-/// Drops this node's data and loads those of `source` instead, `total_bytes` which [`check`] has
-/// found good.
+/// Drops this node's data and loads those of `source` instead: `total_bytes`, which [`check`] has
+/// validated.
 ///
 /// # Errors
 /// See [`NotTaken`].
@@ -156,14 +156,14 @@ pub(crate) fn load_in_place(
         let loading = Loading { started_ms: node.clock.unix_ms(), total_bytes, loaded_bytes: 0 };
         node.persistence.update(|saving| saving.loading = Some(loading));
         node.admission.set(&locked, Condition::Loading, true);
-        // Should it fail now, what is then here is part of no history that anybody knows.
+        // If the load fails, what it leaves belongs to no known history.
         node.log.begin_history(node.host().new_id());
         node.replication.replicas.disconnect_all();
         mark_all_watchers(node, &locked);
         forget_figures(node);
         (0..node.keyspace.databases()).map(|database| locked.flush(database)).collect()
     };
-    // At once: the room is needed.
+    // At once: the load needs the memory.
     drop(flushed);
     let mut store = rdb_load::one_by_one(node, &node.keyspace);
     let mut progress = |bytes| node.persistence.loaded(bytes);
@@ -172,7 +172,7 @@ pub(crate) fn load_in_place(
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let locked = shards.locked();
     if node.admission.has(Condition::ShuttingDown) {
-        // What is here is no whole data set, and nobody may take it for one.
+        // The data are incomplete, and must not pass for a data set.
         return Err(NotTaken::NotFollowed);
     }
     node.admission.set(&locked, Condition::Loading, false);
@@ -185,7 +185,7 @@ pub(crate) fn load_in_place(
     Ok(())
 }
 
-/// What is known of keys that have gone goes with them.
+/// Forgets what is known of the removed keys.
 fn forget_figures(node: &Node) {
     (0..node.keyspace.databases()).for_each(|database| node.forget_ttl(database));
     node.replication.forget_all_own_expiring();
@@ -197,20 +197,20 @@ fn mark_all_watchers(node: &Node, locked: &Locked<'_>) {
     }
 }
 
-/// The data are the master's now, and so is their history.
+/// Adopts the master's history along with its data.
 fn finish(node: &Node, locked: &Locked<'_>, master: &MasterAddress, offer: Offer, loaded: &Loaded) {
     let (id, offset) = offer.unwrap_or_else(|| (node.host().new_id(), 0));
     node.log.adopt(Ids { id, earlier: None }, offset, node.backlog_bytes_max());
     node.log.set_selected(loaded.history.as_ref().map(|history| history.selected));
-    // They have another history; what they get next is this one's.
+    // They have another history; next they get this one.
     node.replication.replicas.disconnect_all();
     node.replication.set_synced_from(Some(master.clone()));
     node.link_up(locked);
     log!(Notice, "MASTER <-> REPLICA sync: Finished with success");
 }
 
-/// Goes on in the history that a file at start stands in, so that a partial resync may do: as a
-/// replica in it, as a master behind it.
+/// Resumes the history of the file loaded at startup, so that a partial resync is possible: a
+/// replica stays in it, a master begins a new one after it.
 pub(crate) fn resume_history(node: &Node, history: &History, synced_from: Option<MasterAddress>) {
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let _locked = shards.locked();

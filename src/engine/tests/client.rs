@@ -57,7 +57,7 @@ fn lists_are_of_all_of_a_type_or_of_some() {
         ("CLIENT LIST TYPE PUBSUB", &["1"]),
         ("CLIENT LIST ID 2 7 1", &["2", "1"]),
     ] {
-        // `redir=-1` and `client-id` hold no `id=` of their own: a space goes before.
+        // The `id=` of `redir=-1` and `client-id` does not count: only one after a space does.
         let list = fixture.run("B", command).replace(" client", "");
         assert_eq!(ids(list), expected, "{command}");
     }
@@ -234,7 +234,7 @@ fn a_renamed_command_keeps_its_name_in_errors() {
 fn what_a_pause_holds_back_is_read_once_more_from_its_start() {
     let mut fixture = Fixture::new();
     fixture.transcript("A: CLIENT PAUSE 1000 WRITE -> +OK");
-    // The last request has arrived in part.
+    // The last request is incomplete.
     let requests =
         b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$4\r\nECHO\r\n$5\r\nab";
     assert_eq!(fixture.send("B", requests), "+PONG <wait>");

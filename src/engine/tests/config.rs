@@ -51,7 +51,7 @@ fn protected_settings_are_for_those_who_may() {
     assert_eq!(with(LocalAccess::No).run("A", set), refusal);
     assert_eq!(with(LocalAccess::Local).run("A", set), "+OK");
     assert_eq!(with(LocalAccess::Yes).run("A", set), "+OK");
-    // What is wrong first is what is said.
+    // The first error is the one reported.
     let mut fixture = with(LocalAccess::No);
     let unknown = "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'";
     assert_eq!(fixture.run("A", "CONFIG SET nosuch 1 dbfilename x"), unknown);

@@ -1,6 +1,6 @@
 use super::super::fixture::Fixture;
 
-/// What HELLO answers, from the protocol on.
+/// HELLO's reply, from the protocol on.
 fn hello(prefix: &str, protocol: u8, id: u8) -> String {
     format!(
         "{prefix} $6 server $5 redis $7 version $6 7.0.15 $5 proto :{protocol} $2 id :{id} \

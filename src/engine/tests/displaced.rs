@@ -1,14 +1,14 @@
-//! Whatever a command displaces, no large value is freed under a shard's lock: a build that checks
-//! itself panics where one is (`keyspace::raw::shard::assert_unlocked`).
+//! Whatever a command displaces, it frees no large value under a shard's lock: a build with debug
+//! assertions panics there (`keyspace::raw::shard::assert_unlocked`).
 
 use crate::engine::Sweeper;
 use crate::engine::fixture::Fixture;
 use crate::node::host::Clock;
 
-/// So long that it is no part of its entry.
+/// Too long to be stored within its entry.
 const LARGE: &str = "SETRANGE large 20000 x";
 
-/// Commands that displace `large`, or make another take its place.
+/// Commands that displace `large`, or put another key in its place.
 const DISPLACING: &[&str] = &[
     "DEL large",
     "UNLINK large",

@@ -1,13 +1,13 @@
 //! What replicas get for what clients send. Each row was measured on Redis 7.0.15; where the order
-//! of rows matters, it is the order in which they were. (Only UNLINK in the place of DEL, which
-//! lazyfree-lazy-expire has Redis send, is not among them: that setting is without effect here.)
+//! of rows matters, it is the order of measurement. (The exception is UNLINK, which
+//! lazyfree-lazy-expire makes Redis send instead of DEL: that setting has no effect here.)
 
 use crate::engine::Sweeper;
 use crate::engine::fixture::{Fixture, START_MS};
 use crate::settings::{LocalAccess, Settings};
 
-/// What is sent, separated by ` ; `, and what goes into the stream, separated by ` | `. `<+5>` is
-/// the moment 5 ms after the beginning; `<dump>` the payload of a string.
+/// Commands, separated by ` ; `, and the resulting stream, separated by ` | `. `<+5>` is the time 5
+/// ms after the start; `<dump>` the payload of a string.
 type Row = (&'static str, &'static str);
 
 const STRINGS: &[Row] = &[
@@ -85,8 +85,8 @@ const OTHERS: &[Row] = &[
     ("CONFIG RESETSTAT", ""),
 ];
 
-/// Sent before a key that was given 40 ms has expired, sent after, and what goes into the stream
-/// then.
+/// Commands sent before a key with an expiry of 40 ms has expired, commands sent after, and the
+/// resulting stream of the latter.
 const EXPIRED: &[(&str, &str, &str)] = &[
     ("SET ex2 v PX 40", "GET ex2", "DEL ex2"),
     ("SET ex3 v PX 40", "SET ex3 w", "MULTI | DEL ex3 | SET ex3 w | EXEC"),
@@ -94,7 +94,7 @@ const EXPIRED: &[(&str, &str, &str)] = &[
     ("SET ex5 v PX 40", "EXISTS ex5", "DEL ex5"),
 ];
 
-/// A node whose stream is read from where the last look ended.
+/// A node, and the offset up to which its stream was read.
 struct Stream {
     fixture: Fixture,
     read: u64,
@@ -110,20 +110,20 @@ impl Stream {
         Self { fixture, read: 0, clients: 0 }
     }
 
-    /// Sends commands, and has due questions to replicas asked.
+    /// Sends commands, and then any GETACK that is due.
     fn send(&mut self, commands: &str) {
         for command in commands.split(" ; ") {
             let name = format!("client {}", self.clients);
             let reply = self.fixture.run(&name, &command.replace("<dump>", &quoted(DUMP)));
             if reply.ends_with("<wait>") {
-                // Whoever is in WAIT stays there.
+                // A client blocked in WAIT stays there.
                 self.clients += 1;
             }
             self.fixture.node().feed_replicas();
         }
     }
 
-    /// The stream since the last look.
+    /// The stream since the last call.
     fn look(&mut self) -> Vec<u8> {
         let log = &self.fixture.node().log;
         let bytes = log.bytes_from(self.read).expect("the log holds everything");

@@ -1,5 +1,4 @@
-//! What replicas and operators send, and what becomes of it: a command that fails has changed
-//! nothing.
+//! Commands of replicas and operators, and their effects: a failed command has changed nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +57,7 @@ fn a_replica_that_announces_something_wrong_has_announced_nothing() {
     assert_eq!((announced.port, announced.eof, announced.ip.clone()), (0, false, None));
 }
 
-/// The fields of INFO that are asked for.
+/// The requested fields of INFO.
 fn info(fixture: &mut Fixture, fields: &[&str]) -> Vec<String> {
     let text = fixture.run("looker", "INFO everything");
     let value = |field: &&str| {
@@ -110,8 +109,8 @@ fn what_info_says_of_a_state_is_what_commands_are_answered() {
     agree(&mut fixture, "after the promotion");
 }
 
-/// Changes of state while clients look: a transaction that has run found everything in order, so
-/// what INFO says within it must say so, too.
+/// State changes while clients look: admission found everything in order for a transaction that
+/// ran, so INFO within it must agree.
 #[test]
 fn what_info_says_within_a_transaction_is_what_let_the_transaction_run() {
     let mut settings = Settings::default();
@@ -198,7 +197,7 @@ fn figures_of_keys_go_with_the_keys() {
         }
         let left = figures(&mut fixture, 0);
         assert!(left.ends_with(",expires=0,avg_ttl=0"), "after {ends}: {left}");
-        // Nor do they weigh on what comes after them.
+        // Nor do they affect what follows.
         fixture.run("a", "SET key 1 PX 500");
         crate::engine::Sweeper::default().round(&fixture.engine);
         assert!(figures(&mut fixture, 0).ends_with(",expires=1,avg_ttl=500"), "after {ends}");

@@ -18,7 +18,7 @@ fn slow_commands_are_kept_without_secrets() {
         "*3 $4 AUTH $10 (redacted) $10 (redacted)",
         "*7 $5 HELLO $1 2 $4 AUTH $10 (redacted) $10 (redacted) $7 SETNAME $3 bob",
         "*6 $6 CONFIG $3 SET $7 timeout $1 0 $11 requirepass $10 (redacted)",
-        // What EXEC runs is there, EXEC is not.
+        // The slow log has the commands that EXEC runs, but not EXEC.
         "*2 $4 ECHO $1 x $15 127.0.0.1:50001 $3 bob",
     ] {
         assert!(log.contains(entry), "{entry} in {log}");

@@ -19,7 +19,7 @@ const ROUNDS: u64 = 24;
 /// Batches that pass between two snapshots.
 const BATCHES_BETWEEN: u64 = 200;
 
-/// What databases hold: values with expiries.
+/// Contents of the databases: values with expiries.
 type State = BTreeMap<(usize, Vec<u8>), (Vec<u8>, Option<i64>)>;
 
 fn add(state: &mut State, database: usize, entry: EntryRef<'_>) {
@@ -28,7 +28,7 @@ fn add(state: &mut State, database: usize, entry: EntryRef<'_>) {
     assert!(old.is_none(), "each key comes out once");
 }
 
-/// A batch of random requests, all of which change something or try to.
+/// A batch of random requests, each of which changes something or tries to.
 fn requests(random: &mut Random) -> String {
     let mut batch = String::new();
     for _ in 0..1 + random.next() % 20 {
@@ -84,7 +84,7 @@ fn write_until(engine: &Arc<Engine>, index: usize, stop: &AtomicBool, batches: &
     }
 }
 
-/// Cuts a snapshot and reads it; `None` if it is given up on the way. With its offset.
+/// Cuts a snapshot and reads it, with its offset; `None` if given up on the way.
 fn snapshot(engine: &Engine, give_up_after: Option<usize>) -> Option<(u64, State)> {
     let node = &engine.node;
     let (mut snapshot, offset) = {
@@ -139,7 +139,7 @@ fn a_snapshot_under_concurrent_writes_is_the_state_at_its_offset() {
             while batches.load(Ordering::Relaxed) < (round + 1) * BATCHES_BETWEEN {
                 std::thread::yield_now();
             }
-            // Every third is given up somewhere on its way.
+            // Every third is given up on its way.
             let give_up_after = (round % 3 == 2).then_some(round as usize * 10);
             match snapshot(engine, give_up_after) {
                 Some(snapshot) => taken.push(snapshot),

@@ -72,13 +72,13 @@ fn a_changed_watched_key_aborts_exec() {
     for (change, reply) in [
         ("SET a 1", "*-1"),
         ("FLUSHDB", "*-1"),
-        // There is nothing left to flush.
+        // Nothing is left to flush.
         ("FLUSHDB", "*1 +PONG"),
         ("SET b 1", "*1 +PONG"),
         ("SWAPDB 0 1", "*1 +PONG"),
         ("SET a 2", "*-1"),
         ("SWAPDB 0 1", "*-1"),
-        // What goes is in the other database.
+        // The removed keys are in the other database.
         ("FLUSHALL", "*1 +PONG"),
         ("SET a 3", "*-1"),
         ("FLUSHALL", "*-1"),
@@ -89,7 +89,7 @@ fn a_changed_watched_key_aborts_exec() {
         fixture.transcript("A: PING -> +QUEUED");
         assert_eq!(fixture.run("A", "EXEC"), reply, "{change}");
     }
-    // Once over, the watch is forgotten.
+    // A watch that has ended has no effect.
     fixture.transcript(
         "
         A: WATCH a -> +OK

@@ -1,5 +1,5 @@
-//! Whoever writes does so by the role and the pauses of the very instant: what changes between a
-//! writer's look and its locks, or between two of its steps, ends it without a trace.
+//! Every writer acts by the role and the pauses of that very instant: a change between its check
+//! and its locks, or between two of its steps, stops it without a trace.
 
 use std::sync::{Arc, OnceLock};
 
@@ -40,7 +40,7 @@ fn with_expired_keys() -> Fixture {
     fixture
 }
 
-/// Makes `act` come in between, at a look at the clock. Notes the log's offset just after it.
+/// Calls `act` in between, at a clock read. Records the log's offset just after it.
 fn interrupt(
     fixture: &Fixture,
     looks: usize,
@@ -59,7 +59,7 @@ fn interrupt(
 fn a_change_of_role_or_a_pause_ends_a_round_of_the_sweeper_at_once() {
     for act in [follow, pause_writes] {
         let fixture = with_expired_keys();
-        // The round looks when it begins, then after each few segments.
+        // The round reads the clock when it begins, then after each few segments.
         let offset = interrupt(&fixture, 3, act);
         Sweeper::default().round(&fixture.engine);
         let swept = fixture.node().sum(|stats| &stats.expired_keys);
@@ -73,7 +73,7 @@ fn a_change_of_role_or_a_pause_ends_a_round_of_the_sweeper_at_once() {
 fn keys_that_a_walk_has_met_expired_stay_when_the_role_or_a_pause_came_in_between() {
     for act in [follow, pause_writes] {
         let mut fixture = with_expired_keys();
-        // The batch begins; the command, which holds no lock any more, ends.
+        // Clock reads: the batch begins; the command ends and holds no lock any more.
         let offset = interrupt(&fixture, 2, act);
         assert_eq!(fixture.run("a", "SCAN 0 COUNT 100000"), "*2 $1 0 *0");
         assert_eq!(Some(&fixture.node().log.offset()), offset.get());
@@ -121,7 +121,7 @@ fn what_a_former_master_sent_stays_out_of_the_log_of_a_master() {
         let generation = fixture.node().replication.generation();
         let mut applier = Applier::new(handle, generation, 0);
         let mut executor = Executor::new(Arc::clone(&fixture.engine), 0, 1);
-        // The batch begins; the command ends.
+        // Clock reads: the batch begins; the command ends.
         let promote = |engine: &Arc<Engine>| with_locks(engine, Node::promote);
         let offset = interrupt(&fixture, 2, promote);
         let shown = command.escape_ascii();

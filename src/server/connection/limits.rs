@@ -1,5 +1,5 @@
-//! What a client may make the server hold: input that is not executed, and output that it does not
-//! read. One that goes past a limit is cut, named in the log and counted.
+//! Limits on what a client may make the server hold: input that is not executed, and output that it
+//! does not read. A client over a limit is disconnected, logged and counted.
 
 use std::fmt::Arguments;
 use std::pin::Pin;
@@ -13,11 +13,11 @@ use super::{Connection, Over};
 use crate::settings::BufferLimit;
 use crate::telemetry::log::log;
 
-/// Most bytes that an unauthenticated client may make the server hold.
+/// Maximum number of bytes that an unauthenticated client may make the server hold.
 const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
 
-/// Output that is past its soft limit. It is looked at again when the time is up, though nothing
-/// may be sent meanwhile.
+/// Output over its soft limit. It is checked again when the time is up, even if nothing can be sent
+/// meanwhile.
 #[derive(Debug)]
 pub(super) struct SoftLimit {
     /// Unix milliseconds.
@@ -27,8 +27,8 @@ pub(super) struct SoftLimit {
 }
 
 impl Connection {
-    /// Cuts a client that has sent more than its limit of what is no argument yet. Of a client that
-    /// has not authenticated all counts that it makes the server hold.
+    /// Disconnects a client with more unparsed input than its limit. For an unauthenticated client
+    /// everything counts that it makes the server hold.
     pub(super) fn check_input_limit(&self) -> Result<(), Over> {
         let held = self.input.len();
         self.handle.input_bytes.store(held, Ordering::Relaxed);
@@ -51,9 +51,9 @@ impl Connection {
         Err(Over)
     }
 
-    /// Cuts a client whose replies pile up past the limit of its class.
+    /// Disconnects a client whose pending replies exceed the limit of its class.
     pub(super) fn check_output_limit(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        // Of a replica it counts how far it is behind, which is looked at elsewhere.
+        // For a replica its lag counts, which is checked elsewhere.
         if self.output_bytes == 0 || self.client.replica.is_some() {
             self.soft = None;
             return Ok(());
@@ -85,8 +85,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Cuts the client once its output is past the soft limit for too long. Until then it sees to
-    /// be asked again in time.
+    /// Disconnects the client once its output exceeds the soft limit for too long. Until then sets
+    /// a timer to check again.
     fn wait_at_soft_limit(
         &mut self,
         cx: &mut Context<'_>,
@@ -119,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Notes that the client is cut for its output, of so many bytes.
+    /// Logs and counts a client disconnected for its output of this many bytes.
     #[cold]
     pub(super) fn cut_for_output(&self, bytes: u64, limit: Arguments<'_>) -> Over {
         log!(

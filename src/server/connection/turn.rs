@@ -1,5 +1,5 @@
-//! Where replicas come in: replies wait until their writes are handed to replicas, at the end of a
-//! worker's turn; and a connection that is a replica's sends on when its socket has room.
+//! Replication in a connection: replies wait until their writes are handed to replicas, at the end
+//! of a worker's turn; and a replica's connection sends on when its socket has room.
 
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
@@ -10,8 +10,8 @@ use crate::server::worker::Worker;
 use crate::telemetry::log::log;
 
 impl Connection {
-    /// Keeps the replies of a batch that wrote, if replicas are to be fed before they go out. That
-    /// is done once for all the connections that are ready, so this one gets in line behind them.
+    /// Keeps the replies of a batch that wrote, if replicas must be fed before they go out. They
+    /// are fed once for all the ready connections, so this one queues up behind those.
     pub(super) fn waits_for_turn(&mut self, cx: &Context<'_>, worker: &mut Worker) -> bool {
         let node = &self.engine.node;
         let replicas = &node.replication.replicas;
@@ -28,8 +28,8 @@ impl Connection {
         true
     }
 
-    /// All connections that were ready have run: feeds replicas, unless another one has, and writes
-    /// the replies that waited for that.
+    /// Runs after all the ready connections: feeds replicas, unless another one has, and writes the
+    /// replies that waited for that.
     pub(super) fn end_turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -40,7 +40,7 @@ impl Connection {
         if replicas.is_feed_due(&node.log, self.owed) {
             node.feed_replicas();
             if replicas.is_feed_due(&node.log, self.owed) {
-                // There is more for a replica than is sent at once, and room for it.
+                // A replica lacks more than one send takes, and has room for it.
                 cx.waker().wake_by_ref();
                 return Ok(());
             }

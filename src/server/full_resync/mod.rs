@@ -1,5 +1,5 @@
-//! Full resyncs: threads and files. Whether and how is decided in
-//! [`engine::full_resync`](crate::engine::full_resync).
+//! Full resyncs: threads and files. [`engine::full_resync`](crate::engine::full_resync) decides
+//! whether and how.
 
 pub(super) mod receive;
 pub(super) mod send;

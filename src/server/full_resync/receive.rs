@@ -1,5 +1,5 @@
-//! A full resync being received: its RDB goes to a thread that loads it beside the data there are,
-//! or, where memory has no room for both, into a file that is read through before the old data go.
+//! Receives a full resync: a thread loads its RDB beside the current data or, where memory has no
+//! room for both, it goes into a file that is validated before the old data go.
 
 use std::io::{self, BufReader, Read, Seek};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::settings::{FullSync, MasterAddress};
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
-/// Parts that may wait for the loading thread.
+/// Maximum number of parts that wait for the loading thread.
 const PARTS: usize = 16;
 /// Bytes read from a spooled file at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -26,7 +26,7 @@ enum Part {
     End,
 }
 
-/// The way to the loading thread.
+/// The connection to the loading thread.
 #[derive(Debug)]
 pub(in crate::server) struct Incoming {
     parts: Option<mpsc::Sender<Part>>,
@@ -35,7 +35,7 @@ pub(in crate::server) struct Incoming {
 }
 
 impl Incoming {
-    /// Starts the thread for an RDB of `len` bytes, if that is known.
+    /// Starts the thread for an RDB of `len` bytes, if known.
     pub(in crate::server) fn begin(
         node: Arc<Node>,
         generation: u64,
@@ -53,7 +53,7 @@ impl Incoming {
                 true => loading.beside(source),
                 false => loading.spooled(source),
             });
-            // Nobody may want to know any more.
+            // The receiver may be gone.
             drop(done.send(loaded));
         };
         std::thread::Builder::new().name("resync".into()).spawn(work).map_err(|error| {
@@ -62,12 +62,12 @@ impl Incoming {
         Ok(Self { parts: Some(parts), result, failed: None })
     }
 
-    /// Hands on a part.
+    /// Passes on a part.
     pub(in crate::server) async fn send(&mut self, bytes: Vec<u8>) {
         self.hand_on(Part::Bytes(bytes)).await;
     }
 
-    /// Says that this was all.
+    /// Marks the RDB as complete.
     pub(in crate::server) async fn complete(&mut self) {
         self.hand_on(Part::End).await;
     }
@@ -75,7 +75,7 @@ impl Incoming {
     async fn hand_on(&mut self, part: Part) {
         let Some(parts) = &self.parts else { return };
         if parts.send(part).await.is_err() {
-            // It has given up, and says why.
+            // The thread has given up; its result says why.
             self.parts = None;
             self.failed = Some(match (&mut self.result).await {
                 Ok(Err(reason)) => reason,
@@ -84,7 +84,7 @@ impl Incoming {
         }
     }
 
-    /// Why no more parts are wanted.
+    /// Why the thread accepts no more parts.
     pub(in crate::server) fn failed(&self) -> Option<NotTaken> {
         self.failed.clone()
     }
@@ -137,15 +137,15 @@ struct Loading<'n> {
 }
 
 impl Loading<'_> {
-    /// Whether memory has room for the data there are and those that come.
+    /// Whether memory has room for both the current data and the new.
     fn has_room(&self, len: Option<u64>) -> bool {
         match self.node.settings.load().replication.full_sync {
             FullSync::Beside => true,
             FullSync::Spool => false,
             FullSync::Auto => {
                 let own = self.node.host().memory().allocated;
-                // An RDB is smaller than what it becomes; without a length, the best guess is
-                // that the master has about what this replica has.
+                // An RDB is smaller than what it becomes; without a length, assume that the master
+                // has about what this replica has.
                 let needed = len.map_or(own, |len| len.saturating_mul(2));
                 available_bytes().is_none_or(|available| needed < available)
             }
@@ -190,7 +190,7 @@ fn bad(reason: String) -> NotTaken {
     ))
 }
 
-/// Memory that is left: of the machine, and of the container's limit if there is one.
+/// Available memory: of the machine, and of the container's limit if there is one.
 fn available_bytes() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|info| {
         let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

@@ -1,4 +1,4 @@
-//! Full resyncs for replicas: one snapshot for all that wait, walked on a thread of its own into a
+//! Full resyncs for replicas: one snapshot for all that wait, walked on a separate thread into a
 //! spool from which their connections send.
 
 use std::io::{self, Write};
@@ -18,12 +18,12 @@ use crate::server::snapshots::{Snapshots, Turn};
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
-/// Bytes that a spool holds in memory before it goes on in a file.
+/// Bytes that a spool holds in memory before it overflows into a file.
 const MEMORY_BYTES_MAX: usize = 32 << 20;
-/// Bytes handed to the spool at once.
+/// Bytes passed to the spool at once.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Begins a snapshot for the replicas that wait for one, unless others shall be waited for or a
+/// Begins a snapshot for the replicas that wait for one, unless it should wait for others or a
 /// snapshot is being written.
 pub(in crate::server) fn start_if_due(
     node: &Arc<Node>,
@@ -88,8 +88,8 @@ fn write(
     Ok(keys)
 }
 
-/// Reads what has left the spool's memory, for those that are behind. The thread ends with the last
-/// of them.
+/// Reads back what has left the spool's memory, for slow replicas. The thread ends with the last of
+/// them.
 fn start_reader(node: &Arc<Node>, spool: &Arc<Spool>) -> io::Result<()> {
     let (node, spool) = (Arc::clone(node), Arc::clone(spool));
     let work = move || {
@@ -101,7 +101,7 @@ fn start_reader(node: &Arc<Node>, spool: &Arc<Spool>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gathers bytes into chunks and wakes who sends them.
+/// Gathers bytes into chunks and wakes the sending connections.
 struct SpoolWriter<'s> {
     node: &'s Arc<Node>,
     spool: &'s Arc<Spool>,

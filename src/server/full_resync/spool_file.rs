@@ -1,4 +1,4 @@
-//! Bytes of a full resync that memory shall not hold.
+//! Bytes of a full resync that exceed the memory limit.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::replication::Overflow;
 
-/// A file that has lost its name, so that it never outlives its use.
+/// An unlinked file, so that it never outlives its use.
 #[derive(Debug)]
 pub(super) struct SpoolFile {
     file: File,

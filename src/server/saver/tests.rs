@@ -17,8 +17,7 @@ use crate::node::host::BackgroundSave;
 use crate::node::stats::WorkerStats;
 use crate::settings::Settings;
 
-/// What goes wrong, counted over file operations: creating, each write, syncing, renaming,
-/// removing.
+/// A fault, counted over file operations: creating, each write, syncing, renaming, removing.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     None,
@@ -26,7 +25,7 @@ enum Fault {
     FailAt(usize),
     /// The process dies at operation `n`: nothing later happens.
     DieAt(usize),
-    /// The disk takes so many bytes in all.
+    /// The disk takes this many bytes in all.
     FullAfter(usize),
 }
 
@@ -120,7 +119,7 @@ impl Files for FaultyFiles {
     }
 }
 
-/// A node that saves into a folder of its own.
+/// A node that saves into its own folder.
 struct Fixture {
     node: Arc<Node>,
     saver: Arc<Saver>,
@@ -159,7 +158,7 @@ fn node(folder: &Path) -> Arc<Node> {
     Arc::new(Node::new(settings, identity, clock, workers, [1, 2, 3, 4], "0".repeat(40)))
 }
 
-/// Gives every key the same value, which tells one state from another.
+/// Gives every key the same value, which identifies a state.
 fn set_all(node: &Node, value: &str) {
     let mut guard = node.keyspace.lock(ShardSet::ALL);
     let mut locked = guard.locked();
@@ -169,7 +168,7 @@ fn set_all(node: &Node, value: &str) {
     }
 }
 
-/// How many keys have which value in the file, as a server that starts finds it.
+/// How many keys have which value in the file, as a starting server loads it.
 fn values_in_file(fixture: &Fixture) -> BTreeMap<String, usize> {
     let node = node(fixture.folder.path());
     let loaded = loader::load_at_start(&node, &fixture.saver.path());
@@ -194,7 +193,7 @@ fn save(fixture: &Fixture, background: bool) -> io::Result<()> {
     if failed { Err(io::Error::other("failed")) } else { Ok(()) }
 }
 
-/// Begins a save in the background.
+/// Begins a background save.
 fn begin(fixture: &Fixture) -> bool {
     let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
     fixture.node.host().background_save(&mut guard.locked()) == BackgroundSave::Started
@@ -221,7 +220,7 @@ fn begin_held(fixture: &Fixture) -> mpsc::Sender<()> {
     go
 }
 
-/// Fails at each operation in turn until one save meets no fault.
+/// Fails at each operation in turn until a save meets no fault.
 fn every_operation(background: bool, fault: fn(usize) -> Fault) {
     let files = FaultyFiles::new();
     let fixture = fixture(Arc::clone(&files) as Arc<dyn Files>);

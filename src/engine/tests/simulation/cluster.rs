@@ -1,4 +1,4 @@
-//! The cluster and what happens in it.
+//! The cluster and its events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<SimNode>,
     pub(super) network: Network,
     pub(super) counts: Counts,
-    /// Roles change in this seed.
+    /// Whether roles change in this seed.
     roles_change: bool,
-    /// Nodes end and begin again.
+    /// Whether nodes end and begin again.
     restarts: bool,
     /// Values may be long.
     long: bool,
     told: bool,
-    /// All that could disturb is over.
+    /// All disturbances are over.
     pub(super) quiet: bool,
 }
 
@@ -64,7 +64,7 @@ impl Cluster {
         }
     }
 
-    /// Something happens.
+    /// Runs one event.
     pub(super) fn event(&mut self) {
         let node = self.random.below(NODES);
         match self.random.below(1000) {
@@ -96,7 +96,7 @@ impl Cluster {
         self.nodes.iter().for_each(|node| node.clock.advance_ms(ms));
     }
 
-    /// Notes which logs have begun.
+    /// Records which logs have begun.
     fn note_begun(&mut self) {
         for node in &mut self.nodes {
             if node.begun.is_none() && node.node().log.is_recording() {
@@ -105,7 +105,7 @@ impl Cluster {
         }
     }
 
-    /// Brings some bytes of one connection further, or has an end find out that it is over.
+    /// Moves some bytes along one connection, or lets an end notice that it is closed.
     fn carry_some(&mut self) {
         let wires: Vec<u64> = self.network.wires.keys().copied().collect();
         if wires.is_empty() {
@@ -151,7 +151,7 @@ impl Cluster {
         self.after_serving(master, wire, goes_on);
     }
 
-    /// Has a master send what a replica lacks.
+    /// Makes a master send what a replica lacks.
     pub(super) fn feed(&mut self, wire: u64) {
         let Some(Wire { master, .. }) = self.wire(wire) else { return };
         let under_way = self.network.wires.get(&wire).map_or(0, |wire| wire.to_replica.len());
@@ -197,7 +197,7 @@ impl Cluster {
         self.after_following(replica, result);
     }
 
-    /// A replica takes what its master sent.
+    /// A replica processes what its master sent.
     fn receive(&mut self, replica: usize, bytes: &[u8]) -> Result<(), Lost> {
         let long = self.random.percent(10);
         let delay_ms = self.random.below(if long { 2000 } else { 50 }) as i64;
@@ -248,12 +248,12 @@ impl Cluster {
         }
     }
 
-    /// A node does what is due: as a master for its replicas, as a replica on its link.
+    /// Does a node's due work: as a master for its replicas, as a replica on its link.
     pub(super) fn drive(&mut self, index: usize) {
         let served: Vec<u64> = self.nodes[index].serving.keys().copied().collect();
         for wire in served {
             self.feed(wire);
-            // What a pause has held back.
+            // Input held back by a pause.
             self.carry_to_master(wire, 0);
         }
         let now_ms = self.nodes[index].now_ms();
@@ -329,7 +329,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// A client sends something.
+    /// A client sends a command.
     fn call(&mut self) {
         let masters: Vec<usize> =
             (0..NODES).filter(|&index| !self.nodes[index].node().is_replica()).collect();
@@ -343,11 +343,11 @@ impl Cluster {
         }
     }
 
-    /// What WAIT counts, that many replicas have.
+    /// Checks that as many replicas have the writes as WAIT counted.
     fn check_waited(&mut self, index: usize, waited: &Waited) {
         self.counts.waits += 1;
-        // Where roles change, those who had it may have gone over to another history. Who has
-        // written nothing waits for nothing.
+        // Where roles change, counted replicas may have moved to another history. A client that
+        // wrote nothing waits for nothing.
         if self.roles_change || self.restarts || waited.offset == 0 {
             return;
         }
@@ -359,7 +359,7 @@ impl Cluster {
         assert!(having >= waited.count, "WAIT told of more replicas than have it: {waited:?}");
     }
 
-    /// The network, or a node's connections, suffer.
+    /// Disturbs the network, or a node's connections.
     fn disturb(&mut self) {
         let wires: Vec<u64> = self.network.wires.keys().copied().collect();
         let (one, other) = (self.random.below(NODES), self.random.below(NODES));
@@ -397,7 +397,7 @@ impl Cluster {
         }
     }
 
-    /// A node ends, in order or not, and begins again.
+    /// Ends a node, cleanly or not, and restarts it.
     fn restart(&mut self, index: usize) {
         if self.random.percent(50) {
             self.nodes[index].save();
@@ -425,7 +425,7 @@ impl Cluster {
         self.tell(|| format!("{index}: begins again, {ids:?} at {offset}"));
     }
 
-    /// Has a node follow another.
+    /// Makes a node follow another.
     pub(super) fn replicate(&mut self, index: usize, master: usize) {
         let (host, port) = (host(master), port(master).to_string());
         let reply = self.nodes[index].operate(&["REPLICAOF", &host, &port]);
@@ -446,12 +446,12 @@ impl Cluster {
         sources
     }
 
-    /// An operator does something.
+    /// An operator runs a command.
     fn change_roles(&mut self) {
         let (one, other) = (self.random.below(NODES), self.random.below(NODES));
         match self.random.below(10) {
             0..3 => self.promote(one),
-            // In a circle nobody is master.
+            // In a circle no node is master.
             3..7 if one != other && !self.sources(other).contains(&one) => {
                 self.replicate(one, other);
             }
@@ -474,7 +474,7 @@ impl Cluster {
         }
     }
 
-    /// Mostly where it can begin at all.
+    /// Fails over, mostly where that can begin at all.
     fn fail_over(&mut self, any: usize) {
         let timeout = self.random.between(1, 2000).to_string();
         let replicas: Vec<usize> = (0..NODES)
@@ -506,8 +506,8 @@ impl Cluster {
         }
     }
 
-    /// Whether a replica that came with a history and an offset was given what the model has it
-    /// given.
+    /// Whether a replica that came with a history and an offset got the resync that the model
+    /// expects.
     fn check_resync(
         &mut self,
         master: usize,
@@ -546,19 +546,19 @@ impl Cluster {
     }
 }
 
-/// What is needed of a wire.
+/// The needed properties of a wire.
 struct Wire {
     master: usize,
     asked: Option<(String, u64)>,
 }
 
-/// Full and partial resyncs that a node has given.
+/// Full and partial resyncs that a node has served.
 fn resyncs(node: &SimNode) -> (u64, u64) {
     let stats = &node.node().stats;
     (stats.sync_full.get(), stats.sync_partial_ok.get())
 }
 
-/// Links are lost to the network, to roles and to the guard; never because of what was said.
+/// Links end because of the network, roles or the guard; never because of what was sent.
 fn check_lost(lost: &Lost) {
     const FINE: &[&str] = &[
         "the master closed it",
@@ -570,7 +570,7 @@ fn check_lost(lost: &Lost) {
     match lost {
         Lost::Changed | Lost::Refused(_) => {}
         Lost::Failed(reason) if FINE.iter().any(|fine| reason.starts_with(fine)) => {}
-        // A load that was made to fail.
+        // An injected load failure.
         Lost::Failed(reason) if reason.contains("end of") => {}
         lost => panic!("a link was lost to {lost:?}"),
     }

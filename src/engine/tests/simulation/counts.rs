@@ -1,6 +1,5 @@
-//! What happened in a run.
+//! Counts of what happened in a run.
 
-/// What happened.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) full: u64,

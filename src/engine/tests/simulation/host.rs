@@ -1,5 +1,5 @@
-//! The outer layer of a simulated node: its clock, its ids, and snapshots for replicas that are
-//! written when the simulation has it.
+//! The outer layer of a simulated node: its clock, its ids, and snapshots for replicas, which the
+//! simulation writes step by step.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::node::persistence::Running;
 use crate::replication::{Overflow, Spool};
 use crate::settings::Settings;
 
-/// A clock that is moved by hand. Those of two nodes may differ.
+/// A manual clock. Those of two nodes may differ.
 #[derive(Debug)]
 pub(super) struct SimClock(AtomicI64);
 
@@ -52,7 +52,7 @@ impl Clock for SimClock {
 struct Sending {
     /// Until it is written.
     snapshot: Option<(Snapshot, Cut)>,
-    /// What is written and not yet handed on.
+    /// Bytes written and not yet passed on.
     bytes: Vec<u8>,
     spool: Arc<Spool>,
 }
@@ -63,12 +63,12 @@ pub(super) struct SimHost {
     node: OnceLock<Weak<Node>>,
     ids: AtomicU64,
     sending: Mutex<Option<Sending>>,
-    /// Those that somebody may still read.
+    /// Spools that somebody may still read.
     spools: Mutex<Vec<Weak<Spool>>>,
     looked: AtomicBool,
 }
 
-/// What no memory shall hold, in memory.
+/// Holds a spool's overflow, in memory.
 #[derive(Debug, Default)]
 struct InMemory(Mutex<Vec<u8>>);
 
@@ -90,7 +90,7 @@ impl Overflow for InMemory {
 }
 
 impl SimHost {
-    /// Ids begin at a number, so that a node which restarts gives none a second time.
+    /// `ids` is the first id, so that a restarted node repeats none.
     pub(super) fn new(index: usize, ids: u64) -> Self {
         Self {
             index,
@@ -106,7 +106,7 @@ impl SimHost {
         self.node.set(Arc::downgrade(node)).expect("a host has one node");
     }
 
-    /// How many ids it has given.
+    /// Number of ids handed out.
     pub(super) fn ids(&self) -> u64 {
         self.ids.load(Ordering::Relaxed)
     }
@@ -120,7 +120,7 @@ impl SimHost {
         self.looked.swap(false, Ordering::Relaxed)
     }
 
-    /// Fetches what replicas get next of the snapshots for them.
+    /// Fetches what replicas need next of their snapshots.
     pub(super) fn fetch(&self) {
         self.spools.lock().retain(|spool| {
             let Some(spool) = spool.upgrade() else { return false };
@@ -133,8 +133,8 @@ impl SimHost {
         self.sending.lock().is_some()
     }
 
-    /// Goes on with a snapshot: writes it, or hands on some bytes of it. `fails`: it ends without
-    /// a result.
+    /// Advances a snapshot: writes it, or passes on some bytes of it. `fails`: it ends without a
+    /// result.
     pub(super) fn send_some(&self, bytes_max: usize, fails: bool) {
         let mut guard = self.sending.lock();
         let Some(sending) = &mut *guard else { return };
@@ -211,7 +211,7 @@ impl Host for SimHost {
         };
         node.persistence.update(|saving| saving.running = Some(running));
         let open = || Ok(Box::new(InMemory::default()) as Box<dyn Overflow>);
-        // Some bytes only, so that the overflow is used as well.
+        // Only a few bytes, so that the overflow is used as well.
         let spool = Arc::new(Spool::new(1000, Box::new(open)));
         self.spools.lock().push(Arc::downgrade(&spool));
         let cut = offer::begin(&node, &waiting, &spool);

@@ -2,11 +2,11 @@
 //! replica, whose connections are pipes that delay, split at any byte, and break; with clients
 //! that write, and an operator who changes roles.
 //!
-//! Everything is drawn from a seed. When the network is quiet in the end, all the nodes must hold
-//! the same data, the same history, and the same bytes of it; and there must have been no full
-//! resync where a partial one was possible. A seed that fails says so and runs alone with
-//! `LIMPID_SIMULATION_SEED`, which also tells what happens; `LIMPID_SIMULATION_SEEDS` is how many
-//! are run otherwise.
+//! A seed determines everything. When the network is quiet in the end, all the nodes must hold the
+//! same data, the same history, and the same bytes of it; and there must have been no full resync
+//! where a partial one was possible. A failing seed is reported, and runs alone with
+//! `LIMPID_SIMULATION_SEED`, which also prints the events; `LIMPID_SIMULATION_SEEDS` sets how many
+//! run otherwise.
 
 mod cluster;
 mod counts;
@@ -26,13 +26,13 @@ use random::Random;
 
 /// Databases of each node.
 const DATABASES: usize = 4;
-/// Unix milliseconds at which a cluster begins, more or less.
+/// When a cluster starts, roughly, in Unix milliseconds.
 const START_MS: i64 = 1_700_000_000_000;
 const SEEDS: u64 = 500;
-/// Things that happen in a seed before all goes quiet.
+/// Events in a seed before all goes quiet.
 const EVENTS: usize = 8000;
 
-/// Says which seed it was.
+/// Reports the seed of a panic.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -67,7 +67,7 @@ fn clusters_converge_whatever_breaks() {
         all.add(&run(seed, false));
     }
     println!("{seeds} seeds: {all:?}");
-    // Otherwise little was tried.
+    // Otherwise the run covered too little.
     assert!(all.partial > seeds && all.full > seeds && all.promotions > seeds / 4, "{all:?}");
     assert!(all.failovers > seeds / 4 && all.waits > seeds, "{all:?}");
 }

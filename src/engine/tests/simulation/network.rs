@@ -1,4 +1,4 @@
-//! Connections as pairs of byte pipes that can be cut, with what is under way on them.
+//! Connections as pairs of byte pipes that can be cut, with their bytes in flight.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
     bytes: VecDeque<u8>,
-    /// Nothing comes behind what is in it.
+    /// No more bytes will follow.
     closed: bool,
-    /// Nobody reads it.
+    /// Its reader is gone.
     unread: bool,
 }
 
-/// What a read finds.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
     Bytes(Vec<u8>),
@@ -51,7 +51,7 @@ pub(super) struct Wire {
     pub(super) asked: Option<(String, u64)>,
 }
 
-/// All the connections, and who cannot reach whom.
+/// All the connections, and which nodes cannot reach each other.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     pub(super) wires: BTreeMap<u64, Wire>,
@@ -76,7 +76,7 @@ impl Network {
         self.apart.contains(&(one.min(other), one.max(other)))
     }
 
-    /// Ends the connections between two nodes and lets none begin.
+    /// Ends the connections between two nodes and prevents new ones.
     pub(super) fn part(&mut self, one: usize, other: usize) {
         self.apart.insert((one.min(other), one.max(other)));
         let between = |wire: &Wire| {
@@ -92,7 +92,7 @@ impl Network {
         self.apart.clear();
     }
 
-    /// Cuts a connection: what is under way on it is lost, and both ends find out in time.
+    /// Cuts a connection: its bytes in flight are lost, and both ends notice eventually.
     pub(super) fn cut(&mut self, id: u64) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         for pipe in [&mut wire.to_master, &mut wire.to_replica] {

@@ -1,5 +1,5 @@
-//! A simulated node: clients and replicas that it serves, as a connection does it, and the link to
-//! its master, as the thread that follows does it.
+//! A simulated node: clients and replicas, served as a connection serves them, and the link to its
+//! master, driven as the following thread drives it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -27,7 +27,7 @@ use crate::replication::{Outlet, Sent};
 use crate::resp::Parser;
 use crate::settings::{FullSync, LocalAccess, MasterAddress, Settings};
 
-/// Bytes on their way to a replica from which on it gets no more for now.
+/// Bytes in flight to a replica from which on it gets no more for now.
 const UNDER_WAY_MAX: usize = 40_000;
 const DUMPS_KEPT: usize = 8;
 
@@ -39,7 +39,7 @@ pub(super) fn host(index: usize) -> String {
     format!("10.0.0.{index}")
 }
 
-/// A connection as its node has it.
+/// A connection as its node sees it.
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) client: Client,
@@ -83,7 +83,7 @@ pub(super) struct Caller {
     waits_for: Option<(String, u64)>,
 }
 
-/// So many replicas have an offset of a history, a client was told.
+/// A client was told that this many replicas have an offset of a history.
 #[derive(Debug)]
 pub(super) struct Waited {
     pub(super) count: usize,
@@ -91,7 +91,7 @@ pub(super) struct Waited {
     pub(super) offset: u64,
 }
 
-/// A full resync that has arrived and is being loaded.
+/// A full resync that has arrived completely and is being loaded.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) generation: u64,
@@ -135,11 +135,11 @@ pub(super) struct SimNode {
     pub(super) serving: BTreeMap<u64, Connected>,
     pub(super) retries: Retries,
     pub(super) follow: Follow,
-    /// Loads whose link is over.
+    /// Loads whose link has ended.
     pub(super) left_over: Vec<Load>,
     /// Offset at which its log began, if it has.
     pub(super) begun: Option<u64>,
-    /// What was last saved.
+    /// The last saved file.
     file: Option<Vec<u8>>,
     pub(super) pinged_ms: i64,
     pub(super) kept_alive_ms: i64,
@@ -230,7 +230,7 @@ impl SimNode {
         self.file = Some(writer.finish().expect("memory"));
     }
 
-    /// The node after a restart, with what was last saved.
+    /// The node after a restart, with its last saved file.
     pub(super) fn restarted(&self, random: &mut Random) -> Self {
         let settings = Settings::clone(&self.node().settings.load());
         let master = settings.replication.master.clone();
@@ -262,7 +262,7 @@ impl SimNode {
         self.clock.unix_ms()
     }
 
-    /// Where its master is, if it has one.
+    /// The index of its master, if it has one.
     pub(super) fn master(&self) -> Option<usize> {
         let settings = self.node().settings.load();
         settings.replication.master.as_ref().map(|master| usize::from(master.port) - 7000)
@@ -293,7 +293,7 @@ impl SimNode {
         self.serving.insert(wire, connected);
     }
 
-    /// Takes a connection out of everything that knows it.
+    /// Removes a connection from everything that refers to it.
     fn forget(&self, mut connected: Connected) {
         let (node, client) = (self.node(), &mut connected.client);
         client.forget_watches(&node.keyspace);
@@ -307,14 +307,14 @@ impl SimNode {
         node.clients.remove(client.handle.origin.id);
     }
 
-    /// A replica's connection is over.
+    /// Ends the serving of a replica's connection.
     pub(super) fn stop_serving(&mut self, wire: u64) {
         if let Some(connected) = self.serving.remove(&wire) {
             self.forget(connected);
         }
     }
 
-    /// Runs what a replica sent; gives the replies, and whether the connection goes on.
+    /// Runs what a replica sent; returns the replies, and whether the connection stays open.
     pub(super) fn serve(&mut self, wire: u64, bytes: &[u8]) -> (Vec<u8>, bool) {
         let Some(connected) = self.serving.get_mut(&wire) else { return (Vec::new(), false) };
         if connected.client.handle.is_killed() {
@@ -326,12 +326,12 @@ impl SimNode {
         (out, !matches!(after, After::Close | After::Abort))
     }
 
-    /// Whether a connection has sent what is not run.
+    /// Whether a connection has sent input that did not run.
     pub(super) fn holds_input(&self, wire: u64) -> bool {
         self.serving.get(&wire).is_some_and(|connected| !connected.input.is_empty())
     }
 
-    /// What a replica gets next, and whether the connection goes on.
+    /// What a replica gets next, and whether the connection stays open.
     pub(super) fn feed(&mut self, wire: u64, under_way: usize, max: usize) -> (Vec<u8>, bool) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
         let Some(connected) = self.serving.get_mut(&wire) else { return (Vec::new(), false) };
@@ -365,7 +365,7 @@ impl SimNode {
         (std::mem::take(&mut outlet.0.lock().taken), goes_on)
     }
 
-    /// Runs a command as an operator; gives the bare reply.
+    /// Runs a command as an operator; returns the raw reply.
     pub(super) fn operate(&mut self, words: &[&str]) -> String {
         let mut connected = self.connect("127.0.0.1:6000".into());
         let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
@@ -376,7 +376,7 @@ impl SimNode {
         String::from_utf8_lossy(&out).trim_end().to_owned()
     }
 
-    /// One of the clients goes on. Gives what WAIT told it.
+    /// Advances one of the clients. Returns what WAIT told it.
     pub(super) fn call(&mut self, random: &mut Random, long: bool) -> Option<Waited> {
         let at = random.below(self.callers.len());
         let mut caller = self.callers.swap_remove(at);
@@ -392,8 +392,8 @@ impl SimNode {
         waited
     }
 
-    /// Has a client send its next command, or look after the one it waits for. False: its
-    /// connection is over.
+    /// Makes a client send its next command, or check the one it waits for. False: its connection
+    /// has ended.
     fn call_with(
         &mut self,
         caller: &mut Caller,
@@ -430,7 +430,7 @@ impl SimNode {
         !matches!(after, After::Close | After::Abort)
     }
 
-    /// Notes what a client was told.
+    /// Processes a client's reply.
     fn hear(&mut self, caller: &mut Caller, reply: &[u8]) -> Option<Waited> {
         if caller.last.first().is_some_and(|name| name == b"DUMP")
             && reply.starts_with(b"$")
@@ -452,7 +452,7 @@ impl SimNode {
         self.node().feed_replicas();
     }
 
-    /// A master's regular work.
+    /// A master's periodic work.
     pub(super) fn look_after_replicas(&mut self) {
         let (node, now_ms) = (Arc::clone(self.node()), self.now_ms());
         let replicas = &node.replication.replicas;
@@ -478,7 +478,7 @@ impl SimNode {
         node.feed_replicas();
     }
 
-    /// Loads what has arrived. `fails`: where the old data go first, the new ones cannot be read.
+    /// Loads what has arrived. `fails`: where the old data go first, the new ones are unreadable.
     pub(super) fn load(&mut self, load: Load, fails: bool) -> Result<(), NotTaken> {
         let node = Arc::clone(self.node());
         let bad = |reason| panic!("a full resync is no good: {reason}");
@@ -520,7 +520,7 @@ impl SimNode {
         self.follow = Follow::Line(Box::new(line));
     }
 
-    /// The link to its master is over; gives its wire.
+    /// Ends the link to its master; returns its wire.
     pub(super) fn end_line(&mut self, lost: Lost) -> Option<u64> {
         let Follow::Line(line) = std::mem::replace(&mut self.follow, Follow::Resting(None)) else {
             return None;
@@ -528,7 +528,7 @@ impl SimNode {
         let node = Arc::clone(self.node());
         *node.replication.link_handle.lock() = None;
         node.clients.remove(line.handle.origin.id);
-        // A thread of its own loads, and it goes on.
+        // A separate thread loads, and it continues.
         self.left_over.extend(line.load.filter(|_| line.session.is_loading()));
         self.rest(line.generation, lost);
         Some(line.wire)
@@ -554,7 +554,7 @@ impl SimNode {
     }
 }
 
-/// Runs what a client has sent, as far as it may run.
+/// Runs a client's input, as far as it may run.
 fn run(executor: &mut Executor, connected: &mut Connected, out: &mut Vec<u8>) -> After {
     loop {
         let Connected { client, parser, input, .. } = connected;

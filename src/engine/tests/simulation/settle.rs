@@ -1,15 +1,15 @@
-//! The end of a seed: the network is whole, nobody writes, one master is chosen. What must then be
-//! equal on all the nodes.
+//! The end of a seed: the network works, nobody writes, one node becomes the master. Compares what
+//! must then be equal on all the nodes.
 
 use super::cluster::{Cluster, NODES};
 use crate::node::replication::{Failover, LinkState};
 
-/// Steps of 50 ms until all must be well: retries where a master was refused take their time.
+/// Steps of 50 ms until all must have settled: retries of a refused master take time.
 const ROUNDS: usize = 4000;
 const ROUND_MS: i64 = 50;
 
 impl Cluster {
-    /// Has all go quiet, and compares.
+    /// Lets the cluster go quiet, and compares the nodes.
     pub(super) fn settle(&mut self) {
         self.network.heal();
         self.quiet = true;
@@ -38,12 +38,12 @@ impl Cluster {
         panic!("the cluster does not come to rest:\n{}", self.described());
     }
 
-    /// As an operator would: one master, all others behind it, and refused data are taken.
+    /// Acts as an operator: one master, all others behind it, and refused data accepted.
     fn put_in_order(&mut self, patient: bool) {
         for index in 0..NODES {
             match self.nodes[index].node().replication.failover() {
                 Failover::None => continue,
-                // Without an end in time it waits for ever. What comes after that ends by itself.
+                // Without a timeout it waits forever. Later states end by themselves.
                 Failover::WaitForSync { .. } if patient => {
                     self.nodes[index].operate(&["FAILOVER", "ABORT"]);
                 }
@@ -81,7 +81,7 @@ impl Cluster {
         masters == 1
             && (0..NODES).all(|index| linked(index) && place(index) == place(0))
             && self.nodes.iter().all(|node| !node.host.is_sending())
-            // Else it would not tell of its data.
+            // A paused node would not report its data.
             && self.nodes.iter().all(|node| !node.node().admission.is_paused())
     }
 
@@ -103,7 +103,7 @@ impl Cluster {
         self.counts.logged_bytes += self.nodes[0].node().log.offset();
     }
 
-    /// Where two logs overlap they are equal byte for byte.
+    /// Where two logs overlap they must be equal byte for byte.
     fn compare_logs(&mut self, one: usize, other: usize) {
         let (one_log, other_log) = (&self.nodes[one].node().log, &self.nodes[other].node().log);
         let first = one_log.window().first.max(other_log.window().first);

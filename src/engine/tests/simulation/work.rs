@@ -5,13 +5,13 @@ use super::random::Random;
 /// A command and its arguments.
 pub(super) type Words = Vec<Vec<u8>>;
 
-/// What commands are drawn from.
+/// State from which commands are drawn.
 #[derive(Debug)]
 pub(super) struct Draw<'r> {
     pub(super) random: &'r mut Random,
     /// The node's time, in Unix milliseconds.
     pub(super) now_ms: i64,
-    /// Payloads that DUMP gave.
+    /// Payloads from DUMP.
     pub(super) dumps: &'r [Vec<u8>],
     /// Whether values may be long, so that the backlog moves on.
     pub(super) long: bool,
@@ -19,7 +19,7 @@ pub(super) struct Draw<'r> {
 
 type Make = fn(&mut Draw<'_>) -> Words;
 
-/// A row for each command that writes; some more that have others write.
+/// A row for each command that writes, and some more that cause writes.
 pub(super) const COMMANDS: &[(&str, usize, Make)] = &[
     ("SET", 20, |d| {
         let options = *d.random.pick(&["", "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "PXAT"]);
@@ -105,7 +105,7 @@ pub(super) const COMMANDS: &[(&str, usize, Make)] = &[
     }),
     ("PUBLISH", 4, |d| vec![b"PUBLISH".to_vec(), b"news".to_vec(), d.value()]),
     ("SPUBLISH", 3, |d| vec![b"SPUBLISH".to_vec(), b"shard".to_vec(), d.value()]),
-    // These find keys expired, and remove them.
+    // These meet expired keys, and remove them.
     ("GET", 8, |d| vec![b"GET".to_vec(), d.key()]),
     ("EXISTS", 3, |d| vec![b"EXISTS".to_vec(), d.key(), d.key()]),
     ("KEYS", 1, |_| vec![b"KEYS".to_vec(), b"*".to_vec()]),
@@ -136,10 +136,10 @@ impl Draw<'_> {
             4..7 => format!("v{:x}", self.random.next()).into_bytes(),
             7 if self.long => {
                 let len = self.random.between(1000, 30_000);
-                // Neither the same all over, so that it does not vanish when compressed.
+                // Random bytes: compression must not shrink them away.
                 (0..len).map(|_| self.random.next() as u8).collect()
             }
-            // What could be taken for parts of the protocol.
+            // Bytes that look like parts of the protocol.
             8 => b"*1\r\n$4\r\nEXEC\r\n~12\r\n".to_vec(),
             _ => vec![b'x'; self.random.below(80)],
         }
@@ -153,7 +153,7 @@ impl Draw<'_> {
         self.random.below(super::DATABASES).to_string().into_bytes()
     }
 
-    /// Mostly in the next seconds, sometimes just past.
+    /// Mostly within the next seconds, sometimes just past.
     fn moment_ms(&mut self) -> i64 {
         self.now_ms + self.random.between(0, 3000) as i64 - 300
     }

@@ -56,13 +56,13 @@ impl Fixture {
         let served = accepted.try_clone().expect("a socket");
         self.workers.serve(Arc::clone(&self.engine), Accepted::Tcp(accepted), client);
         let socket = Socket(socket, served);
-        // From here on its worker knows it: what it sends is met by a look at all sockets.
+        // From here on its worker knows it: a poll of all sockets finds what it sends.
         socket.send(b"PING\r\n");
         socket.expect(b"+PONG\r\n");
         socket
     }
 
-    /// A replica that is online, and gets its bytes where a test sees them.
+    /// An online replica whose bytes a test can see.
     fn replica(&self, outlet: &Seen) -> Arc<Replica> {
         let node = &self.engine.node;
         let mut shards = node.keyspace.lock(ShardSet::ALL);
@@ -99,7 +99,7 @@ impl Socket {
         assert_eq!(String::from_utf8_lossy(&buffer), String::from_utf8_lossy(bytes));
     }
 
-    /// Whether something has arrived that the server has not read.
+    /// Whether input has arrived that the server has not read.
     fn has_arrived(&self) -> bool {
         self.1.peek(&mut [0]).is_ok()
     }
@@ -123,7 +123,7 @@ impl Peer for Nobody {
     fn disconnect(&self) {}
 }
 
-/// An outlet that notes its sends, and for each whether a client's reply was there already.
+/// An outlet that records its sends, and for each whether a client's reply was there already.
 #[derive(Clone, Debug, Default)]
 struct Seen(Arc<Mutex<Noted>>);
 
@@ -136,7 +136,7 @@ struct Noted {
     client: Option<TcpStream>,
     replies_before: usize,
     node: Option<Arc<Node>>,
-    /// Bytes of the log that it had not taken, at most.
+    /// Maximum number of bytes of the log that it had not taken.
     behind_max: u64,
 }
 
@@ -175,7 +175,7 @@ fn a_replica_has_the_bytes_of_a_write_before_its_reply_is_out() {
     fixture.replica(&outlet);
     outlet.0.lock().client = Some(client.0.try_clone().expect("a socket"));
     let node = &fixture.engine.node;
-    // Small batches and large ones, which take different ways.
+    // Small batches and large ones, which take different paths.
     for (round, commands) in [1, 2, 40, 1, 3000].into_iter().cycle().take(60).enumerate() {
         let bytes: Vec<u8> =
             (0..commands).flat_map(|number| set(round * 10_000 + number)).collect();
@@ -200,7 +200,7 @@ fn one_send_serves_all_the_connections_of_a_turn() {
     for round in 0..20 {
         let before = outlet.0.lock().sends;
         {
-            // The worker stands still at the first write, until all are there.
+            // The worker blocks at the first write, until all are there.
             let _shards = fixture.engine.node.keyspace.lock(ShardSet::ALL);
             let reads = &fixture.engine.node.workers[0].reads;
             let before = reads.get();
@@ -212,8 +212,8 @@ fn one_send_serves_all_the_connections_of_a_turn() {
         }
         clients.iter().for_each(|client| client.expect(b"+OK\r\n"));
         let sends = outlet.0.lock().sends - before;
-        // One for the first, which was alone; one for the rest; and where the worker looks for
-        // news within a turn, one more.
+        // One for the first, which was alone; one for the rest; and one more where the worker polls
+        // for I/O within a turn.
         assert!((1..=3).contains(&sends), "{round}: {sends} sends for {CLIENTS} clients");
     }
     assert_eq!(outlet.0.lock().taken.len() as u64, fixture.engine.node.log.offset());
@@ -231,7 +231,7 @@ fn much_that_is_written_in_one_turn_is_handed_over_within_it() {
     let set = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000\r\n{value}\r\n").into_bytes();
     let bytes = set.repeat(50);
     {
-        // The worker stands still at the first write, until all have sent something.
+        // The worker blocks at the first write, until all have sent something.
         let _shards = fixture.engine.node.keyspace.lock(ShardSet::ALL);
         clients.iter().for_each(|client| client.send(&bytes));
         while clients.iter().filter(|client| client.has_arrived()).count() < CLIENTS - 1 {
@@ -261,7 +261,7 @@ fn a_full_socket_to_a_replica_holds_no_reply_back() {
     }
     assert!(outlet.0.lock().taken.is_empty());
     assert_eq!(replicas.stats.refused.get(), outlet.0.lock().refused as u64);
-    // With room again, the next write takes all along.
+    // With room again, the next write sends everything.
     outlet.0.lock().is_full = false;
     clients[0].send(&set(0));
     clients[0].expect(b"+OK\r\n");
@@ -279,7 +279,7 @@ fn replies_and_messages_come_in_the_order_that_they_have_without_replicas() {
         let client = fixture.connect();
         script.chunks(piece).for_each(|piece| client.send(piece));
         let all = client.read_to_end();
-        // Whose connection it is stands in the answer to HELLO.
+        // HELLO's reply identifies the connection.
         all.split_once("mode").expect("HELLO was answered").1.to_owned()
     };
     let pieces = [1000, 300, 100, 20, 7];
@@ -309,7 +309,7 @@ fn wait_asks_replicas_behind_the_write() {
     fixture.end();
 }
 
-/// A disk that stands still until it is told to go on, and tells when it is asked for something.
+/// A disk that blocks until it is released, and signals each request.
 #[derive(Debug)]
 struct Stalled {
     bytes: Mutex<Vec<u8>>,
@@ -401,7 +401,7 @@ fn no_connection_waits_for_the_disk_under_a_spool() {
         receiver.expect(b"firstsecndthird");
         writer.join().expect("no panic");
     });
-    // The stream goes on where the snapshot was cut.
+    // The stream continues where the snapshot was cut.
     receiver.expect(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n");
     receiver.expect(&set(0));
     fixture.end();
