@@ -6,19 +6,19 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_with(pattern, text, |byte| byte)
 }
 
-/// The same in any case of ASCII letters.
+/// The same, ignoring the case of ASCII letters.
 pub(crate) fn matches_any_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_with(pattern, text, |byte| byte.to_ascii_lowercase())
 }
 
 fn matches_with(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
     if text.is_empty() {
-        // Not even a star matches nothing at all, a quirk of Redis's.
+        // Even a star does not match empty text, a quirk of Redis's.
         return pattern.is_empty();
     }
     let (mut p, mut t) = (0, 0);
-    // Where to go on when the text after the last star does not match: that star may take one
-    // byte more. An earlier star never needs to.
+    // Where to continue when the text after the last star does not match: that star takes one byte
+    // more. An earlier star never needs to.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
@@ -40,7 +40,7 @@ fn matches_with(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-/// Matches one byte with the first element of a pattern; gives the element's length.
+/// Matches one byte with the first element of a pattern; returns the element's length.
 fn element(pattern: &[u8], byte: u8, fold: &impl Fn(u8) -> u8) -> Option<usize> {
     match pattern {
         [] => None,
@@ -51,7 +51,7 @@ fn element(pattern: &[u8], byte: u8, fold: &impl Fn(u8) -> u8) -> Option<usize> 
     }
 }
 
-/// A class; one that is not closed ends with the pattern, as in Redis.
+/// A class; an unclosed one ends with the pattern, as in Redis.
 fn class(pattern: &[u8], byte: u8, fold: &impl Fn(u8) -> u8) -> Option<usize> {
     let mut at = 1;
     let negated = pattern.get(at) == Some(&b'^');

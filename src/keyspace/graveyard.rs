@@ -1,11 +1,11 @@
-//! Where values go that a change displaces: none that is large is freed under a shard's lock.
+//! Frees the values that changes displace: never a large one under a shard's lock.
 //!
-//! Who changes keys gathers what is displaced beside the locks ([`Displaced`]) and gives it up once
-//! they are released. A little is freed there and then; more goes to the [`Graveyard`], from which a
-//! thread of its own frees it, slice by slice. Short values lie inside their entries and are freed
-//! at once: that takes no longer than to put them aside.
+//! The thread that changes keys collects displaced values beside the locks ([`Displaced`]) and
+//! releases them after unlocking. It frees small amounts itself; larger ones go to the
+//! [`Graveyard`], which a dedicated thread frees slice by slice. Short values are stored in their
+//! entries and freed at once: queueing them would take as long.
 //!
-//! A type of value takes part by [`Object::free_some`].
+//! A value type takes part through [`Object::free_some`].
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,13 +15,13 @@ use parking_lot::{Condvar, Mutex};
 use super::{Entry, Flushed};
 use crate::types::{Freed, Object};
 
-/// Up to so many bytes are freed by the thread that displaced them.
+/// The thread that displaces values frees up to this many bytes itself.
 const FREED_AT_ONCE_BYTES: usize = 1 << 20;
 /// Likewise keys of flushed databases.
 const FREED_AT_ONCE_KEYS: usize = 1000;
-/// While so many bytes wait, whoever displaces more frees it: the thread that frees is not outrun.
+/// While this many bytes wait, threads that displace more free it: the freeing thread keeps up.
 const WAITING_BYTES_MAX: usize = 256 << 20;
-/// What is freed between two looks at whether others want the processor.
+/// How much is freed between two yields of the processor.
 const SLICE: Freed = Freed { bytes: 4 << 20, objects: 1024 };
 
 /// Something to free.
@@ -39,7 +39,7 @@ impl Dead {
         }
     }
 
-    /// Bytes outside of entries, and more than all where there are many keys.
+    /// Bytes outside entries; `usize::MAX` for tables with many keys.
     fn bytes(&self) -> usize {
         match self {
             Self::Entry(entry) => entry.view().object_bytes(),
@@ -52,12 +52,12 @@ impl Dead {
 #[derive(Debug, Default)]
 struct Queue {
     dead: VecDeque<Dead>,
-    /// Threads that free what waits; without one, who displaces frees.
+    /// Threads that free the queue; without one, the displacing thread frees.
     attendants: usize,
     closed: bool,
 }
 
-/// What waits to be freed.
+/// Values that wait to be freed.
 #[derive(Debug, Default)]
 pub(crate) struct Graveyard {
     queue: Mutex<Queue>,
@@ -73,17 +73,17 @@ impl Graveyard {
         self.waiting_keys.load(Ordering::Relaxed)
     }
 
-    /// Keys whose values were freed behind their removal.
+    /// Keys whose values were freed after their removal.
     pub(crate) fn freed_keys(&self) -> u64 {
         self.freed_keys.load(Ordering::Relaxed)
     }
 
-    /// Frees tables of a flushed database; much of it later. No lock is held.
+    /// Frees tables of a flushed database; large ones later. Called without locks.
     pub(crate) fn bury(&self, flushed: Flushed) {
         self.bury_all(vec![Dead::Tables(flushed)]);
     }
 
-    /// The same while locks are held: however little it is, this thread does not free it.
+    /// The same while locks are held: this thread frees nothing, however little it is.
     pub(crate) fn leave(&self, flushed: Flushed) {
         self.enqueue(vec![Dead::Tables(flushed)], 0);
     }
@@ -100,8 +100,8 @@ impl Graveyard {
         }
     }
 
-    /// Leaves what is dead to the thread that frees, or frees it where there is none. `bytes` are
-    /// those of single values.
+    /// Queues dead values for the freeing thread, or frees them if there is none. `bytes` counts
+    /// single values only.
     fn enqueue(&self, dead: Vec<Dead>, bytes: usize) {
         let keys = dead.iter().map(Dead::keys).sum();
         let mut queue = self.queue.lock();
@@ -117,7 +117,7 @@ impl Graveyard {
         self.changed.notify_one();
     }
 
-    /// Frees what is buried, for as long as the process runs.
+    /// Frees queued values for as long as the process runs.
     pub(crate) fn attend(&self) {
         self.queue.lock().attendants += 1;
         while let Some(dead) = self.next() {
@@ -166,7 +166,7 @@ impl Graveyard {
             let freed = freed.bytes.min(left);
             left -= freed;
             self.note(freed, 0);
-            // Who has just removed the key may want this very processor.
+            // The thread that removed the key may need this processor.
             std::thread::yield_now();
         }
         drop(object);
@@ -174,7 +174,7 @@ impl Graveyard {
     }
 
     fn note(&self, bytes: usize, keys: usize) {
-        // Only this thread takes away. Of values within flushed tables no bytes were counted.
+        // Only this thread subtracts. Bytes of values in flushed tables were not counted.
         let waiting = self.waiting_bytes.load(Ordering::Relaxed);
         self.waiting_bytes.fetch_sub(bytes.min(waiting), Ordering::Relaxed);
         self.waiting_keys.fetch_sub(keys, Ordering::Relaxed);
@@ -201,7 +201,7 @@ impl Displaced {
     }
 }
 
-/// Gives up what was displaced when it drops, which is after the locks are released.
+/// Releases displaced values on drop, which is after the locks are released.
 #[derive(Debug)]
 pub(super) struct Burial<'k> {
     graveyard: &'k Graveyard,
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Runs `work` while a thread frees; gives how many keys that thread has freed in the end.
+    /// Runs `work` while a thread frees; returns how many keys that thread has freed in the end.
     fn attended(keyspace: &Arc<Keyspace>, work: impl FnOnce()) -> u64 {
         let graveyard = Arc::clone(keyspace.graveyard());
         let attendant = std::thread::spawn(move || graveyard.attend());

@@ -1,12 +1,12 @@
 //! The keyspace: databases of keys in 256 shards, each behind a short lock.
 //!
 //! A key's shard and place follow from a keyed hash of its bytes that leaves out the database, so
-//! that moving a key between databases stays within its shard. Whoever wants keys locks a
-//! [`ShardSet`] and works through [`Locked`]; every change goes through its few primitives, which
-//! is where a running snapshot keeps the old value ([`snapshot`]).
+//! that moving a key between databases stays within its shard. Callers lock a [`ShardSet`] and
+//! access keys through [`Locked`]; every change goes through its few primitives, where a running
+//! snapshot keeps the old value ([`snapshot`]).
 //!
-//! Knows no clients, no replication and no time: expiry times are data here, and who acts on them
-//! is decided above.
+//! Does not know clients, replication or time: expiry times are data here, and the layer above acts
+//! on them.
 
 pub(crate) mod graveyard;
 mod raw;
@@ -42,7 +42,7 @@ const EMBSTR_BYTES_MAX: usize = 44;
 pub(crate) struct Keyspace {
     shards: Shards<ShardState>,
     hasher: RandomState,
-    /// The number of a snapshot's walk among those that read without a lock.
+    /// The number of a snapshot's walk among the unlocked readers.
     walker: usize,
     /// Which tables each database has: SWAPDB exchanges two of these. Changes only under all the
     /// shard locks.
@@ -50,18 +50,18 @@ pub(crate) struct Keyspace {
     graveyard: Arc<Graveyard>,
 }
 
-/// What lies behind a shard's lock besides its tables.
+/// What a shard's lock guards besides its tables.
 #[derive(Debug, Default)]
 struct ShardState {
     watches: Watches,
     /// New and changed entries carry this epoch.
     epoch: u8,
-    /// Where old values go while a snapshot runs.
+    /// Receives old values while a snapshot runs.
     retention: Option<Arc<Retention>>,
 }
 
 impl ShardState {
-    /// Keeps an entry that is no longer in its table, or has it freed.
+    /// Retains an entry removed from its table if a snapshot needs it, or leaves it to be freed.
     #[inline]
     fn displace(&self, tables: usize, old: Entry, displaced: &mut Displaced) {
         let unwanted = match &self.retention {
@@ -100,7 +100,7 @@ impl Key<'_> {
 }
 
 impl Content<'_> {
-    /// A string as SET keeps it: an integer where it spells one.
+    /// A string as SET stores it: an integer if it spells one.
     #[inline]
     pub(crate) fn encode(bytes: &[u8]) -> Content<'_> {
         if bytes.len() <= 20
@@ -111,7 +111,7 @@ impl Content<'_> {
         Self::unencoded(bytes)
     }
 
-    /// A string as it is, embedded where it is short.
+    /// A string as it is, embedded if short.
     pub(crate) fn unencoded(bytes: &[u8]) -> Content<'_> {
         if bytes.len() <= EMBSTR_BYTES_MAX { Content::Embstr(bytes) } else { Self::raw(bytes) }
     }
@@ -151,7 +151,7 @@ impl Keyspace {
         }
     }
 
-    /// An empty keyspace whose keys can take the place of this one's, by [`Locked::adopt`].
+    /// An empty keyspace whose keys can replace this one's, by [`Locked::adopt`].
     pub(crate) fn beside(&self) -> Self {
         let beside = Self {
             shards: Shards::new(self.databases(), 1),
@@ -201,7 +201,7 @@ impl Keyspace {
         Guard { keyspace: self, held: self.shards.lock(set), burial }
     }
 
-    /// Where what is removed is freed.
+    /// Frees what is removed.
     pub(crate) fn graveyard(&self) -> &Arc<Graveyard> {
         &self.graveyard
     }
@@ -223,8 +223,7 @@ impl Keyspace {
         self.shards.counts(shard, self.tables(database)).expires()
     }
 
-    /// Bytes that keys need beyond themselves and their values: the tables, the heads of entries,
-    /// expiries. Takes no lock.
+    /// Overhead of keys in bytes: the tables, the heads of entries, expiries. Takes no lock.
     pub(crate) fn overhead_bytes(&self) -> usize {
         let of_database = |database| {
             let counts = (0..SHARDS).map(move |shard| self.shards.counts(shard, database));
@@ -257,14 +256,14 @@ impl Keyspace {
         Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
     }
 
-    /// Frees tables' memory that no reader sees any more; called between batches.
+    /// Frees memory of tables that no reader sees any more; called between batches.
     #[inline]
     pub(crate) fn collect(&self) {
         self.shards.reclaim().collect();
     }
 }
 
-/// Reads slots without a lock, to have entries in cache before they are needed.
+/// Reads slots without a lock, to load entries into the cache before they are needed.
 #[derive(Debug)]
 pub(crate) struct Prefetching<'k> {
     keyspace: &'k Keyspace,
@@ -280,11 +279,11 @@ impl Prefetching<'_> {
     }
 }
 
-/// Slots that were asked for.
+/// Prefetched slots.
 pub(crate) struct PrefetchedSlots<'i>(&'i Segment);
 
 impl PrefetchedSlots<'_> {
-    /// Second stage: asks for the entry.
+    /// Second stage: prefetches the entry.
     #[inline]
     pub(crate) fn entry(self, hash: u64) {
         Head::prefetch_entry(self.0, hash);
@@ -295,13 +294,13 @@ impl PrefetchedSlots<'_> {
 #[derive(Debug)]
 pub(crate) struct Guard<'k> {
     keyspace: &'k Keyspace,
-    // Dropped in this order: what was displaced, after the locks are released.
+    // Dropped in this order: displaced values, after the locks are released.
     held: Held<'k, ShardState>,
     burial: Burial<'k>,
 }
 
 impl Guard<'_> {
-    /// The keys behind the locks.
+    /// The locked keys.
     #[inline]
     pub(crate) fn locked(&mut self) -> Locked<'_> {
         Locked {
@@ -343,7 +342,7 @@ impl<'k> Locked<'k> {
         }
     }
 
-    /// Gives a key a value and an expiry, whatever it had before. True when the key is new.
+    /// Sets a key's value and expiry, whatever it had before. True if the key is new.
     #[inline]
     pub(crate) fn store(
         &mut self,
@@ -397,7 +396,7 @@ impl<'k> Locked<'k> {
         entry.object_mut().map(change)
     }
 
-    /// Sets or takes away the expiry of a key; false if the key is missing.
+    /// Sets or removes the expiry of a key; false if the key is missing.
     pub(crate) fn set_expiry(
         &mut self,
         database: usize,
@@ -422,7 +421,7 @@ impl<'k> Locked<'k> {
         true
     }
 
-    /// Takes a key's entry out, to be put elsewhere by [`Locked::put`].
+    /// Takes out a key's entry, for [`Locked::put`].
     pub(crate) fn take(&mut self, database: usize, key: Key<'_>) -> Option<Entry> {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
@@ -431,7 +430,7 @@ impl<'k> Locked<'k> {
         Some(entry.remove(&|key| self.keyspace.hash(key)))
     }
 
-    /// Puts an entry under a key that is missing, with another key and expiry than it had.
+    /// Inserts an entry under a missing key, with another key and expiry than it had.
     pub(crate) fn put(
         &mut self,
         database: usize,
@@ -445,7 +444,7 @@ impl<'k> Locked<'k> {
         table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
     }
 
-    /// Empties a database; needs all the locks. Dropping what it gives frees the memory.
+    /// Empties a database; needs all the locks. Dropping the result frees the memory.
     pub(crate) fn flush(&mut self, database: usize) -> Flushed {
         let tables = self.keyspace.tables(database);
         let mut flushed = Vec::new();
@@ -468,7 +467,7 @@ impl<'k> Locked<'k> {
     }
 
     /// Drops all keys and takes over those of another keyspace, made by [`Keyspace::beside`]; needs
-    /// all the locks. Dropping what it gives frees the memory.
+    /// all the locks. Dropping the result frees the memory.
     pub(crate) fn adopt(&mut self, other: &Keyspace) -> Flushed {
         let reclaim = Arc::clone(self.keyspace.shards.reclaim());
         let mut flushed = Flushed { reclaim, tables: Vec::new() };
@@ -482,7 +481,7 @@ impl<'k> Locked<'k> {
                 let (mut table, state) = self.held.table(shard, tables);
                 table.attach(from.detach());
                 if from_state.epoch != state.epoch {
-                    // A snapshot was begun meanwhile, which these keys are no part of.
+                    // A snapshot has begun meanwhile; these keys are not part of it.
                     stamp(&mut table, shard, state.epoch);
                 }
             }
@@ -501,7 +500,7 @@ impl<'k> Locked<'k> {
     }
 }
 
-/// Gives all the entries of a table an epoch.
+/// Stamps all the entries of a table with an epoch.
 fn stamp(table: &mut TableMut<'_>, shard: usize, epoch: u8) {
     let mut next = Some((shard as u64) << 56);
     while let Some(from) = next {
@@ -529,7 +528,7 @@ impl Flushed {
         self.tables.iter().map(Detached::len).sum()
     }
 
-    /// Bytes of values outside of their entries; looks at all the keys, so only where they are few.
+    /// Bytes of values outside their entries; visits all the keys, so only for few.
     fn object_bytes(&self) -> usize {
         let mut bytes = 0;
         for table in &self.tables {
@@ -538,12 +537,12 @@ impl Flushed {
         bytes
     }
 
-    /// Frees one of the tables; gives how many keys that were, `None` at the end.
+    /// Frees one of the tables; returns its number of keys, `None` at the end.
     fn free_one(&mut self) -> Option<usize> {
         let table = self.tables.pop()?;
         let keys = table.len();
         table.free(&self.reclaim);
-        // What no reader can see any more; the rest waits for them.
+        // Frees what no reader can see any more; the rest waits for them.
         self.reclaim.collect_all();
         Some(keys)
     }

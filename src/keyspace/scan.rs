@@ -1,15 +1,15 @@
 //! Walking over keys: SCAN's cursor, random keys, whole databases, and the sweeper's search.
 //!
-//! Keys are met in the order of their hashes, in which the table is laid out whatever its size. A
-//! cursor is the top 48 bits of the hash to go on from: it stays meaningful while tables grow and
-//! shrink, each key that is there throughout is met exactly once, and COUNT is exact.
+//! Keys are visited in hash order, the order of the table at any size. A cursor is the top 48 bits
+//! of the hash to continue from: it stays valid while tables grow and shrink, each key present
+//! throughout is visited exactly once, and COUNT is exact.
 
 use std::ops::ControlFlow;
 
 use super::raw::table::Only;
 use super::{EntryRef, Key, Locked, SHARDS, ShardSet};
 
-/// Bits of a hash that a cursor leaves out. Keys that agree in the others are met together.
+/// Low bits of a hash that a cursor omits. Keys that differ only in these are visited together.
 const CURSOR_SHIFT: u32 = 16;
 
 /// A position in a scan; 0 is both the beginning and the end.
@@ -17,7 +17,7 @@ const CURSOR_SHIFT: u32 = 16;
 pub(crate) struct Cursor(pub(crate) u64);
 
 impl Cursor {
-    /// The shard where a scan goes on, `None` for a number that no scan has given.
+    /// The shard where a scan continues; `None` for a number that no scan returned.
     pub(crate) fn shard(self) -> Option<usize> {
         let shard = self.0 >> (64 - CURSOR_SHIFT - 8);
         (shard < SHARDS as u64).then_some(shard as usize)
@@ -29,17 +29,16 @@ fn first_hash(shard: usize) -> u64 {
     (shard as u64) << 56
 }
 
-/// Keys with an expiry that has not come.
+/// Keys whose expiry lies in the future.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Alive {
     pub(crate) keys: usize,
-    /// The sum of the milliseconds that they have to live.
+    /// The sum of their remaining times to live, in milliseconds.
     pub(crate) left_ms: i128,
 }
 
 impl Locked<'_> {
-    /// Runs `with` with a shard locked: it is so already, or nothing is and it is locked for
-    /// this.
+    /// Runs `with` with a shard locked: either it already is, or no shard is and this locks it.
     fn with_shard<R>(&mut self, shard: usize, with: impl FnOnce(&mut Locked<'_>) -> R) -> R {
         if self.set().contains(shard) {
             return with(self);
@@ -50,7 +49,7 @@ impl Locked<'_> {
         with(&mut self.keyspace.lock(set).locked())
     }
 
-    /// Visits the segment with hash `from`; gives where the next one of the shard begins.
+    /// Visits the segment with hash `from`; returns where the shard's next one begins.
     fn segment(
         &mut self,
         database: usize,
@@ -66,8 +65,8 @@ impl Locked<'_> {
         })
     }
 
-    /// Goes on with a scan: visits at least `count` keys if there are so many, and gives the
-    /// cursor to go on from.
+    /// Continues a scan: visits at least `count` keys, if there are so many, and returns the cursor
+    /// to continue from.
     pub(crate) fn scan(
         &mut self,
         database: usize,
@@ -90,7 +89,7 @@ impl Locked<'_> {
         Cursor(0)
     }
 
-    /// The part of a scan within one locked shard; gives the hash where it stopped.
+    /// The part of a scan within one locked shard; returns the hash where it stopped.
     fn scan_shard(
         &mut self,
         database: usize,
@@ -161,7 +160,7 @@ impl Locked<'_> {
             nth -= size;
         }
         self.with_shard(shard, |locked| {
-            // Segments may have none: from a random one on, take the first that is not.
+            // Segments may be empty: from a random one on, take the first that is not.
             let start = first_hash(shard) | (random[1] >> 8);
             let mut from = Some(start);
             let mut wrapped = false;
@@ -180,9 +179,9 @@ impl Locked<'_> {
         })
     }
 
-    /// Looks for keys that expired before `now_ms` in the segment of a locked shard with hash
-    /// `from`. Gives how many other keys with an expiry it saw and how long they have to live
-    /// together, and where to go on in this shard.
+    /// Finds keys that expired before `now_ms` in the segment of a locked shard with hash `from`.
+    /// Returns the number of other keys with an expiry, the sum of their times to live, and where
+    /// to continue in this shard.
     pub(crate) fn expired_in_segment(
         &mut self,
         database: usize,

@@ -6,8 +6,8 @@
 //! So each key that existed at the cut comes out exactly once with its value of that instant,
 //! through the walk or through the retention, whichever meets it first.
 //!
-//! FLUSHALL hands over whole tables; SWAPDB changes which tables a database has, so everything
-//! here is kept by tables and translated by the mapping of the cut.
+//! FLUSHALL hands over whole tables; SWAPDB changes which tables a database has, so this module
+//! identifies databases by their tables and translates them by the mapping of the cut.
 //!
 //! A snapshot that is given up still stamps what is left, so that every entry carries the current
 //! epoch when the next one begins: an epoch is one byte, and a stale one must not come round.
@@ -29,7 +29,7 @@ pub(crate) struct Retention {
     peak_bytes: AtomicUsize,
     bytes_max: usize,
     given_up: AtomicBool,
-    /// Bytes retained when that became too much, else 0.
+    /// Bytes retained when they exceeded the limit, else 0.
     dropped_at_bytes: AtomicUsize,
 }
 
@@ -40,7 +40,7 @@ struct Queue {
 }
 
 impl Retention {
-    /// Keeps an entry that had its tables' value at the cut; gives it back if nobody wants it.
+    /// Keeps an entry as it was at the cut; returns it if the snapshot does not need it.
     pub(super) fn retain(&self, tables: usize, entry: Entry) -> Option<Entry> {
         if self.given_up.load(Ordering::Relaxed) {
             return Some(entry);
@@ -66,7 +66,7 @@ impl Retention {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The most that they have been.
+    /// The peak of those bytes.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.peak_bytes.load(Ordering::Relaxed)
     }
@@ -84,7 +84,7 @@ impl Retention {
 /// Why a snapshot ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GivenUp {
-    /// Asked to, by SHUTDOWN or a flush.
+    /// Requested by SHUTDOWN or a flush.
     Asked,
     /// Old values of changed keys took more memory than allowed; bytes.
     RetainedTooMuch(usize),
@@ -167,26 +167,26 @@ impl Snapshot {
         &self.sizes
     }
 
-    /// Reads a little further: gives `each` some entries with their databases of the cut. No
-    /// lock is held meanwhile.
+    /// Reads on: passes some entries with their databases at the cut to `each`. Holds no lock
+    /// meanwhile.
     ///
     /// # Errors
-    /// When the snapshot was given up. It is then over.
+    /// When the snapshot was given up. It has then ended.
     pub(crate) fn step(
         &mut self,
         mut each: impl FnMut(usize, EntryRef<'_>),
     ) -> Result<WalkStep, GivenUp> {
         self.check()?;
         let database = self.sizes.get(self.position.0).map_or(0, |size| size.database);
-        // A walk that is through with the tables knows that nothing of the cut is left in them:
-        // what was retained until then is all there is.
+        // Once the walk has finished, the tables hold nothing of the cut: what was retained until
+        // then is the rest.
         let walked = self.walk();
         self.slice.drain(|entry| each(database, entry));
         if walked == WalkStep::Done {
             self.end();
         }
         self.drain(&mut each);
-        // Again: what was given up meanwhile has dropped values.
+        // Again: a snapshot given up meanwhile has dropped values.
         self.check()?;
         Ok(walked)
     }
@@ -213,8 +213,7 @@ impl Snapshot {
         let mut set = ShardSet::default();
         set.insert(shard);
         let slice = &mut self.slice;
-        // The lock is held for as long as it takes to copy a segment's entries. They shall be in
-        // the cache by then.
+        // The lock is held while a segment's entries are copied, so they are prefetched first.
         {
             let inside = self.keyspace.shards.reclaim().enter(self.keyspace.walker);
             self.keyspace.shards.head(shard, tables).prefetch_segment(from, &inside);
@@ -239,7 +238,7 @@ impl Snapshot {
         WalkStep::More
     }
 
-    /// Gives out what was retained so far.
+    /// Passes what was retained so far to `each`.
     fn drain(&self, each: &mut impl FnMut(usize, EntryRef<'_>)) {
         let Queue { entries, tables } = std::mem::take(&mut *self.retention.queue.lock());
         let mut bytes = 0;
@@ -258,7 +257,7 @@ impl Snapshot {
         }
     }
 
-    /// Ends the retaining, shard by shard: writes stop looking at this snapshot.
+    /// Ends retention, shard by shard: writes then ignore this snapshot.
     fn end(&self) {
         for shard in 0..SHARDS {
             let mut set = ShardSet::default();
@@ -275,7 +274,7 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // Stamp what the walk has not met: see the module's doc.
+        // Stamp what the walk has not reached: see the module's doc.
         self.retention.give_up();
         while self.walk() == WalkStep::More {
             self.slice.clear();

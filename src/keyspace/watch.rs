@@ -1,6 +1,6 @@
 //! Watched keys of one shard: which marks a change of a key sets.
 //!
-//! A mark is a flag that a transaction looks at before it runs. Whose it is, is not known here.
+//! A mark is a flag that a transaction checks before it runs. This module does not know its owner.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ pub(crate) type Mark = Arc<AtomicBool>;
 /// Watchers by key.
 pub(super) type Watches = HashMap<Box<[u8]>, Vec<Watcher>>;
 
-/// One who watches a key in one database.
+/// A watcher of a key in one database.
 #[derive(Debug)]
 pub(super) struct Watcher {
     database: usize,
     mark: Mark,
-    /// Whether the key was there, and not expired, when the watch began. If not, its removal for
-    /// having expired changes nothing for this watcher.
+    /// Whether the key existed, and had not expired, when the watch began. If not, its removal on
+    /// expiry changes nothing for this watcher.
     alive: bool,
 }
 
@@ -31,7 +31,7 @@ impl Locked<'_> {
         !self.held.state(shard).watches.is_empty()
     }
 
-    /// Sets `mark` when the key changes. `alive` tells whether it is there and not expired.
+    /// Sets `mark` when the key changes. `alive`: whether it exists and has not expired.
     pub(crate) fn watch(&mut self, database: usize, key: Key<'_>, mark: &Mark, alive: bool) {
         let watches = &mut self.held.state_mut(key.shard()).watches;
         let watcher = Watcher { database, mark: Arc::clone(mark), alive };
@@ -70,7 +70,7 @@ impl Locked<'_> {
     }
 
     /// Sets the marks of the watched keys of a database which exist in one of `among`, when
-    /// databases are flushed or swapped; needs all the locks. `alive` tells which entries count
+    /// databases are flushed or swapped; needs all the locks. `alive` decides which entries count
     /// as existing.
     pub(crate) fn mark_watchers_of_database(
         &self,

@@ -36,7 +36,7 @@ impl Big {
         self.trim();
     }
 
-    /// Divides and gives the remainder.
+    /// Divides and returns the remainder.
     pub(super) fn divide(&mut self, divisor: u32) -> u32 {
         let mut rest = 0;
         for limb in self.0.iter_mut().rev() {

@@ -1,11 +1,11 @@
 //! The x86 `long double`, in which INCRBYFLOAT computes: text → number, sum, number → text.
 //!
 //! Redis's results are visible to the last digit in replies and in the replication stream, so a
-//! double will not do, and Rust has no wider float. What is needed of the 80-bit format is little:
-//! a magnitude is `mantissa × 2^exponent` with 64 bits of mantissa, every operation rounds once, to
+//! double will not do, and Rust has no wider float. Little of the 80-bit format is needed: a
+//! magnitude is `mantissa × 2^exponent` with 64 bits of mantissa, every operation rounds once, to
 //! nearest with ties to even. Reading is exact up to that rounding: a decimal becomes a big
-//! integer, scaled by a power of two, and divided by powers of ten whose remainders are not kept
-//! but remembered as one bit ("sticky": there was something below).
+//! integer, scaled by a power of two, and divided by powers of ten whose remainders are reduced to
+//! one bit ("sticky": there was something below).
 
 use super::big::Big;
 
@@ -64,7 +64,7 @@ impl LongDouble {
         Some(Self { negative, magnitude })
     }
 
-    /// The rounded sum; `None` where it is infinite or no number.
+    /// The rounded sum; `None` if it is infinite or not a number.
     pub(crate) fn sum(self, other: Self) -> Option<Self> {
         let (Magnitude::Finite(a, a_exponent), Magnitude::Finite(b, b_exponent)) =
             (self.magnitude, other.magnitude)
@@ -157,7 +157,7 @@ impl Magnitude {
         }
     }
 
-    /// What a nonzero number is rounded to, unless nothing or too much is left of it.
+    /// A nonzero number after rounding; `None` if it became zero or too large.
     fn in_range(self) -> Option<Self> {
         (!matches!(self, Self::Infinite | Self::Finite(0, _))).then_some(self)
     }
@@ -168,8 +168,8 @@ fn infinity(text: &[u8]) -> Option<Magnitude> {
     (is(b"inf") || is(b"infinity")).then_some(Magnitude::Infinite)
 }
 
-/// Splits digits with a point in between from the exponent behind `mark`. Gives the digits, how
-/// many of them stand behind the point, and the exponent.
+/// Splits digits with a point in between from the exponent after `mark`. Returns the digits, how
+/// many of them follow the point, and the exponent.
 fn split(text: &[u8], mark: u8, is_digit: fn(&u8) -> bool) -> Option<(Vec<u8>, i64, i64)> {
     let end = text.iter().position(|byte| byte.to_ascii_lowercase() == mark);
     let (digits, exponent) = match end {
@@ -186,7 +186,7 @@ fn split(text: &[u8], mark: u8, is_digit: fn(&u8) -> bool) -> Option<(Vec<u8>, i
     valid.then_some((digits, behind as i64, exponent))
 }
 
-/// An exponent; what is far too large stops growing.
+/// An exponent; far too large ones saturate.
 fn integer(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),

@@ -3,7 +3,7 @@
 
 use crc_fast::{CrcAlgorithm, checksum as crc_fast_checksum};
 
-/// Small pieces are gathered up to this size, in bytes.
+/// Small pieces are buffered up to this size, in bytes.
 const PENDING_BYTES: usize = 512;
 
 /// The checksum of `bytes`.
@@ -13,9 +13,9 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 
 /// A checksum over pieces.
 ///
-/// The format is read and written some bytes at a time (a type, a length, a short key), while the
-/// carry-less multiplication behind the checksum is only quick over longer runs. So small pieces
-/// wait in a buffer until it is full.
+/// The format is read and written a few bytes at a time (a type, a length, a short key), while the
+/// carry-less multiplication behind the checksum is fast only over longer runs. So small pieces are
+/// buffered.
 #[derive(Clone, Debug)]
 pub(super) struct Digest {
     inner: crc_fast::Digest,

@@ -1,5 +1,5 @@
-//! Bytes → lengths, strings and numbers, with the position and the checksum of what was read. Knows
-//! no opcodes, keys or types.
+//! Bytes → lengths, strings and numbers, with the position and the checksum of the bytes read. Does
+//! not know opcodes, keys or types.
 
 use std::io::{self, Read};
 use std::mem;
@@ -9,11 +9,11 @@ use super::error::{Error, ErrorKind};
 use super::format::{length_mark, string_encoding};
 use super::lzf::{self, ExpandError};
 
-/// What is allocated on the word of a length alone, in bytes. Beyond it, only bytes that have
-/// arrived make room for as many more.
+/// Bytes allocated for a claimed length before any arrive. Beyond it, an allocation at most doubles
+/// the bytes that have arrived.
 const TRUSTED_BYTES: usize = 64 * 1024;
 
-/// Whether a checksum is kept of what is read.
+/// Whether to compute a checksum of the bytes read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Checksum {
     Computed,
@@ -28,7 +28,7 @@ pub(super) struct Decoder<R> {
     digest: Option<Digest>,
 }
 
-/// What a length turns out to be where a string may stand.
+/// What a length means where a string may stand.
 enum Length {
     Plain(u64),
     Encoded(u8),
@@ -166,8 +166,8 @@ impl<R: Read> Decoder<R> {
         Ok(bytes)
     }
 
-    /// Appends the next `len` bytes. The vector grows as they arrive, so that a length that lies
-    /// costs no more than twice the bytes that are there; a true one ends at its exact size.
+    /// Appends the next `len` bytes. The vector grows as they arrive, so that a false length costs
+    /// no more than twice the bytes present; a true one ends at its exact size.
     fn read_onto(&mut self, bytes: &mut Vec<u8>, len: u64) -> Result<(), Error> {
         let offset = self.position;
         let Ok(len) = usize::try_from(len) else {
@@ -272,7 +272,7 @@ mod tests {
             error.kind,
             ErrorKind::BadLzf { claimed_bytes: 265, compressed_bytes: 3 }
         ));
-        // The claim is refused before any of the claimed compressed bytes is asked for.
+        // The claim is refused before any of the claimed compressed bytes is read.
         let huge = [0xc3, 0x80, 0, 1, 0, 0, 0x81, 0x40, 0, 0, 0, 0, 0, 0, 0];
         assert!(matches!(decoder(&huge).string().unwrap_err().kind, ErrorKind::BadLzf { .. }));
     }

@@ -1,6 +1,6 @@
-//! Lengths, strings and numbers → bytes, with the checksum of what was written. Makes the choices of
-//! encoding that Redis's `rdbSaveRawString` makes, so that the bytes are those Redis would have
-//! written. Knows no opcodes, keys or types.
+//! Lengths, strings and numbers → bytes, with the checksum of the bytes written. Chooses encodings
+//! as Redis's `rdbSaveRawString` does, so that the bytes equal Redis's. Does not know opcodes, keys
+//! or types.
 
 use std::io::{self, Write};
 
@@ -124,7 +124,7 @@ impl<W: Write> Encoder<W> {
     }
 
     fn compressed(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // The output belongs to the compressor, which is part of `self`: it steps aside meanwhile.
+        // The output borrows from the compressor, a field of `self`, so it is taken out meanwhile.
         let Some(mut compressor) = self.compressor.take() else {
             return self.verbatim(bytes);
         };
@@ -151,7 +151,7 @@ impl<W: Write> Encoder<W> {
     }
 }
 
-/// The number whose decimal form, to the byte, these bytes are: not for "007", "-0" or "+1".
+/// The number of which these bytes are the exact decimal form: not for "007", "-0" or "+1".
 fn canonical_int(bytes: &[u8]) -> Option<i32> {
     if bytes.len() > INT_BYTES_MAX {
         return None;

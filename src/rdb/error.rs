@@ -1,4 +1,4 @@
-//! Why bytes were refused, and where. Decides nothing about what happens then.
+//! Why bytes were refused, and where. The caller decides what follows.
 
 use std::fmt;
 use std::io;
@@ -9,8 +9,8 @@ const KEY_BYTES_SHOWN_MAX: usize = 64;
 /// Why a file, stream or payload was refused, and at which byte.
 #[derive(Debug)]
 pub struct Error {
-    /// Where: bytes from the start of the file or payload. For something that is refused as a whole
-    /// it is where that begins; for bytes that are missing it is where they should have been.
+    /// Bytes from the start of the file or payload: to the start of an item refused as a whole, or
+    /// to where missing bytes should have been.
     pub offset: u64,
     /// Why.
     pub kind: ErrorKind,
@@ -21,11 +21,11 @@ pub struct Error {
 pub enum ErrorKind {
     /// The underlying reader failed.
     Io(io::Error),
-    /// The bytes ended in the midst of something.
+    /// The bytes ended within an item.
     UnexpectedEnd,
-    /// The bytes begin with something else than `REDIS` or `VALKEY` and a version: what they begin with.
+    /// The bytes begin with these instead of `REDIS` or `VALKEY` and a version.
     NotRdb([u8; 9]),
-    /// A version that is not known, as the header has it.
+    /// An unknown version, as in the header.
     UnsupportedVersion([u8; 9]),
     /// Neither an opcode nor a type that any server writes.
     UnknownOpcode(u8),
@@ -47,9 +47,9 @@ pub enum ErrorKind {
         /// The type's name.
         name: &'static str,
     },
-    /// A length that begins with this byte, which begins none.
+    /// A first byte that begins no length.
     BadLength(u8),
-    /// A string encoded in a way that is not known.
+    /// An unknown encoding of a string.
     BadStringEncoding(u8),
     /// A compressed string that does not expand to what it claims.
     BadLzf {
@@ -58,7 +58,7 @@ pub enum ErrorKind {
         /// The length compressed, in bytes.
         compressed_bytes: u64,
     },
-    /// What a module stored beside the keys (opcode 247).
+    /// Data of a module outside the keys (opcode 247).
     ModuleData {
         /// The name of the module's type.
         module: String,
@@ -77,11 +77,11 @@ pub enum ErrorKind {
         /// What they should say.
         computed: u64,
     },
-    /// There was no memory for this many bytes.
+    /// Allocating this many bytes failed.
     OutOfMemory(u64),
     /// A payload too short for its footer of ten bytes.
     PayloadTooShort,
-    /// A payload of a version that is not known.
+    /// A payload of an unknown version.
     UnsupportedPayloadVersion(u16),
 }
 
@@ -91,7 +91,7 @@ impl Error {
     }
 
     /// Whether a payload was refused for its footer: its version or its checksum. RESTORE answers
-    /// that in other words than a value it cannot read.
+    /// that with a different error than an unreadable value.
     pub fn is_payload_footer(&self) -> bool {
         matches!(
             self.kind,
@@ -102,13 +102,13 @@ impl Error {
     }
 }
 
-/// Names a key in an [`ErrorKind::UnsupportedType`]: escaped, and cut where it is long, since what is
-/// in a key is anybody's.
+/// Names a key in an [`ErrorKind::UnsupportedType`]: escaped, and truncated if long, since keys are
+/// untrusted.
 pub(super) fn key_owner(key: &[u8], db: u64) -> String {
     format!("key \"{}\" in database {db}", shortened(key))
 }
 
-/// A name from a file for an error: escaped, and cut where it is long.
+/// A name from a file for an error: escaped, and truncated if long.
 pub(super) fn shortened(name: &[u8]) -> String {
     let shown = name.get(..KEY_BYTES_SHOWN_MAX).unwrap_or(name);
     let cut = if shown.len() < name.len() { "..." } else { "" };

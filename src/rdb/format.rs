@@ -34,7 +34,7 @@ pub(super) mod type_code {
     pub(in crate::rdb) const MODULE_2: u8 = 7;
 }
 
-/// How a string is stored that is not stored verbatim: the low six bits of a length's first byte.
+/// How a string that is not verbatim is stored: the low six bits of a length's first byte.
 pub(super) mod string_encoding {
     pub(in crate::rdb) const INT8: u8 = 0;
     pub(in crate::rdb) const INT16: u8 = 1;
@@ -50,7 +50,7 @@ pub(super) mod length_mark {
     pub(in crate::rdb) const ENCODED: u8 = 0xc0;
 }
 
-/// What a user calls the type with this code, or `None` where no server writes such a code.
+/// The user-visible name of the type with this code, or `None` if no server writes such a code.
 ///
 /// One name covers all the encodings of a type; errors give the code beside it.
 pub(super) fn type_name(code: u8) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! Entries of the keyspace as the file format has them.
+//! Writes entries of the keyspace in the file format.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use super::{Attributes, StringRef, ValueRef, Writer};
 use crate::keyspace::{self, EntryRef};
 use crate::types::Object;
 
-/// Gives `with` the value of an entry in the form in which it is written.
+/// Passes the value of an entry to `with` in the form in which it is written.
 pub(crate) fn with_value<R>(entry: EntryRef<'_>, with: impl FnOnce(ValueRef<'_>) -> R) -> R {
     match entry.value() {
         keyspace::ValueRef::Int(number) => with(ValueRef::String(StringRef::Int(number))),
@@ -29,7 +29,7 @@ pub(crate) struct EntryWriter<W> {
 }
 
 impl<W: Write> EntryWriter<W> {
-    /// Goes on after the header and the auxiliary fields.
+    /// Continues after the header and the auxiliary fields.
     pub(crate) fn new(writer: Writer<W>) -> Self {
         Self { writer, selected: None, keys: 0 }
     }

@@ -1,6 +1,6 @@
-//! LZF, the compression of strings in RDB. Gives byte for byte what liblzf 3.6's `lzf_c.c` gives as
-//! Redis uses it (HLOG 16, VERY_FAST), and expands what any LZF compressor wrote. Knows nothing of
-//! how RDB frames the result.
+//! LZF, the compression of strings in RDB. Its output equals byte for byte that of liblzf 3.6's
+//! `lzf_c.c` as Redis uses it (HLOG 16, VERY_FAST); it expands what any LZF compressor wrote. Does
+//! not know how RDB frames the result.
 //!
 //! The format is a sequence of runs:
 //!
@@ -17,18 +17,18 @@ const SLOTS: usize = 1 << HASH_BITS;
 const LITERAL_RUN_MAX: usize = 1 << 5;
 const OFFSET_MAX: usize = 1 << 13;
 const MATCH_MAX: usize = (1 << 8) + (1 << 3);
-/// Three bytes of input give at most `MATCH_MAX` of output; nothing does better.
+/// Three bytes of input expand to at most `MATCH_MAX`; nothing expands further.
 const EXPANSION_MAX: u64 = MATCH_MAX as u64 / 3;
-/// What a compressor keeps of its output buffer between strings, in bytes.
+/// Bytes of its output buffer that a compressor keeps between strings.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 
 /// Compresses strings, one after another.
 ///
-/// A hash table gives for three bytes where they were last seen. liblzf leaves its table of 65,536
-/// slots as the stack had it and merely checks what it finds there, so that now and then its output
-/// depends on what it compressed before. Here a slot holds position + `base`, and `base` moves past
-/// all older positions with each string: the table counts as empty without being cleared, which
-/// would cost more than compressing a short string, and the output depends on the input alone.
+/// A hash table maps three bytes to where they were last seen. liblzf's table of 65,536 slots is
+/// uninitialised stack memory that it only checks, so that its output sometimes depends on earlier
+/// input. Here a slot holds position + `base`, and `base` moves past all older positions with each
+/// string: the table counts as empty without being cleared, which would cost more than compressing
+/// a short string, and the output depends on the input alone.
 pub(super) struct Compressor {
     slots: Box<[u32; SLOTS]>,
     base: u32,
@@ -51,7 +51,7 @@ impl Compressor {
         }
     }
 
-    /// The compressed form of `input`, or `None` where that is longer than `out_bytes_max`.
+    /// The compressed form of `input`, or `None` if that is longer than `out_bytes_max`.
     ///
     /// Inputs below four bytes or beyond 4 GiB are never compressed.
     pub(super) fn compress(&mut self, input: &[u8], out_bytes_max: usize) -> Option<&[u8]> {
@@ -84,7 +84,7 @@ impl Compressor {
         Some(&self.out)
     }
 
-    /// Gives back the room of a large output, which would otherwise be held until the next one.
+    /// Frees the memory of a large output, which would otherwise be held until the next one.
     pub(super) fn trim(&mut self) {
         self.out.clear();
         self.out.shrink_to(SCRATCH_BYTES_KEPT);
@@ -105,8 +105,8 @@ impl Compressor {
     }
 }
 
-/// Enters position `at` in the table, and gives the position that its three bytes' slot held. Like
-/// liblzf this never gives position 0. The outer `None` is for an `at` that has no three bytes.
+/// Enters position `at` in the table, and returns the position that its three bytes' slot held.
+/// Like liblzf this never returns position 0. The outer `None` is for an `at` without three bytes.
 #[inline]
 fn visit(slots: &mut [u32; SLOTS], base: u32, input: &[u8], at: usize) -> Option<Option<usize>> {
     let [a, b, c] = *input.get(at..)?.first_chunk::<3>()?;
@@ -119,7 +119,7 @@ fn visit(slots: &mut [u32; SLOTS], base: u32, input: &[u8], at: usize) -> Option
     Some(earlier.and_then(|position| usize::try_from(position).ok()))
 }
 
-/// Bytes at some position that are those at an earlier one.
+/// Bytes that repeat those at an earlier position.
 struct Match {
     /// How far back, in bytes, less one.
     offset: usize,
@@ -144,9 +144,9 @@ impl Match {
     }
 }
 
-/// The output: each run of literals begins with its length, whose place is kept free until the run
-/// has ended. Every method gives `None` when the output grows too long, at exactly the points
-/// where liblzf gives up.
+/// The output: each run of literals begins with its length, whose byte is reserved until the run
+/// ends. Every method returns `None` when the output grows too long, at exactly the points where
+/// liblzf gives up.
 struct Runs<'a> {
     out: &'a mut Vec<u8>,
     out_bytes_max: usize,
@@ -178,7 +178,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Fills in the length of the run, or takes its place back when it is empty.
+    /// Fills in the length of the run, or removes its reserved byte if the run is empty.
     fn end_run(&mut self) {
         let start = self.out.len().saturating_sub(self.literals).saturating_sub(1);
         match u8::try_from(self.literals) {
@@ -232,7 +232,7 @@ pub(super) enum ExpandError {
     OutOfMemory,
 }
 
-/// Whether so many compressed bytes can expand to so many at all. Asked before either is allocated.
+/// Whether so many compressed bytes can expand to so many. Checked before either is allocated.
 pub(super) fn is_plausible(compressed_bytes: u64, expanded_bytes: u64) -> bool {
     expanded_bytes > 0 && expanded_bytes <= compressed_bytes.saturating_mul(EXPANSION_MAX)
 }
@@ -251,7 +251,7 @@ pub(super) fn expand(mut input: &[u8], len: usize) -> Result<Vec<u8>, ExpandErro
     if out.len() == len { Ok(out) } else { Err(ExpandError::Damaged) }
 }
 
-/// Expands one run onto `out`, up to `len` bytes in all, and gives what follows it.
+/// Expands one run onto `out`, up to `len` bytes in all, and returns what follows it.
 fn expand_run<'a>(input: &'a [u8], out: &mut Vec<u8>, len: usize) -> Option<&'a [u8]> {
     let room = len.checked_sub(out.len())?;
     let (control, rest) = input.split_first()?;

@@ -15,10 +15,10 @@
 //! keyspace  entries as they are written
 //! ```
 //!
-//! What is read is untrusted: a file, or what a stranger hands to RESTORE. Every length may lie. No
-//! input panics, and none makes the reader allocate more than the bytes that did arrive account for.
-// Untrusted bytes are never indexed, cut down or added up unchecked. Tests may; the lints still run
-// over everything else when the library is checked without them.
+//! Input is untrusted: a file, or what a client passes to RESTORE. Any length may be false. No
+//! input panics, and none makes the reader allocate out of proportion to the bytes that arrived.
+// Code on untrusted bytes never indexes, truncates or adds unchecked. Tests may; the lints still
+// run over everything else when the library is checked without them.
 #![cfg_attr(
     not(test),
     deny(

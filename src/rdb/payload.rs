@@ -40,7 +40,7 @@ pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
     payload
 }
 
-/// What [`restore`] does about a payload's checksum.
+/// How [`restore`] treats a payload's checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadChecksum {
     /// It must be right.
@@ -56,7 +56,7 @@ pub enum PayloadChecksum {
 ///
 /// # Errors
 ///
-/// When the version or the checksum is wrong ([`Error::is_payload_footer`] tells), or the value
+/// When the version or the checksum is wrong (see [`Error::is_payload_footer`]), or the value
 /// cannot be read.
 pub fn restore(payload: &[u8], checksum: PayloadChecksum) -> Result<Value, Error> {
     let body = verified_body(payload, checksum)?;
@@ -69,7 +69,7 @@ pub fn restore(payload: &[u8], checksum: PayloadChecksum) -> Result<Value, Error
     value.ok_or_else(|| unsupported(&mut decoder, 0, "the payload".to_owned(), (code, name)))
 }
 
-/// The payload without its footer, once that is found to be right.
+/// Verifies the footer; returns the payload without it.
 fn verified_body(payload: &[u8], checksum: PayloadChecksum) -> Result<&[u8], Error> {
     let error = |before_end: usize, kind| {
         let offset = payload.len().saturating_sub(before_end);

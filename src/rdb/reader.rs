@@ -1,6 +1,5 @@
 //! Reads an RDB stream item by item: its header, opcodes and trailer. Holds one key at a time and
-//! reads nothing beyond the trailer. Leaves what a string looks like to `decode`, and what becomes
-//! of the items to the caller.
+//! reads nothing beyond the trailer. `decode` reads the strings; the caller handles the items.
 
 use std::io::Read;
 use std::mem;
@@ -23,11 +22,12 @@ impl Default for ReadOptions {
     }
 }
 
-/// What a stream is made of.
+/// An item of a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A field about the file: `redis-ver`, `ctime`, `repl-id` and others. Unknown ones mean nothing.
+    /// A field about the file: `redis-ver`, `ctime`, `repl-id` and others. Unknown ones are
+    /// ignored.
     Aux {
         /// The field.
         name: Vec<u8>,
@@ -36,7 +36,7 @@ pub enum Item {
     },
     /// The keys that follow belong to this database.
     SelectDb(u64),
-    /// How large the current database will be: a hint, which may lie.
+    /// The size of the current database: a hint, which may be wrong.
     ResizeDb {
         /// How many keys.
         keys: u64,
@@ -71,7 +71,7 @@ pub struct Reader<R> {
     decoder: Decoder<R>,
     version: u16,
     db: u64,
-    /// What was said of the key that comes next.
+    /// Attributes read for the next key.
     next_key: Attributes,
     ended: bool,
 }
@@ -108,7 +108,7 @@ impl<R: Read> Reader<R> {
         self.decoder.position()
     }
 
-    /// The source, which stands after the last byte read.
+    /// The source, positioned after the last byte read.
     pub fn into_inner(self) -> R {
         self.decoder.into_source()
     }
@@ -117,8 +117,8 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     ///
-    /// When the source fails or what it gives is refused. The reader then stands somewhere in the
-    /// midst of something, and what it would give next means nothing.
+    /// When the source fails or its bytes are refused. The reader's position is then undefined, and
+    /// further items mean nothing.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator of results would go on after an error"
@@ -134,7 +134,7 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
-    /// What begins with `code`, a byte read at `offset`; `None` when that is no item of its own.
+    /// The item that begins with `code`, a byte read at `offset`; `None` if that is no item itself.
     fn item(&mut self, code: u8, offset: u64) -> Result<Option<Item>, Error> {
         match code {
             opcode::EXPIRETIME => {
@@ -197,12 +197,12 @@ impl<R: Read> Reader<R> {
             return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
         };
         let Attributes { expire_at_ms, idle_s, freq } = mem::take(&mut self.next_key);
-        // To Redis a stored expiry of -1 is the absence of one.
+        // Redis treats a stored expiry of -1 as none.
         let expire_at_ms = expire_at_ms.filter(|expire_at_ms| *expire_at_ms != -1);
         Ok(KeyRecord { key, expire_at_ms, idle_s, freq, value })
     }
 
-    /// Reads the checksum and compares it. A stored 0 says that the writer computed none.
+    /// Reads the checksum and compares it. A stored 0 means that the writer computed none.
     fn verify_trailer(&mut self) -> Result<(), Error> {
         if self.version < VERSION_CHECKSUM {
             return Ok(());
@@ -219,7 +219,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The value of this type; `None`, with nothing read, where the type is not one that is held.
+/// The value of this type; `None`, with nothing read, if the type is not supported.
 pub(super) fn value<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Option<Value>, Error> {
     match code {
         type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
@@ -227,7 +227,7 @@ pub(super) fn value<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Optio
     }
 }
 
-/// Why a value is refused whose type is none that is held. The decoder stands where it begins.
+/// Why a value of an unsupported type is refused. The decoder is at the start of the value.
 pub(super) fn unsupported<R: Read>(
     decoder: &mut Decoder<R>,
     offset: u64,
@@ -258,7 +258,7 @@ fn module_name(id: u64) -> String {
     (0..9u32).rev().map(|place| character(place.saturating_mul(6).saturating_add(10))).collect()
 }
 
-/// What the first line of a library's code, `#!lua name=…`, names it; escaped, and cut where it is
+/// The library's name from the first line of its code, `#!lua name=…`; escaped, and truncated if
 /// long.
 fn library_name(code: &[u8]) -> String {
     let line = code.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -15,7 +15,7 @@ pub(super) struct RealRedis {
     dir: tempfile::TempDir,
 }
 
-/// A reply; only the kinds that the tests ask for.
+/// A reply; only the kinds that the tests need.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Reply {
     Line(String),

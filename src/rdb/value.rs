@@ -1,16 +1,16 @@
-//! The values that reader, writer and payload exchange, one case per type that can be held, and what
-//! goes with a key. Knows no bytes of the format.
+//! The values that reader, writer and payload exchange, one case per supported type, and a key's
+//! attributes. Does not know the format's bytes.
 
 /// A value as it was read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A string, whichever way it was encoded.
+    /// A string, however it was encoded.
     String(Vec<u8>),
 }
 
 impl Value {
-    /// The same value as something to write.
+    /// The same value, borrowed for writing.
     pub fn as_value_ref(&self) -> ValueRef<'_> {
         match self {
             Self::String(bytes) => ValueRef::String(StringRef::Bytes(bytes)),
@@ -26,8 +26,8 @@ pub enum ValueRef<'a> {
     String(StringRef<'a>),
 }
 
-/// A string to be written, as the keyspace happens to hold it. What is written depends on the
-/// string alone and not on how it is held, except for `Chunks` beyond
+/// A string to be written, as the keyspace stores it. The output depends on the string alone and
+/// not on how it is stored, except for `Chunks` beyond
 /// [`CHUNKS_COMPRESSED_BYTES_MAX`](StringRef::CHUNKS_COMPRESSED_BYTES_MAX).
 #[derive(Clone, Copy, Debug)]
 pub enum StringRef<'a> {
@@ -35,14 +35,14 @@ pub enum StringRef<'a> {
     Bytes(&'a [u8]),
     /// The string that is the decimal form of this number.
     Int(i64),
-    /// The string in pieces, in order; empty pieces do no harm.
+    /// The string in pieces, in order; empty pieces are allowed.
     Chunks(&'a [&'a [u8]]),
 }
 
 impl StringRef<'_> {
-    /// The longest string in chunks, in bytes, that is put together in order to be compressed;
-    /// longer ones are written as they are. A save should not need a second copy of a value of
-    /// hundreds of megabytes, and readers take both.
+    /// The longest string in chunks, in bytes, that is joined for compression; longer ones are
+    /// written uncompressed. A save should not need a second copy of a value of hundreds of
+    /// megabytes, and readers accept both.
     pub const CHUNKS_COMPRESSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 }
 

@@ -1,5 +1,5 @@
-//! Writes an RDB stream of version 10: its header, opcodes and trailer. Leaves what a string looks
-//! like to `encode`; which aux fields and databases there are, and in what order, is the caller's.
+//! Writes an RDB stream of version 10: its header, opcodes and trailer. `encode` writes the
+//! strings; the caller chooses aux fields and databases and their order.
 
 use std::io::{self, Write};
 
@@ -26,7 +26,7 @@ impl Default for WriteOptions {
 
 /// Writes an RDB stream, as Redis's `rdbSaveRio` does.
 ///
-/// Many writes are of single bytes: give it a buffered sink. A stream is whole only after
+/// Many writes are of single bytes: give it a buffered sink. A stream is complete only after
 /// [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Writer<W> {
@@ -54,14 +54,14 @@ impl<W: Write> Writer<W> {
         self.encoder.bytes(value)
     }
 
-    /// Says that the keys that follow belong to this database.
+    /// Selects the database of the keys that follow.
     pub fn select_db(&mut self, db: u64) -> io::Result<()> {
         self.encoder.raw(&[opcode::SELECTDB])?;
         self.encoder.length(db)
     }
 
-    /// Says how many keys the current database holds, and how many of them expire. Readers make
-    /// room accordingly; nothing depends on the numbers being right.
+    /// Writes how many keys the current database holds, and how many of them expire. Readers
+    /// preallocate accordingly; wrong numbers do no harm.
     pub fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
         self.encoder.raw(&[opcode::RESIZEDB])?;
         self.encoder.length(keys)?;
@@ -96,7 +96,7 @@ impl<W: Write> Writer<W> {
         self.encoder.written()
     }
 
-    /// Writes the trailer, flushes the sink and gives it back.
+    /// Writes the trailer, flushes the sink and returns it.
     pub fn finish(mut self) -> io::Result<W> {
         self.encoder.raw(&[opcode::EOF])?;
         let checksum = self.encoder.checksum().unwrap_or(0);

@@ -1,7 +1,7 @@
-//! What one replica gets next, and where it goes: the one place from which bytes are sent to it.
+//! Sends one replica its next bytes: the only place from which bytes are sent to it.
 //!
 //! The replica's own connection and every thread that writes call [`Feed::send`], one at a time. It
-//! never waits: what the outlet has no room for stays, and the replica's connection goes on when
+//! never blocks: bytes that do not fit the outlet stay, and the replica's connection continues when
 //! there is room again.
 
 use std::fmt;
@@ -14,48 +14,48 @@ use super::spool::{Next, Spool};
 
 /// Bytes taken from the log or a spool at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Bytes that one call sends at most, so that it takes no longer than about half a millisecond.
+/// Most bytes that one call sends, so that it takes no longer than about half a millisecond.
 const SEND_BYTES_MAX: usize = 1 << 20;
-/// Between two time marks, in milliseconds.
+/// Interval between two time marks, in milliseconds.
 const MARK_INTERVAL_MS: i64 = 50;
 
-/// The way to a replica: its socket, as a rule.
+/// The output to a replica: normally its socket.
 pub(crate) trait Outlet: Send + fmt::Debug {
-    /// Takes as many of the bytes as there is room for, without waiting; gives how many.
+    /// Accepts as many of the bytes as fit, without blocking; returns how many.
     ///
     /// # Errors
-    /// `WouldBlock` where there is no room at all; any other where it is over.
+    /// `WouldBlock` if nothing fits; any other error ends the connection.
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
 /// How a call of [`Feed::send`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// The replica has all that there is for it.
+    /// The replica was sent everything so far.
     All,
     /// The outlet has no room for the next bytes.
     Full,
-    /// There is room and there are more bytes: others come first.
+    /// The outlet has room and there are more bytes, but others come first.
     Part,
 }
 
-/// A full resync on its way to one replica.
+/// A full resync of one replica.
 #[derive(Debug)]
 pub(super) struct Transfer {
     /// Sent before anything else: the answer to PSYNC.
     pub(super) intro: Vec<u8>,
     pub(super) spool: Arc<Spool>,
     pub(super) reader: usize,
-    /// 40 bytes around the RDB, where its length is not sent.
+    /// 40 bytes around the RDB, if its length is not sent.
     pub(super) mark: Option<[u8; 40]>,
     pub(super) begun: bool,
-    /// Where the stream goes on.
+    /// The log reader that continues with the stream.
     pub(super) log_reader: u64,
 }
 
 #[derive(Debug)]
 pub(super) enum FeedState {
-    /// For the next snapshot.
+    /// Waits for the next snapshot.
     Waiting,
     Sending(Transfer),
     /// All was sent; the stream begins when the replica acknowledges that it has loaded.
@@ -68,7 +68,7 @@ pub(super) enum FeedState {
     Gone,
 }
 
-/// When a replica is given its bytes; Unix milliseconds.
+/// Times for feeding a replica, in Unix milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FeedTime {
     pub(crate) now_ms: i64,
@@ -76,12 +76,12 @@ pub(crate) struct FeedTime {
     pub(crate) written_ms: i64,
 }
 
-/// Bytes that were taken for the outlet, and how far they are sent.
+/// Bytes taken for the outlet, and how many of them are sent.
 #[derive(Debug, Default)]
 struct Chunk {
     bytes: Vec<u8>,
     sent: usize,
-    /// Offset behind the last of its bytes that are the log's, and how many these are: the first.
+    /// Log offset after its last log byte, and the number of log bytes, which come first.
     log_end: u64,
     log_len: usize,
 }
@@ -92,7 +92,7 @@ impl Chunk {
     }
 }
 
-/// What goes to one replica.
+/// The output of one replica.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) state: FeedState,
@@ -113,10 +113,10 @@ impl Feed {
         Self { state: FeedState::Waiting, outlet: None, chunk: Chunk::default() }
     }
 
-    /// Sends until the replica has everything, the outlet is full, or others must have their turn.
+    /// Sends until the replica has everything, the outlet is full, or others must have a turn.
     ///
     /// # Errors
-    /// Why the connection cannot go on.
+    /// Why the connection must end.
     pub(super) fn send(
         &mut self,
         replica: &Replica,
@@ -125,7 +125,7 @@ impl Feed {
         counts: &mut Counts,
     ) -> Result<Sent, String> {
         if self.outlet.is_none() {
-            // Its answer to PSYNC goes first, or it is gone.
+            // The answer to PSYNC is not written yet, or the replica has gone.
             return Ok(Sent::All);
         }
         loop {
@@ -146,7 +146,7 @@ impl Feed {
         }
     }
 
-    /// Sends what is left of the chunk; false if the outlet is full before its end.
+    /// Sends the rest of the chunk; false if the outlet is full before its end.
     fn send_chunk(&mut self, replica: &Replica, counts: &mut Counts) -> Result<bool, String> {
         let (chunk, Some(outlet)) = (&mut self.chunk, &mut self.outlet) else { return Ok(true) };
         while !chunk.is_sent() {
@@ -173,7 +173,7 @@ impl Feed {
     fn take(&mut self, replica: &Replica, log: &Log, time: &FeedTime) -> Result<bool, String> {
         let chunk = &mut self.chunk;
         chunk.bytes.clear();
-        // Of what is not the log's, nothing counts.
+        // Only log bytes count.
         (chunk.sent, chunk.log_end, chunk.log_len) = (0, replica.sent(), 0);
         match &mut self.state {
             FeedState::Waiting => replica.take_newline(&mut chunk.bytes),
@@ -211,14 +211,14 @@ impl Feed {
         if self.chunk.is_sent() {
             return Ok(false);
         }
-        // Who is online has to acknowledge: a socket takes bytes long after the other end has gone.
+        // An online replica must acknowledge: a socket accepts bytes long after its peer has gone.
         if replica.plain_sync || !matches!(self.state, FeedState::Online { .. }) {
             replica.hear(time.now_ms);
         }
         Ok(true)
     }
 
-    /// Takes back what is kept for the replica.
+    /// Releases what is kept for the replica.
     pub(super) fn close(&mut self, log: &Log) {
         self.outlet = None;
         self.chunk = Chunk::default();

@@ -1,8 +1,8 @@
 //! A replica's side of the link to its master, without I/O: the handshake, the full resync's
 //! framing, and the stream that follows.
 //!
-//! Bytes go in through [`Link::next`], which gives one event at a time and leaves what is to be
-//! sent in a buffer. The rules are those of Redis 7's `replication.c` (`syncWithMaster`,
+//! Bytes go in through [`Link::next`], which returns one event at a time and buffers the bytes to
+//! send. The rules are those of Redis 7's `replication.c` (`syncWithMaster`,
 //! `slaveTryPartialResynchronization`, `readSyncBulkPayload`).
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::fmt;
 const LINE_BYTES_MAX: usize = 4096;
 /// Length of the mark around an RDB whose length is not known.
 const MARK_BYTES: usize = 40;
-/// What a replica that is a limpid says it takes besides what Redis knows.
+/// The capability that a limpid replica announces in addition to Redis's.
 const CAPA_MARKS: &[u8] = b"limpid-marks";
 
 /// How a replica introduces itself.
@@ -24,20 +24,20 @@ pub(crate) struct Hello {
     pub(crate) announce_ip: Option<String>,
     /// The history it has, and how many bytes of it.
     pub(crate) known: Option<(String, u64)>,
-    /// It asks the master to step in as master.
+    /// Asks the peer to take over as master (PSYNC FAILOVER).
     pub(crate) failover: bool,
 }
 
-/// What happened.
+/// An event on the link.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LinkEvent<'b> {
     /// The master answered the first PING.
     Reached,
-    /// A full resync of this history at this offset follows; `None`: the master tells neither.
+    /// A full resync of this history at this offset follows; `None`: the master names neither.
     FullResync(Option<(String, u64)>),
-    /// The stream goes on from where it was, maybe under another id.
+    /// The stream continues from where it was, maybe under another id.
     Continued(Option<String>),
-    /// The RDB begins; its length in bytes, if it is told.
+    /// The RDB begins; its length in bytes, if known.
     PayloadBegan(Option<u64>),
     /// Bytes of the RDB.
     Payload(Cow<'b, [u8]>),
@@ -64,7 +64,7 @@ impl fmt::Display for LinkError {
     }
 }
 
-/// What the next line answers, or what the bytes are.
+/// What the next line replies to, or what the next bytes are.
 #[derive(Debug)]
 enum Stage {
     Ping,
@@ -75,9 +75,9 @@ enum Stage {
     Psync,
     /// The line before the RDB.
     Size,
-    /// So many bytes of the RDB are left.
+    /// This many bytes of the RDB are left.
     Sized(u64),
-    /// Until the mark; the last bytes are held back, as they may be part of it.
+    /// The RDB ends at the mark; the last bytes are held back, as they may be part of it.
     Marked {
         mark: [u8; MARK_BYTES],
         held: Vec<u8>,
@@ -91,7 +91,7 @@ pub(crate) struct Link {
     hello: Hello,
     stage: Stage,
     line: Vec<u8>,
-    /// To be sent.
+    /// Bytes to send.
     output: Vec<u8>,
 }
 
@@ -112,22 +112,22 @@ impl Link {
         Self { hello, stage: Stage::Ping, line: Vec::new(), output }
     }
 
-    /// What is to be sent now.
+    /// Takes the bytes to send now.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
 
-    /// Has an acknowledgement of the first `offset` bytes sent.
+    /// Queues an acknowledgement of the first `offset` bytes.
     pub(crate) fn acknowledge(&mut self, offset: u64) {
         command(&mut self.output, &[b"REPLCONF", b"ACK", offset.to_string().as_bytes()]);
     }
 
-    /// Has a sign of life sent while the master waits for the RDB to be loaded.
+    /// Queues a keepalive while the master waits for the RDB to be loaded.
     pub(crate) fn keep_alive(&mut self) {
         self.output.push(b'\n');
     }
 
-    /// The next event of `input`, which is left with what was not used. `None` when all was.
+    /// The next event; advances `input` past the bytes it used. `None` if it used all.
     ///
     /// # Errors
     /// The link is over.
@@ -165,12 +165,12 @@ impl Link {
         }
     }
 
-    /// Gathers bytes up to a line's end; false if there is none yet.
+    /// Collects bytes up to a line's end; false if there is none yet.
     fn read_line(&mut self, input: &mut &[u8]) -> Result<bool, LinkError> {
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
             match byte {
-                // A master that is busy says so by empty lines.
+                // A busy master sends empty lines.
                 b'\n' if self.line.is_empty() => {}
                 b'\n' => {
                     if self.line.last() == Some(&b'\r') {
@@ -205,7 +205,7 @@ impl Link {
             Stage::Auth if refused => {
                 Err(LinkError::Refused(format!("Unable to AUTH to MASTER: {}", text())))
             }
-            // Errors on these are those of an older master, which does without.
+            // An older master refuses these and works without them.
             Stage::Auth | Stage::ListeningPort | Stage::IpAddress => {
                 self.stage = self.after_reply();
                 Ok(None)
@@ -222,7 +222,7 @@ impl Link {
         }
     }
 
-    /// Which reply comes after the one to this stage: all was sent at once.
+    /// The reply expected after this stage's: all requests were sent at once.
     fn after_reply(&self) -> Stage {
         match self.stage {
             Stage::Auth => Stage::ListeningPort,
@@ -291,7 +291,7 @@ impl Link {
                 Err(LinkError::Refused(format!("Failover target rejected psync request: {text}")))
             }
             Some(word) if word.starts_with('-') => {
-                // A master that does not know PSYNC knows SYNC.
+                // A master without PSYNC supports SYNC.
                 self.output.extend_from_slice(b"SYNC\r\n");
                 self.stage = Stage::Size;
                 Ok(Some(LinkEvent::FullResync(None)))
@@ -324,8 +324,8 @@ impl Link {
         Ok(LinkEvent::PayloadBegan(Some(len)))
     }
 
-    /// Bytes up to the mark. Nothing follows it before the replica has acknowledged, so it stands
-    /// at the end of what has arrived.
+    /// Bytes up to the mark. Nothing follows it before the replica has acknowledged, so it is at
+    /// the end of the bytes received.
     fn marked<'b>(&mut self, input: &mut &'b [u8]) -> Option<LinkEvent<'b>> {
         let Stage::Marked { mark, held } = &mut self.stage else { return None };
         if input.is_empty() {

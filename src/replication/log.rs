@@ -1,11 +1,11 @@
-//! The log of writes: what a replica is sent, byte for byte, with its offsets.
+//! The log of writes: the exact bytes that replicas are sent, with their offsets.
 //!
-//! Records are appended under the shard locks of what they changed, so the order of the log is an
-//! order in which the commands could have run one by one. While nobody reads it, the log is off
-//! and costs one load per write.
+//! Records are appended under the shard locks of what they changed, so the order of the log is a
+//! valid serial order of the commands. While nobody reads it, the log is off and costs one load per
+//! write.
 //!
-//! The backlog and what replicas have yet to be sent are the same bytes: a block goes when it is
-//! neither part of the backlog nor before any reader.
+//! The backlog and the bytes pending for replicas share memory: a block is freed when it is neither
+//! part of the backlog nor needed by any reader.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -33,7 +33,7 @@ struct LogState {
     blocks: VecDeque<Vec<u8>>,
     /// Offset of the first byte of the first block.
     first: u64,
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     end: u64,
     backlog_bytes_max: usize,
     readers: Vec<Reader>,
@@ -49,19 +49,19 @@ pub(crate) struct Ids {
     pub(crate) earlier: Option<(String, u64)>,
 }
 
-/// Where one replica is in the log.
+/// A replica's position in the log.
 #[derive(Debug)]
 struct Reader {
     key: u64,
     at: u64,
 }
 
-/// How a replica that names a history and an offset goes on.
+/// How a replica with a given history and offset continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resync {
-    /// From where it is.
+    /// From its offset.
     Partial,
-    /// The history is another.
+    /// It has another history.
     UnknownHistory,
     /// The history is the earlier one, but the replica has more of it than is shared.
     BeyondShared,
@@ -107,7 +107,7 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.bytes.clear();
-        // One huge command does not keep its memory for good.
+        // Do not keep the memory of one huge command.
         self.bytes.shrink_to(1 << 20);
     }
 }
@@ -165,7 +165,7 @@ impl LogState {
         }
     }
 
-    /// Begins anew with nothing held.
+    /// Restarts at an offset, holding nothing.
     fn empty_at(&mut self, offset: u64) {
         self.blocks.clear();
         (self.first, self.end) = (offset, offset);
@@ -224,8 +224,8 @@ impl Log {
         self.recording.load(Ordering::Relaxed)
     }
 
-    /// Begins to record, keeping at least the last `backlog_bytes_max` bytes. Called under all
-    /// the shard locks, so that no write is cut in two.
+    /// Starts recording, keeping at least the last `backlog_bytes_max` bytes. Called under all the
+    /// shard locks, so that no write is split.
     pub(crate) fn start(&self, backlog_bytes_max: usize) {
         let mut state = self.state.lock();
         if self.is_recording() {
@@ -237,8 +237,8 @@ impl Log {
         self.recording.store(true, Ordering::Relaxed);
     }
 
-    /// Ends recording and frees the backlog. What is written from here on belongs to another
-    /// history, so the caller gives a new id. Called under all the shard locks.
+    /// Stops recording and frees the backlog. Later writes belong to another history, so the caller
+    /// passes a new id. Called under all the shard locks.
     pub(crate) fn stop(&self, new_id: String) {
         let mut state = self.state.lock();
         let offset = state.end;
@@ -247,13 +247,13 @@ impl Log {
         self.recording.store(false, Ordering::Relaxed);
     }
 
-    /// Begins another history at the offset there is. Called under all the shard locks.
+    /// Begins another history at the current offset. Called under all the shard locks.
     pub(crate) fn begin_history(&self, id: String) {
         self.state.lock().ids = Ids { id, earlier: None };
     }
 
     /// Begins another history that shares all bytes so far with the last one: on a promotion, or
-    /// when the master tells of one. Called under all the shard locks.
+    /// when the master announces one. Called under all the shard locks.
     pub(crate) fn continue_history(&self, id: String) {
         let mut state = self.state.lock();
         let offset = state.end;
@@ -268,13 +268,13 @@ impl Log {
         state.ids = ids;
         state.backlog_bytes_max = backlog_bytes_max;
         state.empty_at(offset);
-        // What they lack is of the other history, even where an offset fits.
+        // The bytes they lack are of the other history, even if an offset fits.
         state.readers.clear();
         self.offset.store(offset, Ordering::Release);
         self.recording.store(true, Ordering::Relaxed);
     }
 
-    /// The next record selects its database, whatever was selected before.
+    /// Makes the next record select its database, whatever was selected before.
     pub(crate) fn forget_selected(&self) {
         self.state.lock().selected = None;
     }
@@ -284,7 +284,7 @@ impl Log {
         self.state.lock().selected
     }
 
-    /// Says which database readers have selected, where that came with the data.
+    /// Sets the database that readers have selected, if it came with the data.
     pub(crate) fn set_selected(&self, database: Option<usize>) {
         self.state.lock().selected = database;
     }
@@ -325,7 +325,7 @@ impl Log {
         self.offset.store(state.end, Ordering::Release);
     }
 
-    /// Appends what a master sent, which left `selected` selected.
+    /// Appends bytes from a master, which left `selected` selected.
     pub(crate) fn append_verbatim(&self, bytes: &[u8], selected: usize) {
         let mut state = self.state.lock();
         state.selected = Some(selected);
@@ -333,7 +333,7 @@ impl Log {
         self.offset.store(state.end, Ordering::Release);
     }
 
-    /// How a replica that has the first `have` bytes of history `id` goes on.
+    /// How a replica with the first `have` bytes of history `id` continues.
     pub(crate) fn resync(&self, id: &[u8], have: u64) -> Resync {
         let state = self.state.lock();
         let same = id.eq_ignore_ascii_case(state.ids.id.as_bytes());
@@ -351,8 +351,8 @@ impl Log {
         }
     }
 
-    /// Adds a reader at an offset: what follows is kept until it was read. `None` if the bytes
-    /// are not there.
+    /// Adds a reader at an offset: later bytes are kept until it has read them. `None` if the bytes
+    /// are not held.
     pub(crate) fn attach(&self, at: u64) -> Option<u64> {
         let mut state = self.state.lock();
         if !self.is_recording() || !(state.first..=state.end).contains(&at) {
@@ -370,8 +370,8 @@ impl Log {
         state.trim();
     }
 
-    /// Gives a reader its next bytes, at most so many; where it is then. `None` when the log has
-    /// lost its place: it was begun anew.
+    /// Appends a reader's next bytes to `into`, at most `bytes_max`; returns its new offset. `None`
+    /// if the log was restarted and has lost its position.
     pub(crate) fn read(&self, reader: u64, bytes_max: usize, into: &mut Vec<u8>) -> Option<u64> {
         let mut state = self.state.lock();
         let index = state.readers.iter().position(|other| other.key == reader)?;

@@ -1,14 +1,14 @@
-//! Replication without I/O: the one log of writes, what a master keeps of its replicas, and a
-//! replica's side of the link to its master.
+//! Replication without I/O: the log of writes, a master's state of its replicas, and a replica's
+//! side of the link to its master.
 //!
 //! ```text
 //! log        the writes as replicas get them, with offsets, ids and the backlog
-//! spool      a full resync's RDB bytes, between who makes them and who sends them
-//! feed       what one replica gets next, and the one place from which it is sent
-//! replica    an attached replica: who it is, how far it is
-//! replicas   all of them, the feeding of those online, and who waits for them (WAIT)
-//! timeline   when the log had which offset
-//! link       the handshake with a master and what follows it, from bytes to events
+//! spool      a full resync's RDB bytes, between their producer and their senders
+//! feed       sends one replica its next bytes, from one place
+//! replica    an attached replica: its identity and its position
+//! replicas   all of them, feeding the online ones, and the clients that wait for them (WAIT)
+//! timeline   when the log reached which offset
+//! link       the handshake with a master and the stream after it, from bytes to events
 //! ```
 //!
 //! Offsets count the bytes of the stream from 0, so an offset is also the number of bytes before

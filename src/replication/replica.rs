@@ -1,4 +1,4 @@
-//! One attached replica: who it is, how far it is, and its [`Feed`].
+//! One attached replica: its identity, its position and its [`Feed`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,24 +17,24 @@ pub(crate) trait Peer: Send + Sync + fmt::Debug {
     fn disconnect(&self);
 }
 
-/// What a replica said of itself before PSYNC, by REPLCONF.
+/// What a replica announced with REPLCONF before PSYNC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Announced {
-    /// Where it listens; 0: unknown.
+    /// The port it listens on; 0: unknown.
     pub(crate) port: u16,
     /// The address it wants to be known by.
     pub(crate) ip: Option<String>,
-    /// It takes a full resync without knowing its length.
+    /// It accepts a full resync of unknown length.
     pub(crate) eof: bool,
     /// It knows that a partial resync may change the replication id.
     pub(crate) psync2: bool,
     /// It wants a full resync's data and no stream: a backup.
     pub(crate) rdb_only: bool,
-    /// It is a limpid that takes time marks between the stream's commands.
+    /// It is a limpid that accepts time marks between the stream's commands.
     pub(crate) marks: bool,
 }
 
-/// Where a replica is, in INFO's words.
+/// A replica's state, as INFO names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     WaitBgsave,
@@ -52,11 +52,11 @@ impl Phase {
     }
 }
 
-/// The phases as they are kept, and one for a replica that has gone.
+/// Phases by the index stored in a replica; `None` for one that has gone.
 const PHASES: [Option<Phase>; 4] =
     [Some(Phase::WaitBgsave), Some(Phase::SendBulk), Some(Phase::Online), None];
 
-/// One attached replica. Who looks at it takes no lock.
+/// One attached replica. Reading its state takes no lock.
 #[derive(Debug)]
 pub(crate) struct Replica {
     /// The client's id.
@@ -65,17 +65,17 @@ pub(crate) struct Replica {
     pub(crate) ip: String,
     pub(crate) announced: Announced,
     pub(super) peer: Arc<dyn Peer>,
-    /// Held while bytes are sent, which never waits and is bounded.
+    /// Held while bytes are sent, which never blocks and is bounded.
     feed: Mutex<Feed>,
     /// Index in [`PHASES`].
     phase: AtomicU8,
-    /// It gets the stream, and its outlet is there.
+    /// It gets the stream and has an outlet.
     is_fed: AtomicBool,
-    /// Its outlet was full, or it has just come online, and it has not had everything since.
+    /// Its outlet was full, or it has just come online, and it has not caught up since.
     lags: AtomicBool,
     /// It asked with SYNC: it gets no answer before the RDB, and sends no acknowledgements.
     pub(crate) plain_sync: bool,
-    /// Offset behind the last byte handed to the outlet.
+    /// Offset after the last byte handed to the outlet.
     sent: AtomicU64,
     acked: AtomicU64,
     acked_ms: AtomicI64,
@@ -83,12 +83,12 @@ pub(crate) struct Replica {
     loaded: AtomicBool,
     /// A keepalive is due.
     newline: AtomicBool,
-    /// When it asked to be one; Unix milliseconds.
+    /// When it asked for replication; Unix milliseconds.
     pub(crate) since_ms: i64,
     /// See [`Replica::active_ms`].
     active_ms: AtomicI64,
     marked_ms: AtomicI64,
-    /// From a write to its acknowledgement.
+    /// Time from a write to its acknowledgement.
     pub(super) propagation: SharedHistogram,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct ReplicaView {
     pub(crate) acked: u64,
     pub(crate) acked_ms: i64,
     pub(crate) sent: u64,
-    /// From a write to its acknowledgement.
+    /// Time from a write to its acknowledgement.
     pub(crate) propagation: Distribution,
 }
 
@@ -142,7 +142,7 @@ impl Replica {
         self.show_state(&feed.state, feed.outlet.is_some());
     }
 
-    /// Shows a state to those who take no lock. Called under the feed's.
+    /// Publishes a state to lock-free readers. Called under the feed's lock.
     pub(super) fn show_state(&self, state: &FeedState, has_outlet: bool) {
         let phase = match state {
             FeedState::Waiting => Some(Phase::WaitBgsave),
@@ -154,13 +154,13 @@ impl Replica {
         self.phase.store(index as u8, Ordering::Relaxed);
         let is_fed = has_outlet && matches!(state, FeedState::Online { .. });
         if is_fed && !self.is_fed.load(Ordering::Relaxed) {
-            // What piled up before comes first.
+            // Bytes that piled up before come first.
             self.lags.store(true, Ordering::Relaxed);
         }
         self.is_fed.store(is_fed, Ordering::Release);
     }
 
-    /// Has bytes go to an outlet from now on: the answer to PSYNC is written.
+    /// Attaches the outlet, once the answer to PSYNC is written.
     pub(crate) fn attach(&self, outlet: Box<dyn Outlet>) {
         let mut feed = self.feed.lock();
         if !matches!(feed.state, FeedState::Gone) {
@@ -169,13 +169,13 @@ impl Replica {
         self.show_state(&feed.state, feed.outlet.is_some());
     }
 
-    /// The stream goes on from `offset`, which the log has.
+    /// Continues the stream from `offset`, which the log has.
     pub(crate) fn resume(&self, log_reader: u64, offset: u64) {
         self.sent.store(offset, Ordering::Relaxed);
         self.set_state(&mut self.feed.lock(), FeedState::Online { log_reader });
     }
 
-    /// A snapshot was begun whose stream goes on from `offset`.
+    /// Starts sending a new snapshot, whose stream continues from `offset`.
     pub(crate) fn begin_transfer(
         &self,
         intro: Vec<u8>,
@@ -192,7 +192,7 @@ impl Replica {
         self.peer.wake();
     }
 
-    /// All of a full resync was sent.
+    /// Notes that a full resync was sent whole; returns the next state.
     pub(super) fn transferred(&self, log_reader: u64, marked: bool, time: &FeedTime) -> FeedState {
         self.acked_ms.store(time.now_ms, Ordering::Relaxed);
         self.active_ms.store(time.now_ms, Ordering::Relaxed);
@@ -211,24 +211,24 @@ impl Replica {
         self.phase() == Some(Phase::WaitBgsave)
     }
 
-    /// Whether the stream goes to it.
+    /// Whether it gets the stream.
     #[inline]
     pub(crate) fn is_fed(&self) -> bool {
         self.is_fed.load(Ordering::Acquire)
     }
 
-    /// Whether it lacks what its outlet had no room for: nobody waits for it.
+    /// Whether it lacks bytes that did not fit its outlet: nobody waits for it.
     pub(super) fn lags(&self) -> bool {
         self.lags.load(Ordering::Relaxed)
     }
 
-    /// Something came from it, or of what is no stream it took a part. That it takes the stream
-    /// shows nothing: the system takes that for a process that stands still, too.
+    /// Notes that it sent something, or accepted a part of a full resync. Accepting the stream
+    /// shows nothing: the kernel accepts bytes for a stalled process, too.
     pub(crate) fn hear(&self, now_ms: i64) {
         self.active_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// When it last took a part of a full resync, or was last heard; Unix milliseconds.
+    /// When it last accepted a part of a full resync, or sent something; Unix milliseconds.
     pub(crate) fn active_ms(&self) -> i64 {
         self.active_ms.load(Ordering::Relaxed)
     }
@@ -237,7 +237,7 @@ impl Replica {
         self.acked.load(Ordering::Relaxed)
     }
 
-    /// Offset behind the last byte handed to its outlet.
+    /// Offset after the last byte handed to its outlet.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -262,7 +262,7 @@ impl Replica {
     }
 
     /// Sends what it lacks, as far as its outlet has room. An error ends its connection, and is
-    /// given once.
+    /// returned once.
     pub(super) fn feed(
         &self,
         log: &Log,
@@ -283,7 +283,7 @@ impl Replica {
         sent
     }
 
-    /// Has a sign of life sent while it waits for its data.
+    /// Requests a keepalive while it waits for its data.
     pub(super) fn want_newline(&self) {
         self.newline.store(true, Ordering::Relaxed);
     }
@@ -294,8 +294,8 @@ impl Replica {
         }
     }
 
-    /// A mark says when all of the stream before it was there, and when the last write was. It
-    /// stands where a command could begin, and does not count towards the offset.
+    /// Appends a mark: when all of the stream before it was there, and when the last write was. It
+    /// stands between commands and does not count towards the offset.
     pub(super) fn mark_time(&self, time: &FeedTime, interval_ms: i64, into: &mut Vec<u8>) {
         let FeedTime { now_ms, written_ms } = *time;
         let due = now_ms - self.marked_ms.load(Ordering::Relaxed) >= interval_ms;
@@ -305,7 +305,7 @@ impl Replica {
         }
     }
 
-    /// Takes back what is kept for it.
+    /// Releases what is kept for it.
     pub(super) fn close(&self, log: &Log) {
         let mut feed = self.feed.lock();
         feed.close(log);

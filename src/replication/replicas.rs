@@ -1,5 +1,5 @@
-//! All the replicas of a master: who they are, the feeding of those that are online, and who waits
-//! for their acknowledgements.
+//! All the replicas of a master, the feeding of the online ones, and the clients that wait for
+//! their acknowledgements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -14,11 +14,10 @@ use super::timeline::Timeline;
 use crate::telemetry::counter::SharedCounter;
 use crate::telemetry::log::log;
 
-/// Bytes of the log that no replica was handed, from which on they are handed over before the end
-/// of a worker's turn.
+/// With this many unsent bytes in the log, they are sent before the end of a worker's turn.
 const UNFED_BYTES_MAX: u64 = 512 * 1024;
 
-/// A client whose WAIT has not been met.
+/// A client whose WAIT is not yet satisfied.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) client: u64,
@@ -42,15 +41,15 @@ impl FeedStats {
     }
 }
 
-/// All the attached replicas, and who waits for them.
+/// All the attached replicas, and the clients that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Replicas {
-    /// Read without a lock: a batch that writes looks at it.
+    /// Read without a lock, by every batch that writes.
     list: ArcSwap<Vec<Arc<Replica>>>,
     /// Held while the list changes.
     changing: Mutex<()>,
     count: AtomicUsize,
-    /// Offset up to which the online replicas have the log, but for those that lag: after each
+    /// Offset up to which the online replicas that do not lag were handed the log: set after each
     /// round of [`Replicas::feed`].
     handed: AtomicU64,
     pub(crate) stats: FeedStats,
@@ -78,7 +77,7 @@ impl Replicas {
         self.list.store(Arc::new(list));
     }
 
-    /// A replica's connection has ended; false if it was not among them.
+    /// Removes a replica whose connection has ended; false if it was not attached.
     pub(crate) fn remove(&self, id: u64, log: &Log, now_ms: i64) -> bool {
         let changing = self.changing.lock();
         let mut list = Vec::clone(&self.list.load());
@@ -104,13 +103,13 @@ impl Replicas {
         self.all().iter().filter_map(|replica| replica.view()).collect()
     }
 
-    /// Whether the stream goes to any.
+    /// Whether any replica gets the stream.
     #[inline]
     pub(crate) fn any_fed(&self) -> bool {
         self.len() > 0 && self.all().iter().any(|replica| replica.is_fed())
     }
 
-    /// Hands every online replica what it lacks of the log, as far as its socket has room. Called
+    /// Sends every online replica what it lacks of the log, as far as its socket has room. Called
     /// by any thread, without locks.
     pub(crate) fn feed(&self, log: &Log, now_ms: i64) {
         let mut handed = log.offset();
@@ -118,7 +117,7 @@ impl Replicas {
             match self.feed_one(replica, log, now_ms) {
                 Ok(Sent::All) => {}
                 Ok(Sent::Part) if !replica.lags() => handed = handed.min(replica.sent()),
-                // Its connection goes on: at once, or when there is room.
+                // Its connection continues: at once, or when there is room.
                 Ok(Sent::Part | Sent::Full) => replica.peer.wake(),
                 Err(reason) => {
                     log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
@@ -129,10 +128,10 @@ impl Replicas {
         self.handed.store(handed, Ordering::Release);
     }
 
-    /// Sends one replica what it lacks, be it the stream or a full resync.
+    /// Sends one replica what it lacks: the stream or a full resync.
     ///
     /// # Errors
-    /// Why its connection cannot go on; given once.
+    /// Why its connection must end; returned once.
     pub(crate) fn feed_one(
         &self,
         replica: &Replica,
@@ -156,12 +155,12 @@ impl Replicas {
     /// Whether replicas are to be fed before the replies to what the log has up to `offset`.
     #[inline]
     pub(crate) fn is_feed_due(&self, log: &Log, offset: u64) -> bool {
-        // A log that was begun anew may end before what there was of the last.
+        // A restarted log may end before the previous one did.
         let (handed, end) = (self.handed.load(Ordering::Acquire), log.offset());
         !(offset.min(end)..=end).contains(&handed) || self.is_ack_wanted()
     }
 
-    /// Whether that cannot wait until the end of a worker's turn, as too much would pile up.
+    /// Whether too much has piled up to wait until the end of a worker's turn.
     pub(crate) fn is_feed_overdue(&self, offset: u64) -> bool {
         offset.saturating_sub(self.handed.load(Ordering::Acquire)) >= UNFED_BYTES_MAX
     }
@@ -171,23 +170,23 @@ impl Replicas {
         self.left_ms.load(Ordering::Relaxed)
     }
 
-    /// Counts the time without replicas from now on.
+    /// Measures the time without replicas from now on.
     pub(crate) fn note_none(&self, now_ms: i64) {
         self.left_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// Has every replica's connection look for what it can send.
+    /// Wakes every replica's connection to send what it can.
     pub(crate) fn wake(&self) {
         self.all().iter().for_each(|replica| replica.peer.wake());
     }
 
-    /// Has those that get a full resync look for more of it.
+    /// Wakes the connections of replicas in a full resync.
     pub(crate) fn wake_receivers(&self) {
         let receives = |replica: &&Arc<Replica>| replica.phase() != Some(Phase::Online);
         self.all().iter().filter(receives).for_each(|replica| replica.peer.wake());
     }
 
-    /// Has replicas that wait for a snapshot, or for its length, get a sign of life.
+    /// Requests a keepalive for replicas that wait for a snapshot, or for its length.
     pub(crate) fn keep_alive(&self) {
         for replica in &**self.all() {
             if matches!(replica.phase(), Some(Phase::WaitBgsave | Phase::SendBulk)) {
@@ -197,7 +196,7 @@ impl Replicas {
         }
     }
 
-    /// Ends the connections of all.
+    /// Ends all their connections.
     pub(crate) fn disconnect_all(&self) {
         self.all().iter().for_each(|replica| replica.peer.disconnect());
     }
@@ -206,7 +205,7 @@ impl Replicas {
         replica.peer.disconnect();
     }
 
-    /// The log was written to, up to an offset.
+    /// Notes that a write has grown the log to an offset.
     #[inline]
     pub(crate) fn note_write(&self, offset: u64, now_nanos: u64, now_ms: i64) {
         self.timeline.note(offset, now_nanos);
@@ -218,13 +217,12 @@ impl Replicas {
         self.written_ms.load(Ordering::Relaxed)
     }
 
-    /// Seconds since the oldest write that one who has acknowledged `acked` lacks; 0 if it lacks
-    /// none.
+    /// Age in seconds of the oldest write after offset `acked`; 0 if there is none.
     pub(crate) fn lag_seconds(&self, acked: u64, now_nanos: u64) -> f64 {
         self.timeline.age_of_next(acked, now_nanos).map_or(0.0, |nanos| nanos as f64 / 1e9)
     }
 
-    /// Notes what a replica acknowledged, and wakes those whose WAIT that meets.
+    /// Notes an acknowledgement, and wakes the clients whose WAIT it satisfies.
     pub(crate) fn acknowledge(&self, replica: &Replica, offset: u64, now_ms: i64, now_nanos: u64) {
         if let Some(nanos) = self.timeline.age_of_last(replica.acked(), offset, now_nanos) {
             replica.propagation.observe(nanos);
@@ -240,7 +238,7 @@ impl Replicas {
         }
     }
 
-    /// How many have acknowledged an offset.
+    /// How many replicas have acknowledged an offset.
     pub(crate) fn acknowledged(&self, offset: u64) -> usize {
         let met = |replica: &&Arc<Replica>| {
             replica.phase() == Some(Phase::Online) && replica.acked() >= offset
@@ -248,12 +246,12 @@ impl Replicas {
         self.all().iter().filter(met).count()
     }
 
-    /// Whether all have acknowledged an offset; those that are still being synchronised have not.
+    /// Whether all have acknowledged an offset; replicas still in a full resync have not.
     pub(crate) fn all_acknowledged(&self, offset: u64) -> bool {
         self.acknowledged(offset) == self.len()
     }
 
-    /// Online replicas whose last acknowledgement is at most so many whole seconds old.
+    /// Online replicas whose last acknowledgement is at most `lag_max_s` whole seconds old.
     pub(crate) fn good(&self, lag_max_s: i64, now_ms: i64) -> usize {
         let good = |view: &ReplicaView| {
             view.phase == Phase::Online && now_ms / 1000 - view.acked_ms / 1000 <= lag_max_s
@@ -261,7 +259,7 @@ impl Replicas {
         self.views().iter().filter(|view| good(view)).count()
     }
 
-    /// Adds a client that waits, and has a GETACK sent: at the end of the turn, by its connection.
+    /// Adds a waiting client and requests a GETACK: its connection sends it at the turn's end.
     pub(crate) fn wait(&self, waiter: Waiter) {
         let mut waiters = self.waiters.lock();
         waiters.push(waiter);
@@ -270,24 +268,24 @@ impl Replicas {
         self.ack_wanted.store(true, Ordering::Release);
     }
 
-    /// The client waits no more.
+    /// Removes a waiting client.
     pub(crate) fn stop_waiting(&self, client: u64) {
         let mut waiters = self.waiters.lock();
         waiters.retain(|waiter| waiter.client != client);
         self.waiting.store(waiters.len(), Ordering::Release);
     }
 
-    /// Clients that wait.
+    /// How many clients wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// The clients that wait, to be told that they wait in vain.
+    /// The waiting clients, to end their waits early.
     pub(crate) fn waiters(&self) -> Vec<u64> {
         self.waiters.lock().iter().map(|waiter| waiter.client).collect()
     }
 
-    /// Has replicas asked for an acknowledgement, once for all who want it in the same turn.
+    /// Requests a GETACK, one for all requests in the same turn.
     pub(crate) fn want_ack(&self) {
         self.ack_wanted.store(true, Ordering::Release);
         self.wake();
@@ -299,7 +297,7 @@ impl Replicas {
         self.ack_wanted.load(Ordering::Acquire)
     }
 
-    /// The same; who is told so puts it into the stream, for all replicas.
+    /// The same, and clears it; the caller then appends the GETACK to the stream, for all replicas.
     pub(crate) fn take_ack_wanted(&self) -> bool {
         self.is_ack_wanted() && self.ack_wanted.swap(false, Ordering::AcqRel)
     }

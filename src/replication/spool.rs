@@ -1,13 +1,12 @@
-//! A full resync's RDB bytes between the one who makes them and those who send them.
+//! Buffers a full resync's RDB bytes between their producer and their senders.
 //!
 //! One snapshot serves all the replicas that waited for it, each at its own pace. The newest bytes
-//! are in memory, as many as a bound allows; what is older and has yet to be read goes to a file
-//! that the outer layer gives, so that a slow receiver, or one that needs to know the length first,
-//! costs disk rather than memory.
+//! stay in memory, up to a bound; older unread ones go to a file that the outer layer provides, so
+//! that a slow receiver, or one that needs to know the length first, costs disk rather than memory.
 //!
-//! A disk may stand still for seconds, and whoever sends to a replica must not. So the file is
-//! written by who makes the bytes, and read by a thread for that ([`Spool::fetch_when_due`]), both
-//! without the lock under which bytes are given to readers.
+//! A disk may stall for seconds, and a sender must not. So the producer writes the file and a
+//! dedicated thread reads it ([`Spool::fetch_when_due`]), both without the lock under which readers
+//! get bytes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,13 +16,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-/// Bytes read from the file at once, and those that wait in memory for one reader.
+/// Bytes read from the file at once, and the most that wait in memory for one reader.
 const FETCH_BYTES: usize = 256 * 1024;
 const FETCHED_BYTES_MAX: usize = 1 << 20;
 
-/// Where bytes go that memory shall not hold: a file without a name, as a rule.
+/// Storage for bytes beyond the memory bound: normally an unnamed file.
 pub(crate) trait Overflow: Send + Sync + fmt::Debug {
-    /// Writes at a position of the stream; what is left out before is never read.
+    /// Writes at a position of the stream; skipped positions are never read.
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// Fills `into` from a position of the stream.
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()>;
@@ -32,7 +31,7 @@ pub(crate) trait Overflow: Send + Sync + fmt::Debug {
 /// Opens an [`Overflow`] when it is needed.
 pub(crate) type OpenOverflow = Box<dyn Fn() -> io::Result<Box<dyn Overflow>> + Send + Sync>;
 
-/// The bytes, and where each reader is.
+/// The bytes and the readers' positions.
 pub(crate) struct Spool {
     memory_bytes_max: usize,
     open: OpenOverflow,
@@ -45,10 +44,10 @@ pub(crate) struct Spool {
 struct SpoolState {
     /// The newest bytes.
     chunks: VecDeque<Bytes>,
-    /// Position of the first byte of the first chunk. What lies before was read by all, or is in
-    /// the overflow.
+    /// Position of the first byte of the first chunk. Earlier bytes were read by all or are in the
+    /// overflow.
     first: u64,
-    /// Position behind the last byte.
+    /// Position after the last byte.
     end: u64,
     overflow: Option<Arc<dyn Overflow>>,
     readers: Vec<Option<Reader>>,
@@ -58,37 +57,37 @@ struct SpoolState {
 #[derive(Debug, Default)]
 struct Reader {
     at: u64,
-    /// What follows, where that is in the overflow, as far as it is fetched.
+    /// Its next bytes, fetched from the overflow.
     fetched: VecDeque<Bytes>,
     fetched_bytes: usize,
     failed: Option<String>,
 }
 
-/// What a reader finds.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Bytes, which were added to what was handed in.
+    /// Bytes were appended.
     Bytes,
     /// Nothing yet.
     Later,
     /// Everything was read.
     Done,
-    /// It will never be whole.
+    /// The RDB will never be complete.
     Failed(String),
 }
 
-/// Where the bytes that were written are.
+/// Where the written bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     InMemory,
-    /// Some have gone to the overflow, for the first time: from now on [`Spool::fetch_when_due`] is
-    /// to be called, until it says that it is over.
+    /// Some went to the overflow, for the first time: call [`Spool::fetch_when_due`] from now on,
+    /// until it returns false.
     Overflowed,
-    /// Some have gone there before.
+    /// Some went there before.
     WithOverflow,
 }
 
-/// Bytes that a reader is to be given from the overflow.
+/// Bytes to fetch from the overflow for a reader.
 struct Fetch {
     reader: usize,
     at: u64,
@@ -109,7 +108,7 @@ impl Spool {
         state.readers.len() - 1
     }
 
-    /// A reader has gone.
+    /// Removes a reader.
     pub(crate) fn detach(&self, reader: usize) {
         let mut state = self.state.lock();
         state.readers[reader] = None;
@@ -123,8 +122,8 @@ impl Spool {
         self.state.lock().is_read()
     }
 
-    /// Adds bytes, and calls `added` when readers can have them: before what is too much for memory
-    /// goes to the overflow, for which this waits.
+    /// Adds bytes, and calls `added` once readers can get them: before it moves the excess to the
+    /// overflow, which blocks.
     ///
     /// # Errors
     /// When the overflow fails.
@@ -159,7 +158,7 @@ impl Spool {
                 written = Written::Overflowed;
             }
             if state.first == at {
-                // It was not read by all meanwhile.
+                // Not read by all meanwhile.
                 state.first += oldest.len() as u64;
                 state.chunks.pop_front();
             }
@@ -168,19 +167,19 @@ impl Spool {
         }
     }
 
-    /// Says that there are no more bytes, or that there never will be.
+    /// Ends the stream: it is complete, or never will be.
     pub(crate) fn end(&self, result: Result<(), String>) {
         self.state.lock().ended = Some(result);
         self.changed.notify_all();
     }
 
-    /// Length of all the bytes, once they are known.
+    /// Length of all the bytes, once known.
     pub(crate) fn len(&self) -> Option<Result<u64, String>> {
         let state = self.state.lock();
         state.ended.clone().map(|ended| ended.map(|()| state.end))
     }
 
-    /// Gives a reader its next bytes, about `bytes_max` of them. Never waits for the overflow.
+    /// Appends a reader's next bytes to `into`, about `bytes_max`. Never waits for the overflow.
     pub(crate) fn read(&self, reader: usize, bytes_max: usize, into: &mut Vec<u8>) -> Next {
         let mut state = self.state.lock();
         if let Some(Err(reason)) = &state.ended {
@@ -193,7 +192,7 @@ impl Spool {
         next
     }
 
-    /// Fetches from the overflow what some reader gets next; false if nothing is to be fetched now.
+    /// Fetches some reader's next bytes from the overflow; false if there is nothing to fetch now.
     pub(crate) fn fetch(&self) -> bool {
         let Some(fetch) = self.state.lock().next_fetch() else { return false };
         let mut bytes = vec![0; fetch.len];
@@ -213,7 +212,7 @@ impl Spool {
         true
     }
 
-    /// Waits until something is to be fetched, and fetches it; false if nothing ever will be.
+    /// Waits for something to fetch, and fetches it; false if nothing ever will be.
     pub(crate) fn fetch_when_due(&self) -> bool {
         loop {
             if self.fetch() {
@@ -221,7 +220,7 @@ impl Spool {
             }
             let mut state = self.state.lock();
             if state.is_over() {
-                // To close a large file takes its time as well.
+                // Closing a large file takes time, too.
                 let overflow = state.overflow.take();
                 drop(state);
                 drop(overflow);
@@ -243,7 +242,7 @@ impl SpoolState {
         usize::try_from(self.end - self.first).unwrap_or(usize::MAX)
     }
 
-    /// Whether nothing is left to be fetched.
+    /// Whether nothing is left to fetch.
     fn is_over(&self) -> bool {
         let all_in_memory = |reader: &Reader| {
             reader.failed.is_some() || reader.at + reader.fetched_bytes as u64 >= self.first
@@ -255,7 +254,7 @@ impl SpoolState {
         }
     }
 
-    /// Frees chunks that every reader is past.
+    /// Frees chunks that every reader has passed.
     fn trim(&mut self) {
         let needed = self.readers.iter().flatten().map(|reader| reader.at).min();
         let needed = needed.unwrap_or(self.end);
@@ -304,7 +303,7 @@ impl SpoolState {
         Next::Bytes
     }
 
-    /// What is to be fetched next: for the reader that has the least.
+    /// The next fetch: for the reader with the fewest fetched bytes.
     fn next_fetch(&self) -> Option<Fetch> {
         if matches!(self.ended, Some(Err(_))) {
             return None;

@@ -1,14 +1,14 @@
-//! When the log had which offset: from this follow how old the oldest write is that a replica
-//! lacks, and how long a write took to be acknowledged.
+//! When the log reached which offset: gives the age of the oldest write that a replica lacks, and
+//! the time until a write was acknowledged.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-/// Moments that are kept.
+/// Most moments kept.
 const MOMENTS_MAX: usize = 8192;
-/// Two moments are at least so far apart, in nanoseconds.
+/// Least time between two moments, in nanoseconds.
 const APART_NANOS: u64 = 250_000;
 
 /// A moment at which the log ended at an offset.
@@ -27,7 +27,7 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// The log ends at `offset` now.
+    /// Notes that the log ends at `offset` now.
     #[inline]
     pub(crate) fn note(&self, offset: u64, now_nanos: u64) {
         let noted = self.noted_nanos.load(Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl Timeline {
         self.noted_nanos.store(moment.nanos, Ordering::Relaxed);
         let mut moments = self.moments.lock();
         if moments.back().is_some_and(|last| last.offset >= moment.offset) {
-            // Another worker was ahead, or the log was begun anew.
+            // Another worker was ahead, or the log was restarted.
             if moments.back().is_some_and(|last| last.offset > moment.offset + (1 << 30)) {
                 moments.clear();
             } else {
@@ -57,14 +57,14 @@ impl Timeline {
         moments.push_back(moment);
     }
 
-    /// Nanoseconds since the oldest write behind `offset`; `None` if there is none known.
+    /// Nanoseconds since the oldest write after `offset`; `None` if none is known.
     pub(crate) fn age_of_next(&self, offset: u64, now_nanos: u64) -> Option<u64> {
         let moments = self.moments.lock();
         let index = moments.partition_point(|moment| moment.offset <= offset);
         moments.get(index).map(|moment| now_nanos.saturating_sub(moment.nanos))
     }
 
-    /// Nanoseconds since the newest noted moment up to `offset` that lies behind `before`.
+    /// Nanoseconds since the newest noted moment up to `offset` that lies after `before`.
     pub(crate) fn age_of_last(&self, before: u64, offset: u64, now_nanos: u64) -> Option<u64> {
         let moments = self.moments.lock();
         let index = moments.partition_point(|moment| moment.offset <= offset).checked_sub(1)?;

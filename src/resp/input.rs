@@ -1,26 +1,26 @@
-//! What has arrived of a stream of requests and is not done with.
+//! The bytes of a request stream that have arrived and are not yet processed.
 //!
-//! It is appended to and consumed: what is done with is skipped, and what is left moves only where
-//! at least as much was skipped before, or where the memory grows by as much as there is. So a byte
-//! is copied a bounded number of times, in however many pieces a request arrives. Memory grows with
-//! what has arrived, never with what a length line promises alone.
+//! Processed bytes are skipped, and the rest moves only if at least as much was skipped before, or
+//! if the memory grows by as much as there is. So a byte is copied a bounded number of times,
+//! however many pieces a request arrives in. Memory grows with the bytes that have arrived, never
+//! with what a length line alone promises.
 
 use bytes::BufMut;
 use bytes::buf::Limit;
 
-/// An empty input keeps this much memory at most: a connection that is idle holds little.
+/// Most memory that an empty input keeps: an idle connection holds little.
 const KEPT_BYTES_MAX: usize = 512;
-/// Bytes that one read may bring: at most, and at least where so many are wanted.
+/// Bounds on the bytes that one read may bring; less if fewer are wanted.
 const ROOM_BYTES_MIN: usize = 1024;
 const ROOM_BYTES_MAX: usize = 256 * 1024;
-/// Room behind a large argument for the rest of its request.
+/// Room after a large argument for the rest of its request.
 const SLACK_BYTES: usize = 4096;
 
 /// Bytes that wait to be executed.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
-    /// Bytes at the start that are done with.
+    /// Processed bytes at the start.
     done: usize,
     /// Bytes that were copied to make room.
     #[cfg(test)]
@@ -43,7 +43,7 @@ impl Input {
         self.bytes.get(self.done..).unwrap_or_default()
     }
 
-    /// The next `len` bytes are done with.
+    /// Marks the next `len` bytes as processed.
     #[inline]
     pub(crate) fn consume(&mut self, len: usize) {
         self.done = self.done.saturating_add(len);
@@ -57,7 +57,7 @@ impl Input {
         }
     }
 
-    /// Adds what arrived elsewhere.
+    /// Appends bytes that arrived elsewhere.
     #[inline]
     pub(crate) fn push(&mut self, more: &[u8]) {
         if self.bytes.capacity().saturating_sub(self.bytes.len()) < more.len() {
@@ -66,8 +66,8 @@ impl Input {
         self.bytes.extend_from_slice(more);
     }
 
-    /// Where one read puts its bytes. `missing` is how much the argument being read still lacks,
-    /// 0 where that is not known: the read ends with the argument.
+    /// The buffer for one read. `missing` is how much the argument being read still lacks, 0 if
+    /// unknown: the read ends with the argument.
     pub(crate) fn room(&mut self, missing: usize) -> Limit<&mut Vec<u8>> {
         let wanted = if missing == 0 { ROOM_BYTES_MAX } else { missing.min(ROOM_BYTES_MAX) };
         let most = if missing == 0 { usize::MAX } else { missing.saturating_add(SLACK_BYTES) };
@@ -76,8 +76,8 @@ impl Input {
         (&mut self.bytes).limit(spare.min(wanted))
     }
 
-    /// Sees to room for `least` bytes. Where it grows, it grows by as much as there is, or by three
-    /// times that up to `most` bytes.
+    /// Ensures room for `least` bytes. Memory grows by as much as there is, or by three times that
+    /// up to `most` bytes.
     #[cold]
     fn make_room(&mut self, least: usize, most: usize) {
         let (len, capacity) = (self.len(), self.bytes.capacity());
@@ -86,7 +86,7 @@ impl Input {
             return;
         }
         if self.done >= len && self.done > 0 {
-            // Each byte that moves has one that was skipped to pay for it.
+            // At least as many bytes were skipped as move.
             self.bytes.drain(..self.done);
             self.done = 0;
             self.count_moved(len);
@@ -94,7 +94,7 @@ impl Input {
                 return;
             }
         }
-        // Where it is known how much is missing, few and large steps: each costs a copy.
+        // If the missing length is known, few and large steps: each costs a copy.
         let step = if most == usize::MAX { len } else { len.saturating_mul(3) };
         let more = step.max(KEPT_BYTES_MAX / 2).min(most).max(least);
         if self.done > 0 {
@@ -102,7 +102,7 @@ impl Input {
             self.done = 0;
             self.count_moved(len);
         }
-        // The allocator may have room behind what there is.
+        // The allocator may have room after the present bytes.
         self.bytes.reserve_exact(more);
         self.count_moved(len);
     }
@@ -124,7 +124,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { bulk_bytes_max: 512 << 20, authenticated: true };
 
-    /// Reads a stream as a connection does, `piece` bytes at a time; gives the requests in it.
+    /// Reads a stream as a connection does, `piece` bytes at a time; returns the requests in it.
     fn read(input: &mut Input, stream: &[u8], piece: usize) -> usize {
         let (mut parser, mut spans, mut requests) = (Parser::default(), Vec::new(), 0);
         let mut left = stream;

@@ -24,12 +24,12 @@ impl Protocol {
     }
 }
 
-/// Most bytes that a bulk string takes besides its own.
+/// Most bytes of framing around a bulk string.
 const BULK_FRAME_BYTES: usize = 32;
 
-/// Output of fewer bytes is copied where it must be kept.
+/// Shorter output is copied when it must be kept.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
-/// From here on it is cheaper to share a string among several outputs than to copy it.
+/// From this length on, sharing a string among several outputs is cheaper than copying it.
 const SHARED_BYTES_MIN: usize = 4096;
 
 /// A string that goes into several outputs.
@@ -40,7 +40,7 @@ pub(crate) enum Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Copies a long string once, to be shared from then on.
+    /// Copies a long string once, to share it from then on.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         if bytes.len() < SHARED_BYTES_MIN {
             Self::Copied(bytes)
@@ -71,7 +71,7 @@ pub(crate) struct Output {
     pub(crate) protocol: Protocol,
 }
 
-/// A place in an [`Output`] to go back to.
+/// A position in an [`Output`] to return to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bookmark {
     bytes: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Bookmark {
 }
 
 impl Bookmark {
-    /// The same place after `inserted` was put before it.
+    /// The same position after `inserted` was put before it.
     pub(crate) fn later_by(self, inserted: &Output) -> Self {
         Self {
             bytes: self.bytes.saturating_add(inserted.bytes.len()),
@@ -100,13 +100,13 @@ impl Output {
             .fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
     }
 
-    /// The bytes, where no shared piece is among them.
+    /// The bytes, if there is no shared piece among them.
     pub(crate) fn plain(&self) -> Option<&[u8]> {
         self.pieces.is_empty().then_some(&self.bytes)
     }
 
-    /// All there is, in order, shared pieces as they are; leaves it empty. A little is copied, so
-    /// that the memory serves again; much is given away as it lies.
+    /// Passes everything to `each`, in order, shared pieces as they are; leaves it empty. Short
+    /// output is copied, to reuse the memory; long output is moved.
     pub(crate) fn take(&mut self, mut each: impl FnMut(Bytes)) {
         let bytes = if self.bytes.len() < COPIED_BYTES_MAX {
             let copied = Bytes::copy_from_slice(&self.bytes);
@@ -128,8 +128,8 @@ impl Output {
         }
     }
 
-    /// Makes ready for the replies to a client. What another one has left behind, as its connection
-    /// broke before it was written, must go to nobody.
+    /// Prepares for the replies to a client. Bytes left by another one, whose connection broke
+    /// before they were written, must go to nobody.
     #[inline]
     pub(crate) fn begin(&mut self, protocol: Protocol) {
         self.bytes.clear();
@@ -140,11 +140,11 @@ impl Output {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.pieces.clear();
-        // One huge reply does not keep its memory for good.
+        // Do not keep the memory of one huge reply.
         self.bytes.shrink_to(1 << 20);
     }
 
-    /// Frees memory for replies beyond so many bytes, where there are none now.
+    /// Frees memory for replies beyond `bytes`, if there are none now.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         self.bytes.shrink_to(bytes);
     }
@@ -153,13 +153,13 @@ impl Output {
         Bookmark { bytes: self.bytes.len(), pieces: self.pieces.len() }
     }
 
-    /// Takes back what was written since.
+    /// Discards what was written since the bookmark.
     pub(crate) fn truncate(&mut self, to: Bookmark) {
         self.bytes.truncate(to.bytes);
         self.pieces.truncate(to.pieces);
     }
 
-    /// Puts `other` before what was written since the bookmark. Shared pieces stay shared.
+    /// Inserts `other` at the bookmark. Shared pieces stay shared.
     pub(crate) fn insert(&mut self, at: Bookmark, other: &Self) {
         self.bytes.splice(at.bytes..at.bytes, other.bytes.iter().copied());
         for piece in self.pieces.iter_mut().skip(at.pieces) {
@@ -169,14 +169,14 @@ impl Output {
         self.pieces.splice(at.pieces..at.pieces, inserted);
     }
 
-    /// Adds what `other` has. Shared pieces stay shared.
+    /// Appends `other`. Shared pieces stay shared.
     pub(crate) fn append(&mut self, other: &Self) {
         let at = self.bytes.len();
         self.pieces.extend(other.pieces.iter().map(|piece| piece.later_by(at)));
         self.raw(&other.bytes);
     }
 
-    /// Bytes that are encoded already.
+    /// Appends bytes that are already encoded.
     #[inline]
     pub(crate) fn raw(&mut self, encoded: &[u8]) {
         self.bytes.extend_from_slice(encoded);
@@ -213,8 +213,8 @@ impl Output {
         self.raw(b"+OK\r\n");
     }
 
-    /// An error with its code, e.g. `ERR syntax error`. Line breaks around it go, and those in it
-    /// become spaces.
+    /// An error with its code, e.g. `ERR syntax error`. Line breaks around it are dropped; inner
+    /// ones become spaces.
     pub(crate) fn error(&mut self, text: &[u8]) {
         self.bytes.push(b'-');
         let clean = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
@@ -244,7 +244,7 @@ impl Output {
         self.raw(b"\r\n");
     }
 
-    /// A bulk string that others get as well.
+    /// A bulk string shared with other outputs.
     pub(crate) fn bulk_part(&mut self, part: &Part<'_>) {
         match part {
             Part::Copied(bytes) => self.bulk(bytes),

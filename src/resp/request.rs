@@ -4,14 +4,14 @@
 
 use crate::number;
 
-/// Where no end of an inline request or a length line is in sight after so many bytes, it is too
-/// long. A longer one that arrives whole is let through, as in Redis.
+/// An inline request or length line whose end has not arrived after this many bytes is too long. A
+/// longer one that arrives whole is accepted, as in Redis.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// What a client may send before it has authenticated: arguments, and bytes of each.
 const UNAUTHENTICATED_ARGS_MAX: i64 = 10;
 const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
 
-/// Where an argument lies, in bytes from the start of its request.
+/// Position of an argument, in bytes from the start of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     pub(crate) authenticated: bool,
 }
 
-/// Why a stream of requests cannot go on.
+/// Why a request stream must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     InvalidMultibulkLength,
@@ -71,7 +71,7 @@ pub(crate) enum Request {
     Empty,
 }
 
-/// Parses requests; keeps its place in one that has not arrived whole.
+/// Parses requests; keeps its position in an incomplete one.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     /// Arguments still to come; `None` before the first line is read.
@@ -80,17 +80,17 @@ pub(crate) struct Parser {
     bulk_len: Option<usize>,
     /// How far the request has been read.
     at: usize,
-    /// Arguments of a request that has not arrived whole.
+    /// Arguments of an incomplete request.
     partial: Vec<Span>,
 }
 
 impl Parser {
-    /// Reads one request from the start of `buffer`, pushing its arguments onto `spans`. Gives
+    /// Reads one request from the start of `buffer`, pushing its arguments onto `spans`. Returns
     /// the request and its length in bytes, or `None` when more bytes are needed; then the next
     /// call must begin with the same bytes.
     ///
     /// # Errors
-    /// The stream makes no sense from here on.
+    /// When the stream is invalid from here on.
     #[inline]
     pub(crate) fn parse(
         &mut self,
@@ -111,8 +111,8 @@ impl Parser {
         }
     }
 
-    /// Goes on with a request of which arguments were read before. They stay where they are until
-    /// it is whole: there may be a million of them, and as many calls.
+    /// Continues a request with arguments read before. They stay in `partial` until it is complete:
+    /// there may be a million of them, and as many calls.
     #[cold]
     fn resume(
         &mut self,
@@ -130,20 +130,19 @@ impl Parser {
         advanced.map(|_| None)
     }
 
-    /// Makes ready for the next request; gives the length of this one.
+    /// Resets for the next request; returns the length of this one.
     #[inline]
     fn end_request(&mut self) -> usize {
         (self.args_left, self.bulk_len) = (None, None);
         std::mem::take(&mut self.at)
     }
 
-    /// Forgets the place in a request that has not arrived whole: the next call begins with other
-    /// bytes.
+    /// Drops the position in an incomplete request: the next call begins with other bytes.
     pub(crate) fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// Of `buffered` bytes, those that were not parsed into arguments yet.
+    /// How many of `buffered` bytes were not parsed into arguments yet.
     pub(crate) fn unparsed(&self, buffered: usize) -> usize {
         buffered.saturating_sub(self.at)
     }
@@ -230,7 +229,7 @@ impl Parser {
         Ok(Some(Span { start, len }))
     }
 
-    /// Reads to the end of a line, of which Redis looks only at the `\r`.
+    /// Reads to the end of a line; like Redis, checks only the `\r`.
     #[inline]
     fn line<'b>(
         &mut self,
@@ -251,7 +250,7 @@ impl Parser {
 
     #[cold]
     fn inline(&mut self, buffer: &[u8]) -> Result<Option<Request>, ProtocolError> {
-        // What was looked through before has no line's end.
+        // The part searched before has no line end.
         let rest = buffer.get(self.at..).unwrap_or_default();
         let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
             self.at = buffer.len();
@@ -325,7 +324,7 @@ pub(crate) fn split_inline(
     }
 }
 
-/// Reads up to the closing quote; gives what follows it.
+/// Reads up to the closing quote; returns what follows it.
 fn quoted<'l>(
     quote: u8,
     mut rest: &'l [u8],

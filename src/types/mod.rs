@@ -1,4 +1,4 @@
-//! Values: what a key can hold. They know no keys, databases or clients.
+//! Values: what a key can hold. They do not know keys, databases or clients.
 //!
 //! Large values are chunks behind `Arc`, so that keeping an old version for a snapshot copies one
 //! chunk and not the value.
@@ -7,7 +7,7 @@ mod string;
 
 pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
 
-/// What was freed of a value, or may be at once.
+/// How much of a value was freed, or may be at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Freed {
     pub(crate) bytes: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Freed {
     pub(crate) objects: usize,
 }
 
-/// A value too large or too rich to lie inside its entry.
+/// A value too large or complex to be stored inside its entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Object {
     /// A long string.
@@ -37,8 +37,8 @@ impl Object {
         }
     }
 
-    /// Frees some of the value, at most about as much as `most`; gives how much that was, nothing at
-    /// the end. What is left is good for nothing but to be freed as well.
+    /// Frees part of the value, at most about `most`; returns how much, nothing at the end. The
+    /// rest can only be freed as well.
     pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
         match self {
             Self::String(chunks) => chunks.free_some(most),

@@ -1,4 +1,4 @@
-//! Strings: long ones as chunks, and one view over all the ways a string can be kept.
+//! Strings: long ones as chunks, and one view over all the ways a string is stored.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl AsRef<[u8]> for SharedChunk {
     }
 }
 
-/// A string as it is kept.
+/// A string as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StringView<'a> {
     Int(i64),

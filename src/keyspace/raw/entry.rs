@@ -1,7 +1,7 @@
 //! One key with its value in one allocation.
 //!
 //! Layout: a 16-byte header, then (if the key has one) its expiry, then the key, then the value.
-//! Short strings and integers lie inside; everything else is one pointer to an [`Object`]. A
+//! Short strings and integers are stored inline; everything else is a pointer to an [`Object`]. A
 //! 16-byte key with a 16-byte value thus takes 48 bytes, which is a size class of the allocator.
 //!
 //! Knows nothing of tables, locks or databases.
@@ -36,7 +36,7 @@ struct Header {
 pub(crate) const HEADER: usize = size_of::<Header>();
 pub(crate) const EXPIRY: usize = size_of::<i64>();
 
-/// How the value lies in the entry.
+/// How the entry stores the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Encoding {
@@ -50,7 +50,7 @@ pub(crate) enum Encoding {
     Object,
 }
 
-/// A value on its way into an entry.
+/// A value to be stored in an entry.
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
     Int(i64),
@@ -77,7 +77,7 @@ impl Content<'_> {
     }
 }
 
-/// A value in an entry, read.
+/// A value read from an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ValueRef<'a> {
     Int(i64),
@@ -105,7 +105,7 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The name that OBJECT ENCODING gives.
+    /// The encoding's name, as OBJECT ENCODING gives it.
     pub(crate) fn encoding_name(self) -> &'static str {
         match self {
             Self::Int(_) => "int",
@@ -115,7 +115,7 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// A copy to keep, for a snapshot or another key. Chunks of large values are shared.
+    /// A copy for a snapshot or another key; shares the chunks of large values.
     pub(crate) fn content(self) -> Content<'a> {
         match self {
             Self::Int(number) => Content::Int(number),
@@ -236,7 +236,7 @@ impl Entry {
     }
 
     /// Replaces value and expiry without moving the entry, if the allocation fits; otherwise
-    /// gives the content back.
+    /// returns the content.
     pub(crate) fn overwrite<'a>(
         &mut self,
         content: Content<'a>,
@@ -293,7 +293,7 @@ impl Entry {
         Some(object)
     }
 
-    /// Whether its value is an [`Object`], outside of the entry.
+    /// Whether its value is an [`Object`], stored outside the entry.
     #[inline]
     pub(crate) fn has_object(&self) -> bool {
         self.header().encoding == Encoding::Object
@@ -357,7 +357,7 @@ impl fmt::Debug for Entry {
 pub(crate) struct EntryRef<'a>(NonNull<Header>, PhantomData<&'a Entry>);
 
 impl<'a> EntryRef<'a> {
-    /// Looks at an entry that a table owns.
+    /// Borrows an entry that a table owns.
     ///
     /// # Safety
     /// `bits` came from [`Entry::into_bits`], and nothing changes or frees it during `'a`.
@@ -425,14 +425,14 @@ impl<'a> EntryRef<'a> {
         self.header().accessed_s
     }
 
-    /// Bytes that this entry has allocated, with what its object holds.
+    /// Bytes allocated for this entry, its object included.
     pub(crate) fn allocated_bytes(self) -> usize {
         let header = self.header();
         layout(header.has_expiry, header.key_len as usize, header.value_len as usize).size()
             + self.object_bytes()
     }
 
-    /// Bytes that its object holds, if it has one.
+    /// Bytes allocated for its object, if it has one.
     pub(crate) fn object_bytes(self) -> usize {
         if self.header().encoding != Encoding::Object {
             return 0;
@@ -455,8 +455,8 @@ impl fmt::Debug for EntryRef<'_> {
     }
 }
 
-/// Copies of entries, made fast: the copying happens under a shard's lock, where every
-/// microsecond may keep a worker waiting.
+/// Copies of entries, optimised for speed: copying runs under a shard's lock, where every
+/// microsecond may stall a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     /// Entries with inline values, byte for byte as they were, one after the other.
@@ -482,9 +482,9 @@ impl Copies {
         let words = layout(header.has_expiry, key_len, value_len).size() / size_of::<u64>();
         let start = self.words.len();
         self.words.reserve(words);
-        // SAFETY: the entry's allocation has so many words, though the last may be unwritten: it
-        // is copied as bytes without a look at it, into capacity that was reserved; what is never
-        // read again after the entry's own length may stay unwritten here too.
+        // SAFETY: the entry's allocation has that many words. The last may be uninitialised: it is
+        // copied without being read, into reserved capacity, and nothing reads past the entry's own
+        // length.
         unsafe {
             let target = self.words.as_mut_ptr().add(start);
             ptr::copy_nonoverlapping(entry.0.as_ptr().cast::<MaybeUninit<u64>>(), target, words);
@@ -493,11 +493,11 @@ impl Copies {
         self.starts.push(start);
     }
 
-    /// Gives out all the copies and forgets them, keeping the memory for the next.
+    /// Passes all the copies to `each` and clears them, keeping the memory for reuse.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(EntryRef<'_>)) {
         let words = NonNull::from(self.words.as_mut_slice()).cast::<MaybeUninit<u64>>();
         for &start in &self.starts {
-            // SAFETY: an entry was copied to there, and the buffer stays as it is meanwhile. The
+            // SAFETY: an entry was copied there, and the buffer does not change meanwhile. The
             // pointer comes from the whole buffer, since an entry spans more than its first word.
             each(EntryRef(unsafe { words.add(start) }.cast::<Header>(), PhantomData));
         }

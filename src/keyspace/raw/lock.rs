@@ -1,17 +1,17 @@
-//! The lock of a shard: taken once per command, so made for the case that nobody else wants it.
+//! The lock of a shard: taken once per command, so optimised for the uncontended case.
 //!
-//! Taking it is one atomic exchange and giving it back a plain store, where a lock that keeps a
-//! queue of waiters needs a second exchange: on the hot path that is as long as the rest of the
-//! look-up. Who has to wait spins for about as long as a command takes, then lets other threads
-//! run, then sleeps in growing steps: a lock is held long only by what holds the whole server
-//! (SAVE, DEBUG SLEEP), where a millisecond more does not count.
+//! Acquiring it is one atomic exchange and releasing it a plain store; a lock with a wait queue
+//! needs a second exchange, which on the hot path costs as much as the rest of the look-up. A
+//! waiter spins for about as long as a command takes, then yields, then sleeps in growing steps:
+//! only operations on the whole server (SAVE, DEBUG SLEEP) hold a lock for long, and there a
+//! millisecond more does not matter.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Turns of plain spinning.
+/// Rounds of plain spinning.
 const SPINS: u32 = 128;
-/// Turns in which other threads are let run.
+/// Rounds that yield to other threads.
 const YIELDS: u32 = 64;
 const SLEEP_MAX: Duration = Duration::from_millis(1);
 
@@ -35,7 +35,7 @@ impl Lock {
         let mut turn = 0_u32;
         let mut sleep = Duration::from_micros(20);
         loop {
-            // Looking does not take the cache line away from the holder; trying does.
+            // A load leaves the cache line with the holder; an exchange takes it away.
             if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Acquire) {
                 return;
             }

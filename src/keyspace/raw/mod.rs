@@ -1,9 +1,9 @@
-//! The unsafe floor of the keyspace: entries, the slot table, reclamation and the shard cell.
+//! The unsafe layer of the keyspace: entries, the slot table, reclamation and the shard cell.
 //!
 //! Everything that needs `unsafe` in the crate lives in this folder, behind safe interfaces:
 //! - [`entry`]: one key with its value in one allocation;
 //! - [`table`]: the slots that find an entry by its hash, readable without a lock for prefetching;
-//! - [`reclaim`]: when memory that an unlocked reader may still look at can be freed;
+//! - [`reclaim`]: when memory that an unlocked reader may still access can be freed;
 //! - [`lock`] and [`shard`]: state that only the holder of a shard's lock may touch.
 //!
 //! Each block says why it is sound. The folder runs under AddressSanitizer, and the unlocked

@@ -1,4 +1,4 @@
-//! Loom's models of what runs without a lock: all interleavings, and all that the memory model
+//! Loom models of what runs without a lock: all interleavings, and all that the memory model
 //! allows, of a small table (segments of two slots). Run with
 //! `RUSTFLAGS="--cfg limpid_loom" cargo test --release --lib model`.
 
@@ -10,7 +10,7 @@ use super::reclaim::Reclaim;
 use super::sync::Life;
 use super::table::{Counts, Garbage, Head, TableMut};
 
-/// Keys are their own hashes; the top bits after the shard's tell the directory where to go.
+/// Keys are their own hashes; the top bits after the shard's index the directory.
 fn hash(key: &[u8]) -> u64 {
     u64::from_be_bytes(key.try_into().expect("eight bytes"))
 }

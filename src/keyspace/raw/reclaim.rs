@@ -1,12 +1,12 @@
-//! When memory that an unlocked reader may still look at can be freed.
+//! When memory that an unlocked reader may still access can be freed.
 //!
-//! A worker reads directories and slots without a lock while it prefetches. Before that it enters
-//! an epoch, afterwards it leaves. What a split replaces is retired under the epoch of that moment
+//! A worker reads directories and slots without a lock while it prefetches. It enters an epoch
+//! before and leaves it afterwards. Memory that a split replaces is retired under the current epoch
 //! and freed once no reader is inside that epoch or an older one.
 //!
 //! The argument: a reader publishes its epoch, then (after a sequentially consistent fence) loads
-//! pointers; a writer unlinks, then (after such a fence) looks at the readers. So either the
-//! writer sees the reader and waits, or the reader sees the unlinked state.
+//! pointers; a writer unlinks, then (after such a fence) checks the readers. So either the writer
+//! sees the reader and waits, or the reader sees the unlinked state.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,10 +15,10 @@ use super::sync::{AtomicU64, Mutex, Ordering, fence};
 
 /// A reader outside of any epoch.
 const OUTSIDE: u64 = 0;
-/// Most that is freed between two batches: a flushed database leaves thousands of segments.
+/// Most items freed between two batches: a flushed database leaves thousands of segments.
 const COLLECTED_MAX: usize = 64;
 
-/// One reader's epoch on a cache line of its own.
+/// One reader's epoch, on its own cache line.
 #[repr(align(64))]
 struct Reader(AtomicU64);
 
@@ -28,7 +28,7 @@ pub(crate) struct Reclaim<G> {
     readers: Box<[Reader]>,
     /// Mirrors the length of `garbage`, so that an idle check takes no lock.
     waiting: AtomicU64,
-    /// Oldest first, or nearly so: two may change places on their way in.
+    /// Oldest first, or nearly so: two may swap places while being queued.
     garbage: Mutex<VecDeque<(u64, G)>>,
 }
 
@@ -43,7 +43,7 @@ impl<G> Reclaim<G> {
         }
     }
 
-    /// Begins unlocked reading by this reader, until the guard drops.
+    /// Lets this reader read without a lock until the guard drops.
     #[inline]
     pub(crate) fn enter(&self, reader: usize) -> Inside<'_, G> {
         let slot = &self.readers[reader].0;
@@ -75,7 +75,7 @@ impl<G> Reclaim<G> {
         while self.collect_some() == COLLECTED_MAX {}
     }
 
-    /// Frees a bounded part of what can be freed; gives how much that was.
+    /// Frees a bounded part of what can be freed; returns how much.
     #[cold]
     fn collect_some(&self) -> usize {
         let Some(mut waiting) = self.garbage.try_lock() else { return 0 };

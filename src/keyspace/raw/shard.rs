@@ -1,8 +1,8 @@
 //! Shards: the lock of each, and the state that only its holder may touch.
 //!
-//! [`Shards::lock`] takes the locks of a [`ShardSet`] in ascending order and gives a [`Held`],
-//! through which tables and state are reached. Asking for a shard outside of the set panics: the
-//! set follows from the command's row, and a handler that reaches further is a bug there.
+//! [`Shards::lock`] takes the locks of a [`ShardSet`] in ascending order and returns a [`Held`],
+//! which gives access to tables and state. Accessing a shard outside the set panics: the set
+//! follows from the command's row, and a handler that reaches further is a bug there.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -15,12 +15,11 @@ use super::table::{Counts, Garbage, Head, TableMut};
 
 #[cfg(debug_assertions)]
 thread_local! {
-    /// Sets of locks that this thread holds.
+    /// Number of lock sets that this thread holds.
     static HELD: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Ends a test, or any other build that checks itself, where something is done under a shard's lock
-/// that takes long.
+/// Panics in builds with debug assertions if called under a shard's lock: a guard for slow work.
 #[inline]
 pub(super) fn assert_unlocked() {
     #[cfg(debug_assertions)]
@@ -65,7 +64,7 @@ impl ShardSet {
         self.0[shard / 64] & (1 << (shard % 64)) != 0
     }
 
-    /// Visits the shards, ascending; what locking does for every command.
+    /// Visits the shards in ascending order; locking runs it for every command.
     #[inline]
     fn for_each(self, mut each: impl FnMut(usize)) {
         for (word, mut bits) in self.0.into_iter().enumerate() {
@@ -76,7 +75,7 @@ impl ShardSet {
         }
     }
 
-    /// Ascending.
+    /// In ascending order.
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         self.0.into_iter().enumerate().flat_map(|(word, mut bits)| {
             std::iter::from_fn(move || {
@@ -100,9 +99,9 @@ unsafe impl<S: Send> Sync for Shard<S> {}
 /// All the shards with the heads of their tables.
 pub(crate) struct Shards<S> {
     shards: Box<[Shard<S>]>,
-    /// By database, then shard. Outside of the cells because readers without lock begin here.
+    /// By database, then shard. Outside the cells because unlocked readers start here.
     heads: Box<[Head]>,
-    /// As the heads.
+    /// Indexed like `heads`.
     counts: Box<[Counts]>,
     databases: usize,
     reclaim: Arc<Reclaim<Garbage>>,
@@ -153,7 +152,7 @@ impl<S> Shards<S> {
 impl<S> Drop for Shards<S> {
     fn drop(&mut self) {
         for (head, counts) in self.heads.iter().zip(&self.counts) {
-            // SAFETY: `&mut self`: nobody else has anything of this.
+            // SAFETY: `&mut self`: access is exclusive.
             let mut table = unsafe { TableMut::new(head, counts, &self.reclaim) };
             table.detach().free(&self.reclaim);
         }
@@ -174,7 +173,7 @@ pub(crate) struct Held<'k, S> {
 }
 
 impl<S> Held<'_, S> {
-    /// The way to what lies behind the locks; one at a time, as it borrows the guard mutably.
+    /// Access to the locked shards; one view at a time, as it borrows the guard mutably.
     #[allow(clippy::needless_pass_by_ref_mut, reason = "one view at a time is what makes it sound")]
     #[inline]
     pub(crate) fn view(&mut self) -> View<'_, S> {
@@ -182,7 +181,7 @@ impl<S> Held<'_, S> {
     }
 }
 
-/// What lies behind locks that a [`Held`] holds.
+/// The shards that a [`Held`] has locked.
 #[derive(Debug)]
 pub(crate) struct View<'a, S> {
     shards: &'a Shards<S>,

@@ -1,4 +1,4 @@
-//! Atomics, locks and lives of memory; loom's models of them under `--cfg limpid_loom`.
+//! Atomics, locks and memory lifetimes; loom's models of them under `--cfg limpid_loom`.
 
 #[cfg(not(limpid_loom))]
 pub(super) use real::{AtomicPtr, AtomicU64, Life, Mutex, Ordering, fence};
@@ -11,7 +11,7 @@ mod real {
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
-    /// Nothing, outside of models.
+    /// Does nothing outside models.
     #[derive(Debug)]
     pub(crate) struct Life;
 
@@ -29,7 +29,7 @@ mod real {
 mod modelled {
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
-    /// As `parking_lot` has it.
+    /// With `parking_lot`'s interface.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -47,8 +47,8 @@ mod modelled {
         }
     }
 
-    /// Memory that readers look at until it is freed. Freeing counts as a write, so that loom
-    /// finds any look that does not happen before it.
+    /// Memory that readers access until it is freed. Freeing counts as a write, so that loom finds
+    /// any access not ordered before it.
     #[derive(Debug)]
     pub(crate) struct Life(loom::cell::UnsafeCell<()>);
 

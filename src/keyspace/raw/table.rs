@@ -20,8 +20,8 @@
 //! ```
 //!
 //! All of it is atomics: the holder of the shard's lock changes it through [`TableMut`], while
-//! workers that prefetch read it through [`Head`] without the lock, inside an epoch of
-//! [`Reclaim`]; they never look into entries.
+//! workers that prefetch read it through [`Head`] without the lock, inside an epoch of [`Reclaim`];
+//! they never read entries.
 
 mod detached;
 mod segment;
@@ -40,7 +40,7 @@ pub(crate) use detached::Detached;
 pub(crate) use segment::Segment;
 use segment::{ADDRESS, Directory, EXPIRES, LINE, LINES, MARK, SHARD_BITS, SLOTS, home, mark};
 
-/// Below this many keys in two sibling segments they become one.
+/// Two sibling segments with fewer keys than this are merged.
 const MERGE_BELOW: usize = 24;
 /// A directory this deep has used up the hash; 2^40 keys come nowhere near.
 const BITS_MAX: u32 = 40;
@@ -51,7 +51,7 @@ pub(crate) enum Garbage {
     Directory(#[allow(dead_code, reason = "kept to be dropped later")] Box<Directory>),
 }
 
-/// Where a table begins; shared with readers that hold no lock.
+/// The root of a table; shared with readers that hold no lock.
 pub(crate) struct Head(AtomicPtr<Directory>);
 
 impl Head {
@@ -59,7 +59,7 @@ impl Head {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// First stage of prefetching: finds the segment of a hash and asks for its home line.
+    /// First stage of prefetching: finds the segment of a hash and prefetches its home line.
     #[inline]
     pub(crate) fn prefetch_slots<'i>(
         &self,
@@ -77,13 +77,13 @@ impl Head {
             segment.life.look();
             let line = home(hash) * LINE;
             prefetch(&raw const segment.slots[line]);
-            // Where an entry lies whose home is full.
+            // The place of an entry whose home line is full.
             prefetch(&raw const segment.slots[(line + LINE) % SLOTS]);
             Some(segment)
         }
     }
 
-    /// Asks for all the entries of the segment that holds hash `from`, for a walk that is about
+    /// Prefetches all the entries of the segment that holds hash `from`, for a walk that is about
     /// to lock it.
     pub(crate) fn prefetch_segment(&self, from: u64, inside: &Inside<'_, Garbage>) {
         let Some(segment) = self.prefetch_slots(from, inside) else { return };
@@ -107,7 +107,7 @@ impl Head {
         }
     }
 
-    /// Second stage: asks for the entry that may be the hash's, where it most probably lies.
+    /// Second stage: prefetches the most likely entry for the hash.
     #[inline]
     pub(crate) fn prefetch_entry(segment: &Segment, hash: u64) {
         segment.life.look();
@@ -119,7 +119,7 @@ impl Head {
                 let slot = segment.load(index);
                 vacant |= slot == 0;
                 if slot & MARK == wanted && slot != 0 {
-                    // The entry may be gone by now: it is only asked for, never read.
+                    // The entry may already be freed: it is only prefetched, never read.
                     prefetch((slot & ADDRESS) as *const u8);
                     return;
                 }
@@ -137,7 +137,7 @@ pub(crate) struct Counts {
     keys: AtomicUsize,
     expires: AtomicUsize,
     merges: AtomicUsize,
-    /// Segments, and places in the directory; 0 where there is no table.
+    /// Segments, and indices of the directory; 0 if there is no table.
     segments: AtomicUsize,
     places: AtomicUsize,
 }
@@ -172,7 +172,7 @@ impl Counts {
     }
 }
 
-/// A table in the hands of its lock's holder.
+/// Exclusive access to a table, for the holder of its shard's lock.
 pub(crate) struct TableMut<'a> {
     head: &'a Head,
     counts: &'a Counts,
@@ -185,8 +185,8 @@ pub(crate) type HashKey<'a> = &'a dyn Fn(&[u8]) -> u64;
 #[allow(clippy::needless_pass_by_ref_mut, reason = "changes go through atomics, but one at a time")]
 impl<'a> TableMut<'a> {
     /// # Safety
-    /// While this lives nobody else has a `TableMut` of the same head; the lock of the shard sees
-    /// to that.
+    /// While this lives nobody else has a `TableMut` of the same head; the shard's lock ensures
+    /// that.
     #[inline]
     pub(super) unsafe fn new(
         head: &'a Head,
@@ -287,7 +287,7 @@ impl<'a> TableMut<'a> {
         self.reclaim.retire(Garbage::Segment(unsafe { Box::from_raw(old) }));
     }
 
-    /// Doubles the directory: each segment is then pointed to twice as often.
+    /// Doubles the directory; twice as many indices then point to each segment.
     fn double(&mut self) {
         let old = self.directory().expect("only a directory with segments doubles");
         assert!(old.bits < BITS_MAX, "more than 64 keys share 48 bits of a keyed hash");
@@ -303,7 +303,7 @@ impl<'a> TableMut<'a> {
         self.reclaim.retire(Garbage::Directory(unsafe { Box::from_raw(old) }));
     }
 
-    /// After a removal: joins the segment of a hash with its sibling when both are sparse.
+    /// After a removal: merges the segment of a hash with its sibling if both are sparse.
     fn shrink(&mut self, hash: u64, hash_key: HashKey<'_>) {
         if self.counts.keys() == 0 {
             let detached = self.detach();
@@ -396,8 +396,8 @@ impl<'a> TableMut<'a> {
         self.counts.places.store(table.places, Ordering::Relaxed);
     }
 
-    /// Visits the segment that holds hash `from`, in no order within it; only slots with an
-    /// expiry when `expiring`. Gives the first hash of the next segment of this shard.
+    /// Visits the segment that holds hash `from`, in arbitrary order; only slots with an expiry if
+    /// `expiring`. Returns the first hash of the next segment of this shard.
     pub(crate) fn visit_segment(
         &mut self,
         from: u64,
@@ -429,14 +429,14 @@ impl<'a> TableMut<'a> {
     }
 }
 
-/// Which entries a visit asks for.
+/// Which entries to visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Only {
     All,
     Expiring,
 }
 
-/// An entry met on a visit: can be read and stamped, not moved.
+/// A visited entry: can be read and stamped, not moved.
 pub(crate) struct InPlace<'a>(&'a mut Entry);
 
 impl InPlace<'_> {
@@ -449,7 +449,7 @@ impl InPlace<'_> {
     }
 }
 
-/// An entry of a table, exclusively held; what it has become goes back when this drops.
+/// Exclusive access to an entry of a table; writes it back to its slot on drop.
 pub(crate) struct Occupied<'a> {
     table: TableMut<'a>,
     segment: &'a Segment,
@@ -459,13 +459,13 @@ pub(crate) struct Occupied<'a> {
 }
 
 impl Occupied<'_> {
-    /// Puts another entry for the same key in its place.
+    /// Replaces the entry by another for the same key; returns the old one.
     pub(crate) fn replace(&mut self, new: Entry) -> Entry {
         debug_assert_eq!(new.view().key(), self.entry.view().key());
         std::mem::replace(&mut *self.entry, new)
     }
 
-    /// Gives the entry another expiry, moving it when it gains or loses the field.
+    /// Changes the entry's expiry, moving it when it gains or loses the field.
     pub(crate) fn set_expiry(&mut self, at_ms: Option<i64>) {
         if let Some(at) = at_ms
             && self.entry.set_expiry_in_place(at)
@@ -492,7 +492,7 @@ impl Occupied<'_> {
         let line = this.index / LINE * LINE;
         this.segment.vacate(this.index);
         let hash = this.hash;
-        // Looking at all the slots costs as much as the removal, so only one in some eight does.
+        // Checking all the slots costs as much as the removal, so only about one in eight does.
         if this.segment.load(line) == 0 && (line..line + LINE).all(|i| this.segment.load(i) == 0)
             || this.table.counts.keys() == 0
         {

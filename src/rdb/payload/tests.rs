@@ -132,7 +132,7 @@ fn a_lying_length_under_a_right_checksum_is_refused() {
     assert!(matches!(error.kind, ErrorKind::UnexpectedEnd), "{error}");
 }
 
-/// A small generator of its own, so that the strings are the same in every run.
+/// A small deterministic generator: the strings are the same in every run.
 struct Lcg(u64);
 
 impl Lcg {

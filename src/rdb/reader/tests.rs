@@ -394,7 +394,7 @@ fn lengths_that_lie_are_refused_without_room_being_made() {
     assert!(matches!(read(&file(10, lzf)).1.unwrap_err().kind, ErrorKind::BadLzf { .. }));
 }
 
-/// A small file with every opcode that is taken, and every encoding of a string.
+/// A small file with every supported opcode and every encoding of a string.
 fn varied() -> Vec<u8> {
     let body = [
         &b"\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40"[..],
@@ -426,7 +426,7 @@ fn every_flipped_bit_is_refused() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << bit;
             let (_, outcome) = read(&damaged);
-            // The header may turn into that of a version without a checksum, or nothing else.
+            // Only the header may change undetected: to that of a version without a checksum.
             assert!(outcome.is_err() || at < 9, "byte {at}, bit {bit}");
         }
     }

@@ -85,7 +85,7 @@ impl Master {
         (replica, peer)
     }
 
-    /// Writes so many bytes; gives the offset behind them.
+    /// Writes `bytes` bytes; returns the offset after them.
     fn write(&self, bytes: usize) -> u64 {
         self.log.append_verbatim(&vec![b'w'; bytes], 0);
         self.log.offset()
@@ -132,7 +132,7 @@ fn a_full_outlet_holds_nobody_back_and_goes_on_where_it_was() {
     assert_eq!((outlet.taken(), replica.sent()), (100, 100));
     assert_eq!(connection.wakes.load(Ordering::Relaxed), 1, "its connection goes on later");
     assert_eq!(master.replicas.stats.refused.get(), 1);
-    // What is written meanwhile follows behind.
+    // Bytes written meanwhile follow.
     master.write(70_000);
     outlet.0.lock().room = 1 << 20;
     let sent = master.replicas.feed_one(&replica, &master.log, 1000);
@@ -155,7 +155,7 @@ fn replies_wait_while_a_replica_has_room_but_not_everything() {
         rounds += 1;
     }
     assert!(rounds >= 5 && outlet.taken() == 5 << 20, "{rounds} rounds");
-    // Who lags behind is not waited for.
+    // Nobody waits for a lagging replica.
     outlet.0.lock().room = 10;
     master.write(100);
     master.replicas.feed(&master.log, 1000);

@@ -104,7 +104,7 @@ fn readers_learn_that_it_failed() {
     assert_eq!(spool.read(reader, 5, &mut Vec::new()), Next::Failed("no more memory".into()));
 }
 
-/// A disk that stands still until it is told to go on, and tells when it is asked for something.
+/// A disk that blocks until released, and reports each request.
 #[derive(Debug)]
 struct Stalled {
     memory: InMemory,
@@ -159,7 +159,7 @@ fn nobody_who_reads_waits_for_the_disk() {
         let written = writer.join().expect("no panic");
         assert_eq!(written, [Written::InMemory, Written::Overflowed, Written::WithOverflow]);
         spool.end(Ok(()));
-        // What follows for the other one is on the disk, which does not give it.
+        // The other one's next bytes are on the disk, which blocks.
         let reader = scope.spawn(|| while spool.fetch_when_due() {});
         assert_eq!(asked.recv(), Ok("read"));
         assert_eq!(spool.read(still, 100, &mut by_still), Next::Later);

@@ -1,4 +1,4 @@
-//! A whole table on its own.
+//! A whole table outside any shard.
 
 use std::{fmt, ptr};
 
@@ -17,7 +17,7 @@ pub(crate) struct Detached {
     pub(super) places: usize,
 }
 
-// SAFETY: it owns its directory, segments and entries; unlocked readers that may still look at the
+// SAFETY: it owns its directory, segments and entries; unlocked readers that may still access the
 // first two only load atomics.
 unsafe impl Send for Detached {}
 
@@ -26,7 +26,7 @@ impl Detached {
         self.keys
     }
 
-    /// Runs over all the segments, each once.
+    /// Iterates over all the segments, each once.
     pub(super) fn segments(&self) -> impl Iterator<Item = *mut Segment> {
         // SAFETY: owned by `self`, or null.
         let directory = unsafe { self.directory.as_ref() };
@@ -52,10 +52,10 @@ impl Detached {
     /// Frees the entries, and the rest when no reader sees it any more.
     pub(crate) fn free(self, reclaim: &Reclaim<Garbage>) {
         for segment in self.segments().collect::<Vec<_>>() {
-            // SAFETY: each segment is met once; unlinked and owned by `self`.
+            // SAFETY: each segment is visited once; unlinked and owned by `self`.
             let segment = unsafe { Box::from_raw(segment) };
             for slot in (0..SLOTS).map(|i| segment.load(i)).filter(|&slot| slot != 0) {
-                // SAFETY: unlocked readers do not look into entries.
+                // SAFETY: unlocked readers do not read entries.
                 drop(unsafe { Entry::from_bits(slot & ADDRESS) });
             }
             reclaim.retire(Garbage::Segment(segment));

@@ -25,12 +25,12 @@ pub(super) fn home(hash: u64) -> usize {
     hash as usize % LINES
 }
 
-/// What a slot's bits 62..48 are for a hash placed `displaced` lines from home.
+/// Bits 62..48 of a slot for a hash placed `displaced` lines from home.
 pub(super) fn mark(hash: u64, displaced: usize) -> u64 {
     (((hash >> 3) & 0xfff) << 48) | ((displaced as u64) << 60)
 }
 
-/// Whether two keys are the same: words instead of a call, as keys are short.
+/// Whether two keys are equal: compares words instead of calling a function, as keys are short.
 #[inline]
 fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
@@ -93,7 +93,7 @@ impl Segment {
         None
     }
 
-    /// Puts an address into the first vacancy from home on; false when all 64 slots are taken.
+    /// Stores an address in the first vacancy from home on; false if all 64 slots are taken.
     pub(super) fn place(&self, hash: u64, address_and_expires: u64) -> bool {
         for displaced in 0..LINES {
             let start = ((home(hash) + displaced) % LINES) * LINE;
