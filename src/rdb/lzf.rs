@@ -135,8 +135,8 @@ impl Match {
         if offset >= OFFSET_MAX || old.first_chunk::<3>()? != new.first_chunk::<3>()? {
             return None;
         }
-        // liblzf stops two bytes before the end of the input, but its unrolled loop compares 19 bytes
-        // wherever more than 18 are left, and three always match.
+        // liblzf stops two bytes before the end of the input, but its unrolled loop compares 19
+        // bytes if more than 18 are left, and three always match.
         let max = new.len().saturating_sub(2).min(MATCH_MAX);
         let max = if max > 16 { max.max(19) } else { max.max(3) };
         let len = old.iter().zip(new).take(max).take_while(|(old, new)| old == new).count();

@@ -2,8 +2,8 @@
 //! DUMP. Owns the bytes of the format over [`std::io::Read`] and [`std::io::Write`]; opens no file
 //! or socket and reads no clock.
 //!
-//! The format is what Redis's `rdb.c` and `rdb.h` read and write; versions 1 to 12 (Redis up to 8.0)
-//! and 80 (Valkey 9) are read, version 10 (Redis 7.0) is written.
+//! The format is that of Redis's `rdb.c` and `rdb.h`. Reads versions 1 to 12 (Redis up to 8.0) and
+//! 80 (Valkey 9); writes version 10 (Redis 7.0).
 //!
 //! ```text
 //! reader    a stream → items: keys, databases, aux fields     writer    items → a stream

@@ -1,8 +1,8 @@
-//! What DUMP returns and RESTORE takes: one value without a key. Leaves keys, expiry and the replies'
-//! texts to the commands.
+//! What DUMP returns and RESTORE takes: one value without a key. The commands handle
+//! keys, expiry and reply texts.
 //!
 //! ```text
-//! type (1 byte)   value   RDB version (2 bytes, little endian)   CRC-64 of all before (8 bytes, likewise)
+//! type (1 byte)   value   RDB version (2 bytes)   CRC-64 of all before (8 bytes); little endian
 //! ```
 //!
 //! From Redis's `createDumpPayload` and `verifyDumpPayload` in `cluster.c`.
