@@ -1,9 +1,9 @@
 //! CPU per request, throughput and memory per key, side by side with redis-server 7.0.15.
 //!
-//! `cargo bench --bench against_redis` prints the table that stands in the README. One worker
-//! unless said otherwise, five interleaved rounds, medians; the load is redis-benchmark with 50
-//! connections; CPU is the server's own, from the operating system. `-- quick` makes one short
-//! round, to see that all of it works.
+//! `cargo bench --bench against_redis` prints the table in the README. One worker unless stated
+//! otherwise, five interleaved rounds, medians; the load is redis-benchmark with 50 connections;
+//! CPU is the server's own, from the operating system. `-- quick` runs one short round as a smoke
+//! test.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -13,11 +13,11 @@ use support::{Server, median};
 
 const KEYS: usize = 1_000_000;
 
-/// How much is measured.
+/// Size of the measurement.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     rounds: usize,
-    /// Requests of a measurement at depth 1, 16 and 64.
+    /// Number of requests at depth 1, 16 and 64.
     requests: [usize; 3],
 }
 
@@ -27,7 +27,7 @@ struct Load {
     test: &'static str,
     depth: usize,
     requests: usize,
-    /// CPU per request compared with Redis's that is accepted.
+    /// Maximum accepted ratio of CPU per request to Redis's.
     accepted: f64,
 }
 
@@ -83,7 +83,7 @@ fn requests(scale: Scale) {
     }
 }
 
-/// Two workers beside one: the same loads must not become slower.
+/// Compares two workers with one: the same loads must not become slower.
 fn workers(scale: Scale) {
     let (one, two) = (Server::limpid(1, &[]), Server::limpid(2, &[]));
     one.fill(KEYS);

@@ -1,9 +1,9 @@
-//! What large and many requests cost, beside redis-server 7.0.15: processor time of the server.
+//! Cost of large and many requests, beside redis-server 7.0.15: processor time of the server.
 //!
 //! `cargo bench --bench large`: one SET of 64 MB, `redis-cli --pipe` of 1 GB, a MULTI of 100,000
-//! commands, a message of 32 MB to 100 subscribers, and what an idle server takes in 20 s. Each is
-//! to cost at most four times what redis-server takes, and an idle server no more than it.
-//! `-- quick` makes it a sixteenth.
+//! commands, a message of 32 MB to 100 subscribers, and an idle server for 20 s. Each may cost at
+//! most four times as much as in redis-server, and an idle server no more than it. `-- quick`
+//! divides the sizes by sixteen.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -18,7 +18,7 @@ use support::{Client, Server, command};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// How much is measured.
+/// Size of the measurement.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     value: usize,
@@ -29,10 +29,10 @@ struct Scale {
     idle: Duration,
 }
 
-/// What a server is made to do.
+/// A load on a server.
 type Load = fn(&Server, Scale);
 
-/// Reads so many bytes and forgets them.
+/// Reads and discards `len` bytes.
 fn skip(client: &mut Client, len: usize) {
     let read = std::io::copy(&mut (&mut client.reader).take(len as u64), &mut std::io::sink());
     assert_eq!(read.expect("replies in time"), len as u64);
@@ -115,7 +115,7 @@ fn main() {
     };
     let limit = ["--client-output-buffer-limit", "pubsub", "0", "0", "0"];
     let (redis, limpid) = (Server::redis(&limit), Server::limpid(1, &limit));
-    // What the start has left to do.
+    // Let remaining work of the start finish.
     thread::sleep(Duration::from_secs(3));
     let loads: [(&str, Load, f64); 5] = [
         ("idle", rest, 1.0),

@@ -1,8 +1,8 @@
-//! What it costs to be watched: the same binary with everything on beside one with it off, and a
-//! server that is scraped beside one that is not.
+//! Cost of observability: the same binary with everything on beside one with it off, and a scraped
+//! server beside one without scrapes.
 //!
-//! `cargo bench --bench observed`: GET at depth 16, one worker, 1 M keys, interleaved rounds. The
-//! collector that traces go to is this process. `-- quick` makes one short round.
+//! `cargo bench --bench observed`: GET at depth 16, one worker, 1 M keys, interleaved rounds. This
+//! process is the traces' collector. `-- quick` runs one short round.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -18,10 +18,10 @@ use support::{Server, median};
 
 const KEYS: usize = 1_000_000;
 const CLIENTS: usize = 1000;
-/// Between two scrapes.
+/// Interval between scrapes.
 const SCRAPE: Duration = Duration::from_millis(100);
 
-/// Answers a collector's requests, and keeps nothing. Its URL.
+/// Starts a collector that answers requests and discards them. Returns its URL.
 fn collector() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
     let address = listener.local_addr().expect("bound");
@@ -33,7 +33,7 @@ fn collector() -> String {
     format!("http://{address}")
 }
 
-/// Reads what comes and answers each time it pauses.
+/// Reads all bytes and answers each time they pause.
 fn drain(mut stream: TcpStream) {
     let mut buffer = vec![0; 1 << 20];
     stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
@@ -60,7 +60,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// The metrics, and how long they took.
+/// Scrapes the metrics, and measures the time.
 fn scrape(port: u16) -> (String, Duration) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");

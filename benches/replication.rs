@@ -1,11 +1,11 @@
-//! What replicas cost a master, beside redis-server 7.0.15.
+//! Cost of replicas for a master, beside redis-server 7.0.15.
 //!
-//! `cargo bench --bench replication`: CPU of the master per SET, with none, one and two replicas, at
-//! depth 16 and one by one from 50 clients, five interleaved rounds; the time that WAIT takes with
-//! two replicas; a full sync of 5 M keys under 20,000 writes per second. Each server has replicas of
-//! its own kind. and how far replicas fall behind that only take their bytes, under 400 clients at depth 50.
-//! `-- quick` makes one short round; `-- cost`, `-- waits`, `-- full-sync` and `-- flood` measure
-//! that alone; `-- beside PATH` measures another build of limpid too.
+//! `cargo bench --bench replication`: CPU of the master per SET, with none, one and two replicas,
+//! at depth 16 and one by one from 50 clients, five interleaved rounds; the time that WAIT takes
+//! with two replicas; a full sync of 5 M keys under 20,000 writes per second; and the lag of
+//! replicas that only read their bytes, under 400 clients at depth 50. Each server has replicas of
+//! its own kind. `-- quick` runs one short round; `-- cost`, `-- waits`, `-- full-sync` and `--
+//! flood` measure that alone; `-- beside PATH` measures another build of limpid too.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use support::open_loop::{Load, percentile};
 use support::{Server, median, wait_for};
 
-/// How much is measured.
+/// Size of the measurement.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     rounds: usize,
@@ -29,7 +29,7 @@ struct Scale {
     keys: usize,
 }
 
-/// What is measured: a redis-server, this limpid, and maybe another build of it.
+/// A program to measure: redis-server, this limpid, or another build of it.
 #[derive(Clone, Debug)]
 enum Start {
     Redis,
@@ -69,7 +69,7 @@ impl Group {
     }
 }
 
-/// A replica that has begun to follow a master.
+/// Starts a replica of a master.
 fn follow(start: &Start, master: &Server) -> Server {
     let port = master.port.to_string();
     start.server(&["--replicaof", "127.0.0.1", &port])
@@ -78,14 +78,14 @@ fn follow(start: &Start, master: &Server) -> Server {
 /// µs CPU per request and requests per second of each server.
 type Round = Vec<(f64, f64)>;
 
-/// Measures one thing for some servers.
+/// Runs one part of the benchmark on some servers.
 type Part = fn(Scale, &[Start]);
 
-/// A kind of load, and what is accepted of the ratio to Redis with replicas.
+/// A kind of load, and the accepted ratio to Redis with replicas.
 struct Kind {
     name: &'static str,
     depth: usize,
-    /// Of the scale's requests, one in so many.
+    /// Divisor of the scale's number of requests.
     part: usize,
     accepted: f64,
 }
@@ -197,7 +197,7 @@ fn full_sync(scale: Scale, starts: &[Start]) {
     }
 }
 
-/// A replica that only takes its bytes: counts those behind a PSYNC until it is cut.
+/// A replica that only reads: counts the bytes after PSYNC until it is cut.
 struct Drain {
     taken: Arc<AtomicU64>,
     thread: JoinHandle<()>,
@@ -240,7 +240,8 @@ fn flood(scale: Scale, starts: &[Start]) {
                 let watch = scope.spawn(|| {
                     let (mut client, mut most) = (master.connect(), 0);
                     while !over.load(Ordering::Relaxed) {
-                        // First: how far they are at least when the master says how far it is.
+                        // Read first, so that this is a lower bound when the master reports its
+                        // offset.
                         let taken = drains.iter().map(|drain| drain.taken.load(Ordering::Relaxed));
                         let least = taken.min().unwrap_or_default();
                         let end = client.info("replication", "master_repl_offset");

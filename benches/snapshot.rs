@@ -1,9 +1,8 @@
-//! What a background save costs the writers: latency under an open-loop load, quiet and during
-//! BGSAVE.
+//! Cost of a background save for writers: latency under an open-loop load, idle and during BGSAVE.
 //!
 //! `cargo bench --bench snapshot`: one worker, 2 M keys, 40,000 writes per second sent when they
-//! are due whether or not earlier ones were answered; a write's latency counts from when it was
-//! due. Five rounds; the median round's p99.9 counts. `-- quick` makes one short round.
+//! are due whether or not earlier ones were answered; a write's latency counts from its due time.
+//! Five rounds; the result is the median round's p99.9. `-- quick` runs one short round.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 

@@ -1,6 +1,6 @@
-//! limpid: a Redis-compatible in-memory server that one can see into.
+//! limpid: a Redis-compatible in-memory server with built-in observability.
 //!
-//! This page is the map for those who change the code; the README is for those who use it.
+//! This page is the code map for developers; the README is for users.
 //!
 //! # The parts
 //!
@@ -17,98 +17,95 @@
 //! keyspace                  shards, entries, the slot table, scans, snapshots
 //! rdb                       the file format, DUMP and RESTORE
 //! replication               the one log of writes, attached replicas, the link to a master; no I/O
-//! node                      what a server knows besides keys: clients, subscriptions, statistics,
-//!                           its role
+//! node                      server state besides keys: clients, subscriptions, statistics, role
 //! commands                  a file per family: a table of rows, the handlers below it; `info` has
 //!                           the readings, which INFO and the metrics both show
 //! engine                    the one path of a request
-//! server                    the sockets, files, threads, clock and randomness of serving
+//! server                    sockets, files, threads, clock and randomness
 //! admin                     the admin server: metrics, status and health over HTTP
 //! ```
 //!
-//! # The way of a request
+//! # The path of a request
 //!
-//! A worker thread reads what a client sent into its scratch memory and calls
+//! A worker thread reads a client's bytes into its scratch memory and calls
 //! `engine::Executor::run`. That parses up to 32 requests in place, hashes their keys and
-//! prefetches slots and entries, then runs one after the other: resolve the row, ask admission,
-//! lock the shards that the row's keys name, run the handler, apply its effects, unlock. The
-//! replies go out in one write. Nothing is handed to another thread on the way, and nothing waits
-//! under a lock.
+//! prefetches slots and entries, then runs them one by one: look up the row, check admission, lock
+//! the shards of the row's keys, run the handler, apply its effects, unlock. One write sends the
+//! replies. No step moves to another thread, and nothing waits under a lock.
 //!
-//! What is left over of a request is kept by its connection in a `resp::Input`, to whose end the
-//! rest of a large one is read; the parser goes on where it was. What a command displaces is freed
-//! after the unlock, and a lot of it by the thread of `keyspace::graveyard`.
+//! The connection keeps an incomplete request in a `resp::Input`; the rest of a large one is read
+//! directly into it, and the parser resumes where it stopped. Displaced values are freed after
+//! the unlock, large ones by the thread of `keyspace::graveyard`.
 //!
-//! # The way of a write to a replica
+//! # The path of a write to a replica
 //!
-//! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog. The
-//! replies to a batch that wrote are not sent at once where replicas are online: its connection
-//! gets in line behind all that are ready on its worker. When its turn comes again, these have run;
-//! the first of them to have replies waiting hands each replica what it lacks
-//! (`Replicas::feed`), and then all write their replies. So the bytes of a write are with the
-//! kernel before its reply is, a kill of the process loses nothing that was acknowledged, and yet
-//! there is one send per replica and turn, not one per command. Where much is written in one turn,
-//! replicas are fed within it.
+//! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog.
+//! While replicas are online, the replies to a batch that wrote are deferred: its connection queues
+//! behind all that are ready on its worker. When its turn comes again, these have run; the first of
+//! them with pending replies sends each replica its missing bytes (`Replicas::feed`), and then all
+//! write their replies. So the kernel has the bytes of a write before its reply, a kill of the
+//! process loses no acknowledged write, and yet there is one send per replica and turn, not one per
+//! command. A turn that writes much feeds replicas before it ends.
 //!
-//! A replica has one place from which bytes go to it, `replication::feed`, behind a lock of its
-//! own. Whoever writes calls it, be it a worker, the cron or the thread that follows a master; it
-//! sends without waiting and for a bounded time. A replica whose socket is full holds nobody back:
-//! its own connection goes on when the socket has room, by the same call. The socket is seen as an
-//! `Outlet`, which tests and simulations replace.
+//! Only `replication::feed` sends bytes to a replica, under a lock per replica. Every writer calls
+//! it: a worker, the cron or the thread that follows a master. It sends without blocking and for a
+//! bounded time. A replica whose socket is full delays nobody: its own connection resumes by the
+//! same call when the socket has room. The socket is behind the trait `Outlet`, which tests and
+//! simulations replace.
 //!
-//! A full resync is a snapshot walked on the thread of `server::snapshots` into a spool, from
-//! which the same feed takes. What the spool's memory does not hold is written to a file by that
-//! thread and read by another: who sends never waits for a disk.
+//! For a full resync, the thread of `server::snapshots` walks a snapshot into a spool, from which
+//! the same feed takes. That thread writes what exceeds the spool's memory to a file, and another
+//! thread reads it: the sender never waits for a disk.
 //!
 //! On a replica one thread (`server::follower`) follows the master. `replication::Link` turns bytes
 //! into events, `engine::follow::Session` decides, `engine::Applier` runs the stream's commands and
-//! appends their bytes to this node's own log under the locks under which they were applied: so
-//! offsets are the master's, and further replicas can follow. `engine::full_resync::takeover` loads
-//! a full resync beside the data and swaps. None of these knows a socket, so
-//! `engine/tests/simulation` runs whole clusters from a seed.
+//! appends their bytes to this node's own log under the same locks: so offsets are the master's,
+//! and further replicas can follow. `engine::full_resync::takeover` loads a full resync beside the
+//! data and swaps. None of these uses a socket, so `engine/tests/simulation` runs whole clusters
+//! from a seed.
 //!
-//! Whether a master's role is confirmed after a restart, which only `/primary` asks, is known to
-//! `node::standing` and kept in a file by `server::role_file`.
+//! `node::standing` knows whether a master's role is confirmed after a restart, which only
+//! `/primary` checks; `server::role_file` stores it in a file.
 //!
-//! A role changes under all the locks and begins a generation (`node::replication`); what belongs
-//! to an older one ends when it looks.
+//! A role changes under all the locks and begins a generation (`node::replication`); work of an
+//! older generation ends at its next check.
 //!
-//! # What holds everywhere
+//! # Invariants
 //!
 //! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set
 //!   at a time. Handlers never see a lock; a key outside of the row's set panics.
-//! - **Effects in one place.** A handler says what it changed (`Keys::changed`); the log, watchers,
+//! - **Effects in one place.** A handler reports its changes (`Keys::changed`); the log, watchers,
 //!   events and counts follow from that and from the row. Rewritten forms (`PEXPIREAT` for
-//!   `EXPIRE`) are given to `Keys::log_instead`.
+//!   `EXPIRE`) go to `Keys::log_instead`.
 //! - **Validate before the first change.** A handler that fails has changed nothing.
-//! - **Admission changes under all the locks** and bumps an epoch. Whoever writes, a command, the
-//!   sweeper or the link to a master, takes its locks by `engine/write.rs`'s `begin_write`, which
-//!   asks under them whether it still may: no write slips past a pause or a change of role.
-//! - **A state has one source.** What commands are answered by (`node::admission`) is what INFO, ROLE
-//!   and the admin server show of loading, the role, the link and failed saves.
+//! - **Admission changes under all the locks** and bumps an epoch. Every writer (a command, the
+//!   sweeper, the link to a master) takes its locks by `engine/write.rs`'s `begin_write`, which
+//!   checks admission under them: no write slips past a pause or a change of role.
+//! - **A state has one source.** The state that commands are admitted by (`node::admission`) is
+//!   what INFO, ROLE and the admin server show of loading, the role, the link and failed saves.
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
-//! - **`unsafe` lives in `keyspace::raw`**, runs under AddressSanitizer, and what it does without a
-//!   lock is modelled with loom; and in `process::raw`, for fork and the memory of the arguments.
-//! - **A panic ends the process**, with a report (`telemetry::crash`): nothing goes on beside what a
-//!   thread left half done.
-//! - **Nothing large is freed under a lock**, which builds with debug assertions check; a message
-//!   for many clients is shared among them.
-//! - **Nothing wakes that has nothing to do.** Regular work (`server::cron`) has a thread of its own
-//!   that rests while there is no traffic, no replica and no key that may expire.
-//! - **Connections share as few workers as carry the load** and move between batches, when nothing
-//!   but their own state is in flight: `server/balance.rs` decides.
-//! - **Counters have one writer** and are summed by who looks; a look takes no shard lock.
+//! - **`unsafe` lives in `keyspace::raw`**, tested under AddressSanitizer, its lock-free parts
+//!   modelled with loom; and in `process::raw`, for fork and the memory of the arguments.
+//! - **A panic ends the process**, with a report (`telemetry::crash`): no thread continues beside
+//!   another's half-done work.
+//! - **Nothing large is freed under a lock**, which builds with debug assertions check; clients
+//!   share one copy of a message to many.
+//! - **No idle wake-ups.** Periodic work (`server::cron`) has its own thread, which sleeps while
+//!   there is no traffic, no replica and no key that may expire.
+//! - **Connections share as few workers as carry the load** and move between batches, when only
+//!   their own state is in flight: `server/balance.rs` decides.
+//! - **Counters have one writer**; readers sum them and take no shard lock.
 //! - **No clock below `server`.** Time comes through `node::host::Clock`, so that tests move it.
 //!
-//! # Where to add
+//! # How to extend
 //!
 //! A command: its row and handler in the family's file under `commands`. A setting: a row in
 //! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs`, and one row
 //! in its section's file under `commands/info`, which names its field in INFO and its metric. A
 //! type of value: `types`, then `rdb`'s value, reader and writer.
 //!
-//! # Where this differs from what one might expect
+//! # Differences from common expectations
 //!
 //! - A shard's lock is our own (`keyspace/raw/lock.rs`): releasing it is a plain store.
 //! - SCAN's cursor is a hash prefix: COUNT is exact, and a key that stays is met exactly once.
@@ -134,10 +131,10 @@ mod types;
 pub use admin::probe;
 pub use commands::REDIS_VERSION;
 
-/// Runs a server, with the admin server beside it, until it is told to end.
+/// Runs a server and its admin server until shutdown.
 ///
 /// # Errors
-/// What keeps it from starting, in words for the operator, who has been told.
+/// The reason why it cannot start, in words for the operator; already printed or logged.
 pub fn run(
     mut settings: settings::Settings,
     config_file: Option<std::path::PathBuf>,
@@ -146,7 +143,7 @@ pub fn run(
     telemetry::crash::end_on_panic();
     let fail = |reason: String| {
         log!(Warning, "{reason}");
-        // The log may be a file, or not have begun.
+        // The log may be a file, or not be open yet.
         eprintln!("{reason}");
         reason
     };
@@ -166,7 +163,7 @@ pub fn run(
     result.map_err(fail)
 }
 
-/// What `--help` says.
+/// The text of `--help`.
 pub const USAGE: &str = "\
 Usage: limpid-server [/path/to/limpid.conf|/path/to/limpid.toml] [options] [-]
        limpid-server - (read config from stdin)
@@ -179,7 +176,7 @@ Examples:
        limpid-server --port 7777
        limpid-server /etc/limpid.conf --loglevel verbose -";
 
-/// What `--version` says: the Redis version first, for the tools that read it.
+/// The text of `--version`: the Redis version first, for the tools that read it.
 #[must_use]
 pub fn version() -> String {
     format!(

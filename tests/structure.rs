@@ -1,10 +1,10 @@
-//! The shape of the code: which module may know which.
+//! The structure of the code: which module may depend on which.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules from the bottom up. A module may use those of lower ranks, and itself.
+/// Modules from the bottom up. A module may use lower ranks, and itself.
 const RANKS: &[(&str, u32)] = &[
     ("number", 0),
     ("glob", 0),
@@ -23,7 +23,7 @@ const RANKS: &[(&str, u32)] = &[
     ("admin", 9),
 ];
 
-/// Below this rank nothing may know a setting.
+/// Modules below this rank may not depend on settings.
 const KNOWS_SETTINGS: u32 = 5;
 
 fn rank(module: &str) -> u32 {
@@ -54,7 +54,7 @@ fn code(path: &Path) -> String {
     lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The first words behind every `crate::`, also of `crate::{a, b}`.
+/// The first path segment after every `crate::`, also of `crate::{a, b}`.
 fn modules_used(code: &str) -> Vec<String> {
     let mut used = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -103,12 +103,12 @@ fn dependencies_point_one_way() {
     }
 }
 
-/// The words behind every `super::`, also of `super::{a, b}`.
+/// The path segments after every `super::`, also of `super::{a, b}`.
 fn siblings_used(code: &str) -> Vec<String> {
     modules_used(&code.replace("super::", "crate::"))
 }
 
-/// Files of one folder by what they use of each other.
+/// The files of one folder, each with the siblings it uses.
 fn siblings(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let mut paths = Vec::new();
     sources(folder, &mut paths);
@@ -127,7 +127,7 @@ fn siblings(folder: &Path) -> BTreeMap<String, Vec<String>> {
 fn files_of_the_engine_form_no_circle() {
     let mut left = siblings(&source_folder().join("engine"));
     assert!(left.values().flatten().count() > 20, "they do use each other: {left:?}");
-    // What uses none of those that are left is no part of a circle.
+    // A file that uses none of the remaining ones is not part of a cycle.
     loop {
         let before = left.len();
         let names: Vec<String> = left.keys().cloned().collect();

@@ -1,5 +1,5 @@
-//! Servers for benchmarks: started on a free port, their processor time and memory read from the
-//! operating system, ended with the benchmark.
+//! Servers for benchmarks: starts them on a free port, reads their processor time and memory from
+//! the operating system, and ends them with the benchmark.
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub(crate) mod open_loop;
@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to start.
+/// Timeout for a server's start.
 const START: Duration = Duration::from_secs(60);
 
 /// A running server.
@@ -22,14 +22,14 @@ pub(crate) struct Server {
     _folder: tempfile::TempDir,
 }
 
-/// A port that nobody uses now.
+/// An unused port.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
     listener.local_addr().expect("bound").port()
 }
 
 impl Server {
-    /// limpid with so many workers, and more arguments.
+    /// Starts limpid with this many workers, and more arguments.
     pub(crate) fn limpid(workers: usize, arguments: &[&str]) -> Self {
         let workers = workers.to_string();
         let mut all = vec!["--workers", &workers];
@@ -37,7 +37,7 @@ impl Server {
         Self::start("limpid", env!("CARGO_BIN_EXE_limpid-server"), &all)
     }
 
-    /// Another build of limpid.
+    /// Starts another build of limpid.
     pub(crate) fn other(program: &str, workers: usize, arguments: &[&str]) -> Self {
         let workers = workers.to_string();
         let mut all = vec!["--workers", &workers];
@@ -45,7 +45,7 @@ impl Server {
         Self::start("another limpid", program, &all)
     }
 
-    /// The redis-server of this machine, which must be the version that figures name.
+    /// Starts this machine's redis-server, which must have the version that the figures name.
     pub(crate) fn redis(arguments: &[&str]) -> Self {
         let version = Command::new("redis-server").arg("--version").output();
         let version = version.expect("redis-server is installed").stdout;
@@ -77,7 +77,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Processor time of all threads so far, in nanoseconds, from the scheduler's own account.
+    /// Processor time of all threads so far, in nanoseconds, from the scheduler's statistics.
     pub(crate) fn cpu_nanos(&self) -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
         let nanos = |task: std::io::Result<fs::DirEntry>| {
@@ -87,7 +87,7 @@ impl Server {
         tasks.filter_map(nanos).sum()
     }
 
-    /// The same of the workers alone.
+    /// Processor time of the workers alone.
     pub(crate) fn worker_nanos(&self) -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
         let nanos = |task: std::io::Result<fs::DirEntry>| {
@@ -108,13 +108,12 @@ impl Server {
         kilobytes.expect("VmRSS in kB") * 1024
     }
 
-    /// Memory of the process and of those that it has forked, in bytes: pages that several of them
-    /// have count once.
+    /// Memory of the process and its forked children, in bytes: shared pages count once.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let own = self.pid();
         let is_child = |pid: u32| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // The name may hold spaces; the parent is the second field behind it.
+            // The name may hold spaces; the parent is the second field after it.
             let parent = stat.rsplit(')').next().unwrap_or_default().split(' ').nth(2);
             parent.and_then(|parent| parent.parse().ok()) == Some(own)
         };
@@ -152,7 +151,7 @@ impl Server {
         }
     }
 
-    /// Runs redis-benchmark; gives requests per second.
+    /// Runs redis-benchmark; returns requests per second.
     pub(crate) fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
         let (depth, keys) = (depth.to_string(), keys.to_string());
         self.run_benchmark(
@@ -161,7 +160,8 @@ impl Server {
         )
     }
 
-    /// The same with SETs from many clients at once, of more bytes than a replica may take in time.
+    /// Runs redis-benchmark with SETs from many clients, more bytes than a replica may take in
+    /// time.
     pub(crate) fn flood(&self, requests: usize) -> f64 {
         let load = ["-c", "400", "-P", "50", "-d", "500", "-r", "20000", "-t", "set"];
         self.run_benchmark(&load, requests)
@@ -184,7 +184,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -205,7 +205,7 @@ impl Client {
         line.trim_end().to_owned()
     }
 
-    /// Sends a command; gives the first line of the reply.
+    /// Sends a command; returns the first line of the reply.
     pub(crate) fn ask(&mut self, args: &[&str]) -> String {
         let mut bytes = Vec::new();
         let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
@@ -219,7 +219,7 @@ impl Client {
         self.info_text(section, field).parse().expect("a number")
     }
 
-    /// What a line of INFO says.
+    /// The value in a line of INFO.
     pub(crate) fn info_text(&mut self, section: &str, field: &str) -> String {
         let header = self.ask(&["INFO", section]);
         let len: usize = header.trim_start_matches('$').parse().expect("a bulk reply");
@@ -246,7 +246,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Waits for a condition, looking every few milliseconds.
+/// Waits for a condition, checking every few milliseconds.
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {

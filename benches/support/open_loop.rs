@@ -1,5 +1,5 @@
-//! Writes that are sent when they are due, whether or not earlier ones were answered. A write's
-//! latency counts from when it was due, so a server that stands still is seen to.
+//! Writes sent when they are due, whether or not earlier ones were answered. A write's latency
+//! counts from its due time, so a server's stalls show.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use super::{Client, Server, command};
 
 const CONNECTIONS: usize = 4;
-/// The sender wakes up this often.
+/// The sender's wake-up interval.
 const TICK: Duration = Duration::from_micros(100);
 
-/// How much is written.
+/// The load of writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) writes_per_second: u64,
-    /// Of so many keys.
+    /// Number of different keys.
     pub(crate) keys: usize,
 }
 
-/// When a write was due, from the beginning of the load, and how long it took.
+/// A write's due time, from the beginning of the load, and its latency.
 pub(crate) type Timed = (Duration, Duration);
 
 impl Load {

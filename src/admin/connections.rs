@@ -1,8 +1,8 @@
-//! Connections to the admin server: how many there are, and for how long.
+//! Connections to the admin server: their number, and how long each may stay idle.
 //!
-//! A connection may be without a request for so long: while it has sent none, or half of one, and
-//! while it does not take the answer. At the limit a new one takes the place of the one that has
-//! waited longest, so those that ask nothing keep nobody out: a health check asks as it connects.
+//! The idle timeout covers a connection that has sent no request or half of one, and one that does
+//! not read the answer. At the limit a new connection replaces the one idle for longest, so idle
+//! connections keep nobody out: a health check sends its request as it connects.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -29,18 +29,17 @@ use tower_service::Service;
 use crate::node::Node;
 use crate::telemetry::log::log;
 
-/// Connections that wait to be accepted: more than come at once.
+/// Length of the queue of connections not yet accepted: more than come at once.
 const BACKLOG: i32 = 1024;
-/// Most bytes of a request's head.
+/// Maximum size of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// How long to leave it at a failure to accept: what is used up then comes back when somebody else
-/// gives it back.
+/// Pause after a failure to accept: exhausted resources only return when something else frees them.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket.
 ///
 /// # Errors
-/// Of the last address that the name stands for.
+/// The error of the last address that the name resolves to.
 pub(super) fn listen(host: &str, port: u16) -> io::Result<std::net::TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for address in (host, port).to_socket_addrs()? {
@@ -61,32 +60,32 @@ pub(super) fn listen(host: &str, port: u16) -> io::Result<std::net::TcpListener>
     Err(failure)
 }
 
-/// How many connections, and how long one may ask nothing.
+/// Maximum number of connections, and their idle timeout.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) max: usize,
     pub(super) timeout: Duration,
 }
 
-/// A connection, as the others know it.
+/// A connection, as the registry of open connections sees it.
 #[derive(Debug)]
 struct Open {
-    /// Grows with each request on any connection: the least has waited longest.
+    /// Turn of the last request on this connection: the least has been idle for longest.
     asked: u64,
     task: AbortHandle,
 }
 
-/// The connections that are open.
+/// The open connections.
 #[derive(Debug)]
 struct Connections {
     node: Arc<Node>,
-    /// Requests and connections so far.
+    /// Counts requests and connections.
     turns: AtomicU64,
     open: Mutex<BTreeMap<u64, Open>>,
 }
 
 impl Connections {
-    /// Notes a request.
+    /// Records a request.
     fn ask(&self, id: u64) {
         if let Some(one) = self.open.lock().get_mut(&id) {
             one.asked = self.turn();
@@ -113,7 +112,7 @@ impl Connections {
         self.count(&open);
     }
 
-    /// Closes the one that has waited longest, if there are so many.
+    /// Closes the connection idle for longest if `max` are open.
     fn make_room(&self, max: usize) {
         let mut open = self.open.lock();
         if open.len() < max {
@@ -132,7 +131,7 @@ impl Connections {
     }
 }
 
-/// Serves what is accepted, for ever.
+/// Accepts and serves connections, for ever.
 pub(super) async fn serve(
     mut accept: impl AsyncFnMut() -> io::Result<TcpStream>,
     routes: Router,
@@ -151,7 +150,7 @@ pub(super) async fn serve(
                     log!(Warning, "The admin server cannot accept a connection: {error}");
                 }
                 failing = true;
-                // What is used up may be what it holds itself.
+                // Its own connections may hold the exhausted resource.
                 connections.make_room(1);
                 sleep(PAUSE).await;
                 continue;
@@ -164,19 +163,19 @@ pub(super) async fn serve(
         connections.make_room(limits.max);
         let task = run(Arc::clone(&connections), id, stream, routes.clone(), limits.timeout);
         connections.add(id, tokio::spawn(task).abort_handle());
-        // Whoever has asked already gets an answer before the next takes a place.
+        // Lets pending requests get their answers before the next connection takes a place.
         tokio::task::yield_now().await;
     }
     unreachable!("there are more ids than connections")
 }
 
-/// Whether accepting failed for the one connection only.
+/// Whether the failure to accept concerns one connection only.
 fn concerns_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Serves one connection until it ends or asks nothing for too long.
+/// Serves one connection until it ends or exceeds the idle timeout.
 async fn run(
     connections: Arc<Connections>,
     id: u64,
@@ -184,8 +183,8 @@ async fn run(
     routes: Router,
     patience: Duration,
 ) {
-    // Each answer leaves at once: those to pipelined requests would wait for acknowledgements. A
-    // socket that is gone shows when it is read.
+    // Send each answer at once: with Nagle's algorithm, answers to pipelined requests would wait
+    // for acknowledgements. If the socket is gone, the next read fails.
     drop(stream.set_nodelay(true));
     let asking = Arc::clone(&connections);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -199,7 +198,7 @@ async fn run(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let mut asked = None;
-    // The header's timeout does not see that an answer is not taken.
+    // The header timeout does not cover a client that does not read the answer.
     while timeout(patience, connection.as_mut()).await.is_err() {
         let last = connections.asked(id);
         if last == asked {

@@ -1,5 +1,4 @@
-//! Health, after Patroni's REST API: whether the process serves, whether it is fit to, and whether
-//! it has a role.
+//! Health checks, modelled on Patroni's REST API: liveness, readiness and role.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -21,14 +20,14 @@ struct Asked {
     verbose: Option<String>,
 }
 
-/// What is asked of a route that knows no lag.
+/// The query of a route without a lag parameter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plain {
     verbose: Option<String>,
 }
 
-/// An answer: well, or not well for these reasons.
+/// An answer: healthy, or unhealthy for these reasons.
 fn answer(reasons: &[String], verbose: Option<serde_json::Value>) -> Response {
     let (status, word) = match reasons {
         [] => (StatusCode::OK, "ok"),
@@ -41,12 +40,12 @@ fn answer(reasons: &[String], verbose: Option<serde_json::Value>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// The process serves: that it answers is the answer.
+/// Liveness: any answer shows that the process serves.
 pub(super) async fn livez() -> Response {
     answer(&[], None)
 }
 
-/// Whether clients should be sent here: a master with its data, a replica that is close enough.
+/// Readiness for clients: a master with its data, or a replica within the lag limit.
 pub(super) async fn readyz(
     State(admin): Shared,
     request: Request,
@@ -91,7 +90,7 @@ pub(super) async fn replica(
     told(&admin, &request, &reasons, asked.verbose)
 }
 
-/// Whether it may be read: a master with its data, a replica that answers with a master's.
+/// Readiness for reads: a master with its data, or a replica that answers with a master's.
 pub(super) async fn read_only(
     State(admin): Shared,
     request: Request,
@@ -111,7 +110,7 @@ pub(super) async fn read_only(
     told(&admin, &request, &reasons, asked.verbose)
 }
 
-/// An answer; addresses and offsets are in its details alone, which are for who has the token.
+/// The answer; only its details have addresses and offsets, and they require the token.
 fn told(
     admin: &Admin,
     request: &Request,
@@ -125,7 +124,7 @@ fn told(
     Ok(answer(reasons, Some(super::replication::view(admin.node()))))
 }
 
-/// The limit of the request, or that of the settings.
+/// The lag limit of the request, or else of the settings.
 fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, ErrorResponse> {
     let settings = admin.node().settings.load();
     let text = asked.unwrap_or(&settings.admin.ready_lag_max);
@@ -139,7 +138,7 @@ fn lag_max(admin: &Admin, asked: Option<&str>) -> Result<Option<Lag>, ErrorRespo
     Lag::parse(text).map(Some).ok_or_else(wrong)
 }
 
-/// Why a master is not to be sent anybody, though its role is that of one.
+/// Why a node with the role of a master must not get clients yet.
 fn not_confirmed(node: &Node) -> Option<String> {
     let timeout_ms = node.settings.load().admin.role_confirm_timeout_ms();
     let unconfirmed = || node.standing.unconfirmed(node.clock.unix_ms(), timeout_ms);
@@ -157,7 +156,7 @@ fn not_serving(node: &Node) -> Vec<String> {
     states.map(|(_, reason)| reason.to_owned()).collect()
 }
 
-/// Why a replica is not close enough to its master.
+/// Why a replica is not within the lag limit.
 fn not_following(node: &Node, max: Option<Lag>) -> Result<Vec<String>, ErrorResponse> {
     let link = node.link();
     let mut reasons = Vec::new();

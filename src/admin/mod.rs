@@ -1,18 +1,18 @@
-//! The admin server: what operators, Prometheus and load balancers ask over HTTP.
+//! The admin server: the HTTP interface for operators, Prometheus and load balancers.
 //!
-//! It has a thread and a runtime of its own, so that a busy worker delays no answer, and takes no
-//! shard lock, so that no answer delays a command. It only reads.
+//! It has its own thread and runtime, so a busy worker delays no answer, and takes no shard lock,
+//! so no answer delays a command. It only reads.
 //!
 //! | Route | Answer | File |
 //! |---|---|---|
 //! | `/metrics` | the metrics, in Prometheus's text format | `metrics` |
 //! | `/info` | INFO, as text or JSON | here |
 //! | `/replication` | offsets and lag of master and replicas, JSON | `replication` |
-//! | `/livez`, `/readyz` | whether the process serves, whether it is fit to | `health` |
-//! | `/primary`, `/replica`, `/read-only` | whether it has this role | `health` |
+//! | `/livez`, `/readyz` | liveness and readiness | `health` |
+//! | `/primary`, `/replica`, `/read-only` | whether the node has this role | `health` |
 //!
-//! Health is told to everyone; its details (`verbose`) and the rest ask for the bearer token where
-//! one is set.
+//! Health needs no authorisation; its details (`verbose`) and the other routes require the bearer
+//! token if one is set.
 
 mod connections;
 mod health;
@@ -58,7 +58,7 @@ impl Admin {
 
 type Shared = State<Arc<Admin>>;
 
-/// An answer that is no success, as JSON.
+/// An error response, as JSON.
 #[derive(Debug)]
 struct ErrorResponse {
     status: StatusCode,
@@ -83,11 +83,11 @@ impl IntoResponse for ErrorResponse {
     }
 }
 
-/// Starts the admin server on a thread of its own; it ends when `end` changes. `None` where none
-/// is wanted, or where the default port is taken: another server on this machine has it.
+/// Starts the admin server on its own thread; it ends when `end` changes. `None` if it is disabled,
+/// or if the default port is taken: another server on this machine has it.
 ///
 /// # Errors
-/// An address or port that was asked for cannot be had.
+/// If an address or port that was configured explicitly is not available.
 pub(crate) fn start(
     engine: &Arc<Engine>,
     mut end: watch::Receiver<bool>,
@@ -128,7 +128,7 @@ pub(crate) fn start(
             let accept = async || listener.accept().await.map(|(stream, _)| stream);
             tokio::select! {
                 never = connections::serve(accept, routes, node, limits) => match never {},
-                // An error means that the sender is gone, which is an end as well.
+                // An error means that the sender is gone: end as well.
                 _ = end.wait_for(|&end| end) => {}
             }
         });
@@ -139,10 +139,10 @@ pub(crate) fn start(
     Ok(Some(thread))
 }
 
-/// Warns where anyone is told what the admin server knows.
+/// Warns if the admin server answers without authorisation.
 ///
 /// # Errors
-/// Clients need a password, so nothing should be told without one, and nobody has said otherwise.
+/// If clients need a password, and no setting allows the admin server to answer without a token.
 fn check_access(settings: &Settings) -> Result<(), String> {
     let Some(warning) = settings.admin.open_warning() else { return Ok(()) };
     if settings.security.requirepass.reveal().is_some() {
@@ -156,7 +156,7 @@ fn announce(address: SocketAddr) {
     log!(Notice, "Admin server listening on http://{address}");
 }
 
-/// A route that also answers OPTIONS, as some load balancers ask so; HEAD comes with GET.
+/// A GET route that also accepts OPTIONS, as some load balancers send it; HEAD comes with GET.
 macro_rules! asked {
     ($handler:path) => {
         get($handler).options($handler)
@@ -196,14 +196,14 @@ async fn not_allowed(request: Request) -> ErrorResponse {
     ErrorResponse::new(StatusCode::METHOD_NOT_ALLOWED, what)
 }
 
-/// OPTIONS is answered as GET is, but for the body.
+/// Answers OPTIONS as GET, without the body.
 async fn without_body(request: Request, next: Next) -> Response {
     let options = request.method() == axum::http::Method::OPTIONS;
     let response = next.run(request).await;
     if options { response.status().into_response() } else { response }
 }
 
-/// Asks for the bearer token, if one is set.
+/// Rejects a request without the bearer token, if one is set.
 async fn authorised(State(admin): Shared, request: Request, next: Next) -> Response {
     match authorise(&admin, &request) {
         Ok(()) => next.run(request).await,
@@ -211,10 +211,10 @@ async fn authorised(State(admin): Shared, request: Request, next: Next) -> Respo
     }
 }
 
-/// Looks for the bearer token, if one is set.
+/// Checks the bearer token, if one is set.
 ///
 /// # Errors
-/// The token is not there.
+/// If the token is missing or wrong.
 fn authorise(admin: &Admin, request: &Request) -> Result<(), ErrorResponse> {
     let settings = admin.node().settings.load();
     let sent = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -227,7 +227,7 @@ fn authorise(admin: &Admin, request: &Request) -> Result<(), ErrorResponse> {
     Err(ErrorResponse::new(StatusCode::UNAUTHORIZED, "a bearer token is needed"))
 }
 
-/// How the header of authorised requests begins, in any case.
+/// Scheme of the authorisation header, in any case.
 const BEARER: &[u8] = b"Bearer ";
 
 #[derive(Debug, Default, Deserialize)]
@@ -237,10 +237,10 @@ struct InfoQuery {
     format: Option<String>,
 }
 
-/// The query of a request.
+/// Parses the query of a request.
 ///
 /// # Errors
-/// Names what is wrong with it.
+/// Names the invalid parameter.
 fn query<T: for<'d> Deserialize<'d>>(request: &Request) -> Result<T, ErrorResponse> {
     Query::try_from_uri(request.uri())
         .map(|Query(query)| query)

@@ -1,19 +1,18 @@
-//! `limpid-server healthcheck`: asks an admin server how it is, for images that have nothing else
-//! to ask with.
+//! `limpid-server healthcheck`: queries an admin server, for images without another HTTP client.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// What is asked when nothing else is said.
+/// The URL if none is given.
 const DEFAULT: &str = "http://127.0.0.1:9121/readyz";
-/// How long an answer may take.
+/// Timeout of an answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks a URL, `http://host:port/path`; the answer's status line on success.
+/// Requests a URL, `http://host:port/path`; returns the answer's status line on success.
 ///
 /// # Errors
-/// Why the answer is no good one, in words for the operator.
+/// Why there is no answer or no success, in words for the operator.
 pub fn probe(url: Option<&str>) -> Result<String, String> {
     let url = url.unwrap_or(DEFAULT);
     let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url}: not an http URL"))?;

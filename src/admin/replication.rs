@@ -1,4 +1,4 @@
-//! `/replication`: where master and replicas are, as JSON.
+//! `/replication`: offsets and lag of master and replicas, as JSON.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ pub(super) async fn replication(State(admin): Shared) -> Json<Value> {
     Json(view(admin.node()))
 }
 
-/// What there is to tell. Offsets count bytes of the stream, lags seconds.
+/// The JSON body. Offsets count bytes of the stream, lags seconds.
 pub(super) fn view(node: &Node) -> Value {
     let settings = node.settings.load();
     let (now_ms, now_nanos) = (node.clock.unix_ms(), node.clock.nanos());

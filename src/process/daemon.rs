@@ -1,4 +1,4 @@
-//! Leaving the terminal.
+//! Running in the background.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -9,31 +9,31 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::raw::{self, Forked};
 
-/// What a daemon says when it serves.
+/// The daemon's message once it serves.
 const SERVES: &[u8] = b"serves";
 
-/// The process that was started, which waits at its terminal until the daemon serves.
+/// The connection to the launching process, which waits at its terminal until the daemon serves.
 #[derive(Debug)]
 pub(crate) struct Launcher(UnixStream);
 
 impl Launcher {
-    /// Lets it end with success.
+    /// Lets the launcher exit with success.
     pub(crate) fn ready(mut self) {
-        // It may have been ended.
+        // The launcher may be gone.
         drop(self.0.write_all(SERVES));
     }
 
-    /// Has it say on its standard error why there is no daemon, and end with failure.
+    /// Makes the launcher print `reason` on its standard error and exit with failure.
     pub(crate) fn failed(mut self, reason: &str) {
         drop(self.0.write_all(reason.as_bytes()));
     }
 }
 
-/// Goes on in the background: in a child without a terminal, whose standard streams lead nowhere.
-/// The process that was started waits for what the child says, and ends.
+/// Continues in a child without a terminal, with its standard streams on /dev/null. The launching
+/// process waits for the child's message, then exits.
 ///
 /// # Errors
-/// When threads run already, or the system refuses.
+/// If other threads are running, or a system call fails.
 pub(crate) fn daemonize() -> io::Result<Launcher> {
     let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     let (parent, child) = UnixStream::pair()?;
@@ -49,7 +49,7 @@ pub(crate) fn daemonize() -> io::Result<Launcher> {
     Ok(Launcher(child))
 }
 
-/// Waits for the daemon's word; gives the status to end with.
+/// Waits for the daemon's message; returns the exit status.
 fn wait(mut daemon: UnixStream) -> i32 {
     let mut said = Vec::new();
     match daemon.read_to_end(&mut said) {

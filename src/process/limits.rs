@@ -1,21 +1,21 @@
-//! How many files the process may have open.
+//! The limit of open files.
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The limit before and after it was raised.
+/// The limit before and after raising it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenFiles {
     pub(crate) before: u64,
     pub(crate) now: u64,
-    /// Why `now` is less than what was asked for.
+    /// Why `now` is less than requested.
     pub(crate) refused: Option<Errno>,
 }
 
-/// Raises the limit to `wanted`, or as far as the system lets it. Never lowers it.
+/// Raises the limit to `wanted`, or as far as the system allows. Never lowers it.
 pub(crate) fn raise_open_files(wanted: u64) -> OpenFiles {
     let limit = getrlimit(Resource::Nofile);
-    // No limit: as many as a number can say.
+    // `None` means unlimited.
     let before = limit.current.unwrap_or(u64::MAX);
     if before >= wanted {
         return OpenFiles { before, now: before, refused: None };

@@ -1,7 +1,7 @@
-//! What the process is to the system that runs it: its title, its terminal, its supervisor, its
-//! limits. Knows no setting and no engine, logs nothing.
+//! The process towards its operating system: title, terminal, supervisor, limits. Knows no setting
+//! and no engine, logs nothing.
 //!
-//! What needs `unsafe` of this is in [`raw`] alone.
+//! All `unsafe` of this module is in [`raw`].
 
 pub(crate) mod daemon;
 pub(crate) mod limits;

@@ -1,11 +1,11 @@
-//! Telling a supervisor how the process is.
+//! Notifies a supervisor of the process's state.
 
 use std::io;
 
 use rustix::process::{Signal, getpid, kill_process};
 use sd_notify::NotifyState;
 
-/// Who supervises the process.
+/// The kind of supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Supervisor {
     Systemd,
@@ -13,7 +13,7 @@ pub(crate) enum Supervisor {
 }
 
 impl Supervisor {
-    /// The one that the environment names.
+    /// The supervisor that the environment names.
     pub(crate) fn find() -> Option<Self> {
         if std::env::var_os("UPSTART_JOB").is_some() {
             return Some(Self::Upstart);
@@ -21,19 +21,19 @@ impl Supervisor {
         std::env::var_os("NOTIFY_SOCKET").map(|_| Self::Systemd)
     }
 
-    /// Says that the process serves, and in which state.
+    /// Reports that the process serves, and its status.
     ///
     /// # Errors
-    /// When the supervisor cannot be told.
+    /// If the notification fails.
     pub(crate) fn ready(self, status: &str) -> io::Result<()> {
         match self {
             Self::Systemd => sd_notify::notify(&[NotifyState::Status(status), NotifyState::Ready]),
-            // Upstart waits until the process stops, and lets it go on.
+            // Upstart waits until the process stops, and then continues it.
             Self::Upstart => Ok(kill_process(getpid(), Signal::STOP)?),
         }
     }
 
-    /// Says in which state the process is.
+    /// Reports the process's status.
     pub(crate) fn status(self, status: &str) -> io::Result<()> {
         match self {
             Self::Systemd => sd_notify::notify(&[NotifyState::Status(status)]),
@@ -41,7 +41,7 @@ impl Supervisor {
         }
     }
 
-    /// Says that the process ends.
+    /// Reports that the process is ending.
     pub(crate) fn stopping(self) -> io::Result<()> {
         match self {
             Self::Systemd => sd_notify::notify(&[NotifyState::Stopping]),

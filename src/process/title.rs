@@ -1,15 +1,15 @@
-//! What `ps` and `/proc` show of the process: never a secret that it was given.
+//! The process title in `ps` and `/proc`, which must not show secrets.
 
 use std::fs;
 use std::io;
 
 use super::raw;
 
-/// Puts `title` behind the program's name, in the place of all arguments, and empties the
-/// variables of the environment that `is_secret` names.
+/// Replaces the arguments after the program's name with `title`, and clears the environment
+/// variables that `is_secret` names.
 ///
 /// # Errors
-/// When the kernel does not say where they are, or other threads run.
+/// If the kernel does not report where they are, or other threads are running.
 pub(crate) fn cover(title: &str, is_secret: impl Fn(&str) -> bool) -> io::Result<()> {
     let [arguments, environment] = raw::areas()?;
     let shown = fs::read("/proc/self/cmdline")?;

@@ -1,5 +1,5 @@
-//! CONFIG GET and CONFIG SET on [`Settings`]. Knows no client: whether one may set a protected
-//! parameter is the caller's question.
+//! CONFIG GET and CONFIG SET on [`Settings`]. Knows no client: the caller checks whether it may set
+//! a protected parameter.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,10 @@ use super::values::Settings;
 
 impl Settings {
     /// CONFIG GET: names and values of the parameters that match any of the patterns, in the order
-    /// of the table, none twice. `matches(pattern, name)` is the glob matcher; names come to it in
-    /// lower case, as do patterns. A name asked for without wildcards comes back as it was written.
+    /// of the table, none twice. `matches(pattern, name)` is the glob matcher; it gets names and
+    /// patterns in lower case. A name without wildcards is returned as the client wrote it.
     ///
-    /// Ignored parameters have no value and are not shown; refused ones show the value that is
-    /// accepted.
+    /// Ignored parameters have no value and are not shown; refused ones show their accepted value.
     #[must_use]
     pub fn get(
         &self,
@@ -51,7 +50,7 @@ impl Settings {
     /// The caller refuses protected parameters first, with [`SetError::protected`].
     ///
     /// # Errors
-    /// The first pair that is wrong; then nothing is changed.
+    /// The first invalid pair; then nothing is changed.
     pub fn set(
         &self,
         pairs: &[(&[u8], &[u8])],
@@ -93,7 +92,7 @@ impl Settings {
         } else if text.is_empty() {
             Vec::new()
         } else {
-            // Redis splits at each single blank here, not as it splits a line of a file.
+            // Redis splits at each single blank here, unlike a line of a file.
             text.split(' ').map(str::to_owned).collect()
         };
         let canonical = parameter.kind.canonical(&words)?;
@@ -109,7 +108,7 @@ impl Settings {
 }
 
 impl Parameter {
-    /// The name or alias that was written in some case of letters.
+    /// The name or alias that matches `written` in any case.
     fn known_as(&self, written: &str) -> &'static str {
         self.names().find(|name| name.eq_ignore_ascii_case(written)).unwrap_or(self.name)
     }

@@ -1,35 +1,35 @@
-//! Texts that a setting cannot be: what each kind of text must look like, so that whoever reads it
-//! later can use it. Knows no parameter.
+//! Checks of text settings: the required form of each kind of text, so that its reader can use it.
+//! Knows no parameter.
 
 use super::lag::Lag;
 
-/// What a text is for.
+/// The purpose of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     /// The path of a file or folder.
     Path,
-    /// The path of a Unix socket, which the system keeps in 108 bytes with a zero.
+    /// The path of a Unix socket, which the system stores in 108 bytes with a zero.
     SocketPath,
     /// A name or an address to listen on, without a port.
     Host,
-    /// An address that a node gives for itself, or nothing. INFO shows it between commas.
+    /// An address that a node announces for itself, or nothing. INFO shows it between commas.
     AnnouncedHost,
-    /// A bearer token: it travels in a header of HTTP.
+    /// A bearer token, sent in an HTTP header.
     Token,
-    /// How far a replica may be behind, or nothing.
+    /// The maximum lag of a replica, or nothing.
     Lag,
-    /// How the names of metrics begin.
+    /// The prefix of metric names.
     MetricsPrefix,
-    /// Where a collector is, or nothing.
+    /// The URL of a collector, or nothing.
     HttpEndpoint,
 }
 
-/// Bytes of a Unix socket's path.
+/// Maximum length of a Unix socket's path.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 impl Check {
     /// # Errors
-    /// Why the text is no such thing.
+    /// Why the text is invalid.
     pub(super) fn accept(self, text: &str) -> Result<(), String> {
         let fits = match self {
             Self::Path => !text.contains('\0'),
@@ -59,7 +59,7 @@ impl Check {
     }
 }
 
-/// Whether a text may name a host; whether there is one shows when it is looked for.
+/// Whether a text may name a host; does not resolve it.
 pub(super) fn is_host(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_*%[]".contains(&byte);
     !text.is_empty() && text.len() <= 255 && text.bytes().all(allowed)
@@ -75,7 +75,7 @@ fn is_http_endpoint(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("http://") else { return false };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an address in brackets are its own.
+        // Colons within the brackets of an IPv6 address separate no port.
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (authority, "80"),
     };

@@ -1,7 +1,7 @@
-//! Settings that are one of a few words: an enum whose variants have names. The names serve the
-//! parser, CONFIG GET and the error that lists them.
+//! Enum settings with named variants. The names serve the parser, CONFIG GET and the error that
+//! lists them.
 
-/// An enum each of whose variants has a name.
+/// An enum with a name for each variant.
 pub(super) trait Choice: Copy + Sized + 'static {
     /// Variants in the order in which errors list them.
     const VARIANTS: &'static [(&'static str, Self)];
@@ -11,7 +11,7 @@ pub(super) trait Choice: Copy + Sized + 'static {
     }
 }
 
-/// Declares enums with the words that name their variants.
+/// Declares enums with their variants' names.
 macro_rules! choices {
     ($($(#[$meta:meta])* pub enum $enum:ident {
         $($(#[$mark:meta])* $variant:ident = $name:literal),* $(,)?
@@ -23,10 +23,10 @@ macro_rules! choices {
         }
 
         impl $enum {
-            /// The words for the variants, in order.
+            /// The names of the variants, in order.
             pub const NAMES: &'static [&'static str] = &[$($name),*];
 
-            /// The word for this variant.
+            /// The name of this variant.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }

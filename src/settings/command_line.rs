@@ -10,7 +10,7 @@ use super::error::LoadError;
 use super::layer::{Layer, Line};
 use super::{redis_conf, words};
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
     Version,
@@ -23,17 +23,17 @@ pub(super) enum Request {
 pub(super) struct CommandLine {
     /// The settings file.
     pub(super) file: Option<PathBuf>,
-    /// `-`: a redis.conf comes from standard input.
+    /// `-`: read a redis.conf from standard input.
     pub(super) reads_standard_input: bool,
     /// Names and arguments of the options.
     options: Vec<(String, Vec<String>)>,
 }
 
 impl Request {
-    /// Reads the arguments after the program's name.
+    /// Parses the arguments after the program's name.
     ///
     /// # Errors
-    /// On an argument that belongs to no option, is no UTF-8, or has unbalanced quotes.
+    /// If an argument belongs to no option, is not UTF-8, or has unbalanced quotes.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Self, LoadError> {
         let arguments = arguments.iter().map(|argument| argument.to_str());
         let Some(mut arguments) = arguments.collect::<Option<Vec<&str>>>() else {
@@ -74,7 +74,7 @@ fn options(arguments: &[&str]) -> Result<Vec<(String, Vec<String>)>, LoadError> 
                 let (name, mut words) = option_words(option)?;
                 let next = arguments.get(index + 1);
                 let ends = next.is_none_or(|next| next.starts_with("--"));
-                // As in Redis: a script that puts nothing after --save means: no save points.
+                // As in Redis: a script that puts nothing after --save means no save points.
                 if words.is_empty() && ends && name.eq_ignore_ascii_case("save") {
                     words.push(String::new());
                 }

@@ -1,5 +1,5 @@
-//! The `user default …` line, which Redis's CONFIG REWRITE always adds: accepted where it says of
-//! the default user what holds without it. Other users, and other rights of this one, need ACL.
+//! The `user default …` line, which Redis's CONFIG REWRITE always adds: accepted if it describes
+//! the default user as it is without the line. Other users, and other rights of this one, need ACL.
 
 use sha2::{Digest, Sha256};
 
@@ -26,7 +26,7 @@ impl DefaultUser {
     /// The way of authentication, as `nopass` or `#` and the digest.
     ///
     /// # Errors
-    /// The line says more than `requirepass` can.
+    /// If the line says more than `requirepass` can express.
     pub(super) fn canonical(words: &[String]) -> Result<Vec<String>, String> {
         let [name, rules @ ..] = words else { return Err(NO_ACL.to_owned()) };
         if name != "default" {
@@ -68,14 +68,14 @@ impl DefaultUser {
         format!("default on {way} ~* &* +@all")
     }
 
-    /// Whether a line speaks of the default user, and says what does not hold now.
+    /// Whether a line describes the default user other than it is now.
     pub(super) fn is_outdated(line: &Line, settings: &Settings) -> bool {
         line.name.eq_ignore_ascii_case(Self::PARAMETER)
             && Self::canonical(&line.words)
                 .is_ok_and(|way| way.iter().any(|way| Self::named(way).agree(settings).is_err()))
     }
 
-    /// Whether the settings say the same of the default user.
+    /// Checks that the settings agree with this authentication.
     ///
     /// # Errors
     /// Why they do not.

@@ -18,7 +18,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Leaves out all variables without the prefix.
+    /// Keeps only variables with the prefix.
     pub(super) fn new(variables: &[(OsString, OsString)]) -> Self {
         let ours = |name: &OsString| name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
         Self { variables: variables.iter().filter(|(name, _)| ours(name)).cloned().collect() }
@@ -43,13 +43,13 @@ impl Environment {
     }
 }
 
-/// Whether a variable of the environment holds a secret.
+/// Whether an environment variable holds a secret.
 #[must_use]
 pub fn is_secret_variable(variable: &str) -> bool {
     named(variable).is_some_and(|(parameter, _)| parameter.exposure == Exposure::Secret)
 }
 
-/// The parameter whose name a variable has.
+/// The parameter that a variable names.
 fn named(variable: &str) -> Option<(&'static Parameter, &'static str)> {
     let name = variable.strip_prefix(PREFIX)?;
     let spells = |known: &str| known.replace('-', "_").eq_ignore_ascii_case(name);

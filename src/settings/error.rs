@@ -1,15 +1,15 @@
-//! What can be wrong with settings: [`LoadError`] when the server starts, [`SetError`] at CONFIG
-//! SET. Owns the texts around a reason; the reasons come from where values are checked.
+//! Errors of settings: [`LoadError`] when the server starts, [`SetError`] at CONFIG SET. Owns the
+//! texts around a reason; the checks of values give the reasons.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why the settings of a server that starts cannot be used.
+/// Why a starting server cannot use its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadError {
     /// Where: `redis.conf:12`, `environment LIMPID_PORT`, `command line --port`.
     pub origin: String,
-    /// What is wrong there. Holds no values, which may be secret.
+    /// The problem there. Holds no values, which may be secret.
     pub reason: String,
 }
 
@@ -18,7 +18,7 @@ impl LoadError {
         Self { origin: origin.into(), reason: reason.into() }
     }
 
-    /// The error that one of our sources gave, out of what the `config` crate wraps around it.
+    /// Extracts our sources' error from the `config` crate's wrapper.
     pub(super) fn from_config(error: config::ConfigError) -> Self {
         match error {
             config::ConfigError::FileParse { cause, .. } | config::ConfigError::Foreign(cause) => {
@@ -40,7 +40,7 @@ impl fmt::Display for LoadError {
 
 impl Error for LoadError {}
 
-/// Why CONFIG SET changes nothing. [`text`](Self::text) is what follows `ERR `; `Display` the
+/// Why CONFIG SET changes nothing. [`text`](Self::text) is the part after `ERR `; `Display` the
 /// same for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetError {
@@ -49,7 +49,7 @@ pub enum SetError {
         /// As the client wrote it, any bytes.
         name: Vec<u8>,
     },
-    /// A parameter cannot be set, or not to this value.
+    /// The parameter is immutable, or the value invalid.
     Failed {
         /// Its name.
         argument: String,
@@ -59,12 +59,12 @@ pub enum SetError {
 }
 
 impl SetError {
-    /// For a value of `argument` that cannot be applied.
+    /// An error for a value of `argument` that cannot be applied.
     pub fn failed(argument: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Failed { argument: argument.into(), reason: reason.into() }
     }
 
-    /// For a caller that finds `enable-protected-configs` keeps the client from setting `argument`.
+    /// An error for a client that `enable-protected-configs` keeps from setting `argument`.
     #[must_use]
     pub fn protected(argument: &str) -> Self {
         Self::failed(argument, "can't set protected config")
@@ -72,7 +72,7 @@ impl SetError {
 }
 
 impl SetError {
-    /// In Redis's words. A name ends at its first zero byte, as a string of C does.
+    /// The error in Redis's words. A name ends at its first zero byte, as a C string does.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
         match self {

@@ -1,5 +1,5 @@
-//! How each type of field in [`Settings`] is set from canonical words and printed back: what the
-//! rows of the table point to. Checks nothing that [`Kind`](super::kind::Kind) has checked.
+//! Conversion of each field type in [`Settings`] from canonical words and back to text, for the
+//! rows of the table. Checks nothing that [`Kind`](super::kind::Kind) has checked.
 
 use super::choice::Choice;
 use super::default_user::DefaultUser;
@@ -9,10 +9,10 @@ use super::types::{
 };
 use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
-/// The two directions of one field of [`Settings`].
+/// Setter and getter of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Where it is in [`Settings`].
+    /// The field's path in [`Settings`].
     #[cfg_attr(not(test), expect(dead_code, reason = "a test looks for its readers"))]
     pub(super) path: [&'static str; 2],
     /// The value as CONFIG GET shows it.
@@ -38,7 +38,7 @@ pub(super) trait Value {
     fn text(&self) -> String;
 
     /// # Errors
-    /// Where the table's bounds are wider than the type; a test rules this out.
+    /// If the table's bounds are wider than the type; a test rules this out.
     fn assign(&mut self, canonical: &[String]) -> Result<(), String>;
 }
 
@@ -131,7 +131,7 @@ impl Value for Vec<String> {
     }
 
     fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
-        // `bind ""` is how a file or CONFIG SET says: none at all.
+        // `bind ""` in a file or CONFIG SET means no addresses.
         *self = canonical.iter().filter(|word| !word.is_empty()).cloned().collect();
         Ok(())
     }
@@ -197,7 +197,8 @@ impl Value for Vec<RenamedCommand> {
 
 impl Value for Option<DefaultUser> {
     fn text(&self) -> String {
-        // CONFIG GET does not know it, and CONFIG REWRITE asks for the line that holds then.
+        // CONFIG GET does not know it, and CONFIG REWRITE builds the line from the current
+        // settings.
         String::new()
     }
 

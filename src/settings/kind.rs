@@ -1,5 +1,5 @@
-//! The kinds of values a parameter can have: which texts they admit, in which canonical form, and
-//! the error texts Redis 7.0 gives for the others. Knows no parameter and no field.
+//! The kinds of parameter values: which texts they accept, their canonical form, and Redis 7.0's
+//! error texts for the others. Knows no parameter and no field.
 
 use super::check::Check;
 use super::default_user::DefaultUser;
@@ -7,7 +7,7 @@ use super::types::{
     ClientOutputBufferLimits, EventClasses, MasterAddress, SavePoint, ShutdownFlags, memory_bytes,
 };
 
-/// What values a parameter admits.
+/// The kind of values that a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `yes` or `no`.
@@ -18,15 +18,15 @@ pub enum Kind {
     Memory { min: u64, max: u64 },
     /// File permissions, 0 to 777, in octal.
     FileMode,
-    /// One of these words, in any case of letters.
+    /// One of these words, in any case.
     Choice(&'static [&'static str]),
     /// Any one argument.
     Text,
-    /// One argument that its reader can use.
+    /// One argument that passes a check.
     Checked(Check),
-    /// Up to 16 addresses to listen on, each with a `-` before it where it may be missing.
+    /// Up to 16 addresses to listen on; a `-` before one makes it optional.
     BindAddresses,
-    /// A user's name and what it may do.
+    /// A user's name and rights.
     User,
     /// The name of a file without a folder.
     FileName,
@@ -38,7 +38,7 @@ pub enum Kind {
     EventClasses,
     /// Groups of class, hard limit, soft limit, seconds.
     BufferLimits,
-    /// What a signal makes the server do: `default`, or any of `save nosave now force`.
+    /// Shutdown behaviour on a signal: `default`, or any of `save nosave now force`.
     ShutdownFlags,
     /// A command's name and its new name; an empty one disables the command.
     Rename,
@@ -46,7 +46,7 @@ pub enum Kind {
     Master,
 }
 
-/// How the lines that name one parameter make up its value.
+/// How several lines for one parameter combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Combination {
     /// The last line counts.
@@ -60,7 +60,7 @@ pub(super) enum Combination {
 pub(super) const WRONG_ARITY: &str = "wrong number of arguments";
 
 impl Kind {
-    /// Whether a directive may have other than one argument.
+    /// Whether a directive may have any number of arguments other than one.
     pub(super) fn takes_several_words(self) -> bool {
         match self {
             Self::Words { .. }
@@ -83,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// Whether a word of the value may be any text, so that nothing but its encoding is wrong.
+    /// Whether any text is valid, so that only its encoding can be wrong.
     pub(super) fn takes_any_text(self) -> bool {
         matches!(
             self,
@@ -104,10 +104,10 @@ impl Kind {
         }
     }
 
-    /// The words in the form CONFIG GET prints them.
+    /// The words in the form of CONFIG GET.
     ///
     /// # Errors
-    /// The reason, in Redis's words, why they are no value of this kind.
+    /// Why the words are not a valid value, in Redis's words.
     pub(super) fn canonical(self, words: &[String]) -> Result<Vec<String>, String> {
         if !self.takes_several_words() {
             let [word] = words else {
@@ -175,7 +175,7 @@ fn canonical_addresses(words: &[String]) -> Result<Vec<String>, String> {
     if words.len() > ADDRESSES_MAX {
         return Err("Too many bind addresses specified.".to_owned());
     }
-    // A lone empty word is how one says: none.
+    // A lone empty word means none.
     let is_none = matches!(words, [none] if none.is_empty());
     for word in words.iter().filter(|_| !is_none) {
         Check::Host.accept(word.strip_prefix('-').unwrap_or(word))?;
@@ -183,7 +183,7 @@ fn canonical_addresses(words: &[String]) -> Result<Vec<String>, String> {
     Ok(words.to_vec())
 }
 
-/// Redis's `string2ll` admits one spelling of each integer: no sign `+`, no leading zeros.
+/// Redis's `string2ll` accepts one spelling of each integer: no sign `+`, no leading zeros.
 fn canonical_integer(word: &str, min: i64, max: i64) -> Result<String, String> {
     match word.parse::<i64>() {
         Ok(number) if number.to_string() == word => {
@@ -197,7 +197,7 @@ fn canonical_integer(word: &str, min: i64, max: i64) -> Result<String, String> {
     }
 }
 
-/// The error for a word that is none of `names`.
+/// The error for a word that is not among `names`.
 pub(super) fn not_one_of(names: &[&str]) -> String {
     format!("argument(s) must be one of the following: {}", names.join(", "))
 }

@@ -1,11 +1,11 @@
-//! How far a replica may be behind: a number of bytes or a time.
+//! Maximum lag of a replica: a number of bytes or a time.
 
-/// A limit of what a replica lacks.
+/// A lag limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lag {
-    /// Bytes of the stream.
+    /// Missing bytes of the stream.
     Bytes(u64),
-    /// Seconds since what it has was written.
+    /// Seconds since the master wrote the last bytes that the replica has.
     Seconds(f64),
 }
 

@@ -1,10 +1,10 @@
 //! One layer of settings (defaults, a file, the environment, the command line) as values of the
 //! `config` crate, and the merged layers as [`Settings`].
 //!
-//! A layer holds, by a parameter's canonical name, the lines that name it: a list of lines, or,
-//! where each line sets what its first word names, a table by that word. So the `config` crate's
-//! merge does what layers should do: a list replaces the list below it, a table adds to it. Each
-//! line keeps its origin, so that what is wrong with it can be said where it was written.
+//! A layer maps a parameter's canonical name to the lines that name it: a list of lines, or, where
+//! each line sets what its first word names, a table by that word. So the `config` crate's merge
+//! does what layers need: a list replaces the list below it, a table adds to it. Each line keeps
+//! its origin, so that errors can name it.
 
 use config::{Map, Value, ValueKind};
 
@@ -19,19 +19,19 @@ use super::words;
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) origin: String,
-    /// As it was written: an alias, and any case of letters.
+    /// As written: an alias, or another case.
     pub(super) name: String,
     pub(super) words: Vec<String>,
 }
 
 impl Line {
-    /// The error of a line that cannot be used.
+    /// The error for an invalid line.
     pub(super) fn misfit(&self, reason: &str) -> LoadError {
         LoadError::new(self.origin.as_str(), format!("'{}': {reason}", self.name))
     }
 }
 
-/// The origin of what nobody wrote.
+/// The origin of default values.
 const DEFAULTS: &str = "defaults";
 
 /// The lines of one layer by parameter.
@@ -44,7 +44,7 @@ impl Layer {
     /// Adds a directive.
     ///
     /// # Errors
-    /// If there is no parameter of this name, or a keyed one has a wrong number of arguments.
+    /// If no parameter has this name, or a keyed one has a wrong number of arguments.
     pub(super) fn push(&mut self, line: Line) -> Result<(), LoadError> {
         let Some(parameter) = Parameter::named(&line.name) else {
             let reason = format!("unknown directive '{}'", line.name);
@@ -63,7 +63,7 @@ impl Layer {
         }
         let key_len = if kind == Kind::BufferLimits { 4 } else { 2 };
         if line.words.is_empty() || !line.words.len().is_multiple_of(key_len) {
-            // The kind knows how Redis says it.
+            // The kind has Redis's text of the error.
             let reason = kind.canonical(&line.words).err();
             return Err(misfit(reason.as_deref().unwrap_or("wrong number of arguments")));
         }
@@ -82,8 +82,8 @@ impl Layer {
         Ok(())
     }
 
-    /// The value, as CONFIG GET shows it, that this layer over the defaults leaves to a parameter;
-    /// `None` if its lines are wrong.
+    /// The value, as CONFIG GET shows it, that a parameter has with this layer over the defaults;
+    /// `None` if its lines are invalid.
     pub(super) fn text_of(&self, parameter: &Parameter) -> Option<String> {
         let mut settings = Settings::default();
         if let Some(value) = self.values.get(parameter.name) {
@@ -111,8 +111,8 @@ impl Layer {
     }
 }
 
-/// A single argument of a directive that takes several is split once more, as Redis does:
-/// `save "900 1"`.
+/// Splits a single argument of a directive that takes several once more, as Redis does: `save "900
+/// 1"`.
 fn requoted(parameter: &Parameter, line: Line) -> Result<Line, LoadError> {
     match line.words.as_slice() {
         [one] if parameter.kind.takes_several_words() && parameter.kind != Kind::Rename => {
@@ -147,10 +147,10 @@ fn lines_of(value: &Value) -> Vec<Line> {
     }
 }
 
-/// Settings out of the merged layers.
+/// Builds settings from the merged layers.
 ///
 /// # Errors
-/// The first value, in the order of the table, that is none for its parameter or is refused.
+/// The first value, in the order of the table, that is invalid or refused.
 pub(super) fn settings(merged: &Map<String, Value>) -> Result<Settings, LoadError> {
     let mut settings = Settings::empty();
     for parameter in PARAMETERS {
@@ -165,7 +165,7 @@ pub(super) fn settings(merged: &Map<String, Value>) -> Result<Settings, LoadErro
     Ok(settings)
 }
 
-/// Sets a parameter from all its lines. Each must be well formed; what the last one leaves counts.
+/// Sets a parameter from all its lines. Each must be valid, even if a later one overrides it.
 fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Result<(), LoadError> {
     let mut appended: Vec<String> = Vec::new();
     for (index, line) in lines.iter().enumerate() {

@@ -1,6 +1,6 @@
-//! How the settings of a server that starts come about: defaults, then the file, then standard
-//! input, then the environment, then the command line, merged by the `config` crate. Reads files
-//! and standard input; asks the caller for arguments and environment.
+//! Loads a starting server's settings: defaults, then the file, then standard input, then the
+//! environment, then the command line, merged by the `config` crate. Reads files and standard
+//! input; the caller passes arguments and environment.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -17,12 +17,12 @@ use super::redis_conf::{self, RedisConf};
 use super::toml_file::Toml;
 use super::values::Settings;
 
-/// What the command line asks the binary to do.
+/// The action that the command line requests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Invocation {
     /// Print the version and end.
     Version,
-    /// Print how to use the binary and end.
+    /// Print the usage and end.
     Help,
     /// Serve.
     Run {
@@ -33,11 +33,11 @@ pub enum Invocation {
     },
 }
 
-/// Loads the settings: `arguments` without the program's name, `environment` all variables.
-/// `standard_input` is read only where the arguments hold `-`.
+/// Loads the settings: `arguments` without the program's name, `environment` all variables. Reads
+/// `standard_input` only if the arguments hold `-`.
 ///
 /// # Errors
-/// The first thing that is wrong, with its origin.
+/// The first error, with its origin.
 pub fn load(
     arguments: &[OsString],
     environment: &[(OsString, OsString)],
@@ -92,8 +92,8 @@ pub fn load(
     Ok(Invocation::Run { settings: Box::new(settings), file })
 }
 
-/// The lines that files and arguments both have for a parameter: to Redis the arguments are more
-/// lines of the file, so save points of both add up, and an empty one clears those before it.
+/// Joins a parameter's lines of files and arguments: Redis treats arguments as more lines of the
+/// file, so save points of both add up, and an empty one clears those before it.
 fn appended(name: &str, files: &Value, arguments: &Map<String, Value>) -> Option<Value> {
     let ValueKind::Table(files) = &files.kind else { return None };
     let (below, above) = (files.get(name)?, arguments.get(name)?);
@@ -104,7 +104,7 @@ fn appended(name: &str, files: &Value, arguments: &Map<String, Value>) -> Option
     Some(Value::new(Some(&above.origin().unwrap_or(name).to_owned()), all))
 }
 
-/// The two forms of settings files.
+/// The two formats of settings files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileForm {
     Toml,
@@ -118,7 +118,7 @@ impl FileForm {
     }
 }
 
-/// The path from the root, without `.` and a trailing slash.
+/// The absolute path, without `.` and a trailing slash.
 fn absolute(path: &Path) -> Result<PathBuf, LoadError> {
     let absolute = std::path::absolute(path).map_err(|error| {
         LoadError::new(path.display().to_string(), format!("path cannot be used: {error}"))

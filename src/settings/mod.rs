@@ -1,18 +1,18 @@
-//! The settings of the server: one table of parameters, and what follows from it.
+//! The settings of the server: one table of parameters, and the code derived from it.
 //!
 //! | File | Owns |
 //! |---|---|
 //! | `table` | a row for each parameter: name, kind, default, when it can change, its field |
-//! | `parameter`, `kind`, `types`, `check`, `lag`, `default_user`, `choice`, `field` | what a row is made of |
-//! | `origins` | where the settings were written |
+//! | `parameter`, `kind`, `types`, `check`, `lag`, `default_user`, `choice`, `field` | the parts of a row |
+//! | `origins` | the origins of the settings |
 //! | `values` | [`Settings`], the typed fields |
 //! | `load`, `layer` | the layers, merged by the `config` crate |
 //! | `redis_conf`, `toml_file`, `environment`, `command_line`, `words` | one layer each |
 //! | `change` | CONFIG GET and CONFIG SET |
 //! | `rewrite`, `rewrite_toml` | CONFIG REWRITE |
 //!
-//! Nothing here depends on the rest of the crate, opens sockets or keeps state: whoever serves
-//! CONFIG SET holds the current [`Settings`] and puts the changed ones in their place.
+//! Nothing here depends on the rest of the crate, opens sockets or keeps state: the caller of
+//! CONFIG SET holds the current [`Settings`] and replaces them by the changed ones.
 
 mod change;
 mod check;

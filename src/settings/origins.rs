@@ -1,11 +1,10 @@
-//! Where the settings of a server that starts were written, for errors that only show once they
-//! are used.
+//! Origins of a starting server's settings, for errors that only occur when they are used.
 
 use std::collections::BTreeMap;
 
 use super::layer::Line;
 
-/// By parameter, the place of the line that counts, and the name that it has there.
+/// By parameter: the origin of the effective line, and the name used there.
 #[derive(Debug, Clone, Default)]
 pub struct Origins(BTreeMap<&'static str, String>);
 
@@ -14,15 +13,15 @@ impl Origins {
         self.0.insert(parameter, format!("{}: '{}'", line.origin, line.name));
     }
 
-    /// The place of a parameter, by its own name: `redis.conf:3: 'slaveof'`; its name alone where
-    /// it has its default.
+    /// The origin of a parameter, by its canonical name: `redis.conf:3: 'slaveof'`; the name alone
+    /// if it has its default.
     #[must_use]
     pub fn place(&self, parameter: &str) -> String {
         self.0.get(parameter).cloned().unwrap_or_else(|| format!("'{parameter}'"))
     }
 }
 
-/// Settings are equal that say the same, wherever they were written.
+/// Settings with equal values are equal, whatever their origin.
 impl PartialEq for Origins {
     fn eq(&self, _: &Self) -> bool {
         true

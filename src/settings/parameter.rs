@@ -1,5 +1,5 @@
-//! What a row of the parameter table is, and how a row is found and written. The rows themselves
-//! are in `table`; [`PARAMETERS`] is all of them.
+//! The type of a row of the parameter table, and constructors and look-up of rows. The rows
+//! themselves are in `table`; [`PARAMETERS`] is all of them.
 
 use super::field::Field;
 use super::kind::Kind;
@@ -14,19 +14,19 @@ pub struct Parameter {
     pub name: &'static str,
     /// Older names that mean the same.
     pub aliases: &'static [&'static str],
-    /// Names that came after Redis 7.0: files may have them, CONFIG does not know them.
+    /// Names introduced after Redis 7.0: valid in files, unknown to CONFIG.
     pub later_aliases: &'static [&'static str],
-    /// What values it admits.
+    /// The kind of its values.
     pub kind: Kind,
     /// As CONFIG GET shows it.
     pub default: &'static str,
     /// When it can change.
     pub change: Change,
-    /// What limpid does with it.
+    /// How limpid treats it.
     pub standing: Standing,
     /// Whether its value must not appear in logs and traces.
     pub exposure: Exposure,
-    /// One line on what it is for.
+    /// One line on its purpose.
     pub description: &'static str,
 }
 
@@ -35,7 +35,7 @@ pub struct Parameter {
 pub enum Change {
     /// By CONFIG SET at any time.
     Live,
-    /// By CONFIG SET, if `enable-protected-configs` lets the client; the caller checks that.
+    /// By CONFIG SET, if `enable-protected-configs` allows the client; the caller checks that.
     Protected,
     /// Only by a file, the environment or the command line when the server starts.
     AtStart,
@@ -43,27 +43,27 @@ pub enum Change {
     FileOnly,
 }
 
-/// Whether a value may be shown.
+/// Whether logs and traces may show a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// It may.
+    /// They may.
     Open,
-    /// It may not: it is a password or the like.
+    /// They may not: it is a password or the like.
     Secret,
 }
 
-/// What limpid does with a parameter. To promote one, give its row a field.
+/// How limpid treats a parameter. To implement one, give its row a field.
 #[derive(Debug, Clone, Copy)]
 pub enum Standing {
     /// It has effect: this is its field.
     Honoured(Field),
-    /// It only tunes the insides of Redis: accepted with a warning that gives this reason.
+    /// It only tunes Redis internals: accepted with a warning that gives this reason.
     Ignored(&'static str),
-    /// It promises what limpid cannot keep yet. Only the default and `also` are accepted.
+    /// It needs a feature that limpid lacks. Only the default and `also` are accepted.
     Refused {
-        /// Further canonical values that promise nothing either.
+        /// Further canonical values that do not need the feature.
         also: &'static [&'static str],
-        /// What is missing.
+        /// The missing feature.
         reason: &'static str,
     },
 }
@@ -145,13 +145,14 @@ impl Parameter {
         self
     }
 
-    /// Came after Redis 7.0, as all that is of Valkey: files may have it, CONFIG does not know it.
+    /// Marks a parameter introduced after Redis 7.0, by Redis or Valkey: valid in files, unknown to
+    /// CONFIG.
     pub(super) const fn later(mut self) -> Self {
         self.change = Change::FileOnly;
         self
     }
 
-    /// Of a refused row: accepts these values too.
+    /// Makes a refused row accept these values too.
     pub(super) const fn also(mut self, values: &'static [&'static str]) -> Self {
         if let Standing::Refused { also, .. } = &mut self.standing {
             *also = values;
@@ -159,7 +160,7 @@ impl Parameter {
         self
     }
 
-    /// The row of a name or alias, in any case of letters.
+    /// The row of a name or alias, in any case.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         PARAMETERS.iter().find(|parameter| {
@@ -173,12 +174,12 @@ impl Parameter {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    /// The default as a directive's arguments; none where a file says it or nobody does.
+    /// The default as a directive's arguments; none for a file-only parameter.
     pub(super) fn default_words(&self) -> Option<Vec<String>> {
         (self.change != Change::FileOnly).then(|| self.words_of_text(self.default))
     }
 
-    /// One text as the arguments of a directive: as it is, or split where the kind takes several.
+    /// One text as the arguments of a directive: unchanged, or split if the kind takes several.
     pub(super) fn words_of_text(&self, text: &str) -> Vec<String> {
         if self.kind.takes_several_words() {
             words::split(text).unwrap_or_else(|_| vec![text.to_owned()])
@@ -187,14 +188,14 @@ impl Parameter {
         }
     }
 
-    /// For a refused row: why these canonical words are refused; `None` if they promise nothing.
-    /// `name` is how it was written.
+    /// For a refused row: why it refuses these canonical words; `None` if it accepts them. `name`
+    /// is the name as written.
     pub(super) fn refusal(&self, name: &str, canonical: &[String]) -> Option<String> {
         let Standing::Refused { also, reason } = self.standing else {
             return None;
         };
         let text = canonical.join(" ");
-        // A line of these is one more module, or one more place to listen.
+        // Each line of these adds a module or a listening address.
         if self.change == Change::FileOnly && matches!(self.kind, Kind::Words { .. }) {
             return Some(format!("limpid cannot honour '{name}' yet: {reason}"));
         }
@@ -207,7 +208,7 @@ impl Parameter {
         })
     }
 
-    /// For an ignored row: the warning. `name` is how it was written.
+    /// For an ignored row: the warning. `name` is the name as written.
     pub(super) fn warning(&self, name: &str) -> Option<String> {
         match self.standing {
             Standing::Ignored(reason) => Some(format!("'{name}' has no effect: {reason}")),

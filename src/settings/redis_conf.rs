@@ -9,13 +9,13 @@ use super::error::LoadError;
 use super::layer::{Layer, Line};
 use super::words;
 
-/// As in Redis; a file that includes itself would otherwise never end.
+/// As in Redis; stops a file that includes itself.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
-/// One file. Its bytes need not be text but where a directive's words are.
+/// One file. Its bytes need be text only in a directive's words.
 #[derive(Debug, Clone)]
 pub(super) struct RedisConf {
-    /// What errors call the file.
+    /// The file's name in errors.
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
 }
@@ -57,7 +57,7 @@ fn read(name: &str, bytes: &[u8], layer: &mut Layer, depth: usize) -> Result<(),
     Ok(())
 }
 
-/// Adds one directive to the layer; for `include`, those of the files it names.
+/// Adds one directive to the layer; for `include`, the directives of the files it names.
 pub(super) fn push(line: Line, layer: &mut Layer, depth: usize) -> Result<(), LoadError> {
     if !line.name.eq_ignore_ascii_case("include") {
         return layer.push(line);
@@ -73,7 +73,7 @@ pub(super) fn push(line: Line, layer: &mut Layer, depth: usize) -> Result<(), Lo
         let bytes = read_file(Path::new(pattern)).map_err(|error| unusable(error.to_string()))?;
         return read(pattern, &bytes, layer, depth + 1);
     }
-    // As in Redis, a pattern that matches no file is no mistake.
+    // As in Redis, a pattern that matches no file is valid.
     let paths = glob::glob(pattern).map_err(|error| unusable(error.to_string()))?;
     for path in paths {
         let path = path.map_err(|error| unusable(error.to_string()))?;
@@ -95,7 +95,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
 /// `bytes` of the file `name` as text.
 ///
 /// # Errors
-/// If they are no UTF-8.
+/// If they are not UTF-8.
 pub(super) fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());

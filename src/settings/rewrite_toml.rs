@@ -26,7 +26,8 @@ pub(super) fn rewritten_toml(
         .map_err(|_| LoadError::new(name, "cannot be rewritten: it is not valid TOML"))?;
     let (mut layer, mut user_is_outdated) = (Layer::default(), false);
     for (key, item) in document.as_table() {
-        // What is no parameter, or no value for it, did not start this server: it stays.
+        // Keep keys that are no parameter or have an invalid value: this server did not start from
+        // them.
         for line in toml_file::lines(key, item, name).unwrap_or_default() {
             let line = Line { origin: String::new(), name: key.to_owned(), words: line.words };
             user_is_outdated |= DefaultUser::is_outdated(&line, settings);
@@ -51,7 +52,7 @@ pub(super) fn rewritten_toml(
             append(&mut document, parameter.name, value, &mut is_marked);
             continue;
         };
-        // An alias beside the name: one of them is enough.
+        // Drop an alias beside the name: one of them is enough.
         for further in keys {
             document.remove(&further);
         }
@@ -70,7 +71,7 @@ fn append(document: &mut DocumentMut, name: &str, value: Value, is_marked: &mut 
     }
 }
 
-/// Puts a value in the place of another, beside whose comments it then stands.
+/// Replaces a value, and keeps the comments around it.
 fn replace(item: &mut Item, mut value: Value) {
     if let (Some(table), Some(new)) = (item.as_table_mut(), value.as_inline_table()) {
         table.clear();

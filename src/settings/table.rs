@@ -1,8 +1,8 @@
-//! The table of parameters: one row each, from which follow the layers' parsing and errors, CONFIG
-//! GET, CONFIG SET and CONFIG REWRITE. Defaults and bounds are those of Redis 7.0.
+//! The table of parameters, one row each. The layers' parsing and errors, CONFIG GET, CONFIG SET
+//! and CONFIG REWRITE derive from it. Defaults and bounds are those of Redis 7.0.
 //!
 //! Three kinds of rows: honoured, refused, ignored. To honour one more, give its row a field and a
-//! description and move it up; nothing else names the parameters.
+//! description and move it up; no other code names the parameters.
 
 use super::check::Check;
 use super::field::{Field, Value, field};
@@ -15,12 +15,12 @@ use super::parameter::Parameter as P;
 use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
 const INT_MAX: i64 = i32::MAX as i64;
-/// Each takes some kilobytes, empty or not.
+/// Each takes some kilobytes, even if empty.
 const DATABASES_MAX: i64 = 100_000;
 const LONG_MAX: u64 = i64::MAX as u64;
 const MB: u64 = 1 << 20;
 
-/// Redis keeps at least this much, whatever is asked for.
+/// Redis keeps at least this much, whatever the setting.
 const BACKLOG_BYTES_MIN: u64 = 16 * 1024;
 
 const fn integer(min: i64, max: i64) -> Kind {
@@ -45,7 +45,7 @@ const BACKLOG_SIZE: Field = Field {
     },
 };
 
-// Why rows are ignored.
+// Reasons for ignoring rows.
 const LAYOUT: &str = "limpid lays out its values in its own way";
 const TIMING: &str = "limpid's background work sets its own pace";
 const THREADS: &str = "limpid's threads are set with 'workers' and 'pin-workers'";
@@ -137,7 +137,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("shutdown-on-sigint", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigint), "what SIGINT does"),
     P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
 
-    // Refused: these promise durability, security or a role that limpid cannot keep yet.
+    // Refused: these need durability, security or a role that limpid lacks.
     P::refused("syslog-enabled", Bool, "no", AtStart, "it logs to standard output or a file"),
     P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
     P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
@@ -170,7 +170,7 @@ pub const PARAMETERS: &[P] = &[
     P::refused("tls-session-cache-size", NATURAL, "20480", Live, NO_TLS),
     P::refused("tls-session-cache-timeout", NATURAL, "300", Live, NO_TLS),
 
-    // What came after Redis 7.0, of Redis and of Valkey, and is not safe to leave out.
+    // Introduced after Redis 7.0, by Redis or Valkey, and not safe to ignore.
     P::refused("unixsocketgroup", Text, "", AtStart, "the Unix socket stays in the process's own group").later(),
     P::refused("import-mode", Bool, "no", AtStart, "keys expire by themselves").later(),
     P::refused("rdma-bind", WORDS, "", AtStart, "there is no RDMA").later(),
@@ -179,7 +179,7 @@ pub const PARAMETERS: &[P] = &[
     P::refused("tls-auto-reload-interval", NATURAL, "0", AtStart, NO_TLS).later(),
     P::refused("gopher-enabled", Bool, "no", AtStart, "there is no Gopher").later(),
 
-    // Ignored: these tune the insides of Redis, or parts that are off.
+    // Ignored: these tune Redis internals, or features that are off.
     P::ignored("hash-max-listpack-entries", integer(0, i64::MAX), "512", Live, LAYOUT).alias(&["hash-max-ziplist-entries"]),
     P::ignored("hash-max-listpack-value", memory(0, LONG_MAX), "64", Live, LAYOUT).alias(&["hash-max-ziplist-value"]),
     P::ignored("list-max-listpack-size", integer(-INT_MAX - 1, INT_MAX), "-2", Live, LAYOUT).alias(&["list-max-ziplist-size"]),
@@ -271,7 +271,7 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("cluster-allow-pubsubshard-when-down", Bool, "yes", Live, NO_CLUSTER),
     P::ignored("cluster-link-sendbuf-limit", memory(0, LONG_MAX), "0", Live, NO_CLUSTER),
 
-    // Ignored as well: what came after Redis 7.0, of Redis and of Valkey, and only tunes.
+    // Ignored as well: tuning introduced after Redis 7.0, by Redis or Valkey.
     P::ignored("set-max-listpack-entries", Text, "", AtStart, LAYOUT).later(),
     P::ignored("set-max-listpack-value", Text, "", AtStart, LAYOUT).later(),
     P::ignored("list-max-ziplist-entries", Text, "", AtStart, LAYOUT).later(),

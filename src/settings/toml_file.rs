@@ -22,7 +22,7 @@ use super::words;
 /// The format of one file.
 #[derive(Debug, Clone)]
 pub(super) struct Toml {
-    /// What errors call the file.
+    /// The file's name in errors.
     pub(super) name: String,
 }
 
@@ -73,14 +73,14 @@ fn one_line(message: &str) -> String {
     message.lines().collect::<Vec<_>>().join(", ")
 }
 
-/// A line of redis.conf that a value stands for.
+/// A value as a line of redis.conf.
 pub(super) struct TomlLine {
-    /// Where in the text the value begins, if that is known.
+    /// Where the value begins in the text, if known.
     offset: Option<usize>,
     pub(super) words: Vec<String>,
 }
 
-/// The lines of redis.conf that a key and its value stand for.
+/// The lines of redis.conf equivalent to a key and its value.
 ///
 /// # Errors
 /// If the parameter is unknown or cannot have a value of this type; at `origin`.
@@ -121,7 +121,7 @@ fn keyed_lines(parameter: &Parameter, table: &dyn TableLike) -> Option<Vec<TomlL
     for (key, item) in table.iter() {
         let mut words = vec![key.to_owned()];
         match item.as_value()? {
-            // An empty new name is a word, not the lack of one.
+            // An empty new name is a word, not a missing one.
             toml_edit::Value::String(to) if parameter.kind == super::kind::Kind::Rename => {
                 words.push(to.value().clone());
             }
@@ -133,7 +133,7 @@ fn keyed_lines(parameter: &Parameter, table: &dyn TableLike) -> Option<Vec<TomlL
     Some(lines)
 }
 
-/// The words of a value within a list; lists within it are flattened.
+/// The words of a value within a list; flattens lists within it.
 fn collect_words(value: &toml_edit::Value, words: &mut Vec<String>) -> Option<()> {
     if let Some(array) = value.as_array() {
         return array.iter().try_for_each(|value| collect_words(value, words));

@@ -1,6 +1,6 @@
-//! The values of settings that are more than a number or a text: save points, buffer limits,
-//! classes of keyspace events, what to do on a signal. Each reads itself from words as Redis 7.0
-//! does and prints itself as CONFIG GET shows it. Knows no parameter.
+//! Composite setting values: save points, buffer limits, classes of keyspace events, shutdown
+//! flags. Each parses words as Redis 7.0 does and prints the form of CONFIG GET. Knows no
+//! parameter.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq;
 use super::check::is_host;
 use super::kind::{WRONG_ARITY, not_one_of};
 
-/// The bytes that `1gb`, `64mb`, `10k` or `512` stand for; sizes beyond 64 bits are the greatest.
-/// `None` if the text is no size.
+/// The number of bytes in `1gb`, `64mb`, `10k` or `512`; sizes beyond 64 bits are capped. `None` if
+/// the text is not a size.
 pub(super) fn memory_bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -31,7 +31,7 @@ pub(super) fn memory_bytes(text: &str) -> Option<u64> {
     Some(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit_bytes))
 }
 
-/// `bytes` in the greatest unit that divides it, as CONFIG REWRITE writes sizes: `64mb`, `1000`.
+/// `bytes` in the largest unit that divides it, as CONFIG REWRITE writes sizes: `64mb`, `1000`.
 pub(super) fn memory_text(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")] {
         if bytes > 0 && bytes.is_multiple_of(unit) {
@@ -41,7 +41,7 @@ pub(super) fn memory_text(bytes: u64) -> String {
     bytes.to_string()
 }
 
-/// Where a master is reached.
+/// The address of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterAddress {
     /// A name or an address.
@@ -51,7 +51,7 @@ pub struct MasterAddress {
 }
 
 impl MasterAddress {
-    /// Host and port, or nothing where there is no master.
+    /// Host and port, or nothing if there is no master.
     ///
     /// # Errors
     /// Unless the words are none, `no one`, or a host and a port.
@@ -103,18 +103,18 @@ impl SavePoint {
     }
 }
 
-/// How much unsent reply a client of one class may have before it is disconnected. 0: no limit.
+/// Limit of a client's unsent reply bytes, beyond which it is disconnected. 0: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BufferLimit {
     /// Disconnect at once beyond this.
     pub hard_bytes: u64,
-    /// Disconnect once beyond this for `soft_secs` without a break.
+    /// Disconnect after exceeding this for `soft_secs` without a break.
     pub soft_bytes: u64,
     /// See `soft_bytes`.
     pub soft_secs: u64,
 }
 
-/// The limits of the three classes of clients.
+/// The limits of the three client classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClientOutputBufferLimits {
     /// Clients that only send commands.
@@ -153,7 +153,7 @@ impl ClientOutputBufferLimits {
         Ok(canonical)
     }
 
-    /// Takes over the classes that the canonical words name.
+    /// Sets the classes that the canonical words name.
     pub(super) fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
         for [class, hard_bytes, soft_bytes, soft_secs] in canonical.as_chunks::<4>().0 {
             let number = |word: &str| word.parse::<u64>().map_err(|error| error.to_string());
@@ -171,13 +171,13 @@ impl ClientOutputBufferLimits {
         Ok(())
     }
 
-    /// Each class under the name CONFIG GET has for it, and its limit.
+    /// The name in CONFIG GET and the limit of each class.
     pub(super) fn classes(&self) -> [(&'static str, BufferLimit); 3] {
         [("normal", self.normal), ("slave", self.replica), ("pubsub", self.pubsub)]
     }
 }
 
-/// The name CONFIG GET has for a class of clients: replicas are `slave` there.
+/// CONFIG GET's name for a client class: replicas are `slave` there.
 pub(super) fn buffer_class(name: &str) -> Option<&'static str> {
     match name.to_ascii_lowercase().as_str() {
         "normal" => Some("normal"),
@@ -207,7 +207,7 @@ impl EventClasses {
     pub const KEYSPACE: Self = Self(1);
     /// `E`: published in `__keyevent@<db>__:<event>`.
     pub const KEYEVENT: Self = Self(1 << 1);
-    /// `g`: DEL, EXPIRE, RENAME and others that know no type.
+    /// `g`: DEL, EXPIRE, RENAME and other commands for any type.
     pub const GENERIC: Self = Self(1 << 2);
     /// `$`
     pub const STRING: Self = Self(1 << 3);
@@ -219,17 +219,17 @@ impl EventClasses {
     pub const HASH: Self = Self(1 << 6);
     /// `z`
     pub const SORTED_SET: Self = Self(1 << 7);
-    /// `x`: a key reached its time.
+    /// `x`: a key expired.
     pub const EXPIRED: Self = Self(1 << 8);
-    /// `e`: a key gave way to others under maxmemory.
+    /// `e`: a key was evicted under maxmemory.
     pub const EVICTED: Self = Self(1 << 9);
     /// `t`
     pub const STREAM: Self = Self(1 << 10);
-    /// `m`: a key that was asked for is missing. Not part of `A`.
+    /// `m`: a command accessed a missing key. Not part of `A`.
     pub const KEY_MISS: Self = Self(1 << 11);
     /// `d`: events of modules.
     pub const MODULE: Self = Self(1 << 13);
-    /// `n`: a key came to be. Not part of `A`.
+    /// `n`: a key was created. Not part of `A`.
     pub const NEW: Self = Self(1 << 14);
     /// `A`: `g$lshzxetd`.
     pub const ALL: Self = Self(0b10_0111_1111_1100);
@@ -252,7 +252,7 @@ impl EventClasses {
         ('m', Self::KEY_MISS),
     ];
 
-    /// Whether all classes of `other` are among these.
+    /// Whether this set includes all classes of `other`.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -271,7 +271,7 @@ impl EventClasses {
     }
 
     /// # Errors
-    /// On a letter that names no class.
+    /// If a letter names no class.
     pub(super) fn parse(letters: &str) -> Result<Self, String> {
         let mut classes = Self::default();
         for letter in letters.chars() {
@@ -289,7 +289,7 @@ impl EventClasses {
 }
 
 impl EventClasses {
-    /// As CONFIG GET shows them. Redis forgets `n` beside `A`.
+    /// As CONFIG GET shows them. Redis omits `n` beside `A`.
     pub(super) fn shown(self) -> String {
         let text = self.to_string();
         if self.contains(Self::ALL) { text.replace('n', "") } else { text }
@@ -297,7 +297,7 @@ impl EventClasses {
 }
 
 impl fmt::Display for EventClasses {
-    /// All of them, for a file and to be read again.
+    /// All letters, for a file that the server reads again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.contains(Self::ALL);
         if all {
@@ -312,7 +312,7 @@ impl fmt::Display for EventClasses {
     }
 }
 
-/// Whether a signal to end makes the server save first.
+/// Whether the server saves before a signal ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ShutdownSave {
     /// Save if save points are set.
@@ -327,11 +327,11 @@ pub enum ShutdownSave {
 /// How SIGTERM or SIGINT ends the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShutdownFlags {
-    /// Whether to save before.
+    /// Whether to save first.
     pub save: ShutdownSave,
-    /// Do not wait for replicas that lag behind.
+    /// Do not wait for lagging replicas.
     pub now: bool,
-    /// End even where saving fails.
+    /// End even if saving fails.
     pub force: bool,
 }
 
@@ -339,7 +339,7 @@ impl ShutdownFlags {
     const NAMES: [&'static str; 5] = ["default", "save", "nosave", "now", "force"];
 
     /// # Errors
-    /// On a word that is no flag, on none, and on `save` beside `nosave`.
+    /// If a word is not a flag, there is none, or `save` comes with `nosave`.
     pub(super) fn parse(words: &[String]) -> Result<Self, String> {
         let mut flags = Self::default();
         if words.is_empty() {
@@ -384,23 +384,23 @@ impl fmt::Display for ShutdownFlags {
     }
 }
 
-/// Permissions of a file, 0 to 0o777. 0: leave them as they come.
+/// Permissions of a file, 0 to 0o777. 0: leave the permissions unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileMode(pub u32);
 
-/// A text that is never shown by `Debug`, such as a password. Empty: none.
+/// A text that `Debug` hides, such as a password. Empty: none.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(pub(super) String);
 
 impl Secret {
-    /// The text itself; `None` where none is set.
+    /// The text itself; `None` if none is set.
     #[must_use]
     pub fn reveal(&self) -> Option<&str> {
         (!self.0.is_empty()).then_some(self.0.as_str())
     }
 
-    /// Whether a text is the secret, or none is set. Takes the same time wherever the two differ;
-    /// digests also hide how long the right one is.
+    /// Whether a text equals the secret, or none is set. Takes constant time wherever the two
+    /// differ; digests also hide the secret's length.
     #[must_use]
     pub fn admits(&self, sent: &[u8]) -> bool {
         let same = Sha1::digest(&self.0).ct_eq(&Sha1::digest(sent));
@@ -414,10 +414,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A command that answers to another name, or to none.
+/// A renamed or disabled command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenamedCommand {
-    /// The name it has in Redis.
+    /// Its name in Redis.
     pub from: String,
     /// Its name here; empty: the command is disabled.
     pub to: String,

@@ -17,9 +17,9 @@ use super::types::{
 pub struct Settings {
     /// Where the server listens.
     pub network: Network,
-    /// How many clients, and what one may use.
+    /// Limits of clients.
     pub clients: Clients,
-    /// Who may do what.
+    /// Authentication and protection.
     pub security: Security,
     /// Databases and their events.
     pub keyspace: Keyspace,
@@ -31,27 +31,27 @@ pub struct Settings {
     pub log: Log,
     /// The log of slow commands.
     pub slowlog: Slowlog,
-    /// Threads, and how the server ends.
+    /// Threads and shutdown.
     pub process: Process,
     /// The admin server.
     pub admin: Admin,
-    /// What the last load or change accepted without effect: one line each, for the logger.
+    /// Settings that the last load or change accepted without effect: one line each, for the
+    /// logger.
     pub warnings: Vec<String>,
-    /// Where the settings of the start were written.
+    /// The origins of the settings at start.
     pub origins: Origins,
 }
 
 /// Where the server listens. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Network {
-    /// Addresses; a leading `-` means: go on without it where it is not available. `*`: all of
-    /// IPv4. Empty: none.
+    /// Addresses; a leading `-` means: skip if not available. `*`: all of IPv4. Empty: none.
     pub bind: Vec<String>,
     /// 0: no TCP.
     pub port: u16,
     /// Path of the Unix socket; empty: none.
     pub unixsocket: String,
-    /// 0: as the process's umask has it.
+    /// 0: the process's umask applies.
     pub unixsocketperm: FileMode,
     /// Length of the queue of connections not yet accepted.
     pub tcp_backlog: u32,
@@ -59,22 +59,22 @@ pub struct Network {
     pub tcp_keepalive_secs: u32,
 }
 
-/// How many clients, and what one may use. `default()` is empty; see [`Settings::default`].
+/// Limits of clients. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Clients {
     /// Connections at a time.
     pub maxclients: u32,
-    /// Idle clients are disconnected after this. 0: never.
+    /// Time after which idle clients are disconnected. 0: never.
     pub timeout_secs: u32,
-    /// A client's unparsed request bytes.
+    /// Limit of a client's unparsed request bytes.
     pub query_buffer_limit_bytes: u64,
-    /// A client's unsent reply bytes, by class of client.
+    /// Limits of a client's unsent reply bytes, by client class.
     pub output_buffer_limits: ClientOutputBufferLimits,
-    /// The longest single argument of a request.
+    /// Maximum length of a single argument of a request.
     pub proto_max_bulk_len_bytes: u64,
 }
 
-/// Who may do what. `default()` is empty; see [`Settings::default`].
+/// Authentication and protection. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Security {
     /// Without a password, only loopback may connect.
@@ -85,9 +85,9 @@ pub struct Security {
     pub enable_debug_command: LocalAccess,
     /// Whether CONFIG SET may change protected parameters.
     pub enable_protected_configs: LocalAccess,
-    /// What a file says of the default user, which agrees with `requirepass`.
+    /// The file's `user default` line, which agrees with `requirepass`.
     pub default_user: Option<DefaultUser>,
-    /// In the order in which they are to be renamed.
+    /// In the order of renaming.
     pub renamed_commands: Vec<RenamedCommand>,
 }
 
@@ -107,73 +107,74 @@ pub struct Snapshot {
     pub dir: String,
     /// The name of the file in `dir`.
     pub dbfilename: String,
-    /// When to save by itself; empty: never.
+    /// When to save automatically; empty: never.
     pub save: Vec<SavePoint>,
     /// Compress long strings with LZF.
     pub rdbcompression: bool,
-    /// Write and check a checksum at the file's end.
+    /// Write and verify a checksum at the file's end.
     pub rdbchecksum: bool,
     /// Refuse writes after a failed background save.
     pub stop_writes_on_bgsave_error: bool,
-    /// Memory that a running snapshot may retain for it before it is aborted.
+    /// Memory that writes may retain for a running snapshot before it is aborted.
     pub retained_max_bytes: u64,
 }
 
 /// Masters and replicas. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Replication {
-    /// Whom this node follows; `None`: it is a master. REPLICAOF and failovers change it.
+    /// The master that this node follows; `None`: it is a master. REPLICAOF and failovers change
+    /// it.
     pub master: Option<MasterAddress>,
-    /// For AUTH on the link to the master.
+    /// Password for AUTH on the link to the master.
     pub masterauth: Secret,
-    /// Empty: the default user.
+    /// User for AUTH on the link to the master; empty: the default user.
     pub masteruser: Secret,
-    /// Answer while the link to the master is down.
+    /// Answer commands while the link to the master is down.
     pub serve_stale_data: bool,
-    /// Refuse writes of clients while following a master.
+    /// Refuse clients' writes while following a master.
     pub read_only: bool,
-    /// For Sentinel; 0: this replica is never promoted.
+    /// Priority for Sentinel; 0: this replica is never promoted.
     pub priority: u32,
-    /// For Sentinel: whether it tells clients of this replica.
+    /// Whether Sentinel lists this replica to clients.
     pub announced: bool,
-    /// What this replica says of itself to its master; empty: nothing.
+    /// The address that this replica announces to its master; empty: none.
     pub announce_ip: String,
-    /// 0: the port that is listened on.
+    /// The port that this replica announces; 0: the listening port.
     pub announce_port: u16,
-    /// Where a full resync is loaded.
+    /// Where to load a full resync.
     pub full_sync: FullSync,
-    /// Refuse a master that came back with next to nothing.
+    /// Refuse a master that restarted with almost no data.
     pub empty_master_guard: bool,
     /// Silence after which a link is dead.
     pub timeout_secs: u32,
-    /// Between two pings to replicas.
+    /// Interval between pings to replicas.
     pub ping_period_secs: u32,
-    /// Bytes of the log kept for replicas that come back.
+    /// Size of the backlog kept for replicas that reconnect.
     pub backlog_size_bytes: u64,
-    /// Without replicas for so long, the backlog is freed. 0: never.
+    /// Time without replicas after which the backlog is freed. 0: never.
     pub backlog_ttl_secs: i64,
-    /// Send a full resync as it is made.
+    /// Stream a full resync while the snapshot runs.
     pub diskless_sync: bool,
-    /// Wait for further replicas before such a full resync.
+    /// How long to wait for further replicas before such a full resync.
     pub diskless_sync_delay_secs: u32,
-    /// Replicas that end this wait. 0: none do.
+    /// Number of replicas that ends this wait early. 0: no number does.
     pub diskless_sync_replicas_max: u32,
-    /// Let the kernel gather what goes to replicas.
+    /// Let the kernel coalesce packets to replicas.
     pub disable_tcp_nodelay: bool,
-    /// Writes are refused with fewer good replicas.
+    /// Refuse writes with fewer good replicas.
     pub min_replicas_to_write: u32,
-    /// Age of the last acknowledgement of a good replica.
+    /// Maximum age of a good replica's last acknowledgement.
     pub min_replicas_max_lag_secs: u32,
 }
 
 /// The server's own log. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Log {
-    /// The least weighty lines that are shown.
+    /// The minimum level of lines that are logged.
     pub level: LogLevel,
     /// Path; empty: standard output.
     pub file: String,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
@@ -184,7 +185,7 @@ pub struct Slowlog {
     pub slower_than_us: i64,
     /// Entries kept.
     pub max_len: u64,
-    /// What takes so many milliseconds is a spike; 0: nothing is.
+    /// Duration from which an event is a latency spike, in milliseconds; 0: none is.
     pub spike_ms: i64,
 }
 
@@ -193,31 +194,31 @@ pub struct Slowlog {
 pub struct Admin {
     /// The address to listen on.
     pub bind: String,
-    /// 0: there is no admin server.
+    /// 0: no admin server.
     pub port: u16,
-    /// Connections at a time; the limit of descriptors counts them.
+    /// Maximum number of connections; included in the limit of descriptors.
     pub max_connections: u32,
-    /// How long a connection may be without asking anything.
+    /// Idle timeout of a connection.
     pub timeout_secs: u32,
-    /// How long a master that had replicas before its restart is no `/primary` unless somebody
-    /// confirms its role.
+    /// How long after its restart a master that had replicas is not `/primary`, unless its role is
+    /// confirmed earlier.
     pub role_confirm_timeout_secs: u32,
-    /// Asked for where something is told; none: anybody may ask.
+    /// The bearer token that the protected routes require; none: no authorisation.
     pub token: Secret,
-    /// That anybody may ask is wanted, wherever the server listens.
+    /// Explicitly allow access without a token, whatever the listening address.
     pub allow_anonymous: bool,
-    /// How the names of the exporter's metrics begin.
+    /// The prefix of the exporter's metric names.
     pub metrics_prefix: String,
-    /// How far a ready replica may be behind: a size or a time; empty: any.
+    /// Maximum lag of a ready replica: a size or a time; empty: any.
     pub ready_lag_max: String,
-    /// Where traces go, by OTLP over HTTP; empty: nowhere.
+    /// The collector's URL for traces, by OTLP over HTTP; empty: no traces.
     pub otlp_endpoint: String,
-    /// One command in so many is traced; 0: only slow ones and those that fail.
+    /// Sampling: one command in this many is traced; 0: only slow and failed ones.
     pub trace_every: u64,
 }
 
 impl Admin {
-    /// Whether address and port are those of the table.
+    /// Whether address and port have their defaults.
     #[must_use]
     pub fn is_default(&self) -> bool {
         let default = Settings::default().admin;
@@ -230,7 +231,7 @@ impl Admin {
         i64::from(self.role_confirm_timeout_secs) * 1000
     }
 
-    /// Whom the admin server tells what it knows.
+    /// Who may read the admin server's data.
     #[must_use]
     pub fn access(&self) -> AdminAccess {
         let is_local = match self.bind.parse::<IpAddr>() {
@@ -245,7 +246,8 @@ impl Admin {
         }
     }
 
-    /// What to tell the operator where anyone is told and nobody has said that this is wanted.
+    /// The warning for the operator if anyone may read the data and no setting allows this
+    /// explicitly.
     #[must_use]
     pub fn open_warning(&self) -> Option<String> {
         let is_open = self.access() == AdminAccess::Anyone && !self.allow_anonymous;
@@ -260,16 +262,16 @@ impl Admin {
     }
 }
 
-/// Whom the admin server tells what it knows; health is told to everyone.
+/// Who may read the admin server's data; health is open to everyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminAccess {
-    /// There is no admin server.
+    /// No admin server.
     Off,
-    /// Who is on this machine.
+    /// Clients on this machine.
     Local,
-    /// Who has the token.
+    /// Clients with the token.
     Token,
-    /// Whoever reaches the port.
+    /// Everyone who reaches the port.
     Anyone,
 }
 
@@ -286,12 +288,12 @@ impl AdminAccess {
     }
 }
 
-/// Threads, and how the server ends. `default()` is empty; see [`Settings::default`].
+/// Threads and shutdown. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Process {
-    /// Go into the background.
+    /// Run in the background.
     pub daemonize: bool,
-    /// Whom to tell that the server serves.
+    /// The supervisor to notify of the process's state.
     pub supervised: Supervised,
     /// Path of a file that holds the process id while the server runs; empty: none.
     pub pidfile: String,
@@ -299,16 +301,16 @@ pub struct Process {
     pub workers: u32,
     /// Tie each worker to a core.
     pub pin_workers: bool,
-    /// How long to wait for replicas that lag behind before ending.
+    /// How long to wait for lagging replicas before ending.
     pub shutdown_timeout_secs: u32,
-    /// What SIGINT does.
+    /// How SIGINT ends the server.
     pub shutdown_on_sigint: ShutdownFlags,
-    /// What SIGTERM does.
+    /// How SIGTERM ends the server.
     pub shutdown_on_sigterm: ShutdownFlags,
 }
 
 choices! {
-    /// The least weighty lines that the log shows.
+    /// The minimum level of lines in the log.
     pub enum LogLevel {
         Debug = "debug",
         Verbose = "verbose",
@@ -317,14 +319,14 @@ choices! {
         Warning = "warning",
         Nothing = "nothing",
     }
-    /// How a line of the log looks.
+    /// The format of a log line.
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
-    /// Who may use something dangerous: no one, everyone, or clients on this machine.
+    /// Who may use a dangerous feature: no one, everyone, or clients on this machine.
     pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
-    /// The supervisor that is told how the server is; by itself, the one that the environment names.
+    /// The supervisor to notify; `auto`: the one that the environment names.
     pub enum Supervised { Upstart = "upstart", Systemd = "systemd", Auto = "auto", #[default] No = "no" }
-    /// Where a replica loads a full resync: beside its data, or from a file that it has read
-    /// through before it drops its data. By itself, as memory allows.
+    /// Where a replica loads a full resync: beside its data, or from a file that it verifies before
+    /// it drops its data. Automatic: as memory allows.
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }
 }
 

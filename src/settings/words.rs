@@ -26,7 +26,7 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, SplitError> {
     split_bytes(line.as_bytes())
 }
 
-/// As [`split`]; the line may hold any bytes where no word is.
+/// As [`split`]; accepts any bytes outside of words.
 pub(super) fn split_bytes(line: &[u8]) -> Result<Vec<String>, SplitError> {
     let mut rest = line;
     let mut words = Vec::new();
@@ -126,7 +126,7 @@ fn hex_digit(digit: u8) -> u8 {
     }
 }
 
-/// `text` in double quotes, such that [`split`] gives it back as one word.
+/// Quotes `text` so that [`split`] returns it as one word.
 pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -148,7 +148,7 @@ pub(super) fn quote(text: &str) -> String {
     quoted
 }
 
-/// `text` as one word: in quotes only where [`split`] needs them.
+/// `text` as one word: quoted only if [`split`] needs it.
 pub(super) fn quote_if_needed(text: &str) -> String {
     let plain = !text.is_empty()
         && !text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control())

@@ -1,8 +1,7 @@
-//! Sends spans to the collector, and counts those that do not arrive.
+//! Sends spans to the collector, and counts lost ones.
 //!
-//! The SDK drops spans without a word when its queue is full or an export fails. So a processor in
-//! front of its queue keeps the queue bounded and counts, and an exporter behind it sees what
-//! became of each batch.
+//! The SDK drops spans silently when its queue is full or an export fails. So a processor in front
+//! of its queue bounds it and counts, and an exporter behind it sees the result of each batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -19,14 +18,14 @@ use opentelemetry_sdk::trace::{
 
 use super::log::log;
 
-/// How long the collector may take to accept a connection.
+/// Timeout for connecting to the collector.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long sending a batch may take, and how long its answer.
+/// Timeout for sending a batch, and the same for its answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Most spans that wait for the collector; more are lost.
+/// Maximum number of spans waiting for the collector; more are lost.
 const WAITING_MAX: usize = 2048;
 
-/// What became of the spans of this process.
+/// Delivery statistics of this process's spans.
 #[derive(Debug)]
 pub(super) struct Delivery {
     endpoint: String,
@@ -64,7 +63,7 @@ impl Delivery {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Makes room for one more span, or counts it as lost.
+    /// Reserves room for one more span, or counts it as lost.
     fn admit(&self) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
             return true;
@@ -74,7 +73,7 @@ impl Delivery {
         false
     }
 
-    /// Counts a batch that was exported, and logs when the collector fails or recovers.
+    /// Counts an exported batch, and logs when the collector fails or recovers.
     fn note(&self, spans: usize, result: &OTelSdkResult) {
         self.waiting.fetch_sub(spans, Ordering::Relaxed);
         let counter = if result.is_ok() { &self.delivered } else { &self.lost };
@@ -98,7 +97,7 @@ impl Delivery {
     }
 }
 
-/// Hands spans to the SDK's queue and thread as long as few enough wait there.
+/// Passes spans to the SDK's queue and thread while few enough wait there.
 #[derive(Debug)]
 pub(super) struct Bounded {
     delivery: Arc<Delivery>,
@@ -140,7 +139,7 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts what is exported.
+/// Counts exported spans.
 #[derive(Debug)]
 struct Counted {
     delivery: Arc<Delivery>,
@@ -170,15 +169,15 @@ pub(super) struct Client(ureq::Agent);
 
 impl Client {
     pub(super) fn new() -> Self {
-        // No limit for the whole, which would have each name looked up on a thread of its own: where
-        // none can be had, that panics.
+        // No timeout for the whole request: with one, ureq looks up each name on a new thread and
+        // panics if it cannot start it.
         let config = ureq::Agent::config_builder()
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_send_request(Some(TIMEOUT))
             .timeout_send_body(Some(TIMEOUT))
             .timeout_recv_response(Some(TIMEOUT))
             .timeout_recv_body(Some(TIMEOUT))
-            // A refusal is an answer like another: the exporter judges it.
+            // Return error statuses as answers: the exporter judges them.
             .http_status_as_error(false)
             .build();
         Self(config.into())

@@ -1,4 +1,4 @@
-//! Counters and histograms: cheap to add to, read by whoever looks.
+//! Counters and histograms: cheap to update, readable from any thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,7 +23,7 @@ impl Counter {
     }
 }
 
-/// A counter that any thread adds to; for what happens rarely.
+/// A counter that any thread adds to; for rare events.
 #[derive(Debug, Default)]
 pub(crate) struct SharedCounter(AtomicU64);
 
@@ -42,7 +42,7 @@ impl SharedCounter {
 }
 
 /// Buckets of a histogram of durations: up to 1 µs, 2 µs, 4 µs, ... up to 2^25 µs (some 34 s), and
-/// beyond. The bounds are fixed, so that series of different servers and times can be added up.
+/// beyond. The bounds are fixed, so that sums over servers and times are valid.
 pub(crate) const BUCKETS: usize = 27;
 
 /// The bucket of a duration.
@@ -53,12 +53,12 @@ fn bucket(nanos: u64) -> usize {
     ((u64::BITS - us.leading_zeros()) as usize).min(BUCKETS - 1)
 }
 
-/// The upper bound of a bucket in microseconds; `None` for the last, which has none.
+/// The upper bound of a bucket in microseconds; `None` for the last, unbounded one.
 pub(crate) fn bound_us(bucket: usize) -> Option<u64> {
     (bucket < BUCKETS - 1).then(|| 1 << bucket)
 }
 
-/// Durations, counted by bucket, from one thread.
+/// Durations, counted by bucket, written by one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram([Counter; BUCKETS]);
 
@@ -73,7 +73,7 @@ impl Histogram {
     }
 }
 
-/// Durations, counted by bucket, from any thread.
+/// Durations, counted by bucket, written by any thread.
 #[derive(Debug, Default)]
 pub(crate) struct SharedHistogram {
     buckets: [SharedCounter; BUCKETS],
@@ -97,11 +97,11 @@ impl SharedHistogram {
     }
 }
 
-/// What a histogram held when it was read; several can be added up.
+/// A histogram's values when it was read; several can be added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Distribution {
     pub(crate) counts: [u64; BUCKETS],
-    /// Of all that was observed.
+    /// Sum of all durations.
     pub(crate) nanos: u64,
 }
 
@@ -117,8 +117,8 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
-    /// The bound, in microseconds, below which this share of the durations lies: right to a factor
-    /// of two. `None` if there are none.
+    /// The quantile in microseconds: the bound below which this share of the durations lies,
+    /// accurate to a factor of two. `None` if there are none.
     pub(crate) fn quantile_us(&self, share: f64) -> Option<f64> {
         let count = self.count();
         let rank = (count as f64 * share).ceil().max(1.0) as u64;
@@ -128,7 +128,7 @@ impl Distribution {
             seen >= rank
         });
         (count > 0).then_some(())?;
-        // What is beyond the last bound is at least so long.
+        // Durations beyond the last bound are at least that long.
         let us = bound_us(bucket?).or_else(|| bound_us(BUCKETS - 2))?;
         Some(us as f64)
     }

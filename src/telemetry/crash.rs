@@ -1,8 +1,8 @@
-//! The end of a process in which a thread panicked: a report, then abort.
+//! Ends the process when a thread panics: a report, then abort.
 //!
-//! A thread that unwinds leaves its share of the work undone while the others go on: its clients
-//! hang, or see half of what a command did. Whoever supervises the process restarts it sooner
-//! when it ends at once. The report says where, and which command ran, never what a client sent.
+//! A thread that unwinds leaves its work half done while the others continue: its clients hang, or
+//! see a part of a command's effects. An immediate end lets the supervisor restart the process
+//! sooner. The report has the place and the running command, never a client's data.
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
@@ -12,23 +12,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::log;
 
 thread_local! {
-    /// Container and name of the last command that began on this thread.
+    /// Container and name of the last command started on this thread.
     static COMMAND: Cell<[&'static str; 2]> = const { Cell::new(["", ""]) };
 }
 
-/// Notes which command begins on this thread: its container, or nothing, and its own name.
+/// Records the command that starts on this thread: its container, or nothing, and its name.
 #[inline]
 pub(crate) fn begin_command(path: [&'static str; 2]) {
     COMMAND.set(path);
 }
 
-/// Makes every panic end the process with a report in the log; also on standard error, unless
-/// that is where an operator sees the log already.
+/// Installs a panic hook that ends the process with a report in the log; also on standard error,
+/// unless the log goes to standard output.
 pub(crate) fn end_on_panic() {
     panic::set_hook(Box::new(|info| {
         static REPORTING: AtomicBool = AtomicBool::new(false);
         if REPORTING.swap(true, Ordering::Relaxed) {
-            // Another thread was first. It ends the process once its report is whole.
+            // Another thread panicked first. It ends the process once its report is complete.
             loop {
                 std::thread::park();
             }

@@ -1,8 +1,8 @@
-//! The server's log: lines in Redis's form, which tools wait for, or as JSON.
+//! The server's log: lines in Redis's format, which tools parse, or JSON.
 //!
-//! What a client sends never goes into a line. A file may be rotated at any time, without a word
-//! to the server: it is opened for appending, which is right after a copy was truncated, and when
-//! its path names another file, or none, the next line goes to a new one.
+//! A line never contains a client's data. A file may be rotated at any time, without a signal to
+//! the server: it is opened for appending, which works after copy-and-truncate, and when its path
+//! names another file, or none, the next line opens a new one.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// Between two looks whether the log's path still names its file.
+/// Interval between checks whether the log's path still names its file.
 const LOOK_US: u64 = 1_000_000;
-/// How long a crash report waits for the thread that writes to the log.
+/// How long a crash report waits for a thread that is writing to the log.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 
-/// How weighty a line is.
+/// Severity of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Level {
@@ -31,7 +31,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The mark in a line of Redis's form.
+    /// The level's mark in Redis's format.
     fn mark(self) -> char {
         match self {
             Self::Debug => '.',
@@ -51,14 +51,14 @@ impl Level {
     }
 }
 
-/// What the process is, as its lines show it.
+/// The process's role, as lines show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Master,
     Replica,
 }
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// `pid:role day month year time mark message`.
@@ -66,21 +66,21 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Where lines go.
+/// Destination of lines.
 #[derive(Debug)]
 enum Target {
     StandardOutput,
     File(Followed),
 }
 
-/// A file that is followed when it is moved away.
+/// A log file; reopened when it is moved away.
 #[derive(Debug)]
 struct Followed {
     path: PathBuf,
     file: File,
     /// Device and inode.
     id: (u64, u64),
-    /// Unix microseconds.
+    /// Time of the last check, Unix microseconds.
     looked_us: i64,
 }
 
@@ -106,7 +106,7 @@ impl Followed {
     }
 }
 
-/// The process's one log.
+/// The process's only log.
 #[derive(Debug)]
 struct Logger {
     target: Mutex<Target>,
@@ -118,13 +118,13 @@ struct Logger {
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Above all levels: no line is shown.
+/// Above all levels: no line is written.
 const SILENT: u8 = Level::Warning as u8 + 1;
 
-/// Begins to log, to a file or (`None`) standard output. `level_min` of `None` shows nothing.
+/// Starts the log, to a file or (`None`) standard output. `level_min` of `None` shows nothing.
 ///
 /// # Errors
-/// When the file cannot be opened to append.
+/// If the file cannot be opened for appending.
 pub(crate) fn start(
     file: Option<&Path>,
     format: Format,
@@ -149,7 +149,7 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Changes which lines are shown.
+/// Changes the minimum level.
 pub(crate) fn set_level(level_min: Option<Level>) {
     if let Some(logger) = LOGGER.get() {
         let level = level_min.map_or(SILENT, |level| level as u8);
@@ -157,7 +157,7 @@ pub(crate) fn set_level(level_min: Option<Level>) {
     }
 }
 
-/// Changes what the process is.
+/// Changes the role shown in lines.
 pub(crate) fn set_role(role: Role) {
     if let Some(logger) = LOGGER.get() {
         logger.replica.store(role == Role::Replica, Ordering::Relaxed);
@@ -173,13 +173,13 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     let now_us = (logger.unix_us)();
     let text = logger.text(level, message, now_us);
     let written = logger.target.lock().write(&text, now_us);
-    // A log that cannot be written has nowhere to say so.
+    // A failure to write the log cannot be logged.
     drop(written);
 }
 
-/// Writes the report of a process that ends by a panic, whatever level is shown. Says whether it
-/// has to go nowhere else: false when it went to a file, or nowhere, as when the thread that
-/// panicked holds the log.
+/// Writes the report of a panicking process, whatever the level. Returns whether standard output
+/// got it: false if it went to a file, or was not written, as when the panicking thread holds the
+/// log.
 pub(crate) fn last_words(report: &str) -> bool {
     let Some(logger) = LOGGER.get() else { return false };
     let now_us = (logger.unix_us)();

@@ -1,5 +1,4 @@
-//! What happens, told to people and machines: the log, counters, traces. Depends on nothing else in
-//! the crate.
+//! Telemetry: the log, counters, traces and crash reports. Depends on nothing else in the crate.
 
 mod collector;
 pub(crate) mod counter;

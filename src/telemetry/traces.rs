@@ -1,9 +1,9 @@
-//! Traces, by OTLP to a collector: off until an endpoint is set.
+//! Traces, sent by OTLP to a collector: off until an endpoint is set.
 //!
-//! Commands are sampled before anything is allocated for them, and recorded once they have ended, as
-//! server spans after OpenTelemetry's conventions for databases: always when they were slow or
-//! failed, otherwise one in so many. No value or key that a client sent is in them. What the server
-//! does on its own (loads, saves, resyncs, changes of role) is a `tracing` span where it happens.
+//! Commands are sampled before allocating anything for them, and recorded after they end, as server
+//! spans by OpenTelemetry's conventions for databases: slow and failed ones always, of the others
+//! one in `every`. Spans contain no value or key of a client. Work that the server starts itself
+//! (loads, saves, resyncs, changes of role) is a `tracing` span where it happens.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::collector::{Bounded, Client, Delivery};
 use super::log::log;
 
-/// How long the end of the process waits for spans that a working collector still lacks.
+/// How long shutdown waits for a working collector to take the remaining spans.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The process's traces.
@@ -31,18 +31,18 @@ struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     delivery: Arc<Delivery>,
-    /// One command in so many; 0: only those that are always recorded.
+    /// Sampling: one command in this many; 0: only slow and failed ones.
     every: u64,
 }
 
 static TRACES: OnceLock<Traces> = OnceLock::new();
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// Begins to send traces to a collector, of one command in `every`. Called once; starts the export
+/// Starts to send traces to a collector, of one command in `every`. Called once; starts the export
 /// thread.
 ///
 /// # Errors
-/// The endpoint is no URL.
+/// If the endpoint is not a URL.
 pub(crate) fn start(endpoint: &str, every: u64) -> Result<(), String> {
     let failed = |reason: &dyn std::fmt::Display| format!("otlp-endpoint {endpoint}: {reason}");
     let rest = endpoint.strip_prefix("http://").ok_or_else(|| failed(&"not an http URL"))?;
@@ -66,7 +66,7 @@ pub(crate) fn start(endpoint: &str, every: u64) -> Result<(), String> {
         .with_resource(resource)
         .build();
     let tracer = provider.tracer("limpid");
-    // The exporter's own HTTP client is traced by nobody.
+    // Excludes spans of the exporter's own HTTP client.
     let own = Targets::new().with_target("limpid", LevelFilter::INFO);
     let layer = tracing_opentelemetry::layer().with_tracer(tracer.clone()).with_filter(own);
     let subscriber = tracing_subscriber::registry().with(layer);
@@ -77,14 +77,14 @@ pub(crate) fn start(endpoint: &str, every: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Sends the spans that wait, and logs how many were never delivered. A collector that fails is not
-/// waited for: an orchestrator that ends this process waits, too.
+/// Sends the waiting spans, and logs how many were lost. Does not wait for a failing collector: an
+/// orchestrator that ends this process waits, too.
 pub(crate) fn end() {
     let Some(traces) = TRACES.get() else { return };
     ON.store(false, Ordering::Relaxed);
     let delivery = &traces.delivery;
     let timeout = if delivery.is_failing() { Duration::ZERO } else { END_TIMEOUT };
-    // What did not go in time is counted below.
+    // Spans not sent in time are counted below.
     drop(traces.provider.shutdown_with_timeout(timeout));
     let (lost, waiting) = (delivery.lost(), delivery.waiting());
     if lost > 0 || waiting > 0 {
@@ -92,12 +92,12 @@ pub(crate) fn end() {
     }
 }
 
-/// Spans that the collector took and spans that were lost since the start; `None` without traces.
+/// Spans delivered and lost since the start; `None` without traces.
 pub(crate) fn delivered_and_lost() -> Option<(u64, u64)> {
     TRACES.get().map(|traces| (traces.delivery.delivered(), traces.delivery.lost()))
 }
 
-/// Does `work` in a span of its own, which ends as failed when the work did.
+/// Runs `work` in a span, and marks the span as failed if the work fails.
 ///
 /// # Errors
 /// Those of the work.
@@ -113,7 +113,7 @@ pub(crate) fn in_span<T, E: std::fmt::Display>(
     result
 }
 
-/// A span of something that the server does on its own, for [`in_span`].
+/// A span of work that the server starts itself, for [`in_span`].
 macro_rules! work_span {
     ($name:literal $(, $field:ident = $value:expr)*) => {
         tracing::info_span!(
@@ -126,23 +126,23 @@ macro_rules! work_span {
 }
 pub(crate) use work_span;
 
-/// Whether there are traces at all.
+/// Whether traces are on.
 #[inline]
 pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Relaxed)
 }
 
-/// Whether the command with this random number is one in so many.
+/// Whether the command with this random number is sampled.
 pub(crate) fn is_sampled(random: u64) -> bool {
     TRACES.get().is_some_and(|traces| traces.every > 0 && random.is_multiple_of(traces.every))
 }
 
-/// A command that has ended.
+/// A finished command.
 #[derive(Debug)]
 pub(crate) struct CommandSpan<'a> {
     /// Lower case, as in COMMAND.
     pub(crate) name: &'a str,
-    /// Arguments behind the name.
+    /// Number of arguments after the name.
     pub(crate) arguments: usize,
     pub(crate) database: usize,
     /// Unix time in microseconds.
@@ -156,7 +156,7 @@ pub(crate) struct CommandSpan<'a> {
     pub(crate) port: u16,
 }
 
-/// Records a span of a command that has ended.
+/// Records a span of a finished command.
 pub(crate) fn command(span: &CommandSpan<'_>) {
     let Some(traces) = TRACES.get() else { return };
     let end = moment(span.end_us);

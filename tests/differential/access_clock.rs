@@ -7,11 +7,11 @@ use crate::{canonical, subject};
 use std::thread;
 use std::time::Duration;
 
-/// How long the keys are left alone: well above what two sound servers may differ by.
+/// How long the keys stay unused: well above the difference allowed between two correct servers.
 const IDLE_SECS: u64 = 6;
 
-/// Commands on keys of their own: `a#` and `b#` are there, `x#` is not, `#` is the command's
-/// number. The values are no integers, which keys share in Redis.
+/// Each command uses its own keys: `a#` and `b#` exist, `x#` does not, `#` is the command's number.
+/// The values are not integers, which Redis shares between keys.
 const COMMANDS: &[&str] = &[
     "GET a#",
     "MGET a# b# x#",

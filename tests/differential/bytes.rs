@@ -1,5 +1,5 @@
-//! Requests that are no good RESP, or unusual: the very bytes answered, and whether the
-//! connection stays open.
+//! Malformed or unusual requests: the exact bytes of the answer, and whether the connection stays
+//! open.
 
 use crate::session::ARGS;
 use crate::subject;
@@ -7,11 +7,11 @@ use crate::support::reply::escaped;
 use crate::support::server::{Program, Server};
 use std::time::Duration;
 
-/// Follows each case: answered only by a server that still listens. The end of the stream then
-/// makes the server close, so all bytes up to there are the answer.
+/// Sent after each case: only a server that still reads answers it. The end of the stream then
+/// makes the server close, so the answer is all bytes up to there.
 const PROBE: &[u8] = b"*2\r\n$4\r\nPING\r\n$5\r\nprobe\r\n";
 
-/// Lines and frames; each is sent over a connection of its own.
+/// Lines and frames; each is sent over a new connection.
 const CASES: &[&[u8]] = &[
     b"",
     // Inline commands.
@@ -75,7 +75,7 @@ const CASES: &[&[u8]] = &[
     b"*9223372036854775808\r\n",
     b"*-9223372036854775808\r\n",
     b"**\r\n",
-    // A line that ends otherwise: the character before LF is taken for CR.
+    // A line with another ending: the character before LF counts as CR.
     b"*1\n$4\r\nPING\r\n",
     b"*12\n$4\r\nPING\r\n",
     b"*1\rX$4\r\nPING\r\n",
@@ -113,11 +113,11 @@ const CASES: &[&[u8]] = &[
     b"*1\r\n$",
     b"*1\r",
     b"*",
-    // Inline and arrays in turn; an error after good commands.
+    // Inline commands and arrays in turn; an error after valid commands.
     b"PING\r\n*1\r\n$4\r\nPING\r\nPING\r\n",
     b"*1\r\n$4\r\nPING\r\n*x\r\n*1\r\n$4\r\nPING\r\n",
     b"PING\r\nPING \"\r\nPING\r\n",
-    // Quitting and resetting.
+    // QUIT and RESET.
     b"QUIT\r\nPING\r\n",
     b"*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n",
     b"QUIT now\r\nPING\r\n",
@@ -136,8 +136,8 @@ const CASES: &[&[u8]] = &[
     b"post\r\n",
 ];
 
-/// Lines with a zero byte, and what limpid answers. Redis looks for the end of a line as C looks
-/// into a string, which ends at a zero: it never finds the end, and waits for it for ever.
+/// Lines with a zero byte, and limpid's answers. Redis searches for the end of a line with C string
+/// functions, which stop at a zero: it never finds the end, and waits for ever.
 const ZEROS: &[(&[u8], &[u8])] = &[
     (b"PING \0\r\n", b"+PONG\r\n$5\r\nprobe\r\n"),
     (b"PING a\0b c\r\n", b"$1\r\na\r\n$5\r\nprobe\r\n"),
@@ -145,7 +145,7 @@ const ZEROS: &[(&[u8], &[u8])] = &[
     (b"*1\r\n\0\r\n", b"-ERR Protocol error: expected '$', got '\0'\r\n"),
 ];
 
-/// Too long to be spelled out.
+/// Cases too long to write out.
 fn long_cases() -> Vec<Vec<u8>> {
     let letters = vec![b'a'; 200_000];
     let words = b"word ".repeat(5_000);
@@ -166,7 +166,7 @@ fn long_cases() -> Vec<Vec<u8>> {
     ]
 }
 
-/// What the server answers, and whether it closed in the end.
+/// The server's answer, and whether it closed in the end.
 fn answer(server: &Server, case: &[u8]) -> (Vec<u8>, bool) {
     server.connect().send_last(&[case, PROBE].concat())
 }
@@ -222,7 +222,7 @@ fn a_line_is_too_long_when_its_end_is_not_in_sight() {
             let endless = server.connect().send_while(&line(70_000), |got| got.read_to_end());
             assert_eq!(endless, (too_big.clone().into_bytes(), true), "{kind}");
         }
-        // Whether the end of this one has arrived when the server looks is a matter of moments.
+        // Timing decides whether the server sees the end of this one.
         for server in &servers {
             let (bytes, closed) = answer(server, &line(100_000));
             let text = String::from_utf8_lossy(&bytes);
@@ -248,13 +248,13 @@ fn lines_of_http_are_logged_as_an_attack() {
         let count = server.log_lines().iter().filter(|line| line.contains("ATTACK")).count();
         assert_eq!(count, 1);
         let message = line.split_once(" # ").unwrap().1;
-        // As later releases, limpid says from where.
+        // As later releases, limpid adds the client's address.
         message.split_once(" Connection ").unwrap().0.to_owned()
     };
     assert_eq!(line(&Server::redis(ARGS)), line(&Server::start(subject(), ARGS)));
 }
 
-/// HELLO tells the id of the client, which is the server's own.
+/// Removes the client's id from HELLO's reply: each server assigns its own.
 fn without_id(mut bytes: Vec<u8>) -> Vec<u8> {
     const FIELD: &[u8] = b"$2\r\nid\r\n:";
     let found = bytes.windows(FIELD.len()).position(|window| window == FIELD);

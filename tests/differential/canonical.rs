@@ -1,28 +1,28 @@
-//! What two sound servers may answer differently, as one table: a reply is rewritten to what must
-//! be equal, or two numbers to lie near each other. An error is never rewritten.
+//! Permitted differences between two correct servers, as one table: a reply is rewritten to a form
+//! that must be equal, or two numbers must be close. An error is never rewritten.
 
 use crate::command_form::{sorted_command_infos, sorted_flags};
 use crate::support::connection::Words;
 use crate::support::reply::Reply;
 
-/// What Redis shows as the number of references to a small integer, which it does not count.
+/// The reference count that Redis shows for a small integer, which it does not count.
 pub(crate) const SHARED_REFCOUNT: i64 = 2_147_483_647;
 
-/// Seconds that the two servers may execute a command apart.
+/// Maximum seconds between the two servers' executions of a command.
 pub(crate) const APART_SECS: i64 = 2;
 
 pub(crate) struct Canonicaliser {
     /// Names of commands in lower case, with subcommand where there is one.
     commands: &'static [&'static str],
     how: How,
-    /// Why the replies differ between two sound servers.
+    /// Why the replies differ between two correct servers.
     reason: &'static str,
 }
 
 #[derive(Clone, Copy)]
 enum How {
     Rewrite(fn(&Words, Reply) -> Reply),
-    /// Positive numbers at most so far apart.
+    /// Positive numbers with at most this difference.
     Near(i64),
     Compare(fn(&Reply, &Reply) -> bool),
 }
@@ -95,7 +95,7 @@ const fn row(commands: &'static [&'static str], how: How, reason: &'static str) 
     Canonicaliser { commands, how, reason }
 }
 
-/// Whether the two replies to a command count as equal.
+/// Whether the two replies to a command are equivalent.
 pub(crate) fn are_alike(name: &str, words: &Words, left: &Reply, right: &Reply) -> bool {
     if left == right {
         return true;
@@ -117,8 +117,8 @@ pub(crate) fn are_alike(name: &str, words: &Words, left: &Reply, right: &Reply) 
     }
 }
 
-/// One subscriber gets one message once per matching pattern, in the order of a table with a
-/// random seed: such neighbours are sorted.
+/// Sorts neighbouring messages that a subscriber gets for several matching patterns: their order is
+/// that of a table with a random seed.
 pub(crate) fn sorted_messages(mut messages: Vec<Reply>) -> Vec<Reply> {
     let of = |reply: &Reply| match reply.items() {
         Some(items) if items.len() == 4 && items[0].text() == Some(b"pmessage") => {
@@ -132,8 +132,8 @@ pub(crate) fn sorted_messages(mut messages: Vec<Reply>) -> Vec<Reply> {
     messages
 }
 
-/// Unsubscribing from all goes in the order of a table with a random seed: channels are sorted,
-/// the falling counts are left as they are.
+/// Sorts the channels of an unsubscription from all, whose order is that of a table with a random
+/// seed; keeps the falling counts.
 pub(crate) fn sorted_unsubscriptions(replies: &[Reply]) -> Vec<Reply> {
     let items: Vec<_> = replies.iter().map(|reply| reply.items().unwrap_or_default()).collect();
     if items.iter().any(|items| items.len() != 3) {
@@ -178,7 +178,7 @@ fn sorted_pairs(_: &Words, reply: Reply) -> Reply {
     }
 }
 
-/// The types only: numbers become 0, texts empty.
+/// Keeps the types only: numbers become 0, texts empty.
 fn shape(_: &Words, reply: Reply) -> Reply {
     zeroed(reply)
 }
@@ -202,7 +202,7 @@ fn scan_page(_: &Words, reply: Reply) -> Reply {
     }
 }
 
-/// One line for each client, by id: Redis goes round its list from another one each time.
+/// One line for each client, by id: Redis starts its list at another client each time.
 fn client_lines(_: &Words, reply: Reply) -> Reply {
     match reply {
         Reply::Bulk(text) => Reply::Bulk(client_text(&text)),
@@ -215,7 +215,7 @@ fn client_lines(_: &Words, reply: Reply) -> Reply {
 }
 
 fn client_text(text: &[u8]) -> Vec<u8> {
-    /// What is compared; of the other fields only that they are there and where.
+    /// Fields whose values are compared; of the others only presence and position.
     const COMPARED: &[&str] =
         &["name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp"];
     let text = String::from_utf8_lossy(text);
@@ -254,8 +254,8 @@ fn hello(_: &Words, reply: Reply) -> Reply {
     }
 }
 
-/// Two lines of DEBUG OBJECT. How long a key was not used is compared, unless Redis has the key
-/// share its value, and the value's clock, with others.
+/// Compares two lines of DEBUG OBJECT. Includes the idle time, unless in Redis the key shares its
+/// value, and the value's clock, with others.
 fn are_objects_alike(left: &Reply, right: &Reply) -> bool {
     let (Reply::Simple(left), Reply::Simple(right)) = (left, right) else { return false };
     let parts = |text: &[u8]| {
@@ -281,7 +281,7 @@ fn are_objects_alike(left: &Reply, right: &Reply) -> bool {
     left == right && (are_near || is_shared)
 }
 
-/// A first line, and others in any words.
+/// Keeps the first line; the others may differ in wording.
 fn help(_: &Words, reply: Reply) -> Reply {
     let Reply::Array(lines) = reply else { return reply };
     let are_lines = lines.iter().all(|line| matches!(line, Reply::Simple(_)));
@@ -291,7 +291,7 @@ fn help(_: &Words, reply: Reply) -> Reply {
     }
 }
 
-/// Only entries that a scenario made certain are compared, and of those command and client name.
+/// Keeps only entries that a scenario made certain, and of those command and client name.
 fn slowlog(_: &Words, reply: Reply) -> Reply {
     let Reply::Array(entries) = reply else { return reply };
     let entry = |entry: Reply| match entry {

@@ -1,8 +1,8 @@
-//! The form of COMMAND INFO: ten fields, some of them sets in any order.
+//! The format of COMMAND INFO: ten fields, some of them sets in any order.
 
 use crate::support::reply::Reply;
 
-/// Names of the fields, in their order.
+/// Names of the fields, in order.
 pub(crate) const FIELDS: &[&str] = &[
     "name",
     "arity",
@@ -18,7 +18,7 @@ pub(crate) const FIELDS: &[&str] = &[
 pub(crate) const NAME: usize = 0;
 pub(crate) const SUBCOMMANDS: usize = 9;
 
-/// Sets sorted, subcommands by name.
+/// Sorts sets, and subcommands by name.
 pub(crate) fn sorted_command_infos(reply: Reply) -> Reply {
     match reply {
         Reply::Array(infos) => Reply::Array(infos.into_iter().map(sorted_command_info).collect()),
@@ -43,7 +43,7 @@ fn sorted_command_info(info: Reply) -> Reply {
     Reply::Array(fields.into_iter().enumerate().map(field).collect())
 }
 
-/// A set, or the array that RESP2 has for one.
+/// Sorts a set, or the array that replaces it in RESP2.
 pub(crate) fn sorted_flags(reply: Reply) -> Reply {
     match reply {
         Reply::Array(mut items) => {
@@ -58,7 +58,7 @@ pub(crate) fn sorted_flags(reply: Reply) -> Reply {
     }
 }
 
-/// In the key specifications flags are a set, somewhere inside.
+/// Sorts the flags of key specifications, a set at some depth.
 fn sorted_deep(reply: Reply) -> Reply {
     match reply {
         Reply::Array(items) => {

@@ -1,4 +1,4 @@
-//! Every command that limpid lists and Redis has: all that COMMAND INFO says of it.
+//! Every command that limpid lists and Redis has: the whole reply of COMMAND INFO.
 
 use crate::command_form::{FIELDS, NAME, SUBCOMMANDS, sorted_command_infos};
 use crate::exceptions::is_uncommon;
@@ -19,7 +19,7 @@ fn command_info_says_what_redis_says() {
         };
         let shown = String::from_utf8_lossy(&name).into_owned();
         match (ask(&reference), ask(&subject)) {
-            // Redis does not have it: nothing to compare with.
+            // Redis does not have the command: nothing to compare with.
             (Some(Reply::NullArray), _) => {}
             (Some(Reply::Array(left)), Some(Reply::Array(right))) => {
                 compare(&shown, &left, &right, &mut differences);
@@ -30,7 +30,7 @@ fn command_info_says_what_redis_says() {
     assert!(differences.is_empty(), "redis and limpid:\n{}", differences.join("\n"));
 }
 
-/// COMMAND LIST without subcommands: those come with their containers.
+/// COMMAND LIST without subcommands: their containers include them.
 fn names(server: &Server) -> Vec<Vec<u8>> {
     let listed = server.call(&[b"COMMAND", b"LIST"]).unwrap().items().unwrap();
     let mut names: Vec<_> = listed.iter().map(|name| name.text().unwrap().to_vec()).collect();
@@ -54,8 +54,7 @@ fn compare(name: &str, left: &[Reply], right: &[Reply], differences: &mut Vec<St
     }
 }
 
-/// Both must have the same subcommands but for those that are excepted, and each be described the
-/// same.
+/// Both must have the same subcommands, except for the excepted ones, with the same descriptions.
 fn compare_subcommands(name: &str, left: &Reply, right: &Reply, differences: &mut Vec<String>) {
     let infos = |reply: &Reply| -> Vec<Vec<Reply>> {
         reply.items().unwrap_or_default().iter().filter_map(Reply::items).collect()

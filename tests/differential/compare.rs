@@ -1,11 +1,11 @@
-//! Compares two replies to one command and says how they differ.
+//! Compares two replies to one command and describes the difference.
 
 use crate::canonical::are_alike;
 use crate::exceptions::is_excepted;
 use crate::support::connection::Words;
 use crate::support::reply::Reply;
 
-/// How a subject differs from the reference.
+/// Kind of difference between subject and reference.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Kind {
     /// The subject does not have the command.
@@ -17,9 +17,9 @@ pub(crate) enum Kind {
     Value,
     /// More or fewer replies than commands.
     Count,
-    /// The connection ended or the bytes are no RESP.
+    /// The connection ended or the bytes are not RESP.
     Broken,
-    /// A message to a subscriber: missing, surplus, or another one.
+    /// A message to a subscriber is missing, surplus, or different.
     Message,
     /// The data differs.
     Digest,
@@ -39,8 +39,8 @@ pub(crate) fn name_of(words: &[Vec<u8>]) -> String {
     }
 }
 
-/// How the replies differ; `None`: they do not. `queued`: what an EXEC executes. The name is that
-/// of the command in question, for EXEC the queued one.
+/// How the replies differ; `None`: they do not. `queued`: the commands that an EXEC executes. The
+/// name is that of the differing command, for EXEC the queued one.
 pub(crate) fn difference(
     words: &Words,
     queued: &[Words],

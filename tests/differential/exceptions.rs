@@ -1,5 +1,5 @@
-//! Where limpid answers otherwise than Redis on purpose: one row each, with the reason. Not for
-//! what two sound servers may differ in; that is the table of canonicalisers.
+//! Intended differences between limpid and Redis: one row each, with the reason. Not for
+//! differences that two correct servers may have; those are in the table of canonicalisers.
 
 use crate::canonical::{SHARED_REFCOUNT, are_alike};
 use crate::command_form::{NAME, SUBCOMMANDS};
@@ -87,7 +87,7 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
     },
 ];
 
-/// Numbers of references to one value that Redis and limpid may give.
+/// Reference counts that Redis and limpid may report for one value.
 const COUNTS: &[(i64, i64)] = &[(1, SHARED_REFCOUNT), (2, 1)];
 
 pub(crate) fn is_excepted(name: &str, words: &Words, redis: &Reply, limpid: &Reply) -> bool {
@@ -97,7 +97,7 @@ pub(crate) fn is_excepted(name: &str, words: &Words, redis: &Reply, limpid: &Rep
     })
 }
 
-/// Subcommands that one of the two servers does not have.
+/// Subcommands that one of the two servers lacks.
 const UNCOMMON: &[(&str, &str)] = &[
     ("client|no-touch", "of Redis 7.2, and wanted"),
     ("client|setinfo", "of Redis 7.2, and wanted: client libraries send it"),
@@ -113,7 +113,7 @@ const UNCOMMON: &[(&str, &str)] = &[
     ("latency|graph", "not there yet"),
 ];
 
-/// Whether only one of the servers has a subcommand, by its full name.
+/// Whether one of the servers lacks a subcommand, by its full name.
 pub(crate) fn is_uncommon(name: &Reply) -> bool {
     let is = |(other, reason): &(&str, &str)| {
         debug_assert!(!reason.is_empty());
@@ -142,7 +142,7 @@ fn common_infos(reply: &Reply) -> Reply {
     Reply::Array(infos.iter().map(info).collect())
 }
 
-/// CLIENT LIST without the fields that tell of the client's library.
+/// CLIENT LIST without the fields of the client's library.
 fn without_library(reply: &Reply) -> Reply {
     let without = |text: &[u8]| -> Vec<u8> {
         let text = String::from_utf8_lossy(text);

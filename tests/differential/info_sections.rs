@@ -1,4 +1,4 @@
-//! INFO: which sections there are, by name and all together.
+//! INFO: its sections, by name and all together.
 
 use crate::session::ARGS;
 use crate::subject;
@@ -48,7 +48,7 @@ fn sections_are_the_same() {
             let text = String::from_utf8_lossy(reply.text().unwrap_or_default()).into_owned();
             let mut sections: Vec<&str> = text.split("\r\n\r\n").collect();
             sections.retain(|section| !section.starts_with(MISSING));
-            // Each is a title and lines behind it, an empty line lies between two.
+            // Each section is a title and lines; an empty line separates sections.
             let title = |section: &&str| section.split("\r\n").next().unwrap_or("").to_owned();
             sections.iter().map(title).collect::<Vec<_>>()
         });

@@ -1,23 +1,24 @@
-//! The same commands to limpid and to a real redis-server 7.0.15: what they answer, the messages
-//! they publish and the data they hold must be equal, but for a short table of reasons
-//! (`canonical`) and of exceptions (`exceptions`).
+//! Sends the same commands to limpid and to a real redis-server 7.0.15: their replies, published
+//! messages and data must be equal, except for a short table of reasons (`canonical`) and of
+//! exceptions (`exceptions`).
 //!
 //! - [`session`]: one run; [`pair`] and [`sides`]: one client on both servers
-//! - [`families`]: the generators, drawing from [`world`]; [`mangle`] makes commands wrong
-//! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: what is said
-//! - [`bytes`]: requests that are no good RESP; [`command_table`]: COMMAND INFO; [`restore`]:
-//!   payloads that are no good ones
-//! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: what random commands
-//!   do not come upon
-//! - [`streams`]: what replicas of both get
-//! - [`self_check`]: a subject that differs is found out
+//! - [`families`]: the generators, drawing from [`world`]; [`mangle`] makes commands invalid
+//! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: the messages
+//! - [`bytes`]: malformed requests; [`command_table`]: COMMAND INFO; [`restore`]: malformed
+//!   payloads
+//! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
+//!   commands do not reach
+//! - [`streams`]: the replication streams of both
+//! - [`self_check`]: the comparison detects a differing subject
 //!
 //! Run them with `cargo test --test differential -- --include-ignored`. From the environment:
 //!
-//! - `LIMPID_DIFF_SEED`: another seed; a failure names the one it had
-//! - `LIMPID_DIFF_COMMANDS`: how many commands, over all runs (200000), and in that of the streams (30000)
-//! - `LIMPID_DIFF_COLLECT=1`: go on after a difference, in the end print one line for each sort of
-//!   difference and examples
+//! - `LIMPID_DIFF_SEED`: another seed; a failure prints its seed
+//! - `LIMPID_DIFF_COMMANDS`: number of commands, over all runs (200000), and in the run of the
+//!   streams (30000)
+//! - `LIMPID_DIFF_COLLECT=1`: continue after a difference, and at the end print one line for each
+//!   sort of difference and examples
 //! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
@@ -95,7 +96,7 @@ fn run(protocol: u8, batch_max: usize) {
     }
 }
 
-/// What is compared with redis-server.
+/// The server under comparison.
 fn subject() -> Program {
     match env::var("LIMPID_DIFF_SUBJECT").as_deref() {
         Ok("redis") => Program::Redis,

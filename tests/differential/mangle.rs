@@ -1,16 +1,17 @@
-//! Makes commands wrong: arguments lost, added, doubled, swapped, replaced. And the guard that
-//! keeps out what two sound servers may answer differently, or what would stop the run.
+//! Mangles commands: arguments lost, added, doubled, swapped, replaced. Also filters out commands
+//! that two correct servers may answer differently, or that would stop the run.
 
 use crate::support::connection::Words;
 use crate::world::{FAR_SECS, OPTIONS, World};
 
-/// Relative times below this many seconds could run out during a run.
+/// Shorter relative times could expire during a run.
 const NEAR_SECS: i64 = 10_000;
 
-/// What SETRANGE may grow a value to; beyond the server's own limit it is an error again.
+/// Offsets at which SETRANGE makes a value too large for the test; beyond the server's own limit it
+/// is an error again.
 const OFFSETS_TOO_LARGE: std::ops::Range<i64> = 200_000..536_870_912;
 
-/// One to three changes at random places behind the name.
+/// Makes one or two changes at random places after the name.
 pub(crate) fn mangled(world: &mut World, mut words: Words) -> Words {
     for _ in 0..world.random.between(1, 2) {
         let place = world.random.between(1, words.len());
@@ -28,7 +29,7 @@ pub(crate) fn mangled(world: &mut World, mut words: Words) -> Words {
     words
 }
 
-/// The name and the options in another case.
+/// Changes the case of the name and the options.
 pub(crate) fn recased(world: &mut World, mut words: Words) -> Words {
     for (index, word) in words.iter_mut().enumerate() {
         let is_option = OPTIONS.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()));
@@ -39,7 +40,7 @@ pub(crate) fn recased(world: &mut World, mut words: Words) -> Words {
     words
 }
 
-/// Whether both servers must answer the same, whenever each of them executes this.
+/// Whether both servers must answer the same, whenever each executes the command.
 pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
     let name = words[0].to_ascii_lowercase();
     let at = |index: usize| words.get(index).and_then(|word| integer(word));
@@ -54,7 +55,8 @@ pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
         b"restore" => {
             let mut options = words.iter().skip(4);
             let is_absolute = options.any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
-            // Redis adds the present without a look at overflow; the key then goes at some time.
+            // Redis adds the current time without an overflow check; the time of expiry is then
+            // undefined.
             at(2).is_none_or(|ms| match is_absolute {
                 true => !is_around_now(ms / 1_000),
                 false => ms < i64::MAX / 2 && is_sound_ttl_ms(ms),
@@ -65,8 +67,8 @@ pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
     }
 }
 
-/// SET keeps a key whose time is past until it is next looked at or swept; only a command that
-/// looks at once makes that certain, so here it does not occur.
+/// SET keeps a key whose time is past until the next access or sweep; only an immediate access
+/// makes the result certain, so such times are excluded here.
 fn are_sound_options(words: &[Vec<u8>], is_set: bool) -> bool {
     words.windows(2).all(|pair| {
         let Some(time) = integer(&pair[1]) else { return true };
@@ -97,7 +99,7 @@ const fn is_around_now(secs: i64) -> bool {
     1_000_000_000 <= secs && secs < FAR_SECS
 }
 
-/// As generous as any server: what is read as a number at all counts as one.
+/// Parses leniently: any text that some server reads as a number counts as one.
 fn integer(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.trim().parse().ok()
 }

@@ -1,13 +1,13 @@
-//! One client, twice: a connection to the reference and one to the subject that get the same
-//! bytes. Behind what is sent goes a PING with a word of its own, so that whatever number of
-//! replies there is, none is missed and none is waited for.
+//! One client on both servers: a connection to the reference and one to the subject that get the
+//! same bytes. A PING with a unique word follows each group, so that the end of any number of
+//! replies is known.
 
 use crate::support::connection::{Connection, LARGE_BYTES, Words, encode};
 use crate::support::reply::{ReadError, Reply};
 use crate::support::server::Server;
 use std::time::Duration;
 
-/// Commands that go to the servers together, on one connection.
+/// Commands sent to the servers together, on one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) commands: Vec<Words>,
@@ -20,7 +20,7 @@ pub(crate) enum Replies {
     OneEach,
     /// The last command is answered once, the others not at all.
     OfLast,
-    /// As many as there are, pushes among them.
+    /// Any number, pushes among them.
     Any,
 }
 
@@ -38,7 +38,7 @@ impl Unit {
     }
 }
 
-/// What one side answered, up to the PING behind it.
+/// One side's answer, up to the PING after it.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) replies: Vec<Reply>,
@@ -49,7 +49,7 @@ pub(crate) struct Answer {
 pub(crate) struct Pair {
     pub(crate) left: Connection,
     pub(crate) right: Connection,
-    /// What the open transaction holds.
+    /// The commands queued in the open transaction.
     pub(crate) queued: Option<Vec<Words>>,
     pings: u64,
 }
@@ -65,7 +65,7 @@ impl Pair {
         Self { left, right, queued: None, pings: 0 }
     }
 
-    /// Sends groups of commands, each with a PING behind it, and reads what comes before each.
+    /// Sends groups of commands, each followed by a PING, and reads the replies before each PING's.
     pub(crate) fn exchange(&mut self, groups: &[Vec<&Words>]) -> Vec<(Answer, Answer)> {
         let mut bytes = Vec::new();
         let mut marks = Vec::new();
@@ -82,7 +82,7 @@ impl Pair {
         left.into_iter().zip(right).collect()
     }
 
-    /// Sends one command without a PING and reads one reply: for inside a transaction.
+    /// Sends one command without a PING and reads one reply: for use in a transaction.
     pub(crate) fn call(&mut self, words: &Words) -> (Answer, Answer) {
         self.both(&encode(words), |connection| match connection.read_reply() {
             Ok(reply) => Answer { replies: vec![reply], broken: None },
@@ -93,7 +93,7 @@ impl Pair {
     /// Both servers work at the same time where that is safe: see `send_while`.
     fn both<T>(&mut self, bytes: &[u8], read: impl Fn(&mut Connection) -> T) -> (T, T) {
         if bytes.len() < LARGE_BYTES {
-            // A failed write shows in what is read.
+            // A failed write shows in the read.
             drop(self.left.send_raw(bytes));
             drop(self.right.send_raw(bytes));
             (read(&mut self.left), read(&mut self.right))
@@ -119,7 +119,7 @@ fn read_marked(connection: &mut Connection, marks: &[Vec<u8>]) -> Vec<Answer> {
     marks.iter().map(read_one).collect()
 }
 
-/// A RESP2 client that has subscriptions gets PONG in another form.
+/// A RESP2 client with subscriptions gets PONG in another form.
 fn is_pong(reply: &Reply, mark: &[u8]) -> bool {
     match reply {
         Reply::Bulk(text) => text == mark,

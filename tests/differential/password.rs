@@ -1,4 +1,4 @@
-//! Servers that want a password: what may be done without, and how it is given.
+//! Servers with a password: commands allowed without authentication, and ways to authenticate.
 
 use crate::canonical::are_alike;
 use crate::compare::name_of;
@@ -9,7 +9,7 @@ use crate::support::server::Server;
 
 const PASSWORD: &[&str] = &["--requirepass", "secret"];
 
-/// Each row is a connection of its own.
+/// Each row uses a new connection.
 const DIALOGUES: &[&[&str]] = &[
     &["PING", "GET k", "SET k v", "NOSUCH", "GET", "CLIENT NOSUCH", "INFO", "COMMAND COUNT"],
     &["MULTI", "EXEC", "DISCARD", "WATCH k", "SELECT 1", "ECHO a", "CLIENT ID", "DEBUG SLEEP 0"],
@@ -35,7 +35,7 @@ const DIALOGUES: &[&[&str]] = &[
     &["HELLO 3 AUTH default secret SETNAME bad\nname", "PING", "CLIENT GETNAME"],
 ];
 
-/// Requests that someone who has not said the password may not send.
+/// Requests at the size limits of an unauthenticated client.
 const LARGE: &[&[u8]] = &[
     b"*10\r\n",
     b"*11\r\n",
@@ -76,7 +76,7 @@ fn who_does_not_say_the_password_may_do_the_same() {
     assert!(differences.is_empty(), "redis and limpid:\n{}", differences.join("\n"));
 }
 
-/// An INFO counts as one whatever is in it.
+/// Any two INFO replies count as equal.
 fn known(reply: &Reply) -> Reply {
     match reply {
         Reply::Bulk(text) if text.starts_with(b"# Server") => Reply::Simple(b"INFO".to_vec()),

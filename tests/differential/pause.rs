@@ -9,10 +9,10 @@ use crate::support::server::{Program, Server};
 use std::thread;
 use std::time::Duration;
 
-/// How long a command may take that does not wait.
+/// Maximum time of a command that does not wait.
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Commands, and with them those that must have been sent before on the connection.
+/// Commands, each with those that must precede it on the connection.
 const COMMANDS: &[&[&str]] = &[
     &["PING"],
     &["GET k"],
@@ -55,7 +55,7 @@ fn call(connection: &mut Connection, command: &str) -> Result<Reply, ReadError> 
     connection.call(&words)
 }
 
-/// Whether a command's reply comes at once, or only when the pause has ended; and the reply.
+/// Whether a command's reply comes at once or after the pause; and the reply.
 fn outcome(server: &Server, pause: &str, commands: &[&str]) -> (bool, String) {
     let (mut own, mut other) = (server.connect(), server.connect());
     let (last, before) = commands.split_last().unwrap();
@@ -67,7 +67,7 @@ fn outcome(server: &Server, pause: &str, commands: &[&str]) -> (bool, String) {
     own.set_timeout(SHORT).unwrap();
     let at_once = call(&mut own, last);
     let is_held = at_once.is_err();
-    // In a pause of all, Redis has this wait as well.
+    // In a pause of all commands, Redis delays this as well.
     call(&mut other, "CLIENT UNPAUSE").unwrap();
     own.set_timeout(SHORT * 20).unwrap();
     let reply = if is_held { own.read_reply() } else { at_once };
@@ -105,7 +105,7 @@ fn the_same_commands_wait_for_the_end_of_a_pause_of_all() {
     compare_outcomes("500 ALL", &others);
 }
 
-/// In Redis UNPAUSE waits for the end of a pause of all, so that nothing ends it early.
+/// In Redis, UNPAUSE waits for the end of a pause of all commands, so nothing ends it early.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn what_ends_a_pause_does_not_wait_for_its_end() {
@@ -125,7 +125,7 @@ fn the_data_stays_as_it_is_while_paused() {
         &["GET k", "EXISTS k", "TTL k", "DBSIZE", "KEYS *", "SCAN 0 COUNT 100", "DBSIZE"];
     let outcomes = servers().map(|server| {
         let mut own = server.connect();
-        // Else Redis would look at the key's length of life in between.
+        // Otherwise Redis's active expiry would remove the key meanwhile.
         call(&mut own, "DEBUG SET-ACTIVE-EXPIRE 0").unwrap();
         let mut call = |command: &str| call(&mut own, command).unwrap();
         call("SET k v PX 20");
@@ -135,7 +135,7 @@ fn the_data_stays_as_it_is_while_paused() {
             call("PING");
         }
         let paused: Vec<_> = LOOKS.iter().map(|command| call(command).to_string()).collect();
-        // Where all the keys have expired, Redis never comes to an end of this.
+        // If all keys have expired, Redis never returns from RANDOMKEY.
         if server.program() == Program::Limpid {
             assert!(matches!(call("RANDOMKEY"), Reply::NullBulk));
         }
@@ -148,7 +148,7 @@ fn the_data_stays_as_it_is_while_paused() {
     assert_eq!(redis, limpid);
 }
 
-/// Pauses of one after the other: which end and which kind holds.
+/// Overlapping pauses: whose end and kind take effect.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn later_pauses_change_earlier_ones_alike() {
@@ -168,7 +168,7 @@ fn later_pauses_change_earlier_ones_alike() {
     for pauses in PAUSES {
         let [redis, limpid] = servers.each_ref().map(|server| {
             let mut pauser = server.connect();
-            // Together, or the second would wait for the end of the first.
+            // Sent together, or the second would wait for the end of the first.
             let commands: Vec<u8> = pauses
                 .iter()
                 .flat_map(|pause| format!("CLIENT PAUSE {pause}\r\n").into_bytes())
@@ -180,7 +180,7 @@ fn later_pauses_change_earlier_ones_alike() {
             }
             let read = |command: &str| {
                 call(&mut server.connect(), command).unwrap();
-                // In steps that a loaded machine does not blur.
+                // Rounded to steps that a loaded machine does not blur.
                 (start.elapsed().as_millis() + 120) / 300
             };
             (read("GET k"), read("SET k v"))

@@ -1,5 +1,5 @@
-//! Payloads for RESTORE: those that DUMP gave, damaged ones, and hand-made ones whose checksum is
-//! right. Only strings: another type would have Redis hold what limpid does not know yet.
+//! Payloads for RESTORE: from DUMP, damaged, and hand-made with a valid checksum. Only strings:
+//! with another type Redis would hold a value that limpid does not support yet.
 
 use crate::world::World;
 
@@ -8,8 +8,8 @@ pub(crate) const VERSION: u16 = 10;
 /// Two bytes of version, eight of checksum.
 pub(crate) const FOOTER_LEN: usize = 10;
 
-/// Any payload but for those that limpid takes otherwise than Redis on purpose; `restore` tests
-/// these.
+/// Any payload except those that limpid intentionally handles differently from Redis; `restore`
+/// tests those.
 pub(crate) fn any(w: &mut World) -> Vec<u8> {
     loop {
         let payload = drawn(w);
@@ -19,13 +19,13 @@ pub(crate) fn any(w: &mut World) -> Vec<u8> {
     }
 }
 
-/// Whether limpid refuses on purpose what Redis takes.
+/// Whether limpid intentionally refuses a payload that Redis accepts.
 pub(crate) fn is_excepted(payload: &[u8]) -> bool {
     runs_into_footer(payload) || is_empty_compressed(payload)
 }
 
-/// Whether a string is compressed and would be empty. Then Redis cannot tell that it failed to
-/// decompress it: it compares the number of bytes that came out, 0, with the number wanted.
+/// Whether a string is compressed and would be empty. Then Redis does not notice that decompression
+/// failed: it compares the number of bytes that came out, 0, with the number wanted.
 fn is_empty_compressed(payload: &[u8]) -> bool {
     let compressed = payload.strip_prefix(&[TYPE_STRING, 0xc3]);
     let numbers = compressed.and_then(|rest| {
@@ -35,8 +35,8 @@ fn is_empty_compressed(payload: &[u8]) -> bool {
     matches!(numbers, Some((0, _)))
 }
 
-/// Whether Redis takes bytes of the footer for the string's: a value that is too short for what
-/// it says of its length.
+/// Whether Redis reads bytes of the footer as the string's: the value is shorter than its length
+/// field says.
 pub(crate) fn runs_into_footer(payload: &[u8]) -> bool {
     let Some(body_len) = payload.len().checked_sub(FOOTER_LEN) else { return false };
     let (Some(&TYPE_STRING), Some(end)) = (payload.first(), string_end(payload)) else {
@@ -45,7 +45,7 @@ pub(crate) fn runs_into_footer(payload: &[u8]) -> bool {
     (body_len + 1..=payload.len()).contains(&end)
 }
 
-/// A length at a place, and the place behind it.
+/// Decodes the length at an offset; also returns the offset after it.
 fn number(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let first = *bytes.get(at)?;
     let big_endian = |len: usize| {
@@ -61,7 +61,7 @@ fn number(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Where a string that begins behind the type ends; `None`: it has no length.
+/// The end of a string that begins after the type; `None`: it has no length.
 fn string_end(payload: &[u8]) -> Option<usize> {
     match *payload.get(1)? {
         0xc0 => Some(3),
@@ -111,7 +111,7 @@ fn damaged(w: &mut World, mut dump: Vec<u8>) -> Vec<u8> {
     dump
 }
 
-/// Too short a value, or bytes after it, under a sound checksum.
+/// A value too short, or with bytes after it, under a valid checksum.
 fn cut(w: &mut World, dump: &[u8]) -> Vec<u8> {
     let body = &dump[..dump.len() - FOOTER_LEN];
     match w.random.below(2) {
@@ -124,7 +124,7 @@ fn hand_made(w: &mut World) -> Vec<u8> {
     [&[TYPE_STRING], *w.random.pick(STRINGS)].concat()
 }
 
-/// Every way to write a length or a string, sound and unsound.
+/// Every encoding of a length or a string, valid and invalid.
 pub(crate) const STRINGS: &[&[u8]] = &[
     b"\x00",
     b"\x03abc",
@@ -161,14 +161,14 @@ pub(crate) const STRINGS: &[&[u8]] = &[
     b"",
 ];
 
-/// With the footer that DUMP puts behind: version and checksum.
+/// Appends DUMP's footer: version and checksum.
 pub(crate) fn sealed(body: &[u8], version: u16) -> Vec<u8> {
     let mut payload = [body, &version.to_le_bytes()].concat();
     payload.extend_from_slice(&crc64(&payload).to_le_bytes());
     payload
 }
 
-/// CRC-64/REDIS, bit by bit: few bytes pass here, and it shares nothing with the code it tests.
+/// CRC-64/REDIS, bit by bit: fast enough for few bytes, and shares no code with the tested one.
 fn crc64(bytes: &[u8]) -> u64 {
     const POLYNOMIAL_REFLECTED: u64 = 0x95ac_9329_ac4b_c9b5;
     let step = |crc: u64| if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL_REFLECTED } else { crc >> 1 };

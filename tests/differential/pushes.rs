@@ -1,5 +1,5 @@
-//! A client of RESP3 that is subscribed to the events of its own commands: which messages come
-//! before a command's reply, and which after it.
+//! A RESP3 client subscribed to the events of its own commands: which messages come before a
+//! command's reply, and which after it.
 #![allow(clippy::useless_vec, reason = "the words of a command are a vector wherever they stand")]
 
 use crate::session::ARGS;
@@ -8,7 +8,7 @@ use crate::support::reply::Reply;
 use crate::support::server::Server;
 use crate::{subject, words};
 
-/// What is there before each command: `k` without and `t` with an expiry, `n` a number.
+/// The data before each command: `k` without and `t` with an expiry, `n` a number.
 const BEFORE: &[&[&str]] = &[
     &["FLUSHALL"],
     &["SET", "k", "v"],
@@ -118,7 +118,7 @@ fn messages_and_replies_come_in_the_same_order() {
                 let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
                 helper.call(&words).unwrap();
             }
-            // What that caused goes before.
+            // Discard the messages that the set-up caused.
             until_pong(connection);
             let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
             connection.send(&words).unwrap();
@@ -137,13 +137,13 @@ fn messages_and_replies_come_in_the_same_order() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// Sends a command and takes what comes first.
+/// Sends a command and discards the first reply or message.
 fn call(connection: &mut Connection, words: &[Vec<u8>]) {
     let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
     connection.call(&words).unwrap();
 }
 
-/// All up to the answer of a PING that is sent now.
+/// Sends a PING and reads everything up to its reply.
 fn until_pong(connection: &mut Connection) -> Vec<Reply> {
     connection.send(&[b"PING", b"so far"]).unwrap();
     let mut replies = Vec::new();

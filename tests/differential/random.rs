@@ -18,7 +18,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Below `bound`; its bias is of no weight here.
+    /// Below `bound`; the bias is negligible here.
     pub(crate) const fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
@@ -40,7 +40,7 @@ impl Random {
         (0..len).map(|_| self.next() as u8).collect()
     }
 
-    /// Characters of the given ones.
+    /// Random characters out of `of`.
     pub(crate) fn text(&mut self, len: usize, of: &[u8]) -> Vec<u8> {
         (0..len).map(|_| *self.pick(of)).collect()
     }

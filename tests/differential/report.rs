@@ -1,4 +1,4 @@
-//! What is said about a difference: everything needed to see it again.
+//! Reports a difference with everything needed to reproduce it.
 
 use crate::compare::Kind;
 use crate::support::connection::Words;
@@ -20,7 +20,7 @@ pub(crate) enum Who {
     B,
     /// Subscribes and unsubscribes at random.
     Subscriber,
-    /// Gets every message there is.
+    /// Gets every message.
     Observer,
     /// Asks for digests.
     Control,
@@ -90,7 +90,7 @@ pub(crate) fn command_line(words: &Words) -> String {
     line.join(" ")
 }
 
-/// Differences gathered without stopping, one entry for each sort.
+/// Collected differences, one entry for each sort.
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
     sorts: BTreeMap<(String, Kind, String), (usize, Vec<String>)>,
@@ -110,7 +110,7 @@ impl Collection {
         self.sorts.is_empty()
     }
 
-    /// What is missing; one line for each sort, the most frequent first; then examples.
+    /// Missing commands; one line for each sort, the most frequent first; then examples.
     pub(crate) fn summary(&self) -> String {
         let is_missing = |kind: &Kind| *kind == Kind::Missing;
         let missing = self.sorts.keys().filter(|(_, kind, _)| is_missing(kind));

@@ -1,5 +1,5 @@
-//! RESTORE where limpid takes payloads otherwise than Redis on purpose, or both in a way of their
-//! own: what each of them does, exactly.
+//! RESTORE where limpid intentionally differs from Redis, or both behave unexpectedly: the exact
+//! behaviour of each.
 
 use crate::payload::{
     FOOTER_LEN, STRINGS, TYPE_STRING, VERSION, is_excepted, runs_into_footer, sealed,
@@ -20,7 +20,7 @@ fn error(text: &str) -> Reply {
     Reply::Error(text.as_bytes().to_vec())
 }
 
-/// What RESTORE answers, and the value then.
+/// The reply of RESTORE, and the value after it.
 fn restored(server: &Server, payload: &[u8]) -> (Reply, Reply) {
     let mut connection = server.connect();
     let mut call = |words: &[&[u8]]| connection.call(words).unwrap();
@@ -66,7 +66,7 @@ fn a_value_does_not_run_into_the_footer_and_must_decompress() {
             continue;
         }
         assert_eq!(right, (error(ERROR_DATA), Reply::NullBulk), "{shown}");
-        // A compressed one may turn out to be none.
+        // A compressed one may turn out to be empty.
         if left.0 == ok() {
             taken_by_redis += 1;
         } else {
@@ -84,7 +84,7 @@ fn redis_takes_its_own_footer_for_the_value_and_garbage_for_an_empty_one() {
     assert!(runs_into_footer(&payload));
     let value = [&b"abc"[..], &VERSION.to_le_bytes()].concat();
     assert_eq!(restored(&reference, &payload), (ok(), Reply::Bulk(value)));
-    // Compressed bytes that make no sense, of an empty string.
+    // Invalid compressed bytes, of an empty string.
     let payload = sealed(b"\x00\xc3\x04\x00\x02abc", VERSION);
     assert!(is_excepted(&payload) && !runs_into_footer(&payload));
     assert_eq!(restored(&reference, &payload), (ok(), Reply::Bulk(Vec::new())));

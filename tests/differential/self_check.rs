@@ -1,4 +1,4 @@
-//! Whether a subject that differs is found out: redis-server against one that was made to differ.
+//! Checks that the comparison detects a difference: redis-server against one made to differ.
 
 use crate::compare::Kind;
 use crate::report::Who;

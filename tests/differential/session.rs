@@ -13,7 +13,7 @@ use crate::words;
 use crate::world::World;
 use std::time::Duration;
 
-/// Both servers are started with these.
+/// Arguments of both servers.
 pub(crate) const ARGS: &[&str] = &[
     "--save",
     "",
@@ -26,7 +26,7 @@ pub(crate) const ARGS: &[&str] = &[
 ];
 
 const COMMANDS_PER_DIGEST: usize = 2_000;
-/// One command at a time, messages are fetched only now and then.
+/// With one command per step, messages are fetched once in this many steps.
 const SINGLE_STEPS_PER_DRAIN: usize = 20;
 const DUMPS_KEPT: usize = 64;
 
@@ -37,9 +37,9 @@ pub(crate) struct Plan {
     pub(crate) protocol: u8,
     pub(crate) batch_max: usize,
     pub(crate) subject: Program,
-    /// Further arguments of the subject: only to see that the comparison sees something.
+    /// Further arguments of the subject: only to check that the comparison detects a difference.
     pub(crate) subject_args: Vec<&'static str>,
-    /// Whether to go on after a difference and gather them.
+    /// Whether to continue after a difference and collect them.
     pub(crate) collects: bool,
 }
 
@@ -61,7 +61,7 @@ impl Session {
         Self::start_with(plan, &[])
     }
 
-    /// With further arguments for both servers.
+    /// Starts both servers with further arguments.
     pub(crate) fn start_with(plan: Plan, args: &[&'static str]) -> Self {
         let reference = Server::redis(&[ARGS, args].concat());
         let subject = Server::start(plan.subject, &[ARGS, args, &plan.subject_args].concat());
@@ -80,7 +80,7 @@ impl Session {
         session
     }
 
-    /// Runs the plan. Stops at the first difference, or gathers all.
+    /// Runs the plan. Stops at the first difference, or collects all.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         let mut collection = Collection::default();
         let mut outcome = self.greet();
@@ -112,7 +112,7 @@ impl Session {
         self.pairs = (0..=Who::Control as usize).map(pair).collect();
     }
 
-    /// Protocol of the run, and the observer's subscription.
+    /// Sets the run's protocol, and the observer's subscription.
     pub(crate) fn greet(&mut self) -> Outcome {
         for who in [Who::A, Who::B, Who::Subscriber, Who::Observer] {
             if self.plan.protocol == 3 {
@@ -132,7 +132,7 @@ impl Session {
         self.history.last(40)
     }
 
-    /// One batch, or one scenario.
+    /// Runs one batch or one scenario.
     pub(crate) fn round(&mut self) -> Outcome {
         let who = if self.world.random.percent(85) { Who::A } else { Who::B };
         let size = self.world.random.between(1, self.plan.batch_max);
@@ -168,9 +168,9 @@ impl Session {
         self.history.add(who, words);
     }
 
-    /// Sends units to both and compares the replies; gives those of the reference.
+    /// Sends units to both and compares the replies; returns those of the reference.
     pub(crate) fn step(&mut self, who: Who, units: &[Unit]) -> Outcome<Vec<Reply>> {
-        // What has an unknown number of replies is a group of its own, with its own PING.
+        // A unit with an unknown number of replies forms a group, with its own PING.
         let mut groups: Vec<Unit> = Vec::new();
         for unit in units {
             match groups.last_mut() {
@@ -199,7 +199,7 @@ impl Session {
         Ok(replies.pop().expect("a command alone has one reply"))
     }
 
-    /// One command without anything behind it: for inside a transaction.
+    /// Sends one command without a PING after it: for use in a transaction.
     pub(crate) fn command_alone(&mut self, who: Who, words: Words) -> Outcome {
         self.history.add(who, &words);
         let (left, right) = self.pair(who).call(&words);
@@ -235,7 +235,7 @@ impl Session {
         Ok(())
     }
 
-    /// Reply by reply as far as both go.
+    /// Compares reply by reply, up to the shorter side.
     fn compare_each(
         &mut self,
         who: Who,
@@ -270,7 +270,7 @@ impl Session {
         Ok(())
     }
 
-    /// Fetches what the subscribers got and compares it.
+    /// Fetches the subscribers' messages and compares them.
     pub(crate) fn drain(&mut self) -> Outcome {
         for who in [Who::Observer, Who::Subscriber] {
             let mut answers = self.pair(who).exchange(&[Vec::new()]);
@@ -331,7 +331,7 @@ impl Session {
         Err(Box::new(Mismatch { name, kind: Kind::Digest, sort, report }))
     }
 
-    /// Up to ten keys whose value or expiry is not the same on both.
+    /// Up to ten keys with different values or expiries.
     fn differing_keys(&self) -> Vec<(String, Vec<u8>)> {
         let mut servers = [self.reference.connect(), self.subject.connect()];
         let mut both = |words: &[&[u8]]| servers.each_mut().map(|server| server.call(words));
@@ -362,7 +362,7 @@ impl Session {
         found
     }
 
-    /// New connections, and equal data where it is not.
+    /// Opens new connections, and makes the data equal if it differs.
     fn recover(&mut self, collection: &mut Collection) {
         self.pairs.clear();
         if !self.subject.is_running() {
@@ -375,7 +375,7 @@ impl Session {
         self.connect();
         if self.compare_digests().is_err() {
             for server in [&self.reference, &self.subject] {
-                // What this cannot repair shows again.
+                // A failure here shows up again later.
                 drop(server.call(&[b"FLUSHALL"]));
             }
         }
@@ -446,7 +446,7 @@ impl Session {
     }
 }
 
-/// The type, and the beginning of an error.
+/// The reply's type, and the beginning of an error.
 fn sort_of(reply: &Reply) -> String {
     match reply {
         Reply::Error(text) => {
@@ -458,7 +458,7 @@ fn sort_of(reply: &Reply) -> String {
     }
 }
 
-/// What sort of message: for a keyspace event its name.
+/// The sort of a message: for a keyspace event its name.
 fn event_of(message: Option<&Reply>) -> String {
     let Some(items) = message.and_then(Reply::items) else { return "nothing".to_owned() };
     let texts: Vec<_> =
@@ -485,7 +485,7 @@ fn key_of(message: Option<&Reply>) -> Option<Vec<u8>> {
     }
 }
 
-/// Unsubscribing without a channel answers once for each there was.
+/// Unsubscribing without a channel replies once for each subscription.
 fn is_unsubscribe_all(words: &Words) -> bool {
     let name = words[0].to_ascii_lowercase();
     words.len() == 1 && matches!(&name[..], b"unsubscribe" | b"punsubscribe" | b"sunsubscribe")

@@ -8,7 +8,7 @@ use crate::support::connection::{Connection, Words};
 use crate::support::reply::{ReadError, Reply};
 
 impl Session {
-    /// Does something with each connection; what comes out is compared as replies to `words`.
+    /// Runs a step on each connection; compares the results as replies to `words`.
     pub(crate) fn compare_each_side(
         &mut self,
         who: Who,

@@ -1,9 +1,9 @@
-//! The streams that replicas get: one is attached to each server by hand, both servers get the same
-//! random commands, and what comes of them is compared command by command, with SELECT, MULTI and
-//! EXEC where they stand.
+//! Replication streams: the test attaches a replica to each server, sends both servers the same
+//! random commands, and compares the streams command by command, with SELECT, MULTI and EXEC where
+//! they stand.
 //!
-//! Moments that each server computes by its own clock may differ by a little. A PING or a GETACK
-//! is the servers' own business.
+//! Times that each server computes by its own clock may differ by a little. PING and GETACK are not
+//! compared.
 
 use crate::families::ToWord;
 use crate::report::{Who, command_line};
@@ -20,15 +20,15 @@ use std::time::Duration;
 /// Commands of a run, unless LIMPID_DIFF_COMMANDS says otherwise.
 const COMMANDS: usize = 30_000;
 const BATCH_MAX: usize = 20;
-/// Rounds of the session between two looks at the streams.
+/// Rounds of the session between two comparisons of the streams.
 const ROUNDS: usize = 10;
-/// How far apart the servers may execute a command.
+/// Maximum time between the servers' executions of a command.
 const CLOCKS_APART_MS: i64 = 120_000;
-/// What marks the place up to which the streams are compared.
+/// Marks the place up to which the streams are compared.
 const MARK: &[u8] = b"~compared";
-/// How long the servers may be silent.
+/// Read timeout.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Replicas get the data at once, and nothing that was not caused by a command.
+/// Replicas get the data without delay, and only bytes that a command caused.
 const MASTER_ARGS: &[&str] =
     &["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"];
 
@@ -85,7 +85,7 @@ fn run(
     Ok(())
 }
 
-/// How many commands are equal; all of them must be.
+/// Number of equal commands; all of them must be.
 fn compare(lefts: &[Words], rights: &[Words]) -> Result<usize, String> {
     let differs = |(left, right): (&Words, &Words)| !are_alike(left, right);
     let first = lefts.iter().zip(rights).position(differs);
@@ -107,7 +107,7 @@ fn compare(lefts: &[Words], rights: &[Words]) -> Result<usize, String> {
     ))
 }
 
-/// Whether two commands are the same but for a moment.
+/// Whether two commands are the same except for times.
 fn are_alike(left: &Words, right: &Words) -> bool {
     let same = |index: usize| {
         left[index] == right[index]
@@ -120,7 +120,7 @@ fn are_alike(left: &Words, right: &Words) -> bool {
     left.len() == right.len() && (0..left.len()).all(same)
 }
 
-/// Whether a word of a command is a moment that the server may have computed.
+/// Whether a word of a command is a time that the server may have computed.
 fn is_moment(words: &Words, index: usize) -> bool {
     match words[0].to_ascii_uppercase().as_slice() {
         b"PEXPIREAT" | b"RESTORE" => index == 2,
@@ -133,16 +133,16 @@ fn integer(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// A replica that only reads.
+/// A read-only replica.
 struct Replica {
     stream: BufReader<TcpStream>,
-    /// The history it follows.
+    /// The replication id of its history.
     id: String,
-    /// Bytes of it so far.
+    /// Offset in that history.
     offset: usize,
-    /// How often its link was cut and taken up again.
+    /// Number of partial resyncs after a cut link.
     resumed: usize,
-    /// How often all the data were needed for that.
+    /// Number of full resyncs after a cut link.
     begun_anew: usize,
 }
 
@@ -155,8 +155,8 @@ impl Replica {
         replica
     }
 
-    /// Says what a replica says, and takes what comes before the stream. Whether that goes on from
-    /// where it was.
+    /// Performs a replica's handshake, and reads up to the stream. Returns whether that is a
+    /// partial resync.
     fn introduce(&mut self, next: &str) -> bool {
         for words in [&["PING"][..], &["REPLCONF", "listening-port", "1", "capa", "psync2"]] {
             self.send(words);
@@ -193,7 +193,7 @@ impl Replica {
         self.send(&["REPLCONF", "ACK", &self.offset.to_string()]);
     }
 
-    /// A line without its end; empty ones are signs of life.
+    /// A line without its end; skips the empty lines of keepalive.
     fn line(&mut self) -> String {
         loop {
             let mut line = String::new();
@@ -205,8 +205,8 @@ impl Replica {
         }
     }
 
-    /// The stream up to a mark. A link that was cut, by CLIENT KILL, is taken up where it broke;
-    /// `None` if that could not be: the history was changed, or the backlog made too small.
+    /// The stream up to a mark. Resumes a link that CLIENT KILL cut; `None` if that fails: the
+    /// history changed, or the backlog was too small.
     fn read_until(&mut self, server: &Server, mark: i64) -> Option<Vec<Words>> {
         let last = mark.to_word();
         let mut commands = Vec::new();
@@ -241,7 +241,7 @@ impl Replica {
     }
 }
 
-/// Waits for the end of the snapshot that a replica was sent: DEBUG RELOAD is refused until then.
+/// Waits for the end of the snapshot for a replica: DEBUG RELOAD is refused until then.
 fn await_snapshot(server: &Server) {
     let start = now();
     while start.elapsed() < TIMEOUT {

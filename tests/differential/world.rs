@@ -1,17 +1,17 @@
-//! What the generators draw from: few keys so that commands meet, many odd values, times far from
-//! now so that both servers agree on them.
+//! The pool that the generators draw from: few keys so that commands meet, many odd values, times
+//! far from now so that both servers agree on them.
 
 use crate::random::Random;
 use crate::support::connection::Words;
 
-/// Databases that commands use; further numbers occur as odd ones.
+/// Number of databases in use; larger indexes occur as odd ones.
 const DATABASES: usize = 3;
 
-/// Relative times are multiples of this many seconds and above it, each drawn once: two are
-/// never so near that the moment of execution decides which is greater.
+/// Relative times are multiples of this many seconds and above it, each drawn once: two are never
+/// so close that the time of execution decides which is greater.
 const TTL_STEP_SECS: i64 = 1_000;
 
-/// Year 2096 and later: beyond any relative time that is drawn.
+/// Year 2096: later than now plus any relative time drawn.
 pub(crate) const FAR_SECS: i64 = 4_000_000_000;
 
 const KEYS: &[&[u8]] = &[
@@ -220,7 +220,7 @@ const CHANNELS: &[&[u8]] =
 const WORDS: &[&[u8]] =
     &[b"hello", b"Hello World", b"ohmytext", b"mynewtext", b"OK", b"GET", b"nx", b"true", b"*3"];
 
-/// Words that are options or subcommands somewhere; their case is varied.
+/// Options or subcommands of some command; their case varies.
 pub(crate) const OPTIONS: &[&str] = &[
     "EX",
     "PX",
@@ -258,9 +258,9 @@ pub(crate) const OPTIONS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) random: Random,
-    /// The protocol that connections of this run mostly speak.
+    /// The protocol that most connections of this run use.
     pub(crate) protocol: u8,
-    /// Payloads of DUMP that the reference gave.
+    /// DUMP payloads from the reference.
     pub(crate) dumps: Vec<Vec<u8>>,
     ttls_drawn: i64,
 }
@@ -312,7 +312,7 @@ impl World {
         }
     }
 
-    /// Some compress well, some do not.
+    /// A long value; some compress well, some do not.
     fn long_value(&mut self, len: usize) -> Vec<u8> {
         match self.random.below(3) {
             0 => self.random.bytes(len),
@@ -321,13 +321,13 @@ impl World {
         }
     }
 
-    /// Few letters, so that two of these have common parts.
+    /// A text of few different letters, so that two such texts have common parts.
     pub(crate) fn letters(&mut self) -> Vec<u8> {
         let len = self.random.below(20);
         self.random.text(len, b"abcAB")
     }
 
-    /// A number of 64 bits as text, sometimes one too great.
+    /// A 64-bit number as text, sometimes too large.
     pub(crate) fn integer(&mut self) -> Vec<u8> {
         match self.random.below(10) {
             0..4 => self.random.pick(INTEGERS).as_bytes().to_vec(),
@@ -340,7 +340,7 @@ impl World {
         self.random.below(200) as i64 - 60
     }
 
-    /// A number as an argument: mostly sound, sometimes odd.
+    /// A number as an argument: mostly valid, sometimes odd.
     pub(crate) fn number(&mut self) -> Vec<u8> {
         if self.random.percent(10) { self.odd_number() } else { self.integer() }
     }
@@ -381,7 +381,7 @@ impl World {
         self.random.pick(CHANNELS).to_vec()
     }
 
-    /// A pattern of channels; those of keyspace events are among them.
+    /// A channel pattern; sometimes for keyspace events.
     pub(crate) fn channel_pattern(&mut self) -> Vec<u8> {
         let patterns: &[&[u8]] = &[
             b"news.*",
@@ -416,12 +416,12 @@ impl World {
         FAR_SECS + self.random.below(5) as i64 * 1_000_000
     }
 
-    /// A second long past, zero and negative ones included.
+    /// A second long past, including zero and negative ones.
     pub(crate) fn past_secs(&mut self) -> i64 {
         *self.random.pick(&[1, 1_000, 999_999_999, 0, -1, -1_000])
     }
 
-    /// Options in any number, order and combination out of some words.
+    /// Options in any number, order and combination from `words`.
     pub(crate) fn some_of(&mut self, most: usize, words: &[&str]) -> Words {
         let count = self.random.below(most + 1);
         (0..count).map(|_| self.random.pick(words).as_bytes().to_vec()).collect()
@@ -440,7 +440,7 @@ impl World {
         }
     }
 
-    /// Words with some letters in the other case.
+    /// A word with some letters in the other case.
     pub(crate) fn mixed_case(&mut self, word: &[u8]) -> Vec<u8> {
         let lower = self.random.percent(50);
         let mut mixed = |byte: &u8| match lower || self.random.percent(50) {
@@ -451,7 +451,7 @@ impl World {
     }
 }
 
-/// Whether a word is one of the keys that commands are about; for reports.
+/// Whether a word is one of the keys that commands use; for reports.
 pub(crate) fn is_key(word: &[u8]) -> bool {
     KEYS.contains(&word) || (word.len() == 1_000 && word[0] == b'L')
 }

@@ -1,4 +1,4 @@
-//! FAILOVER: a master hands its role over and nothing acknowledged is lost.
+//! FAILOVER: a master hands its role over, and no acknowledged write is lost.
 
 use crate::nodes::{
     ask, follow, freeze, info, is_linked, limpid, number, ok, percentiles, say, settle, start,
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 const RUNS: u64 = 50;
 
-/// Writes to whichever of two servers takes it, until it is told to end.
+/// Writes to whichever of two servers accepts it, until stopped.
 #[derive(Debug, Default)]
 struct Writing {
     over: AtomicBool,
-    /// All numbers below are acknowledged.
+    /// All lower numbers are acknowledged.
     acknowledged: AtomicU64,
 }
 
@@ -46,7 +46,7 @@ impl Writing {
     }
 }
 
-/// When a server takes a write first, from `began` on.
+/// The time of the first write that a server accepts after `began`.
 fn first_write(server: &Server, began: Instant) -> Duration {
     let mut client = server.connect();
     until_some("a write is taken", || {
@@ -96,7 +96,7 @@ fn hands_over_fifty_times_while_a_client_writes() {
     assert!(p99 <= 100.0, "99 of 100 failovers are over within {p99} ms");
 }
 
-/// A master with a replica that is stopped and lags behind.
+/// A master with a stopped, lagging replica.
 fn with_a_stopped_replica() -> (Server, Server) {
     let (master, mut replicas) = with_replicas(limpid(), vec![limpid()]);
     let replica = replicas.pop().unwrap();
@@ -169,7 +169,7 @@ fn aborted_in_progress_it_leaves_a_master() {
     ok(&master, "SET a 3");
 }
 
-/// What Redis says to the same, on a master with a replica, on one without, and on a replica.
+/// Compares with Redis's replies: on a master with a replica, on one without, and on a replica.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn is_refused_with_the_texts_of_redis() {
@@ -231,7 +231,7 @@ fn hands_over_to_redis_and_back() {
     assert_eq!(syncs(&limpid).full + syncs(redis).full, 1);
 }
 
-/// Who followed the old master goes on behind it, or with the new one, without all the data.
+/// Another replica of the old master continues with the old or the new one, without a full resync.
 fn keeps_a_third(third: Program) {
     let (master, replicas) = with_replicas(limpid(), vec![limpid(), start(third)]);
     let (new, third) = (&replicas[0], &replicas[1]);
@@ -274,7 +274,7 @@ fn ends_the_wait_of_a_client() {
     until("the old master follows", || state(&master) == "no-failover" && is_linked(&master));
 }
 
-/// Transactions that write wait as a whole, and are then refused as a whole.
+/// Transactions with writes wait as a whole, and are then refused as a whole.
 #[test]
 fn refuses_transactions_as_a_whole() {
     let (master, mut replicas) = with_replicas(limpid(), vec![limpid()]);

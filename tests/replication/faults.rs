@@ -1,5 +1,4 @@
-//! Links that go wrong: full resyncs that break off or are damaged, bytes that are no stream, and
-//! replicas that take nothing.
+//! Faulty links: aborted or damaged full resyncs, invalid streams, and replicas that read nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +13,7 @@ use crate::support::server::Server;
 
 const KEYS: i64 = 500;
 const ABORTED: u64 = 1000;
-/// For all the rounds of a test.
+/// Timeout for all rounds of a test.
 const LONG: Duration = Duration::from_secs(300);
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -42,7 +41,7 @@ fn rdb() -> Vec<u8> {
     std::fs::read(server.dir().join("dump.rdb")).unwrap()
 }
 
-/// A full resync as a master would send it, damaged or cut somewhere.
+/// A full resync from a master, damaged or truncated at random.
 fn damaged(random: &mut Random, rdb: &[u8]) -> Vec<u8> {
     let mut rdb = rdb.to_vec();
     let kind = random.below(4);
@@ -57,7 +56,7 @@ fn damaged(random: &mut Random, rdb: &[u8]) -> Vec<u8> {
             rdb[5..9].copy_from_slice(&version[at..at + 4]);
         }
         2 => {
-            // The length says so, too.
+            // The length header matches the truncated RDB.
             rdb.truncate(random.below(rdb.len()));
         }
         _ => {}
@@ -73,7 +72,7 @@ fn damaged(random: &mut Random, rdb: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Reads keys until it is told to end; how many.
+/// Reads keys until stopped; returns how many.
 fn read_on(replica: &Server, over: &Arc<AtomicBool>) -> thread::JoinHandle<u64> {
     let (mut client, over) = (replica.connect(), Arc::clone(over));
     thread::spawn(move || {
@@ -105,7 +104,7 @@ fn aborted_full_syncs(more: &[&str], rounds: u64) {
                 let (mut script, _) = Script::meet(&listener, &[b"+OK\r\n", b"+OK\r\n"]);
                 let bytes = damaged(&mut random, &rdb);
                 script.send(format!("+FULLRESYNC {ID} {round}\r\n").as_bytes());
-                // A replica that has seen enough may be gone.
+                // The replica may have closed the link already.
                 drop(script.link.send_raw(&bytes));
                 played.fetch_add(1, Ordering::Relaxed);
             }
@@ -115,7 +114,7 @@ fn aborted_full_syncs(more: &[&str], rounds: u64) {
     ok(&replica, &follow);
     let deadline = now() + LONG;
     while !master.is_finished() {
-        // It need not wait before the next try.
+        // Skips the wait before the next try.
         assert!(ask(&replica, &follow).starts_with("simple \"OK"), "it is asked to try again");
         assert!(now() < deadline, "{} of {rounds}", played.load(Ordering::Relaxed));
         thread::sleep(Duration::from_millis(2));
@@ -158,7 +157,7 @@ fn random_bytes_on_a_link_change_nothing_and_it_is_made_again() {
         }
         await_link(&replica);
         let digest = digest.get_or_insert_with(|| ask(&replica, "DEBUG DIGEST"));
-        // Random bytes may begin a command that then never comes, so a line ends them.
+        // Random bytes may begin a command that never ends, so a line terminates them.
         let len = random.below(3000) + 1;
         let bytes = [&b"\x01"[..], &random.bytes(len), b"\r\n"].concat();
         drop(script.link.send_raw(&bytes));
@@ -171,7 +170,7 @@ fn random_bytes_on_a_link_change_nothing_and_it_is_made_again() {
     }
 }
 
-/// Bytes of the log may pile up for it up to its limit, and no further.
+/// The replica's pending bytes may grow up to its limit, and no further.
 #[test]
 fn a_replica_that_takes_nothing_is_cut_at_its_limit_and_memory_comes_back() {
     const LIMIT: i64 = 8 << 20;
@@ -199,7 +198,7 @@ fn a_replica_that_takes_nothing_is_cut_at_its_limit_and_memory_comes_back() {
         count(&master, "connected_slaves") == 0
     });
     let most = *most.lock().unwrap();
-    // What is looked for ten times a second may be passed by what comes meanwhile.
+    // Checked ten times a second, the limit may be exceeded in between.
     assert!(most < 4 * LIMIT, "{most} bytes");
     assert_eq!(count(&master, "client_output_buffer_limit_disconnections"), 1);
     assert_eq!(count(&master, "replicas_cut_by_output_limit"), 1);
@@ -211,7 +210,7 @@ fn a_replica_that_takes_nothing_is_cut_at_its_limit_and_memory_comes_back() {
     drop(idle);
 }
 
-/// A full resync whose receiver is slow costs disk, not memory, and comes to its end.
+/// A full resync to a slow receiver costs disk, not memory, and completes.
 #[test]
 fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
     let master = limpid();
@@ -221,14 +220,14 @@ fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
     for command in ["REPLCONF listening-port 1", "REPLCONF capa eof", "PSYNC ? -1"] {
         slow.send(&words(command)).unwrap();
     }
-    // While it takes nothing, the snapshot is walked to its end.
+    // The snapshot is walked to its end while the receiver reads nothing.
     until("the snapshot is done", || count(&master, "rdb_bgsave_in_progress") == 0);
     until("it was begun", || count(&master, "sync_full") == 1);
     let replica = limpid();
     ok(&replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
     await_link(&replica);
     assert_eq!(number(&replica, "DBSIZE"), 60);
-    // The slow one has waited all the while.
+    // The slow one has been waiting all along.
     for _ in 0..3 {
         slow.read_line().unwrap();
     }
@@ -246,7 +245,7 @@ fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
     assert!(bytes.starts_with(b"REDIS0010"));
 }
 
-/// With the delay that is the default's kind, replicas wait for one another, and not for ever.
+/// With a delay like the default's, replicas wait for one another, but not for ever.
 #[test]
 fn replicas_that_come_together_share_one_snapshot() {
     let master = limpid_with(&["--repl-diskless-sync-delay", "2"]);

@@ -1,5 +1,5 @@
-//! The guard: a master that has come back without its data wipes no replica, and what is meant
-//! so does.
+//! The guard: a master that restarted without its data wipes no replica, but an intended wipe
+//! works.
 
 use std::net::TcpListener;
 
@@ -7,15 +7,15 @@ use crate::handshake::{EMPTY_RDB, Script, listen};
 use crate::nodes::{ask, count, info, limpid, limpid_with, number, ok, until};
 use crate::support::server::Server;
 
-/// Keys of the data set that is lost.
+/// Number of keys in the lost data set.
 const KEYS: i64 = 200;
 
-/// The id of the history with a number.
+/// The replication id of a numbered history.
 fn id(number: u64) -> String {
     format!("{number:040x}")
 }
 
-/// An RDB with so many keys.
+/// An RDB with this many keys.
 fn rdb(keys: i64) -> Vec<u8> {
     if keys == 0 {
         return EMPTY_RDB.to_vec();
@@ -26,7 +26,7 @@ fn rdb(keys: i64) -> Vec<u8> {
     std::fs::read(server.dir().join("dump.rdb")).unwrap()
 }
 
-/// A master of which a test says what it offers.
+/// A master played by the test.
 struct Master {
     listener: TcpListener,
     port: u16,
@@ -38,16 +38,16 @@ impl Master {
         Self { listener, port }
     }
 
-    /// Meets the replica and offers it a full resync.
+    /// Performs the handshake and offers the replica a full resync.
     fn offer(&self, history: u64, rdb: &[u8]) -> Script {
         let (mut script, _) = Script::meet(&self.listener, &[b"+OK\r\n", b"+OK\r\n"]);
         script.send(format!("+FULLRESYNC {} 1000\r\n${}\r\n", id(history), rdb.len()).as_bytes());
-        // A replica that refuses may close before it has read all.
+        // A refusing replica may close before it has read everything.
         drop(script.link.send_raw(rdb));
         script
     }
 
-    /// The same once more, where the replica is expected to hang up.
+    /// Offers a full resync that the replica must refuse by hanging up.
     fn offer_in_vain(&self, history: u64, rdb: &[u8]) {
         let mut script = self.offer(history, rdb);
         let (said, closed) = script.link.read_to_end();
@@ -55,7 +55,7 @@ impl Master {
     }
 }
 
-/// A replica that has taken over [`KEYS`] keys of history 1.
+/// A replica that has loaded [`KEYS`] keys of history 1.
 fn following(replica: Server) -> (Master, Server) {
     let master = Master::new();
     ok(&replica, &format!("REPLICAOF 127.0.0.1 {}", master.port));
@@ -79,7 +79,7 @@ fn an_empty_master_of_an_unknown_history_is_refused_and_the_survivor_can_be_prom
     assert_eq!(number(&replica, "DBSIZE"), KEYS);
     let said = replica.wait_for_log("Refused to synchronise", std::time::Duration::from_secs(5));
     assert!(said.is_some_and(|line| line.contains("REPLICAOF NO ONE")));
-    // The same history is refused for good, whatever it holds by now.
+    // The same history stays refused, whatever its data by now.
     let (mut script, _) = Script::meet(&master.listener, &[b"+OK\r\n", b"+OK\r\n"]);
     script.send(format!("+FULLRESYNC {} 1000\r\n", id(2)).as_bytes());
     assert!(script.link.read_to_end().1);
@@ -152,7 +152,7 @@ fn a_spooled_resync_is_guarded_as_well() {
     assert_eq!(number(&replica, "DBSIZE"), KEYS);
 }
 
-/// Each restart is another history, and the replica asks soon enough to see them all.
+/// Each restart begins another history, and the replica retries soon enough to see them all.
 #[test]
 #[ignore = "takes a minute"]
 fn a_hundred_restarts_of_an_empty_master_wipe_nothing() {

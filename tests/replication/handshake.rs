@@ -1,5 +1,4 @@
-//! What is said on a link, byte for byte: a test plays the replica of a limpid, and the master of
-//! one.
+//! The bytes on a link: a test plays the replica of a limpid, and the master of one.
 
 use crate::nodes::{args, ask, count, info, limpid, limpid_with, ok, start, until, words};
 use crate::support::connection::Connection;
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// SELECT 0 as the stream has it: 23 bytes.
+/// SELECT 0 as in the stream: 23 bytes.
 const SELECT_0: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 /// SET a 1: 27 bytes.
 const SET_A_1: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
@@ -30,7 +29,7 @@ fn full_resync(client: &mut Connection) -> (String, u64) {
     (id.to_owned(), offset.parse().unwrap())
 }
 
-/// A line that is no sign of life.
+/// The next line that is not an empty keepalive line.
 fn next_line(client: &mut Connection) -> String {
     loop {
         let line = client.read_line().unwrap();
@@ -40,14 +39,14 @@ fn next_line(client: &mut Connection) -> String {
     }
 }
 
-/// The RDB in the form of a length.
+/// An RDB with a length header.
 fn sized_rdb(client: &mut Connection) -> Vec<u8> {
     let line = next_line(client);
     let len = line.strip_prefix('$').and_then(|rest| rest.strip_suffix("\r\n"));
     client.read_bytes(len.unwrap().parse().unwrap()).unwrap()
 }
 
-/// The RDB between two marks.
+/// An RDB between two EOF marks.
 fn marked_rdb(client: &mut Connection) -> Vec<u8> {
     let line = next_line(client);
     let mark = line.strip_prefix("$EOF:").and_then(|rest| rest.strip_suffix("\r\n")).unwrap();
@@ -64,7 +63,7 @@ fn announce(client: &mut Connection, what: &str) {
     assert_eq!(crate::nodes::say(client, &format!("REPLCONF {what}")), "simple \"OK\"");
 }
 
-/// Whether the bytes are an RDB that redis-check-rdb would take: that a limpid loads.
+/// Asserts that the bytes are a valid RDB: limpid loads it.
 fn assert_loads(rdb: &[u8], keys: i64) {
     let folder = tempfile::TempDir::new().unwrap();
     std::fs::write(folder.path().join("dump.rdb"), rdb).unwrap();
@@ -73,7 +72,7 @@ fn assert_loads(rdb: &[u8], keys: i64) {
     assert_eq!(crate::nodes::number(&server, "DBSIZE"), keys);
 }
 
-/// Reads bytes of the stream.
+/// Reads and compares bytes of the stream.
 fn expect(client: &mut Connection, bytes: &[u8]) {
     let read = client.read_bytes(bytes.len()).unwrap();
     assert_eq!(read.escape_ascii().to_string(), bytes.escape_ascii().to_string());
@@ -131,7 +130,7 @@ fn sync_is_answered_with_the_rdb_alone() {
     expect(&mut replica, SET_A_1);
 }
 
-/// A replica that has taken everything up to 50.
+/// A replica that has read everything up to offset 50.
 fn attached(master: &Server) -> (Connection, String) {
     let mut replica = master.connect();
     announce(&mut replica, "capa psync2");
@@ -157,13 +156,13 @@ fn a_partial_resync_begins_with_the_missing_byte() {
         let line = next_line(&mut replica);
         (replica, line)
     };
-    // Byte 51 is the first one that the replica above has not got.
+    // Byte 51 is the first that the replica above lacks.
     let (mut replica, line) = ask_for(&format!("PSYNC {id} 51"));
     assert_eq!(line, format!("+CONTINUE {id}\r\n"));
     expect(&mut replica, SET_A_1);
     ok(&master, "SET a 1");
     expect(&mut replica, SET_A_1);
-    // One past the end lacks nothing; more than that is not to be had; all is.
+    // At one past the end nothing is missing; beyond that the bytes do not exist.
     let end = count(&master, "master_repl_offset");
     let (_replica, line) = ask_for(&format!("PSYNC {id} {}", end + 1));
     assert_eq!(line, format!("+CONTINUE {id}\r\n"));
@@ -176,7 +175,7 @@ fn a_partial_resync_begins_with_the_missing_byte() {
     }
     let (_replica, line) = ask_for(&format!("PSYNC {id} x"));
     assert_eq!(line, "-ERR value is not an integer or out of range\r\n");
-    // Without psync2 the id is not told.
+    // Without psync2 the master does not send the id.
     let mut old = master.connect();
     old.send(&words(&format!("PSYNC {id} 51"))).unwrap();
     assert_eq!(next_line(&mut old), "+CONTINUE\r\n");
@@ -196,13 +195,13 @@ fn wait_asks_the_replica_and_counts_the_question() {
     assert_eq!(client.read_reply().unwrap().to_string(), "integer 1");
 }
 
-/// A master that the test plays.
+/// A master played by the test.
 pub(crate) struct Script {
     pub(crate) link: Connection,
 }
 
 impl Script {
-    /// Takes the connection of a replica and answers it up to PSYNC, which it returns.
+    /// Accepts a replica's connection and answers it up to PSYNC, which it returns.
     pub(crate) fn meet(listener: &TcpListener, greeting: &[&[u8]]) -> (Self, Vec<String>) {
         let mut script = Self { link: Connection::accept(listener).unwrap() };
         let mut heard = vec![script.hear()];
@@ -234,7 +233,7 @@ pub(crate) fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// A limpid that has taken an empty data set from a script, in a form.
+/// A limpid that has loaded an empty data set from a script, in either form.
 fn taken(form: &[u8]) -> (Server, Script) {
     let (listener, port) = listen();
     let replica = limpid();
@@ -286,7 +285,7 @@ fn a_replica_sends_nothing_unasked_and_answers_when_asked() {
     let unasked = script.link.read_for(Duration::from_millis(500)).unwrap();
     assert!(unasked.is_empty(), "{}", unasked.escape_ascii());
     script.send(&[SELECT_0, SET_A_1, GETACK].concat());
-    // The question itself does not count yet.
+    // The offset does not count the GETACK itself yet.
     expect(&mut script.link, b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n1050\r\n");
     assert_eq!(ask(&replica, "GET a"), "bulk \"1\"");
     script.send(GETACK);
@@ -303,7 +302,7 @@ fn with_marks_a_replica_says_that_it_has_loaded() {
     assert_eq!(info(&replica, "master_replid").as_deref(), Some(ID));
 }
 
-/// A master that never stops sending leaves no moment in which nothing is to be read.
+/// With a master that never stops sending, the socket is always readable.
 #[test]
 fn a_replica_acknowledges_while_its_master_never_stops_sending() {
     let (_replica, mut script) = taken(&sized());
@@ -342,7 +341,8 @@ fn commands_in_pieces_and_of_any_case_are_applied() {
     script.send(b"\r\n\r\n");
 }
 
-/// The offset stands still within a transaction, and a link that is lost there begins before it.
+/// The offset does not advance within a transaction; after a link lost there, PSYNC begins before
+/// it.
 #[test]
 fn a_transaction_that_was_cut_is_asked_for_again() {
     let (listener, port) = listen();
@@ -365,7 +365,7 @@ fn a_transaction_that_was_cut_is_asked_for_again() {
     assert_eq!(count(&replica, "slave_repl_offset"), 50 + unit.len() as i64);
 }
 
-/// What a real server and limpid say to the same bytes of a replica.
+/// Compares the replies of a real server and limpid to the same bytes of a replica.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn refusals_are_those_of_redis() {
@@ -406,7 +406,7 @@ fn refusals_are_those_of_redis() {
     }
 }
 
-/// A replica that has no master gives no data away.
+/// A replica without a master serves no PSYNC.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn who_has_no_master_cannot_be_one() {

@@ -1,5 +1,5 @@
-//! What the admin server tells of replication while it goes on: lag, readiness, roles, and that a
-//! server that stands still is seen to.
+//! What the admin server reports during replication: lag, readiness, roles, and stalls of the
+//! server.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 use crate::support::now;
 use crate::support::server::{Server, free_port};
 
-/// A limpid with its admin server's port.
+/// A limpid, and its admin server's port.
 fn watched(more: &[&str]) -> (Server, u16) {
     let port = free_port();
     let text = port.to_string();
@@ -44,7 +44,7 @@ fn metric(port: u16, name: &str) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
-/// A link on which what comes from the server is late, however much it is.
+/// A link that delays the server's bytes without limiting throughput.
 struct LateLink {
     port: u16,
     delay_ms: Arc<AtomicU64>,
@@ -79,7 +79,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream) {
     drop(std::io::copy(&mut from, &mut to));
 }
 
-/// Passes each piece on when its time has come, while further ones are read.
+/// Forwards each piece after the delay, while it reads further ones.
 fn pass_late(mut from: TcpStream, mut to: TcpStream, delay_ms: &AtomicU64) {
     let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
     let writer = thread::spawn(move || {
@@ -101,7 +101,7 @@ fn pass_late(mut from: TcpStream, mut to: TcpStream, delay_ms: &AtomicU64) {
     drop(writer.join());
 }
 
-/// Waits until something holds, and how long that took.
+/// Waits for a condition; returns how long that took.
 fn took(what: &str, holds: impl FnMut() -> bool) -> Duration {
     let began = now();
     until(what, holds);
@@ -141,7 +141,7 @@ fn lag_in_seconds_is_true_at_both_ends() {
     assert!(healed < Duration::from_secs(1), "{healed:?}");
     over.store(true, Ordering::Relaxed);
     writer.join().unwrap();
-    // Also when what comes is late, but there is nothing to come.
+    // Also on a slow link, while there is nothing to send.
     link.delay(Duration::from_millis(250));
     until("nothing lags behind", none_lags);
 }
@@ -210,7 +210,7 @@ fn a_server_that_stands_still_answers_the_admin_port_at_once() {
     ok(&server, "DEBUG POPULATE 1000");
     thread::scope(|scope| {
         let asleep = scope.spawn(|| ask(&server, "DEBUG SLEEP 2"));
-        // It has begun when a command does not come back.
+        // The stall has begun once a command gets no reply.
         let mut probe = server.connect();
         probe.set_timeout(Duration::from_millis(100)).unwrap();
         while probe.call(&[b"PING"]).is_ok() {}

@@ -1,5 +1,5 @@
-//! Links between limpid and redis-server, both ways and in a row: everything that is written
-//! arrives, and a link that was cut goes on from where it was.
+//! Chains of limpid and redis-server, in both orders: every write arrives, and a cut link continues
+//! where it was.
 
 use crate::load::{FORMS, Load, Writer};
 use crate::nodes::{
@@ -10,7 +10,7 @@ use crate::support::reply::Reply;
 use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
 
-/// Servers in a row, each following the one before through a proxy.
+/// A chain of servers, each following the one before through a proxy.
 struct Chain {
     nodes: Vec<Server>,
     links: Vec<Proxy>,
@@ -36,12 +36,12 @@ impl Chain {
         self.nodes.last().unwrap()
     }
 
-    /// Waits until all have everything.
+    /// Waits until all have caught up.
     fn settle(&self) {
         self.nodes.windows(2).for_each(|pair| settle(&pair[0], &pair[1]));
     }
 
-    /// Cuts a link while much is written, and heals it.
+    /// Cuts a link during heavy writes, and heals it.
     fn cut(&self, index: usize, load: &Load) {
         let (master, replica) = (&self.nodes[index], &self.nodes[index + 1]);
         let before = syncs(master);
@@ -59,7 +59,7 @@ impl Chain {
 
 fn survives_cuts(programs: &[Program]) {
     let chain = Chain::new(programs);
-    // Some more data, so that what is written at random meets some.
+    // Some more data, so that random writes hit existing keys.
     ok(chain.head(), "SET first 1");
     chain.settle();
     let load = Load::start(chain.head().port(), programs.len() as u64);
@@ -103,7 +103,7 @@ fn cuts_are_healed_partially_with_redis_as_master_and_behind_it() {
     survives_cuts(&[Redis, Limpid, Redis]);
 }
 
-/// Messages on the first server reach subscribers on the last, from transactions too.
+/// Messages published on the first server reach subscribers on the last, from transactions too.
 fn messages_reach_the_end(programs: &[Program]) {
     let chain = Chain::new(programs);
     let mut subscriber = chain.tail().connect();
@@ -131,12 +131,12 @@ fn messages_reach_the_end_of_mixed_chains() {
     messages_reach_the_end(&[Redis, Limpid, Redis]);
 }
 
-/// A full resync carries what there was before: all databases, with expiries.
+/// A full resync transfers the existing data: all databases, with expiries.
 fn begins_with_all_data(programs: &[Program]) {
     let nodes: Vec<Server> = programs.iter().map(|&program| start(program)).collect();
     let load = Load::start(nodes[0].port(), 99);
     load.await_commands(5000);
-    // They are attached while it goes on writing.
+    // Attach them during writes.
     for pair in nodes.windows(2) {
         follow(&pair[1], pair[0].port());
     }
@@ -158,8 +158,8 @@ fn a_full_resync_under_load_in_mixed_chains() {
     begins_with_all_data(&[Redis, Limpid, Redis]);
 }
 
-/// A key that has expired on the master and was not yet removed there: hidden on the replica, but
-/// there until the master says so.
+/// A key that expired on the master but was not yet removed there: hidden on the replica, but kept
+/// until the master deletes it.
 fn expires_by_the_masters_word(master: Program, replica: Program) {
     let chain = Chain::new(&[master, replica]);
     let (master, replica) = (chain.head(), chain.tail());
@@ -177,10 +177,10 @@ fn expires_by_the_masters_word(master: Program, replica: Program) {
     assert_eq!(number(replica, "DBSIZE"), 2);
     let offset = info(replica, "slave_repl_offset");
     assert_eq!(offset, info(master, "master_repl_offset"), "the replica adds nothing");
-    // Who asks the master has it removed everywhere.
+    // An access on the master removes it everywhere.
     assert_eq!(ask(master, "GET short"), "null bulk");
     until("the replica has removed it", || number(replica, "DBSIZE") == 1);
-    // With the sweepers on, the master's does it.
+    // With active expiry on, the master removes it.
     for server in &chain.nodes {
         ok(server, "DEBUG SET-ACTIVE-EXPIRE 1");
     }
@@ -189,7 +189,7 @@ fn expires_by_the_masters_word(master: Program, replica: Program) {
     chain.settle();
 }
 
-/// All keys that SCAN gives.
+/// All keys that SCAN returns.
 fn scan_all(server: &Server) -> Vec<Vec<u8>> {
     let (mut cursor, mut keys) = (b"0".to_vec(), Vec::new());
     loop {
@@ -216,13 +216,13 @@ fn a_replica_expires_by_its_masters_word_across_programs() {
     expires_by_the_masters_word(Redis, Limpid);
 }
 
-/// A replica's own history is what it shows as a master: nothing of its own gets in between.
+/// A replica's own log equals its master's: nothing else gets in between.
 #[test]
 fn a_replica_passes_on_exactly_what_it_got() {
     let chain = Chain::new(&[Limpid, Limpid, Limpid]);
     let load = Load::start(chain.head().port(), 77);
     load.await_commands(2000);
-    // Readers that meet expired keys, and messages, add nothing on a replica.
+    // On a replica, reads of expired keys and messages add nothing.
     let mut reader = chain.nodes[1].connect();
     for turn in 0..2000 {
         reader.call(&words(&format!("GET key:{}", turn % 300))).unwrap();
@@ -234,7 +234,7 @@ fn a_replica_passes_on_exactly_what_it_got() {
     assert!(chain.nodes.iter().all(|node| info(node, "master_replid") == id));
 }
 
-/// Each form of a command has the same effect on all, one by one.
+/// Each form of a command has the same effect on all servers, one by one.
 fn every_command_arrives(programs: &[Program]) {
     let chain = Chain::new(programs);
     let mut writer = Writer::new(chain.head().port(), 40);

@@ -1,4 +1,4 @@
-//! A master that is killed at once: what it had acknowledged is with its replica.
+//! A master killed by SIGKILL: its replica has every acknowledged write.
 
 use crate::nodes::{args, until};
 use crate::support::connection::{Connection, encode};
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often each test kills a master; `KILLS` in the environment asks for another count.
+/// Number of kills in each test; `KILLS` in the environment overrides it.
 const KILLS: usize = 20;
 
 fn kills() -> usize {
     std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().unwrap())
 }
 
-/// Reads all that a master sends after a PSYNC, as fast as it can, to the end of the connection.
+/// Reads everything that a master sends after a PSYNC, at full speed, until the connection ends.
 fn drain(port: u16) -> JoinHandle<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     std::io::Write::write_all(&mut stream, b"PSYNC ? -1\r\n").unwrap();
@@ -32,8 +32,8 @@ fn drain(port: u16) -> JoinHandle<Vec<u8>> {
     })
 }
 
-/// Sets keys `name:0`, `name:1`, ... in pipelines until the connection ends; counts what is
-/// acknowledged.
+/// Sets keys `name:0`, `name:1`, ... in pipelines until the connection ends; counts acknowledged
+/// ones.
 fn write(mut client: Connection, name: usize, depth: usize, acked: &AtomicU64) {
     let mut number = 0;
     loop {
@@ -57,10 +57,10 @@ fn write(mut client: Connection, name: usize, depth: usize, acked: &AtomicU64) {
     }
 }
 
-/// How many keys of each client are in a stream behind a full resync, which must be in order.
+/// Counts each client's keys in a stream after a full resync; they must be in order.
 fn received(all: &[u8], clients: usize) -> Vec<u64> {
     let mut counts = vec![0; clients];
-    // The answer to PSYNC, maybe signs of life, and an RDB of some length.
+    // The answer to PSYNC, possibly keepalive lines, and an RDB with a length.
     let at = all.windows(2).position(|pair| pair == b"\n$").expect("a full resync") + 2;
     let line_end = at + all[at..].iter().position(|&byte| byte == b'\r').unwrap();
     let len: usize = std::str::from_utf8(&all[at..line_end]).unwrap().parse().unwrap();
@@ -79,17 +79,17 @@ fn received(all: &[u8], clients: usize) -> Vec<u64> {
     counts
 }
 
-/// What became of one kill.
+/// The result of one kill.
 #[derive(Debug)]
 enum Outcome {
-    /// The socket to the replica was full at some time: what came then may be missing.
+    /// The socket to the replica was full at some time: later writes may be missing.
     Full,
-    /// So many acknowledged writes are missing.
+    /// Number of missing acknowledged writes.
     Missing(u64),
 }
 
 fn kill_once(clients: usize, depth: usize, after: u64) -> Outcome {
-    // It says so when the socket to a replica is full.
+    // At this level it logs when the socket to a replica is full.
     let mut master = Server::limpid(&args(&["--loglevel", "debug"]));
     let receiver = drain(master.port());
     until("the replica is online", || {
@@ -122,7 +122,7 @@ fn kill_once(clients: usize, depth: usize, after: u64) -> Outcome {
 fn kill_often(clients: usize, depth: usize) {
     let (mut counted, mut full, mut lost) = (0, 0, Vec::new());
     while counted < kills() {
-        // Some moment in the first milliseconds, another one each time.
+        // A different time in the first milliseconds for each kill.
         let after = (clients * depth) as u64 + 37 * (counted as u64 % 50);
         match kill_once(clients, depth, after) {
             Outcome::Full => full += 1,

@@ -1,4 +1,4 @@
-//! A client that writes without end: every command that changes strings, keys and expiries, in
+//! A client that writes continuously: every command that changes strings, keys and expiries, in
 //! several databases, alone and in transactions.
 
 use crate::support::connection::{Connection, Words, encode};
@@ -9,13 +9,13 @@ use std::thread::{self, JoinHandle};
 
 use crate::nodes::until;
 
-/// Names that keys have.
+/// Number of different keys.
 const KEYS: u64 = 300;
 const DATABASES: u64 = 4;
-/// Longest transaction.
+/// Maximum length of a transaction.
 const UNIT_MAX: u64 = 5;
 
-/// A writing thread, ended when dropped.
+/// A writing thread, stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ struct Shared {
 }
 
 impl Load {
-    /// Begins to write to a server.
+    /// Starts to write to a server.
     pub(crate) fn start(port: u16, seed: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let mut writer = Writer::new(port, seed);
@@ -43,7 +43,7 @@ impl Load {
         Self { shared, thread: Some(thread) }
     }
 
-    /// Waits until so many more commands are written.
+    /// Waits until `more` further commands are written.
     pub(crate) fn await_commands(&self, more: u64) {
         let wanted = self.shared.commands.load(Ordering::Relaxed) + more;
         until("the writer goes on", || {
@@ -52,7 +52,7 @@ impl Load {
         });
     }
 
-    /// Ends the writing, which must have gone well.
+    /// Stops the thread, which must have succeeded.
     pub(crate) fn stop(mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
@@ -63,7 +63,7 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // The test has failed by itself if this did.
+            // If this failed, the test has failed already.
             drop(thread.join());
         }
     }
@@ -82,12 +82,12 @@ impl Random {
     }
 }
 
-/// A client that draws commands at random.
+/// A client that chooses commands at random.
 #[derive(Debug)]
 pub(crate) struct Writer {
     random: Random,
     client: Connection,
-    /// What DUMP gave last.
+    /// The last payload from DUMP.
     payload: Vec<u8>,
 }
 
@@ -100,14 +100,14 @@ impl Writer {
         }
     }
 
-    /// Sends one command of a form.
+    /// Sends one command built from a form.
     pub(crate) fn write(&mut self, form: &str) {
         let words: Words = form.split(' ').map(|word| self.word(word)).collect();
         self.client.send_raw(&encode(&words)).unwrap();
         self.client.read_reply().unwrap();
     }
 
-    /// Sends a pipeline and reads its replies; gives how many commands that were.
+    /// Sends a pipeline and reads its replies; returns the number of commands.
     fn step(&mut self) -> u64 {
         let mut unit: Vec<Words> = Vec::new();
         let transaction = self.random.below(4) == 0;
@@ -147,8 +147,8 @@ impl Writer {
         }
     }
 
-    /// A command by its form: K is a key, V a value, N a number, D a database, S a time that is
-    /// soon over in seconds, M one in milliseconds, A and B such times as Unix times, P a payload.
+    /// Builds a command from its form: K is a key, V a value, N a number, D a database, S a short
+    /// time in seconds, M one in milliseconds, A and B the same as Unix times, P a payload.
     fn command(&mut self) -> Words {
         let form = FORMS[self.random.below(FORMS.len() as u64) as usize];
         form.split(' ').map(|word| self.word(word)).collect()
@@ -173,7 +173,7 @@ impl Writer {
     }
 }
 
-/// All that changes strings, keys and expiries, and some that change nothing.
+/// All commands that change strings, keys and expiries, and some that change nothing.
 #[rustfmt::skip]
 pub(crate) const FORMS: &[&str] = &[
     "SELECT D", "SELECT D", "SELECT D",

@@ -1,16 +1,16 @@
 //! Replication between processes: limpid with limpid, with redis-server 7.0.15 and under
 //! redis-sentinel, and both ends of a link played by a test.
 //!
-//! - [`nodes`]: servers, and how a test waits for them; [`proxy`]: a link that can be cut, held,
-//!   slowed down and corrupted; [`load`]: a client that writes without end
+//! - [`nodes`]: servers, and functions to wait for them; [`proxy`]: a link that can be cut, held,
+//!   slowed down and corrupted; [`load`]: a client that writes continuously
 //! - [`interop`]: chains of both programs; [`roles`]: promotions, demotions and restarts;
-//!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment; [`kill`]: masters that
-//!   are killed under load
-//! - [`handshake`]: the bytes of a link; [`states`]: what INFO and ROLE show; [`settings`]: what
-//!   replication's settings do
-//! - [`faults`]: links that go wrong; [`guard`]: masters that come back without their data
-//! - [`health`]: what the admin server tells meanwhile
-//! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: a master that is killed
+//!   [`trouble`]: links that are slow, silent, damaged or cut at a bad moment; [`kill`]: masters
+//!   killed under load
+//! - [`handshake`]: the bytes of a link; [`states`]: INFO and ROLE; [`settings`]: the effect of
+//!   replication's settings
+//! - [`faults`]: faulty links; [`guard`]: masters that restart without their data
+//! - [`health`]: the admin server's reports
+//! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: failover by sentinels
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
 mod failover;

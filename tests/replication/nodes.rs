@@ -1,4 +1,4 @@
-//! Servers that replicate: how they are started and looked at, and how a test waits for them.
+//! Servers that replicate: starting them, querying them, and waiting for them.
 
 use crate::support::connection::Connection;
 use crate::support::now;
@@ -7,13 +7,13 @@ use crate::support::server::{Program, Server};
 use std::thread;
 use std::time::Duration;
 
-/// How long anything may take that is awaited.
+/// Timeout of any wait.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Between two looks at what is awaited.
+/// Interval between checks of a condition.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// No saving, no waiting for further replicas, and no PING that a test does not send.
+/// No saving, no delay for further replicas, and no PING in the stream.
 const ARGS: &[&str] = &[
     "--save",
     "",
@@ -27,7 +27,7 @@ const ARGS: &[&str] = &[
     "3600",
 ];
 
-/// The arguments that all servers have, and some more.
+/// The arguments of all servers, and some more.
 pub(crate) fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [ARGS, more].concat()
 }
@@ -58,7 +58,7 @@ pub(crate) fn say(client: &mut Connection, command: &str) -> String {
     }
 }
 
-/// The same over a connection of its own.
+/// The same over a new connection.
 pub(crate) fn ask(server: &Server, command: &str) -> String {
     say(&mut server.connect(), command)
 }
@@ -68,14 +68,14 @@ pub(crate) fn ok(server: &Server, command: &str) {
     assert_eq!(ask(server, command), "simple \"OK\"", "{command}");
 }
 
-/// The number that a command answers.
+/// The integer reply to a command.
 pub(crate) fn number(server: &Server, command: &str) -> i64 {
     let reply = ask(server, command);
     let digits = reply.strip_prefix("integer ").unwrap_or_else(|| panic!("{command}: {reply}"));
     digits.parse().unwrap()
 }
 
-/// The text that answers a question. Sentinels kill connections; then it is asked again.
+/// The text reply to a command. Sentinels kill connections; then it asks again.
 fn told(server: &Server, words: &[&[u8]]) -> String {
     until_some("an answer", || match server.call(words) {
         Ok(reply) => Some(String::from_utf8_lossy(reply.text().unwrap()).into_owned()),
@@ -96,18 +96,18 @@ pub(crate) fn info(server: &Server, field: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
 }
 
-/// A field that is a number.
+/// The numeric value of a field of INFO.
 pub(crate) fn count(server: &Server, field: &str) -> i64 {
     let value = info(server, field).unwrap_or_else(|| panic!("INFO has {field}"));
     value.parse().unwrap()
 }
 
-/// Looks until something holds.
+/// Waits until a condition holds.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_some(what, || holds().then_some(()));
 }
 
-/// Looks until there is something.
+/// Waits until `found` returns a value.
 pub(crate) fn until_some<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let deadline = now() + SOON;
     loop {
@@ -119,7 +119,7 @@ pub(crate) fn until_some<T>(what: &str, mut found: impl FnMut() -> Option<T>) ->
     }
 }
 
-/// Has a server follow a port, and waits until it does.
+/// Makes a server follow a port, and waits until the link is up.
 pub(crate) fn follow(replica: &Server, master: u16) {
     ok(replica, &format!("REPLICAOF 127.0.0.1 {master}"));
     await_link(replica);
@@ -134,7 +134,7 @@ pub(crate) fn is_linked(replica: &Server) -> bool {
     info(replica, "master_link_status").as_deref() == Some("up")
 }
 
-/// How often a server has synchronised others, fully and partially.
+/// Number of full and partial resyncs that a server has served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Syncs {
     pub(crate) full: i64,
@@ -145,12 +145,12 @@ pub(crate) fn syncs(server: &Server) -> Syncs {
     Syncs { full: count(server, "sync_full"), partial: count(server, "sync_partial_ok") }
 }
 
-/// Stops a server where it is, until it is sent CONT.
+/// Stops a server with SIGSTOP, until it is sent CONT.
 pub(crate) fn freeze(server: &Server) {
     server.signal("STOP");
     let stopped = |task: &std::fs::DirEntry| {
         let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        // The state follows the name, which stands in brackets.
+        // The state follows the name, which is in brackets.
         stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('T'))
     };
     until("all its threads have stopped", || {
@@ -159,7 +159,7 @@ pub(crate) fn freeze(server: &Server) {
     });
 }
 
-/// Waits until a replica has all that its master has, and checks that the data are the same.
+/// Waits until a replica has caught up with its master, and checks that the data are equal.
 pub(crate) fn settle(master: &Server, replica: &Server) {
     until("the replica has all", || {
         info(master, "master_repl_offset") == info(replica, "slave_repl_offset")
@@ -179,7 +179,7 @@ pub(crate) fn with_replicas(master: Server, replicas: Vec<Server>) -> (Server, V
     (master, replicas)
 }
 
-/// The middle and the hundredth-largest of some times, in milliseconds.
+/// The median and the hundredth-largest of some times, in milliseconds.
 pub(crate) fn percentiles(times: &mut [Duration]) -> (f64, f64, f64) {
     times.sort_unstable();
     let at = |part: f64| {

@@ -6,10 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes passed on at once.
+/// Maximum bytes forwarded at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// A listening port whose connections lead to another.
+/// A listening port whose connections are forwarded to another.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
@@ -30,14 +30,14 @@ struct State {
     /// Nothing passes, and nothing is closed.
     held: bool,
     delay: Duration,
-    /// The byte from the server is another that comes after so many.
+    /// The offset of the server's byte to corrupt.
     corrupting: Option<usize>,
     over: bool,
     /// Both ends of each connection.
     streams: Vec<TcpStream>,
 }
 
-/// From whom a piece comes.
+/// The sender of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Client,
@@ -45,7 +45,7 @@ enum Side {
 }
 
 impl Proxy {
-    /// A proxy to a port of this machine.
+    /// Starts a proxy to a port of this machine.
     pub(crate) fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -60,7 +60,7 @@ impl Proxy {
         self.port
     }
 
-    /// Ends all connections and refuses new ones.
+    /// Closes all connections and refuses new ones.
     pub(crate) fn cut(&self) {
         let mut state = self.shared.lock();
         state.refusing = true;
@@ -68,27 +68,27 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// Stops all bytes on their way.
+    /// Stops forwarding in both directions.
     pub(crate) fn hold(&self) {
         self.shared.lock().held = true;
     }
 
-    /// Has each piece wait for so long, one behind the other.
+    /// Delays each piece, one after the other.
     pub(crate) fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
     }
 
-    /// Changes one bit of the byte from the server that comes after so many.
+    /// Flips one bit of the server's byte at this offset.
     pub(crate) fn corrupt(&self, after: usize) {
         self.shared.lock().corrupting = Some(after);
     }
 
-    /// Whether the byte to be changed has passed.
+    /// Whether the corrupted byte was forwarded.
     pub(crate) fn has_corrupted(&self) -> bool {
         self.shared.lock().corrupting.is_none()
     }
 
-    /// Lets everything pass as it is.
+    /// Ends all interference.
     pub(crate) fn heal(&self) {
         let mut state = self.shared.lock();
         state.refusing = false;
@@ -106,7 +106,7 @@ impl Drop for Proxy {
         state.close_all();
         self.shared.changed.notify_all();
         drop(state);
-        // The accepting thread sees that it is over.
+        // Wakes the accepting thread, so that it sees the end.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 }
@@ -114,7 +114,7 @@ impl Drop for Proxy {
 impl State {
     fn close_all(&mut self) {
         for stream in self.streams.drain(..) {
-            // It may have ended by itself.
+            // It may have ended already.
             drop(stream.shutdown(Shutdown::Both));
         }
     }
@@ -148,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// Passes bytes on until either end closes.
+    /// Forwards bytes until either end closes.
     fn pass(&self, mut from: TcpStream, mut to: TcpStream, side: Side) {
         let mut piece = vec![0; PIECE_BYTES];
         while let Ok(len @ 1..) = from.read(&mut piece) {
@@ -156,12 +156,12 @@ impl Shared {
                 break;
             }
         }
-        // Both directions end together, whoever began.
+        // Both directions end together, whichever end closed.
         drop(from.shutdown(Shutdown::Both));
         drop(to.shutdown(Shutdown::Both));
     }
 
-    /// Waits until a piece may pass; false if nothing does any more.
+    /// Waits until a piece may be forwarded; false if the proxy has ended.
     fn admit(&self, piece: &mut [u8], side: Side) -> bool {
         let state = self.lock();
         let delay = state.delay;

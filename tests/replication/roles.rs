@@ -1,4 +1,4 @@
-//! Roles that change and processes that end: whoever shares a history goes on in it.
+//! Changes of role and restarts: nodes with a common history continue by partial resync.
 
 use crate::load::Load;
 use crate::nodes::{
@@ -9,10 +9,10 @@ use crate::support::server::Server;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Longest that a process may take to end.
+/// Timeout for the end of a process.
 const ENDING: Duration = Duration::from_secs(20);
 
-/// One of two replicas is promoted; the other one and the old master follow it.
+/// Promotes one of two replicas; the other one and the old master follow it.
 fn a_promotion_keeps_all(master: Program, promoted: Program, other: Program) {
     let replicas = vec![start(promoted), start(other)];
     let (old, mut replicas) = with_replicas(start(master), replicas);
@@ -20,7 +20,7 @@ fn a_promotion_keeps_all(master: Program, promoted: Program, other: Program) {
     let load = Load::start(old.port(), 3);
     load.await_commands(1000);
     load.stop();
-    // What the old master removes by itself later on would be a history of its own.
+    // Keys that the old master removes by itself later would diverge its history.
     ok(&old, "DEBUG SET-ACTIVE-EXPIRE 0");
     settle(&old, &promoted);
     settle(&old, &other);
@@ -59,7 +59,7 @@ fn a_promotion_is_partial_for_all_in_every_mix() {
     }
 }
 
-/// A replica of a replica goes on when the one in the middle is promoted.
+/// A replica of a replica continues when the one in the middle is promoted.
 fn a_promotion_in_the_middle_keeps_who_is_behind(middle: Program, behind: Program) {
     let (head, replicas) = with_replicas(start(Limpid), vec![start(middle)]);
     let behind = start(behind);
@@ -76,7 +76,7 @@ fn a_promotion_in_the_middle_keeps_who_is_behind(middle: Program, behind: Progra
     ok(&replicas[0], "SET a 2");
     settle(&replicas[0], &behind);
     assert_eq!(syncs(&replicas[0]).full, before.full);
-    // A new history that the middle adopts reaches who is behind it as well.
+    // A new history that the middle adopts reaches its replicas as well.
     follow(&replicas[0], head.port());
     ok(&head, "SET a 3");
     settle(&head, &replicas[0]);
@@ -96,7 +96,7 @@ fn a_promoted_server_keeps_its_replicas_across_programs() {
     a_promotion_in_the_middle_keeps_who_is_behind(Redis, Limpid);
 }
 
-/// A replica that was shut down goes on from the file that it wrote.
+/// A replica that was shut down continues from the file that it wrote.
 fn a_replica_restarts_from_its_file(master: Program, replica: Program) {
     let folder = TempDir::new().unwrap();
     let dir = folder.path().to_str().unwrap();
@@ -107,7 +107,7 @@ fn a_replica_restarts_from_its_file(master: Program, replica: Program) {
     await_link(&old);
     let load = Load::start(master.port(), 6);
     load.await_commands(1000);
-    // While it is written to: what the file has is what its offset says.
+    // During writes: the file's data match its offset.
     drop(old.connect().send(&[b"SHUTDOWN", b"SAVE"]));
     assert!(old.wait_for_end(ENDING).is_some_and(|status| status.success()));
     load.await_commands(1000);
@@ -130,7 +130,7 @@ fn a_replica_goes_on_from_its_file_across_programs() {
     a_replica_restarts_from_its_file(Redis, Limpid);
 }
 
-/// A master that was shut down with its replicas caught up comes back and knows them.
+/// A master that was shut down with its replicas caught up restarts and resumes them.
 fn a_master_restarts(replicas: &[Program]) {
     let folder = TempDir::new().unwrap();
     let dir = folder.path().to_str().unwrap();
@@ -163,7 +163,7 @@ fn a_master_that_was_shut_down_knows_its_redis_replicas() {
     a_master_restarts(&[Redis, Limpid]);
 }
 
-/// A master that comes back with nothing does not empty its replicas.
+/// A master that restarts without data does not empty its replicas.
 #[test]
 fn a_master_that_comes_back_empty_is_refused_until_an_operator_says_so() {
     let (mut master, replicas) = with_replicas(start(Limpid), vec![start(Limpid)]);
@@ -179,7 +179,7 @@ fn a_master_that_comes_back_empty_is_refused_until_an_operator_says_so() {
     assert_eq!(ask(&replicas[0], "DBSIZE"), "integer 100");
     assert_eq!(info(&replicas[0], "master_link_status").as_deref(), Some("down"));
     assert_eq!(info(&replicas[0], "master_refused_replid"), info(&master, "master_replid"));
-    // The same REPLICAOF once more is the operator's word.
+    // Repeating the same REPLICAOF confirms the operator's intention.
     let again = ask(&replicas[0], &format!("REPLICAOF 127.0.0.1 {port}"));
     assert_eq!(again, "simple \"OK Already connected to specified master\"");
     await_link(&replicas[0]);

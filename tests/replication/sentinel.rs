@@ -1,5 +1,5 @@
-//! Three real sentinels over limpid: a master that is killed is replaced in time, and nothing that
-//! WAIT has confirmed is lost.
+//! Three real sentinels over limpid: they replace a killed master in time, and no write that WAIT
+//! has confirmed is lost.
 
 use crate::nodes::{
     args, ask, info, info_text, is_linked, percentiles, say, settle, syncs, until, until_some,
@@ -18,10 +18,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const TURNS: usize = 10;
-/// From the kill to a master that takes writes.
+/// Maximum time from the kill to a master that accepts writes.
 const TAKEN_OVER: Duration = Duration::from_secs(3);
 
-/// What a sentinel is told, and writes what it knows to.
+/// A sentinel's configuration, and the state that it writes back.
 const FILE: &str = "sentinel.conf";
 
 /// A redis-sentinel, killed when dropped.
@@ -43,10 +43,10 @@ impl Sentinel {
         fs::write(dir.path().join(FILE), lines).unwrap();
         let sentinel = Self { process: Self::spawn(&dir), port, dir };
         until("the sentinel answers", || Connection::tcp(port).is_ok());
-        // Sentinels find each other, and right a server's wrong role, by what they publish and ask:
-        // more often than usual, so that the test takes less time. And a ping goes out once a
-        // second by default, the first one a second after a switch: as late as a master that has
-        // not answered is held to be down, so that now and then the new one is replaced at once.
+        // Sentinels discover each other, and correct a server's role, by periodic messages and
+        // queries: make them more frequent, so that the test takes less time. By default a ping
+        // goes out once a second, the first one a second after a switch: as late as the time after
+        // which a master counts as down, so that sometimes the new one is replaced at once.
         for option in ["publish-period 250", "info-period 1000", "ping-period 250"] {
             assert_eq!(sentinel.say(&format!("SENTINEL DEBUG {option}")), "simple \"OK\"");
         }
@@ -68,7 +68,7 @@ impl Sentinel {
         self.process.wait().unwrap();
     }
 
-    /// Starts it with what it knew, and the usual periods.
+    /// Restarts it with its saved state, and the default periods.
     pub(crate) fn start_again(&mut self) {
         self.process = Self::spawn(&self.dir);
     }
@@ -77,7 +77,7 @@ impl Sentinel {
         say(&mut Connection::tcp(self.port).unwrap(), command)
     }
 
-    /// Whether it knows so many replicas and other sentinels, and misses nobody.
+    /// Whether it sees the master up, and knows this many replicas and other sentinels.
     pub(crate) fn sees(&self, replicas: usize, others: usize) -> bool {
         let reply =
             Connection::tcp(self.port).unwrap().call(&[b"SENTINEL", b"MASTER", b"main"]).unwrap();
@@ -110,7 +110,7 @@ impl Sentinel {
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
-        // Nothing is left to do about one that cannot be killed.
+        // Ignores a process that cannot be killed.
         drop(self.process.kill());
         drop(self.process.wait());
         if thread::panicking() {
@@ -123,7 +123,7 @@ impl Drop for Sentinel {
 /// A client of one master: SET and WAIT 2, until the master is gone.
 struct Writer {
     confirmed: Arc<AtomicU64>,
-    /// Gives the numbers whose writes both replicas had.
+    /// Returns the numbers whose writes both replicas had.
     thread: JoinHandle<Vec<u64>>,
 }
 
@@ -136,10 +136,10 @@ impl Writer {
             let mut kept = Vec::new();
             for number in 0.. {
                 let request = format!("SET turn:{turn}:{number} {number}\r\nWAIT 2 500\r\n");
-                // What cannot be sent shows in what is read.
+                // A failed write shows in the read.
                 drop(client.send_raw(request.as_bytes()));
                 let (Ok(set), Ok(wait)) = (client.read_reply(), client.read_reply()) else {
-                    // The sentinels have cut it, or the master is gone.
+                    // The sentinels have cut the connection, or the master is gone.
                     match Connection::tcp(port) {
                         Ok(again) => client = again,
                         Err(_) => break,
@@ -163,7 +163,7 @@ struct Nodes {
     replicas: Vec<Server>,
 }
 
-/// After a failure all of their logs are wanted.
+/// Prints all of their logs after a failure.
 impl Drop for Nodes {
     fn drop(&mut self) {
         if thread::panicking() {
@@ -176,8 +176,8 @@ impl Drop for Nodes {
 }
 
 impl Nodes {
-    /// Kills the master while it is written to, and sees that the sentinels replace it. Gives how
-    /// long that took.
+    /// Kills the master during writes, and checks that the sentinels replace it. Returns how long
+    /// that took.
     fn replace_master(&mut self, sentinels: &[Sentinel], turn: usize) -> Duration {
         until("the sentinels see all", || {
             sentinels.iter().all(|sentinel| sentinel.sees(2, 2) && sentinel.misses_nobody())
@@ -198,7 +198,7 @@ impl Nodes {
         let took = began.elapsed();
         let kept = writer.thread.join().unwrap();
         let new = self.replicas.remove(promoted);
-        // The other replica goes on with the new master, by a partial resync.
+        // The other replica continues with the new master, by a partial resync.
         let other = &self.replicas[0];
         until("the other replica follows", || {
             info(other, "master_port") == Some(new.port().to_string()) && is_linked(other)
@@ -211,7 +211,7 @@ impl Nodes {
             let reply = say(&mut client, &format!("GET turn:{turn}:{number}"));
             assert_eq!(reply, format!("bulk \"{number}\""), "a confirmed write is lost");
         }
-        // The old one comes back as it was started first: as a master. It is set right.
+        // The old one restarts as a master, with its first arguments. The sentinels demote it.
         let old = Server::start_on(Limpid, port, &args(&[]));
         until("the old master is a replica", || {
             info(&old, "master_port") == Some(new.port().to_string()) && is_linked(&old)
@@ -220,7 +220,7 @@ impl Nodes {
         settle(&new, other);
         self.replicas.push(old);
         self.master = new;
-        // Each turn counts from nothing.
+        // Each turn counts from zero.
         for server in self.replicas.iter().chain([&self.master]) {
             assert_eq!(ask(server, "CONFIG RESETSTAT"), "simple \"OK\"");
         }

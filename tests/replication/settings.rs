@@ -1,4 +1,4 @@
-//! What the settings of replication do, and REPLICAOF with its refusals.
+//! Effects of the replication settings, and REPLICAOF with its refusals.
 
 use crate::nodes::{
     args, ask, await_link, count, follow, info, info_text, is_linked, limpid, limpid_with, number,
@@ -8,7 +8,7 @@ use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
 use std::time::Duration;
 
-/// What both programs say to the same.
+/// Asserts that both programs give the same replies.
 fn assert_same(said: impl Fn(Program) -> Vec<String>) {
     let (redis, limpid) = (said(Redis), said(Limpid));
     for (redis, limpid) in redis.iter().zip(&limpid) {
@@ -53,7 +53,7 @@ fn replicaof_says_what_redis_says() {
     });
 }
 
-/// A transaction that makes a replica of its server, as Sentinel sends it.
+/// A transaction that makes its server a replica, as Sentinel sends it.
 #[test]
 fn a_role_changes_within_a_transaction() {
     let (master, replica) = (limpid(), limpid());
@@ -86,7 +86,7 @@ fn writes_are_refused_on_a_replica_but_where_they_are_allowed() {
     ok(&replicas[0], "SET own 1");
     assert_eq!(count(&replicas[0], "slave_repl_offset"), offset);
     assert_eq!(ask(&replicas[0], "GET own"), "bulk \"1\"");
-    // A key of its own expires by its own word.
+    // The replica itself expires a key that its client set.
     ok(&replicas[0], "SET own 1 PX 20");
     until("its own key is gone", || ask(&replicas[0], "GET own") == "null bulk");
     ok(&replicas[0], "CONFIG SET replica-read-only yes");
@@ -166,7 +166,7 @@ fn too_few_good_replicas_refuse_writes_as_redis_does() {
     });
 }
 
-/// A master with a password, and a replica that gets to know it.
+/// A master with a password, and a replica that gets the password later.
 fn authenticates(master: Program, replica: Program) {
     let master = Server::start(master, &args(&[]));
     ok(&master, "SET a 1");
@@ -187,7 +187,7 @@ fn authenticates(master: Program, replica: Program) {
     ok(&replica, "CONFIG SET masteruser default");
     ok(&replica, "REPLICAOF NO ONE");
     follow(&replica, master.port());
-    // It is a history that the master began when the replica came.
+    // The master began this history when the replica connected.
     assert_ne!(info(&replica, "master_replid"), id);
 }
 
@@ -235,7 +235,7 @@ fn links_are_listed_and_killed_by_type() {
     assert!(list.lines().count() == 1 && list.contains(" flags=M "), "{list}");
     assert_eq!(listed(&master, "master"), "");
     assert!(!listed(&master, "normal").contains("flags=S"));
-    // Either side may cut it; it goes on from where it was.
+    // Either side may cut it; replication continues where it was.
     for (server, kind) in [(&master, "replica"), (&master, "slave"), (replica, "master")] {
         let before = syncs(&master).partial;
         assert_eq!(ask(server, &format!("CLIENT KILL TYPE {kind}")), "integer 1");
@@ -245,12 +245,12 @@ fn links_are_listed_and_killed_by_type() {
         settle(&master, replica);
     }
     assert_eq!(syncs(&master).full, 1);
-    // Those of other types stay.
+    // Connections of other types stay.
     assert_eq!(ask(&master, "CLIENT KILL TYPE pubsub"), "integer 0");
     assert!(is_linked(replica));
 }
 
-/// What a master does not know, it cannot end.
+/// The master does not know these keys, so it cannot expire them.
 #[test]
 fn a_writable_replica_ends_the_keys_that_its_clients_gave_an_expiry() {
     let master = limpid();
@@ -282,14 +282,14 @@ fn sockets_of_replicas_gather_small_writes_where_the_setting_says_so() {
                 .wait_for_log("Full resync requested by replica", Duration::from_secs(20))
                 .is_some()
         );
-        // The data set comes after the socket was set up.
+        // The data set comes after the socket options are set.
         replica.read_line().unwrap();
         replica.read_bytes(1).unwrap();
         let reply = master.call(&[b"CLIENT", b"LIST", b"TYPE", b"replica"]).unwrap();
         let list = String::from_utf8_lossy(reply.text().expect("text")).into_owned();
         let field = list.split(' ').find_map(|field| field.strip_prefix("fd="));
         let descriptor: i32 = field.and_then(|fd| fd.parse().ok()).expect(&list);
-        // The same socket, looked at from here.
+        // The same socket, seen from this side.
         let pid = Pid::from_raw(master.pid().cast_signed()).unwrap();
         let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let socket = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).unwrap();

@@ -1,4 +1,4 @@
-//! SHUTDOWN of a master: it waits for its replicas, and can be told not to.
+//! SHUTDOWN of a master: it waits for its replicas, unless told not to.
 
 use crate::nodes::{ask, info, limpid_with, ok, say, settle, start, until, with_replicas, words};
 use crate::support::connection::Connection;
@@ -8,9 +8,9 @@ use crate::support::server::Program::{Limpid, Redis};
 use crate::support::server::Server;
 use std::time::Duration;
 
-/// Longest that a process may take to end.
+/// Timeout for the end of a process.
 const ENDING: Duration = Duration::from_secs(20);
-/// A time in which a server that waits does nothing.
+/// How long to check that a waiting server does nothing.
 const WHILE: Duration = Duration::from_millis(200);
 
 /// A master whose stopped replica lacks a write.
@@ -24,7 +24,7 @@ fn lagging(more: &[&str]) -> (Server, Server) {
     (master, replica)
 }
 
-/// Sends SHUTDOWN and sees that it waits.
+/// Sends SHUTDOWN and checks that it waits.
 fn begin(master: &mut Server, command: &str) -> Connection {
     let mut client = master.connect();
     client.send(&words(command)).unwrap();
@@ -37,7 +37,7 @@ fn begin(master: &mut Server, command: &str) -> Connection {
 fn waits_until_a_lagging_replica_has_everything() {
     let (mut master, replica) = lagging(&["--shutdown-timeout", "30"]);
     let mut client = begin(&mut master, "SHUTDOWN NOSAVE");
-    // Reads go on, writes wait.
+    // Reads continue, writes wait.
     assert_eq!(ask(&master, "GET a"), "bulk \"2\"");
     let mut writer = master.connect();
     writer.send(&words("SET a 3")).unwrap();

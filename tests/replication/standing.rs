@@ -1,5 +1,5 @@
-//! Three real sentinels and HAProxy over limpid: a master that is killed and comes back gets no new
-//! connection before it is demoted, for it does not know that another has taken over.
+//! Three real sentinels and HAProxy over limpid: a killed master that restarts gets no new
+//! connection before it is demoted, as it does not know that another has taken over.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::support::connection::Connection;
 use crate::support::now;
 use crate::support::server::{Program::Limpid, Server, free_port};
 
-/// How often a master is killed; `TURNS` has it more often.
+/// Number of kills of a master; `TURNS` overrides it.
 const TURNS: usize = 3;
 
 /// A node whose folder outlives its processes.
@@ -45,13 +45,13 @@ impl Node {
         Self::start(&folder, None, free_port())
     }
 
-    /// Ends it by SIGKILL; what is left of it can be started.
+    /// Ends it by SIGKILL; the result can be restarted.
     fn kill(mut self) -> Killed {
         self.server.kill();
         Killed { folder: self.folder, port: self.server.port(), admin: self.admin }
     }
 
-    /// The status of a path of the admin server; 0 while it does not answer.
+    /// The HTTP status of a path of the admin server; 0 while it does not answer.
     fn status(&self, path: &str) -> u16 {
         status(self.admin, path)
     }
@@ -84,7 +84,7 @@ fn status(port: u16, path: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// A load balancer that sends connections to whom `/primary` is.
+/// A load balancer that sends connections to the node whose `/primary` succeeds.
 struct Balancer {
     process: Child,
     port: u16,
@@ -119,16 +119,16 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        // Nothing is left to do about one that cannot be killed.
+        // Ignores a process that cannot be killed.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
-/// A client that connects anew again and again, and asks whom it has reached.
+/// A client that reconnects again and again, and asks which node it has reached.
 struct Visitor {
     over: Arc<AtomicBool>,
-    /// When it connected, and the port that it reached.
+    /// Time of the connection, and the port that it reached.
     met: Arc<Mutex<Vec<(Instant, u16)>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -174,8 +174,8 @@ fn visit(balancer: u16) -> Option<u16> {
     text.lines().find_map(|line| line.strip_prefix("tcp_port:"))?.parse().ok()
 }
 
-/// Kills the master, starts it again when another has been promoted (or so much later), and sees
-/// that nobody is sent to it.
+/// Kills the master, restarts it when another has been promoted (or this much later), and checks
+/// that it gets no connection.
 fn kill_and_start(mut nodes: Vec<Node>, visitor: &Visitor, turn: usize) -> Vec<Node> {
     let with_data = turn.is_multiple_of(2);
     let later = Duration::from_millis([0, 300, 1500][turn % 3]);
@@ -194,7 +194,7 @@ fn kill_and_start(mut nodes: Vec<Node>, visitor: &Visitor, turn: usize) -> Vec<N
     let mut looks = 0;
     until("the old master is demoted", || {
         let status = old.status("/primary");
-        // A sentinel cuts connections as it demotes.
+        // A sentinel cuts connections when it demotes a node.
         let demoted = !old.is_master();
         let (since, log) = (restarted.elapsed(), || old.server.log_text());
         assert!(demoted || status != 200, "/primary is 200 {since:?} after the start:\n{}", log());
@@ -243,8 +243,7 @@ fn a_master_that_comes_back_gets_no_connection_before_it_is_demoted() {
     );
 }
 
-/// Kills a whole stack and starts it again: the master's role is confirmed as soon as sentinels
-/// are there to be asked.
+/// Kills a whole stack and restarts it: the master's role is confirmed as soon as sentinels answer.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn a_cold_start_under_sentinel_waits_for_no_hello() {
@@ -268,13 +267,13 @@ fn a_cold_start_under_sentinel_waits_for_no_hello() {
     let began = now();
     sentinels.iter_mut().for_each(Sentinel::start_again);
     until("it is the primary", || master.status("/primary") == 200);
-    // With the usual periods their first hello takes two seconds.
+    // With the default periods their first hello takes two seconds.
     let took = began.elapsed();
     assert!(took < Duration::from_millis(1500), "{took:?}");
     println!("confirmed {took:?} after the sentinels' start");
 }
 
-/// Starts a node and gives how long after it served `/primary` said so.
+/// Starts a node and returns how long after it served `/primary` succeeded.
 fn held(folder: &Path, port: u16, admin: u16) -> (Node, Duration) {
     let node = Node::start(folder, Some(port), admin);
     let served = now();

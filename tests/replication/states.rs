@@ -1,4 +1,4 @@
-//! What INFO and ROLE show of replication, in every state and field by field as Redis does.
+//! INFO and ROLE of replication, in every state and field by field compared with Redis.
 
 use crate::nodes::{
     args, ask, await_link, follow, info, info_text, ok, say, settle, start, syncs, until, words,
@@ -9,23 +9,23 @@ use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
 use std::net::TcpListener;
 
-/// Fields whose values are never the same.
+/// Fields whose values always differ.
 const OWN: &[&str] = &["master_replid", "master_port", "master_last_io_seconds_ago"];
 
-/// What only limpid shows.
+/// Fields that only limpid has.
 const BESIDES: &[&str] = &["master_link_ups", "master_link_losses"];
 
-/// What a state shows: INFO's fields and ROLE.
+/// The output in a state: INFO's fields and ROLE.
 #[derive(Debug, Default)]
 struct Seen(Vec<String>);
 
 impl Seen {
-    /// Notes all that a server shows, without what is its own.
+    /// Records a server's output, without values that always differ.
     fn note(&mut self, state: &str, server: &Server) {
         self.note_without(&[], state, server);
     }
 
-    /// The same, without the values of some fields.
+    /// Records the output, without the values of some fields.
     fn note_without(&mut self, without: &[&str], state: &str, server: &Server) {
         for line in info_text(server, "replication").lines() {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
@@ -34,7 +34,7 @@ impl Seen {
             }
             let shown = match name {
                 name if OWN.contains(&name) || without.contains(&name) => "..".to_owned(),
-                // A history that was, or none.
+                // Distinguishes an earlier history from none.
                 "master_replid2" if value.bytes().any(|byte| byte != b'0') => "..".to_owned(),
                 _ => value.split(',').map(masked).collect::<Vec<_>>().join(","),
             };
@@ -55,13 +55,13 @@ fn masked(part: &str) -> String {
     }
 }
 
-/// Ports that a system chooses have five digits; offsets here have fewer.
+/// The system's ephemeral ports have five digits; offsets here have fewer.
 fn is_port(word: &str) -> bool {
     let digits = word.trim_matches(|c: char| !c.is_ascii_digit());
     digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Waits until a replica of a server has acknowledged all that there is.
+/// Waits until a replica of a server has acknowledged everything.
 fn await_acknowledged(server: &Server) {
     until("a replica has acknowledged all", || {
         let all = format!("state=online,offset={},", info(server, "master_repl_offset").unwrap());
@@ -69,7 +69,7 @@ fn await_acknowledged(server: &Server) {
     });
 }
 
-/// A limpid keeps its log from REPLICAOF on, Redis from the first full resync on.
+/// Limpid's log begins at REPLICAOF, Redis's at the first full resync.
 const LOG_BEGINS: &[&str] = &["repl_backlog_active", "repl_backlog_first_byte_offset"];
 
 fn assert_same(seen: impl Fn(Program) -> Seen) {
@@ -131,7 +131,7 @@ fn masters_and_replicas_show_the_same_as_redis() {
 fn a_replica_that_never_had_its_master_shows_the_same_as_redis() {
     assert_same(|program| {
         let mut seen = Seen::default();
-        // Nobody listens, and nobody answers.
+        // First a port without a listener, then a listener that never answers.
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Server::start(program, &args(&["--replica-priority", "7"]));
         ok(&server, "CONFIG SET replica-announced no");
@@ -197,7 +197,7 @@ fn a_replica_that_waits_for_a_snapshot_is_shown_as_by_redis() {
     assert_same(|program| {
         let mut seen = Seen::default();
         let server = Server::start(program, &["--save", "", "--repl-diskless-sync-delay", "60"]);
-        // The first of the rounds in which Redis pings has passed.
+        // Redis's first round of pings has passed.
         until("it is up for a second", || crate::nodes::count(&server, "uptime_in_seconds") >= 1);
         let mut replica = server.connect();
         say(&mut replica, "REPLCONF listening-port 12345");
@@ -209,7 +209,7 @@ fn a_replica_that_waits_for_a_snapshot_is_shown_as_by_redis() {
     });
 }
 
-/// A link that comes and goes shows for how long it is down.
+/// A link that goes down and up shows how long it is down.
 #[test]
 fn a_link_that_is_down_says_for_how_long() {
     let (master, replica) = (start(Limpid), start(Limpid));

@@ -1,5 +1,5 @@
-//! Links that are slow, silent, damaged or cut at a bad moment: nothing is lost, nothing half done
-//! is shown, and it goes on by itself.
+//! Links that are slow, silent, damaged or cut at a bad moment: no data is lost, no partial state
+//! is visible, and replication recovers by itself.
 
 use crate::load::Load;
 use crate::nodes::{
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A master, and a replica behind a proxy, which have something.
+/// A master, and a replica behind a proxy, with some data.
 fn linked(master: Server, replica: Server) -> (Server, Server, Proxy) {
     let link = Proxy::to(master.port());
     ok(&master, "SET a 1");
@@ -22,11 +22,11 @@ fn linked(master: Server, replica: Server) -> (Server, Server, Proxy) {
     (master, replica, link)
 }
 
-/// What a replica can notice of a damaged stream, it mends.
+/// A replica repairs any damage of the stream that it detects.
 #[test]
 fn a_damaged_stream_is_asked_for_again() {
     let (master, replica, link) = linked(limpid(), limpid());
-    // The first byte of the stream is the mark of an array.
+    // The first byte of the stream is the array's type byte.
     link.corrupt(0);
     ok(&master, "SET a 2");
     until("the byte has passed", || link.has_corrupted());
@@ -50,7 +50,7 @@ fn a_slow_link_loses_nothing() {
     assert_eq!((after.full, after.partial), (1, 0));
 }
 
-/// Has the replica need all the data again, which are others by then.
+/// Makes the replica need a full resync, with other data by then.
 fn begin_another_history(master: &Server, link: &Proxy, before: impl FnOnce()) {
     link.cut();
     until("the replica has left", || count(master, "connected_slaves") == 0);
@@ -61,7 +61,7 @@ fn begin_another_history(master: &Server, link: &Proxy, before: impl FnOnce()) {
     before();
 }
 
-/// A full resync that is damaged on the way changes nothing, and the next one does.
+/// A full resync damaged in transit changes nothing, and the next one succeeds.
 fn damaged(full_sync: &str) {
     let replica = limpid_with(&["--replica-full-sync", full_sync]);
     let (master, replica, link) = linked(limpid(), replica);
@@ -89,7 +89,7 @@ fn a_damaged_full_resync_that_is_spooled_leaves_the_old_data_too() {
     damaged("spool");
 }
 
-/// A full resync that is cut in the middle changes nothing, and the next one does.
+/// A full resync cut in the middle changes nothing, and the next one succeeds.
 fn cut_in_the_middle(full_sync: &str) {
     let replica = limpid_with(&["--replica-full-sync", full_sync]);
     let (master, replica, link) = linked(limpid(), replica);
@@ -118,7 +118,7 @@ fn a_full_resync_that_is_spooled_and_cut_begins_again() {
     cut_in_the_middle("spool");
 }
 
-/// Writes go on during a full resync that takes its time.
+/// Writes continue during a long full resync.
 #[test]
 fn a_slow_full_resync_under_load_ends() {
     let (master, replica, link) = linked(limpid(), limpid());
@@ -133,7 +133,7 @@ fn a_slow_full_resync_under_load_ends() {
     assert_eq!(syncs(&master).full, 2);
 }
 
-/// A link on which nothing moves is given up by both sides, and goes on later.
+/// Both sides drop a link on which no bytes move, and reconnect later.
 #[test]
 fn a_silent_link_is_given_up_after_its_timeout() {
     let more = ["--repl-timeout", "2", "--repl-ping-replica-period", "1"];
@@ -143,7 +143,7 @@ fn a_silent_link_is_given_up_after_its_timeout() {
     assert!(replica.wait_for_log("MASTER timeout", SOON).is_some(), "{}", replica.log_text());
     assert!(master.wait_for_log("Disconnecting timedout replica", SOON).is_some());
     assert!(!is_linked(&replica));
-    // What was held is of links that have ended.
+    // The held bytes belong to links that have ended.
     link.cut();
     link.heal();
     await_link(&replica);
@@ -151,13 +151,13 @@ fn a_silent_link_is_given_up_after_its_timeout() {
     assert_eq!(syncs(&master).full, 1, "{}", master.log_text());
 }
 
-/// A replica that takes nothing costs its master no more memory than its limit.
+/// A replica that reads nothing costs its master no more memory than its limit.
 #[test]
 fn a_replica_that_falls_too_far_behind_is_cut_and_begins_again() {
     let limits = ["--client-output-buffer-limit", "replica 2mb 0 0", "--repl-backlog-size", "1mb"];
     let (master, replica, link) = linked(limpid_with(&limits), limpid());
     link.hold();
-    // The sockets between them take some megabytes.
+    // Socket buffers between them take some megabytes.
     let mut client = master.connect();
     let value = vec![b'x'; 100_000];
     until("it is cut", || {
@@ -172,7 +172,7 @@ fn a_replica_that_falls_too_far_behind_is_cut_and_begins_again() {
     assert_eq!(syncs(&master).full, 2);
 }
 
-/// Replicas that come together share one snapshot.
+/// Replicas that connect together share one snapshot.
 #[test]
 fn replicas_that_wait_together_get_one_snapshot() {
     let master = Server::start(
@@ -191,7 +191,7 @@ fn replicas_that_wait_together_get_one_snapshot() {
     assert_eq!(begun, 1, "{}", master.log_text());
 }
 
-/// Without replicas the backlog is freed in time, and with it the history ends.
+/// Without replicas the backlog is freed after its timeout, and its history ends.
 #[test]
 fn the_backlog_ends_with_its_time() {
     let (master, replica, link) = linked(limpid_with(&["--repl-backlog-ttl", "1"]), limpid());
@@ -206,7 +206,7 @@ fn the_backlog_ends_with_its_time() {
     assert_eq!(syncs(&master).full, 2);
 }
 
-/// A server that follows itself, or one that follows it, harms nobody.
+/// A server that follows itself, or servers that follow each other, cause no harm.
 #[test]
 fn circles_keep_their_data() {
     let (one, two) = (limpid(), limpid());
@@ -218,7 +218,7 @@ fn circles_keep_their_data() {
     follow(&two, one.port());
     settle(&one, &two);
     ok(&one, &format!("REPLICAOF 127.0.0.1 {}", two.port()));
-    // Each has what the other has, so they may well follow each other.
+    // Each has the other's data, so they may follow each other.
     await_link(&one);
     assert_eq!(ask(&one, "GET a"), "bulk \"1\"");
     let offset = info(&one, "master_repl_offset");
@@ -230,7 +230,7 @@ fn circles_keep_their_data() {
     assert_eq!(number(&two, "DBSIZE"), 1);
 }
 
-/// A master that is changed again and again while it is written to ends in one state.
+/// Repeated changes of the master during writes end in one state.
 #[test]
 fn masters_that_change_places_under_load_end_equal() {
     let (first, mut replicas) = with_replicas(limpid(), vec![limpid(), limpid()]);
@@ -240,7 +240,7 @@ fn masters_that_change_places_under_load_end_equal() {
         let load = Load::start(old.port(), 20 + turn);
         load.await_commands(300);
         ok(old, &format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 10000", new.port()));
-        // What the load still sends is refused.
+        // The load's remaining writes are refused.
         until("the other is master", || info(new, "role").as_deref() == Some("master"));
         load.stop();
         // A link that was cut may look whole for an instant: who follows has the new master's history.
@@ -257,7 +257,7 @@ fn masters_that_change_places_under_load_end_equal() {
     assert_eq!(full, 2, "{}", third.log_text());
 }
 
-/// The arguments are those of all the others here.
+/// Starts a server with the arguments of all the others here.
 #[test]
 fn a_replica_by_arguments_follows_from_its_start() {
     let master = limpid();

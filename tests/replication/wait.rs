@@ -26,20 +26,20 @@ fn counts_who_has_the_writes() {
     let mut client = master.connect();
     say(&mut client, "SET a 1");
     assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
-    // A link that stands still.
+    // A stalled link.
     proxy.hold();
     say(&mut client, "SET a 2");
     assert_eq!(say(&mut client, "WAIT 1 5000"), "integer 1");
     assert_eq!(say(&mut client, "WAIT 2 100"), "integer 1");
     proxy.heal();
     assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
-    // A process that stands still.
+    // A stopped process.
     crate::nodes::freeze(&replicas[0]);
     say(&mut client, "SET a 3");
     assert_eq!(say(&mut client, "WAIT 2 100"), "integer 1");
     replicas[0].signal("CONT");
     assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
-    // More than there are, none at all, and fewer than none.
+    // More replicas than exist, zero, and a negative number.
     assert_eq!(say(&mut client, "WAIT 5 20"), "integer 2");
     assert_eq!(say(&mut client, "WAIT 0 0"), "integer 2");
     assert_eq!(say(&mut client, "WAIT -1 0"), "integer 2");
@@ -53,7 +53,7 @@ fn a_replica_that_is_gone_does_not_count() {
     assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
     proxy.cut();
     until("it has left", || say(&mut client, "WAIT 2 1") == "integer 1");
-    // It comes back while somebody waits for it.
+    // The replica returns while a client waits for it.
     say(&mut client, "SET a 2");
     client.send(&words("WAIT 2 20000")).unwrap();
     proxy.heal();
@@ -75,7 +75,7 @@ fn does_not_block_within_a_transaction() {
     assert_eq!(say(&mut client, "WAIT 1 5000"), "integer 1");
 }
 
-/// Errors, and what Redis says to the same.
+/// Errors, compared with Redis's replies.
 #[test]
 #[ignore = "needs redis-server 7.0.15"]
 fn is_refused_with_the_texts_of_redis() {
@@ -100,7 +100,7 @@ fn is_refused_on_a_replica() {
     assert_eq!(reply, Reply::Error(expected.into()));
 }
 
-/// Waits until a client waits.
+/// Waits until a client is blocked.
 fn await_blocked(server: &Server) {
     until("the client waits", || crate::nodes::count(server, "blocked_clients") == 1);
 }
@@ -183,7 +183,7 @@ fn a_timeout_is_met_to_within_ten_milliseconds() {
     assert!(p50 <= 10.0, "the half of all are later than {p50} ms");
 }
 
-/// Two replicas on this machine have a write soon. The figures are those of a debug build.
+/// Two replicas on this machine get a write quickly. The limits are for a debug build.
 #[test]
 fn takes_little_time() {
     let (master, replicas) = with_replicas(limpid(), vec![limpid(), limpid()]);

@@ -1,4 +1,4 @@
-//! The admin server's connections: those that ask nothing end, and keep nobody out meanwhile.
+//! The admin server's connections: idle ones are closed, and keep nobody out meanwhile.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::support::now;
 use crate::support::server::{Server, free_port};
 
-/// More than any test waits.
+/// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server with its admin server's address.
+/// A server, and its admin server's address.
 fn watched(more: &[&str]) -> (Server, SocketAddr) {
     let port = free_port();
     let text = port.to_string();
@@ -24,7 +24,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The answer to a request on a connection of its own.
+/// The answer to a request on a new connection.
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = connect(address);
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
@@ -40,7 +40,7 @@ fn metric(address: SocketAddr, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
-/// Whether the server ends the connection, whatever it sends before.
+/// Whether the server closes the connection, whatever it sends before.
 fn is_closed(stream: &mut TcpStream) -> bool {
     let mut sent = Vec::new();
     match stream.read_to_end(&mut sent) {
@@ -62,13 +62,13 @@ fn two_thousand_connections_that_ask_nothing_keep_nobody_out_and_are_closed() {
     let (server, address) = watched(&["--admin-timeout", "1"]);
     let slow = |number: usize| {
         let mut stream = connect(address);
-        // A third has sent nothing, one half a head, one has been answered.
+        // A third has sent nothing, a third half a head, a third has been answered.
         let sent = match number % 3 {
             0 => "",
             1 => "GET /livez HTTP/1.1\r\nHost:",
             _ => "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n",
         };
-        // It may have been closed already, for those that came after.
+        // The server may have closed it already, in favour of later ones.
         drop(stream.write_all(sent.as_bytes()));
         stream
     };
@@ -95,7 +95,7 @@ fn a_client_that_takes_no_answer_is_closed() {
     stream.set_nonblocking(true).unwrap();
     let request = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(100);
     let began = now();
-    // Asks on as far as it can, and reads nothing, until it is cut off.
+    // Sends requests as far as it can, and reads nothing, until the server cuts it off.
     loop {
         match stream.write(&request) {
             Ok(_) => {}
@@ -140,7 +140,7 @@ fn memory_is_told_apart_and_processor_time_is_by_thread() {
     server.call(&populate).unwrap();
     let [used, overhead, dataset, startup] = memory();
     assert!(used >= overhead + dataset, "{used} {overhead} {dataset}");
-    // Values of 500 bytes with keys of nine, and 16 bytes and a place in the table beside.
+    // Values of 500 bytes with keys of nine, plus 16 bytes and a slot in the table.
     let (data, beside) = (dataset - dataset_before, overhead - overhead_before);
     assert!((50e6..65e6).contains(&data), "{data} bytes of data");
     assert!((1.6e6..4e6).contains(&beside), "{beside} bytes beside");

@@ -1,4 +1,4 @@
-//! Clients that misbehave, and the limits that they meet.
+//! Misbehaving clients, and their limits.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -54,11 +54,11 @@ fn random_bytes_do_not_end_the_server() {
         };
         let len = next() % 3000;
         bytes.extend((0..len).map(|_| match next() % 4 {
-            // Bytes that mean something come more often.
+            // Bytes with a meaning in the protocol are more frequent.
             0 => b"*$\r\n0123456789-\"'"[(next() % 17) as usize],
             _ => next() as u8,
         }));
-        // The server may close while it is being sent to.
+        // The server may close during the write.
         drop(stream.write_all(&bytes));
     }
     pong(&server);
@@ -67,7 +67,7 @@ fn random_bytes_do_not_end_the_server() {
 #[test]
 fn an_unauthenticated_client_holds_at_most_64_kib() {
     let server = Server::limpid(&["--save", "", "--requirepass", "secret"]);
-    // Ten arguments of 16 KiB are allowed one by one, but not to pile up.
+    // Each of ten arguments of 16 KiB is allowed, but not all together.
     let mut stream = connect(&server);
     let mut request = b"*10\r\n".to_vec();
     for _ in 0..9 {
@@ -75,10 +75,10 @@ fn an_unauthenticated_client_holds_at_most_64_kib() {
         request.extend_from_slice(&[b'x'; 16384]);
         request.extend_from_slice(b"\r\n");
     }
-    // It is cut before it has sent everything.
+    // The server closes before it has read everything.
     drop(stream.write_all(&request));
     assert!(is_closed(&mut stream));
-    // Nor can replies that are not read.
+    // Nor may unread replies.
     let mut stream = connect(&server);
     let pings = b"PING\r\n".repeat(10_000);
     let mut sent = 0;

@@ -1,4 +1,4 @@
-//! The limit of open files: raised where it can be, respected where it cannot.
+//! The limit of open files: raised where possible, respected where not.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ fn ready(admin_port: u16) -> String {
     answer.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Connects clients until one is refused or all are there.
+/// Connects clients until one is refused or `count` are connected.
 fn crowd(server: &Server, count: usize) -> (Vec<Connection>, usize) {
     let mut clients = Vec::new();
     let mut refused = 0;
@@ -43,7 +43,7 @@ fn crowd(server: &Server, count: usize) -> (Vec<Connection>, usize) {
                 assert_eq!(error, TOO_MANY);
                 refused += 1;
             }
-            // It was closed before the request was read.
+            // The server closed it before it read the request.
             Err(_) => refused += 1,
             Ok(other) => panic!("{other:?}"),
         }
@@ -51,7 +51,7 @@ fn crowd(server: &Server, count: usize) -> (Vec<Connection>, usize) {
     (clients, refused)
 }
 
-/// Serving, saving and health go on, whatever the limit.
+/// Checks that serving, saving and health work, whatever the limit.
 fn assert_sound(client: &mut Connection, admin_port: u16) {
     assert_eq!(client.call(&words("SET a 1")).expect("answers"), Reply::Simple(b"OK".to_vec()));
     client.call(&words("BGSAVE")).expect("answers");
@@ -136,7 +136,7 @@ fn without_a_free_descriptor_clients_are_told_so_once_in_the_log_and_taken_again
     let server = Server::limpid(&["--save", ""]);
     let mut first = server.connect();
     first.call(&words("SET a 1")).expect("answers");
-    // From outside, as if something else had used them up.
+    // Lowered from outside, as if something else had used up the descriptors.
     let limit = |soft: &str| {
         let pid = server.pid().to_string();
         let status = std::process::Command::new("prlimit")

@@ -1,5 +1,5 @@
-//! A server that the operating system lets down, or that is ended in the midst of something: it
-//! goes on serving, says what is wrong, and recovers; it never loses or overwrites what it has.
+//! Failures of the operating system, and kills at bad moments: the server continues, reports the
+//! problem, and recovers; it never loses or overwrites data.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn run(program: &str, args: &[&str]) {
     assert!(status.success(), "{program} {args:?}");
 }
 
-/// As early as the port accepts.
+/// Connects as soon as the port accepts.
 fn first_connection(server: &mut Server) -> Option<Connection> {
     let deadline = now() + SOON;
     loop {
@@ -53,7 +53,7 @@ fn first_connection(server: &mut Server) -> Option<Connection> {
         }
         assert!(now() < deadline, "nobody listens: {}", server.log_text());
         if !server.is_running() {
-            // Its port was taken meanwhile.
+            // Another process took its port meanwhile.
             return None;
         }
     }
@@ -72,7 +72,7 @@ fn a_server_without_a_file_never_answers_that_it_loads() {
     }
 }
 
-/// A file with so many keys, whose checksum was not computed.
+/// Writes an RDB file with this many keys, without a checksum.
 fn write_file(path: &Path, keys: u32) {
     let mut bytes = b"REDIS0010\xfe\x00".to_vec();
     for key in 0..keys {
@@ -140,7 +140,7 @@ fn a_load_ends_with_the_process_and_overwrites_nothing() {
     assert_eq!(names.len(), 1, "nothing is left beside the file: {names:?}");
 }
 
-/// A folder on a disk of its own, as long as it lives.
+/// A folder on a tmpfs, unmounted when dropped.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -162,7 +162,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Nothing is left to do about one that is still in use.
+        // Ignores one that is still in use.
         drop(Command::new("umount").args(["-l", self.path()]).status());
     }
 }
@@ -200,12 +200,12 @@ fn a_full_disk_is_told_of_once_and_serving_goes_on() {
     assert_eq!(said(), 1, "{}", server.log_text());
 }
 
-/// A user that nobody else is.
+/// A user id that nothing else uses.
 fn user() -> u32 {
     400_000 + std::process::id() % 100_000
 }
 
-/// Lets the user of a server have so many threads: with 1, none more than there are.
+/// Limits the threads of the server's user: 1 allows no new ones.
 fn limit_threads(server: &Server, max: &str) {
     let (user, pid) = (user().to_string(), server.pid().to_string());
     let limit = format!("--nproc={max}:");

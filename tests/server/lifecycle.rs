@@ -1,4 +1,4 @@
-//! Starting, loading, saving, ending.
+//! Start, loading, saving, shutdown.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::words;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Runs the binary to its end, which must come by itself.
+/// Runs the binary, which must exit by itself.
 fn run(args: &[&str], dir: &Path) -> Output {
     Command::new("timeout")
         .arg("20")
@@ -47,7 +47,7 @@ fn info(server: &Server, field: &str) -> String {
     line.unwrap_or_else(|| panic!("INFO has {field}"))
 }
 
-/// Looks until INFO has a value.
+/// Waits until a field of INFO has a value.
 fn wait_for_info(server: &Server, field: &str, value: &str) {
     let began = crate::support::now();
     while info(server, field) != value {
@@ -126,7 +126,7 @@ fn writes_are_refused_while_saving_fails_and_taken_again_after() {
     assert!(is_ok(&server.call(&words("SET a 2")).expect("answers")));
 }
 
-/// A small whole file, as the server writes it.
+/// A small valid file, as the server writes it.
 fn small_file() -> Vec<u8> {
     let server = Server::limpid(&["--save", ""]);
     server.call(&words("SET key a value of some length")).expect("answers");
@@ -190,7 +190,7 @@ fn clients_are_answered_loading_until_the_file_is_loaded() {
                 assert_eq!(error, b"LOADING Redis is loading the dataset in memory");
                 let reply = client.call(&words("INFO persistence")).expect("answers");
                 let info = String::from_utf8_lossy(reply.text().expect("text")).into_owned();
-                // It may have ended in between.
+                // Loading may have ended in between.
                 if info.contains("loading:1") {
                     assert!(info.contains("loading_total_bytes:"), "{info}");
                     refused += 1;

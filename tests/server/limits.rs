@@ -1,4 +1,4 @@
-//! What a client may make the server hold, and what becomes of one that goes past it.
+//! Limits of the memory that a client may use, and what happens when it exceeds them.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -51,7 +51,7 @@ fn the_time_for_a_large_argument_grows_with_its_size() {
         processor_nanos(&server) - before
     };
     spent(16);
-    // Both larger than the caches. The least of three: what else runs on the machine only adds.
+    // Both exceed the caches. The minimum of three: other load on the machine only adds.
     let small = (0..3).map(|_| spent(16)).min().expect("three");
     let large = (0..3).map(|_| spent(64)).min().expect("three");
     assert!(large < 10 * small, "4 times the bytes, {small} and {large} ns");
@@ -64,7 +64,7 @@ fn replies_that_a_broken_connection_leaves_go_to_nobody() {
     for _ in 0..5 {
         let mut gone = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
         gone.write_all(&pings).expect("it reads");
-        // Closed with replies unread: the server's next write fails.
+        // Closed with unread replies: the server's next write fails.
         drop(gone);
         let mut next = server.connect();
         let echoed = next.call(&[b"ECHO", b"mine"]).expect("answers");
@@ -72,7 +72,7 @@ fn replies_that_a_broken_connection_leaves_go_to_nobody() {
     }
 }
 
-/// Requests against a query buffer limit of 1 MB, and whether they are answered.
+/// Requests against a query buffer limit of 1 MB, and whether the server answers them.
 fn large_requests() -> Vec<(&'static str, Vec<u8>, bool)> {
     let bytes = |len: usize| vec![b'x'; len];
     let set = |len: usize| request(&[b"SET", b"k", &bytes(len)]);
@@ -127,8 +127,8 @@ fn the_query_buffer_limit_is_that_of_redis() {
     assert_query_limit(Program::Redis);
 }
 
-/// A subscriber that reads nothing more, and as many megabytes of messages to it, which are more
-/// than the kernel's buffers take.
+/// A subscriber that stops reading, and this many megabytes of messages to it, more than the
+/// kernel's buffers take.
 fn stalled(server: &Server, megabytes: usize) -> (Connection, Connection) {
     let mut subscriber = server.connect();
     subscriber.call(&[b"CLIENT", b"SETNAME", b"sleeper"]).expect("answers");

@@ -1,5 +1,5 @@
-//! The server process: how it starts, ends, saves, loads, and what it does to clients that
-//! misbehave. Needs nothing but the binary.
+//! The server process: start, shutdown, saving, loading, and misbehaving clients. Needs only the
+//! binary.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 

@@ -1,4 +1,4 @@
-//! The process as its operator sees it: signals, log files, panics, the background, supervisors.
+//! The process from the operator's side: signals, log files, panics, the background, supervisors.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -16,7 +16,7 @@ use crate::words;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Waits until a look finds something.
+/// Waits until `look` returns a value.
 fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = now();
     loop {
@@ -32,7 +32,7 @@ fn text(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Runs the binary until the process that was started ends.
+/// Runs the binary until the launched process exits.
 fn run(args: &[&str], dir: &Path) -> Output {
     let mut command = Command::new("timeout");
     command.arg("20").arg(env!("CARGO_BIN_EXE_limpid-server")).args(args).current_dir(dir);
@@ -84,13 +84,13 @@ fn a_panic_is_told_to_standard_error_when_the_log_is_a_file() {
     assert!(text(&dir.path().join("log")).contains("CRASH REPORT"));
 }
 
-/// Has a server write a line of its log.
+/// Makes a server write a line to its log.
 fn log_a_line(port: u16) {
     let mut client = Connection::tcp(port).unwrap();
     client.call(&words("CONFIG SET hz 11")).unwrap();
 }
 
-/// A server that logs to a file; for how long nothing else is written depends on nobody.
+/// A server that logs to a file, with nothing that logs periodically.
 fn server_with_log_file(log: &Path) -> (Server, u16) {
     let port = free_port();
     let port_text = port.to_string();
@@ -112,7 +112,7 @@ fn a_log_that_was_moved_away_goes_on_in_a_new_file() {
     let before = text(&old);
     log_a_line(port);
     assert_eq!(text(&old), before, "the old file is done with");
-    // Removed, as well: rotation need not keep anything.
+    // Also when the file is removed: rotation need not keep it.
     fs::remove_file(&log).unwrap();
     await_some("a new file", || {
         log_a_line(port);
@@ -158,7 +158,7 @@ fn a_second_interrupt_ends_a_shutdown_that_waits() {
     server.call(&words("SET a 1")).expect("answers");
     server.signal("INT");
     assert!(server.wait_for_log("Waiting for replicas before shutting down", SOON).is_some());
-    // As in Redis only this signal insists.
+    // As in Redis, only this signal forces the end.
     server.signal("TERM");
     server.call(&words("PING")).expect("it waits still");
     server.signal("INT");
@@ -199,7 +199,7 @@ fn a_daemon_leaves_its_terminal_and_removes_its_pidfile_at_its_end() {
     let files = ["--logfile", "log", "--pidfile", "pid", "--otlp-endpoint", "http://127.0.0.1:9"];
     let output = run(&[&args[..], &files].concat(), dir.path());
     assert!(output.status.success(), "{}{}", stderr(&output), text(&log));
-    // It serves by the time that the process which was started has ended.
+    // The daemon serves before the launched process exits.
     let mut client = Connection::tcp(port).unwrap();
     client.call(&words("PING")).expect("answers");
     let pid: i32 = text(&pidfile).trim().parse().expect("a process id");

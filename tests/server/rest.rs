@@ -1,4 +1,4 @@
-//! A server that has nothing to do does nothing.
+//! An idle server makes no periodic wake-ups.
 
 use std::fs;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::reply::Reply;
 use crate::support::server::Server;
 
-/// How often all the threads together have begun to wait.
+/// Number of context switches of all threads.
 fn waits(server: &Server) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("it runs");
     let of = |task: std::io::Result<fs::DirEntry>| {
@@ -26,8 +26,8 @@ fn an_idle_server_hardly_wakes() {
     let server = Server::limpid(&["--save", "3600 1", "--timeout", "300"]);
     let mut client = server.connect();
     client.call(&[b"SET", b"key", b"value"]).expect("answers");
-    // It comes to rest two seconds after the last command. That it wakes once a second then, for
-    // save points and timeouts, is what is seen; ten times a second would be 30 more.
+    // It becomes idle two seconds after the last command. One wake-up a second after that, for save
+    // points and timeouts, is expected; ten a second would be 30 more.
     let calm = |seconds: u64| {
         let before = waits(&server);
         thread::sleep(Duration::from_secs(seconds));
@@ -42,10 +42,10 @@ fn regular_work_begins_again_with_the_first_command() {
     let server = Server::limpid(&["--save", ""]);
     let mut client = server.connect();
     for _ in 0..2 {
-        // Long enough to come to rest. No command may end that, so there is nothing to ask.
+        // Long enough to become idle. A command would end that, so poll nothing.
         thread::sleep(Duration::from_millis(2600));
         client.call(&[b"SET", b"key", b"value", b"PX", b"50"]).expect("answers");
-        // Nobody asks for the key; it is found ten times a second.
+        // Nobody accesses the key; the sweeper looks for it ten times a second.
         thread::sleep(Duration::from_millis(600));
         assert_eq!(client.call(&[b"DBSIZE"]).expect("answers"), Reply::Integer(0));
     }

@@ -1,5 +1,5 @@
-//! What keeps a server from starting is told at the terminal and in the log, with the setting as
-//! the operator wrote it.
+//! Errors at start appear at the terminal and in the log, with the setting as the operator wrote
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::support::now;
 use crate::support::server::{Server, free_port};
 use crate::words;
 
-/// Runs a server that cannot start with a file of these lines; gives what it says on standard
-/// error, and its log.
+/// Runs a server that cannot start with a file of these lines; returns its standard error and its
+/// log.
 fn failing(lines: &str, dir: &Path) -> (String, String) {
     let log = dir.join("log");
     drop(fs::remove_file(&log));
@@ -68,14 +68,14 @@ fn reasons_that_show_later_are_in_the_log_as_well() {
     }
 }
 
-/// What Debian's package of Redis 7.0 installs as /etc/redis/redis.conf, without its comments.
+/// The /etc/redis/redis.conf of Debian's package of Redis 7.0, without its comments.
 const DEBIAN: &str = include_str!("debian-redis.conf");
 
 #[test]
 fn the_file_that_debian_installs_works_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    // Its folders belong to a user that only the package makes.
+    // Its folders belong to a user that the package creates.
     let port = free_port();
     let text = DEBIAN
         .replace("/run/redis/redis-server.pid", &at("pid"))

@@ -1,4 +1,4 @@
-//! Traces: what a collector gets by OTLP over HTTP.
+//! Traces: what a collector receives by OTLP over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -10,10 +10,10 @@ use crate::support::now;
 use crate::support::server::Server;
 use crate::words;
 
-/// How long spans may take to arrive: they are sent in batches, every few seconds.
+/// Timeout for spans to arrive: they are sent in batches, every few seconds.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A collector that keeps all it gets.
+/// A collector that keeps all requests.
 struct Collector {
     endpoint: String,
     received: Arc<Mutex<Vec<u8>>>,
@@ -126,7 +126,7 @@ fn loads_and_full_resyncs_arrive_as_spans() {
     master.call(&words("SET secretkey secretvalue")).unwrap();
     master.call(&words("SAVE")).unwrap();
     let (dir, port) = (master.dir().to_str().unwrap().to_owned(), master.port().to_string());
-    // It loads the master's file, of no history, and then takes a full resync.
+    // It loads the master's file, without replication data, and then a full resync.
     let _replica = Server::limpid(&[
         "--dir",
         &dir,
@@ -165,7 +165,7 @@ fn traced(endpoint: &str) -> Server {
     server
 }
 
-/// How long the server takes to end, and what it had logged by then.
+/// Terminates the server; returns the time that took, and its log.
 fn end(mut server: Server) -> (Duration, String) {
     let began = now();
     server.signal("TERM");
@@ -187,7 +187,7 @@ fn a_collector_that_is_gone_is_logged_once_and_its_spans_are_counted() {
 
 #[test]
 fn a_collector_that_never_answers_does_not_hold_up_the_end() {
-    // The kernel takes connections; nobody reads from them.
+    // The kernel accepts connections; nobody reads from them.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = traced(&format!("http://{}", listener.local_addr().unwrap()));
     let (took, log) = end(server);

@@ -1,5 +1,4 @@
-//! A blocking client over TCP or a Unix socket. Sends what it is given, byte for byte; every read
-//! has a time limit.
+//! A blocking client over TCP or a Unix socket. Sends bytes unchanged; every read has a timeout.
 
 use super::reply::{ReadError, Reply};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -9,11 +8,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Ample for a loaded machine; a sound server answers in microseconds.
+/// Ample for a loaded machine; a correct server answers in microseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From here on a writer of its own sends, so that a server which waits for its replies to be
-/// read before it reads on is no deadlock.
+/// From this size on a separate thread sends, so that a server which stops reading until its
+/// replies are read causes no deadlock.
 pub(crate) const LARGE_BYTES: usize = 32 * 1024;
 
 /// A command and its arguments.
@@ -47,19 +46,19 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The same connection, to send from another thread. What one has read ahead stays with it.
+    /// Clones the connection, to send from another thread. Bytes read ahead stay with the original.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         Self::over(self.stream.get_ref().try_clone()?)
     }
 
-    /// The next connection that somebody makes to a test that plays a server.
+    /// Accepts the next connection to a test that plays a server.
     pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         Self::over(Stream::Tcp(stream))
     }
 
-    /// Limits the wait for the next bytes, and for the server to take some.
+    /// Sets the timeout for reads and writes.
     pub(crate) fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         match self.stream.get_mut() {
             Stream::Tcp(stream) => {
@@ -73,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
@@ -83,9 +82,9 @@ impl Connection {
         self.send_raw(&encode(words))
     }
 
-    /// Sends bytes while `read` reads what they cause.
+    /// Sends bytes while `read` reads the replies.
     pub(crate) fn send_while<T>(&mut self, bytes: &[u8], read: impl FnOnce(&mut Self) -> T) -> T {
-        // A failed write shows in what is read: the connection is closed.
+        // A failed write shows in the read: the connection is closed.
         if bytes.len() < LARGE_BYTES {
             drop(self.send_raw(bytes));
             return read(self);
@@ -101,21 +100,21 @@ impl Connection {
         Reply::read(&mut self.stream)
     }
 
-    /// So many bytes, as they come.
+    /// Reads `len` bytes.
     pub(crate) fn read_bytes(&mut self, len: usize) -> Result<Vec<u8>, ReadError> {
         let mut bytes = vec![0; len];
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Bytes up to a line feed, with it.
+    /// Reads bytes up to and including a line feed.
     pub(crate) fn read_line(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
         if line.is_empty() { Err(ReadError::Closed) } else { Ok(line) }
     }
 
-    /// What comes within a time; then the time limit is the usual one again.
+    /// Reads whatever arrives within a time, then restores the default timeout.
     pub(crate) fn read_for(&mut self, time: Duration) -> io::Result<Vec<u8>> {
         self.set_timeout(time)?;
         let mut bytes = vec![0; 4096];
@@ -139,12 +138,12 @@ impl Connection {
         self.read_reply()
     }
 
-    /// Sends all and ends this side, and reads meanwhile: all bytes up to the end, and whether the
-    /// end was reached before the time limit. A reset is an end too.
+    /// Sends everything and shuts down the sending side, while it reads: returns all bytes up to
+    /// the end, and whether it came before the timeout. A reset is an end too.
     pub(crate) fn send_last(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut writer = self.stream.get_ref().try_clone().expect("a descriptor is left");
         thread::scope(|scope| {
-            // What a server that closed first does not take is no failure of ours.
+            // A failed write to a server that closed first is not an error here.
             scope.spawn(move || {
                 drop(writer.write_all(bytes));
                 drop(writer.shutdown_write());
@@ -153,8 +152,8 @@ impl Connection {
         })
     }
 
-    /// All bytes up to the end; a reset is an end too. The second value: whether the end was
-    /// reached before the time limit.
+    /// Reads all bytes up to the end; a reset is an end too. The second value: whether the end came
+    /// before the timeout.
     pub(crate) fn read_to_end(&mut self) -> (Vec<u8>, bool) {
         let mut bytes = Vec::new();
         let ended = match self.stream.read_to_end(&mut bytes) {
@@ -203,7 +202,7 @@ impl Stream {
     }
 }
 
-/// A command as a client sends it: an array of bulks.
+/// Encodes a command as clients do: an array of bulks.
 pub(crate) fn encode<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {

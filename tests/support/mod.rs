@@ -1,8 +1,8 @@
-//! What tests against running servers share: starting a server, talking to it, reading replies.
+//! Shared code of tests against running servers: starting a server, sending to it, reading replies.
 //!
-//! - [`server`]: a limpid-server or a real redis-server in a folder and on a port of its own
-//! - [`connection`]: a blocking client that sends bytes as they are
-//! - [`reply`]: what comes back, down to its type bytes
+//! - [`server`]: a limpid-server or a real redis-server in its own folder and on its own port
+//! - [`connection`]: a blocking client that sends bytes unchanged
+//! - [`reply`]: replies, down to their type bytes
 #![allow(dead_code, reason = "each integration test compiles this and uses a part of it")]
 
 pub(crate) mod connection;
@@ -11,7 +11,7 @@ pub(crate) mod server;
 
 use std::time::Instant;
 
-/// The present, for deadlines.
+/// The current time, for deadlines.
 #[allow(clippy::disallowed_methods, reason = "the server's clock is not what a deadline tests by")]
 pub(crate) fn now() -> Instant {
     Instant::now()

@@ -1,15 +1,15 @@
-//! A reply of RESP2 or RESP3 as it came: nothing that differs on the wire compares equal.
+//! A RESP2 or RESP3 reply as received: replies that differ on the wire never compare equal.
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::io::{self, BufRead, ErrorKind};
 
-/// Deeper than any reply of a sound server.
+/// Deeper than any reply of a correct server.
 const DEPTH_MAX: usize = 32;
 
 /// Items of a list that a report shows.
 const ITEMS_SHOWN: usize = 40;
 
-/// One reply. Texts of numbers are kept as text where more than one text means the same.
+/// One reply. Numbers whose value has several spellings are kept as text.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Reply {
     Simple(Vec<u8>),
@@ -31,14 +31,14 @@ pub(crate) enum Reply {
     Attribute(Vec<(Self, Self)>, Box<Self>),
 }
 
-/// Why no reply could be read.
+/// Why a reply could not be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ReadError {
     /// The server closed the connection.
     Closed,
-    /// Nothing came in time.
+    /// Nothing arrived before the timeout.
     TimedOut,
-    /// What came is not RESP.
+    /// The bytes are not RESP.
     Malformed(String),
     Other(String),
 }
@@ -97,7 +97,7 @@ impl Reply {
         })
     }
 
-    /// What the type is called in reports.
+    /// The type's name in reports.
     pub(crate) const fn type_name(&self) -> &'static str {
         match self {
             Self::Simple(_) => "simple",
@@ -177,7 +177,7 @@ impl Display for Reply {
     }
 }
 
-/// Bytes as printable text in quotes; what is longer than some hundred bytes is cut.
+/// Bytes as printable text in quotes; truncated after some hundred bytes.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     const SHOWN: usize = 160;
     let mut text = format!("\"{}", bytes[..bytes.len().min(SHOWN)].escape_ascii());

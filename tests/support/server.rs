@@ -14,13 +14,13 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The release whose replies are the measure.
+/// The release to compare replies with.
 pub(crate) const REDIS_VERSION: &str = "7.0.15";
 
-/// How long a server may take to start, or to end.
+/// Timeout for a server's start or end.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A free port may be taken between finding and using it; another is tried so often.
+/// Attempts to find a free port: another process may take one before its use.
 const PORTS_TRIED: usize = 10;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +38,7 @@ impl Program {
     }
 }
 
-/// The command that runs a program in place of a shell, after a line of it.
+/// A command that runs a line of shell, then replaces the shell by the program.
 pub(crate) fn after(shell: &str, program: &str) -> Command {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), program]);
@@ -92,7 +92,7 @@ impl Server {
         panic!("limpid-server found no free port");
     }
 
-    /// Starts limpid-server, which logs to a file, and waits until the file says that it serves.
+    /// Starts limpid-server, which logs to a file, and waits until the log shows that it serves.
     pub(crate) fn limpid_with_log(path: &str, args: &[&str]) -> Self {
         let server = Self::spawn(Program::Limpid, free_port(), args);
         let deadline = now() + DEADLINE;
@@ -125,8 +125,8 @@ impl Server {
         server.unwrap_or_else(|| panic!("port {port} was taken meanwhile"))
     }
 
-    /// Starts limpid-server as another user, whom the limits of resources hold to, and waits until
-    /// it serves. For tests that run as root.
+    /// Starts limpid-server as another user, to whom resource limits apply, and waits until it
+    /// serves. For tests that run as root.
     pub(crate) fn limpid_as(user: u32, args: &[&str]) -> Self {
         let line = format!(
             "chown {user} . && exec setpriv --reuid {user} --regid {user} --clear-groups \"$0\" \"$@\""
@@ -142,7 +142,7 @@ impl Server {
         panic!("limpid-server found no free port");
     }
 
-    /// Starts limpid-server and does not wait for anything.
+    /// Starts limpid-server without waiting.
     pub(crate) fn limpid_at_once(args: &[&str]) -> Self {
         Self::spawn(Program::Limpid, free_port(), args)
     }
@@ -165,7 +165,7 @@ impl Server {
 
     fn spawn_as(mut command: Command, program: Program, port: u16, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the server");
-        // limpid takes settings from the environment: those of the tests are not meant for it.
+        // limpid reads settings from the environment: remove those of the tests.
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("LIMPID_") {
                 command.env_remove(name);
@@ -198,7 +198,7 @@ impl Server {
         self.port
     }
 
-    /// The working folder: its RDB file lies here.
+    /// The working folder, which has the RDB file.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -207,7 +207,7 @@ impl Server {
         Connection::tcp(self.port).expect("a ready server accepts")
     }
 
-    /// Sends one command over a connection of its own.
+    /// Sends one command over a new connection.
     pub(crate) fn call(&self, words: &[&[u8]]) -> Result<Reply, ReadError> {
         self.connect().call(words)
     }
@@ -220,7 +220,7 @@ impl Server {
         self.log_lines().join("\n")
     }
 
-    /// Waits for a line that contains the text, from the start on; `None` when none came in time
+    /// Waits for a log line that contains the text, from the start on; `None` if none came in time
     /// or the server ended without it.
     pub(crate) fn wait_for_log(&self, text: &str, timeout: Duration) -> Option<String> {
         self.log.wait(timeout, |line| line.contains(text))
@@ -230,7 +230,7 @@ impl Server {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Sends a signal, by name as kill(1) has it.
+    /// Sends a signal, by its kill(1) name.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.pid().to_string()])
@@ -245,12 +245,12 @@ impl Server {
         self.process.wait().expect("it is ours");
     }
 
-    /// Waits until the process has ended by itself, and returns how.
+    /// Waits until the process ends by itself, and returns its status.
     pub(crate) fn wait_for_end(&mut self, timeout: Duration) -> Option<ExitStatus> {
         self.log.wait_for_end(timeout).then(|| self.process.wait().expect("it is ours"))
     }
 
-    /// Asks the server to end (SIGTERM) and returns how it ended.
+    /// Sends SIGTERM and returns the exit status.
     pub(crate) fn terminate(mut self) -> ExitStatus {
         self.signal("TERM");
         if !self.log.wait_for_end(DEADLINE) {
@@ -270,14 +270,14 @@ impl Drop for Server {
             }
             return;
         }
-        // Nothing is left to do about one that cannot be killed.
+        // Ignores a process that cannot be killed.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
 impl Log {
-    /// Gathers the lines of a stream on a thread that ends with the stream.
+    /// Collects the lines of a stream on a thread that ends with the stream.
     fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
         let log = Arc::clone(self);
         thread::spawn(move || {
@@ -330,7 +330,7 @@ impl Log {
     }
 }
 
-/// Whether this redis-server is the release compared with; checked once.
+/// Asserts that this redis-server has the expected release; checked once.
 fn assert_redis_version() {
     static VERSION: OnceLock<String> = OnceLock::new();
     let version =
@@ -348,7 +348,7 @@ fn is_port_busy(line: &str) -> bool {
     line.contains("Failed listening on port") || line.contains("Address already in use")
 }
 
-/// A port that nobody listens on.
+/// An unused port.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
     listener.local_addr().expect("it is bound").port()

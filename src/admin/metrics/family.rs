@@ -1,4 +1,4 @@
-//! Metric families as the text encoder takes them.
+//! Metric families in the text encoder's types.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl Families {
         family.mut_metric().push(metric);
     }
 
-    /// Adds a series, unless its value is no number where one is wanted.
+    /// Adds a series; skips a value that is not a number where one is needed.
     pub(super) fn add(&mut self, series: &Series<'_>) {
         let row = series.metric;
         let mut metric = labelled(&series.labels);
@@ -71,14 +71,14 @@ impl Families {
         self.push(name, row.help, kind, metric);
     }
 
-    /// Adds a histogram in seconds that is no reading of the node.
+    /// Adds a histogram in seconds that is not among the node's readings.
     pub(super) fn add_durations(&mut self, name: &str, help: &str, of: &Distribution) {
         let mut metric = Metric::default();
         metric.set_histogram(histogram(of, 1e6));
         self.push(name.to_owned(), help, MetricType::HISTOGRAM, metric);
     }
 
-    /// All of them, in the order of names.
+    /// All families, sorted by name.
     pub(super) fn into_inner(self) -> Vec<MetricFamily> {
         self.by_name.into_values().collect()
     }
@@ -99,7 +99,7 @@ fn histogram(of: &Distribution, us_per_unit: f64) -> Histogram {
     let mut buckets = Vec::with_capacity(BUCKETS);
     for (index, count) in of.counts.iter().enumerate() {
         cumulative += count;
-        // The encoder adds the last one, which has no bound.
+        // The encoder adds the last, unbounded bucket.
         let Some(us) = bound_us(index) else { continue };
         let mut bucket = Bucket::default();
         bucket.set_cumulative_count(cumulative);
@@ -113,7 +113,7 @@ fn histogram(of: &Distribution, us_per_unit: f64) -> Histogram {
     histogram
 }
 
-/// Quantiles are percentiles in the exporter.
+/// A summary with percentiles as quantiles, as the exporter has it.
 fn summary_usec(of: &Distribution) -> Summary {
     let quantile = |percent: f64| {
         let mut quantile = Quantile::default();

@@ -1,8 +1,8 @@
-//! `/metrics`: Prometheus's text format, under the names of redis_exporter, so that dashboards and
-//! alerts written for it work without it; beyond them, limpid's own.
+//! `/metrics`: Prometheus's text format, under the names of redis_exporter, so that its dashboards
+//! and alerts work unchanged; limpid's own metrics come on top.
 //!
-//! The series and their values come from INFO's tables (`commands::info`), where each figure is
-//! named once. Everything is read from counters: a scrape takes no shard lock.
+//! The series and their values come from INFO's tables (`commands::info`), which name each figure
+//! once. Values come from counters: a scrape takes no shard lock.
 
 mod family;
 
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::telemetry::counter::SharedHistogram;
 use family::Families;
 
-/// What is known of scrapes themselves.
+/// Statistics of scrapes themselves.
 #[derive(Debug, Default)]
 pub(super) struct Scrapes {
     took: SharedHistogram,

@@ -47,7 +47,7 @@ fn what_commands_did_is_counted_by_command() {
     }
 }
 
-/// Looks for what appears twice, and that each series stands under its family.
+/// Checks that no series or family appears twice, and that each series follows its family.
 fn check(text: &str) {
     let mut seen = BTreeSet::new();
     let mut typed = String::new();

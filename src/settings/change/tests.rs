@@ -2,7 +2,7 @@ use super::super::parameter::{Change, PARAMETERS};
 use super::super::values::{LogLevel, Settings};
 use super::super::{SavePoint, SetError};
 
-/// As much of glob matching as these tests need: a `*` at the end.
+/// The glob subset that these tests need: a `*` at the end.
 fn starts(pattern: &[u8], name: &[u8]) -> bool {
     pattern.strip_suffix(b"*").is_some_and(|prefix| name.starts_with(prefix))
 }
@@ -23,7 +23,7 @@ fn error(pairs: &[(&str, &str)]) -> String {
     set(pairs).unwrap_err().to_string()
 }
 
-/// What redis-server 7.0.15 says to CONFIG GET when it is started without arguments.
+/// The CONFIG GET output of redis-server 7.0.15 started without arguments.
 const DEFAULTS_OF_REDIS: &[(&str, &str)] = &[
     ("bind", "* -::*"),
     ("port", "6379"),

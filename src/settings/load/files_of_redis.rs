@@ -1,4 +1,4 @@
-//! Files that other servers wrote, or that were written for them.
+//! Settings files of other servers.
 
 use std::fs;
 use std::path::Path;
@@ -105,7 +105,7 @@ fn later_names_of_what_there_is_have_effect() {
     assert_eq!(settings.replication.masterauth.reveal(), Some("a"));
     assert_eq!(settings.replication.masteruser.reveal(), Some("b"));
     assert_eq!((settings.slowlog.slower_than_us, settings.slowlog.max_len), (7, 9));
-    // To clients they are as unknown as to Redis 7.0.
+    // For clients these names are unknown, as in Redis 7.0.
     assert!(settings.set(&[(b"primaryauth", b"x")]).is_err());
 }
 

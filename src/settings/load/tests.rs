@@ -32,7 +32,7 @@ fn variables(variables: &[(&str, &str)]) -> Result<Settings, String> {
     loaded(&[], variables, b"").map(|(settings, _)| settings).map_err(|error| error.to_string())
 }
 
-/// Loads a file of this name; errors call it by its bare name.
+/// Loads a file of this name; replaces its path by the bare name in errors.
 fn file(name: &str, text: &str) -> Result<Settings, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -91,7 +91,7 @@ fn later_layers_override_earlier_ones() {
     let arguments = [&arguments[..], &["--client-output-buffer-limit", "pubsub", "2", "2", "2"]];
     let arguments = [arguments[0], arguments[1], &["--rename-command", "C", ""]].concat();
     let environment = [("LIMPID_PORT", "3"), ("LIMPID_TIMEOUT", "3"), ("LIMPID_SAVE", "7 7")];
-    // `-` counts at the end only, once a file is named.
+    // With a file named, `-` counts at the end only.
     let mut arguments: Vec<&str> = arguments.into_iter().filter(|word| *word != "-").collect();
     arguments.push("-");
     let (settings, file) =
@@ -430,7 +430,7 @@ fn the_sample_file_loads_without_warnings() {
     let (mut settings, _) = loaded(&[path], &[], b"").unwrap();
     assert_eq!(settings.warnings, [""; 0]);
     assert_eq!(settings.replication.backlog_size_bytes, 64 << 20);
-    // All else in it is the default, written out.
+    // Everything else in the file repeats the default.
     settings.replication.backlog_size_bytes = 1 << 20;
     settings.snapshot.dir = ".".to_owned();
     assert_eq!(settings, Settings::default());

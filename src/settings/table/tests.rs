@@ -113,7 +113,7 @@ fn settings_of_redis_that_promise_something_are_refused() {
     }
 }
 
-/// The sources of all that may read a setting, without comments, blanks and tests.
+/// The sources of all code that may read a setting, without comments, blanks and tests.
 fn readers() -> Vec<String> {
     fn gather(folder: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -148,11 +148,11 @@ fn has_field(code: &str, name: &str) -> bool {
 
 #[test]
 fn each_honoured_parameter_is_read_by_what_it_sets() {
-    // It is held against 'requirepass' as soon as it is known.
+    // Load compares it with 'requirepass'.
     const READ_BY_LOAD: &[&str] = &["user"];
     let readers = readers();
     assert!(readers.len() > 50);
-    // What a group of settings answers by itself.
+    // Settings that methods of `Settings` read.
     let answers = without_blanks(include_str!("../values.rs"));
     for parameter in PARAMETERS {
         let Standing::Honoured(Field { path: [group, name], .. }) = parameter.standing else {

@@ -1,4 +1,4 @@
-//! Any command with any number of any arguments; and names that are no command.
+//! Any command with random arguments in any number; and unknown command names.
 
 use super::{Exact, Generator, row};
 use crate::mangle::{is_deterministic, recased};
@@ -9,7 +9,7 @@ use crate::world::World;
 pub(super) const GENERATORS: &[Generator] =
     &[row(60, Exact(any_arguments)), row(12, Exact(unknown)), row(8, Exact(unknown_subcommand))];
 
-/// Every command built, but for those that end the run or silence a client when they succeed.
+/// Every implemented command, except those that end the run or silence a client when they succeed.
 const NAMES: &[&str] = &[
     "APPEND",
     "AUTH",

@@ -106,7 +106,7 @@ fn set_name(w: &mut World) -> Words {
     }
 }
 
-/// Filters that no client of the session meets, and unsound ones.
+/// Filters that match no client of the session, and invalid ones.
 fn kill_nobody(w: &mut World) -> Words {
     let filters: &[&[&str]] = &[
         &["ID", "99999999"],
@@ -141,7 +141,7 @@ fn kill_nobody(w: &mut World) -> Words {
     words
 }
 
-/// Short ones only: nothing is answered meanwhile.
+/// Short pauses only: no command is answered meanwhile.
 fn pause(w: &mut World) -> Words {
     let rest: &[&[&str]] = &[
         &["0"],
@@ -194,7 +194,7 @@ fn odd_client(w: &mut World) -> Words {
     }
 }
 
-/// CLIENT REPLY in its ways: only the last command is answered.
+/// CLIENT REPLY in all modes: only the last command is answered.
 fn without_replies(w: &mut World) -> Unit {
     let mut commands = Vec::new();
     if w.random.percent(60) {
@@ -216,7 +216,7 @@ fn without_replies(w: &mut World) -> Unit {
     Unit { commands, replies: Replies::OfLast }
 }
 
-/// A client is killed by its id, which differs between the servers.
+/// Kills a client by its id, which differs between the servers.
 fn kills_another(session: &mut Session) -> Outcome {
     let mut victims = [session.reference.connect(), session.subject.connect()];
     let mut ids = victims.iter_mut().map(|victim| victim.call(&[b"CLIENT", b"ID"]));

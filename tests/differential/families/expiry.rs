@@ -1,4 +1,4 @@
-//! Expiry: setting, asking, removing; and keys that expire while one waits.
+//! Expiry: setting, querying, removing; and keys that expire during a wait.
 
 use super::{Command, Generator, Steps, row};
 use crate::pair::Unit;
@@ -56,7 +56,7 @@ fn conditions(w: &mut World) -> Words {
     }
 }
 
-/// Nobody looks at the key: the server removes it and says so.
+/// Nobody accesses the key: the server removes it and publishes the event.
 fn expires_by_itself(session: &mut Session) -> Outcome {
     session.drain()?;
     let key = session.world.key();
@@ -85,7 +85,7 @@ fn expires_by_itself(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// The server removes nothing by itself: who looks finds nothing, and then it is removed.
+/// Without active expiry: an access finds the key expired and removes it.
 fn expires_when_looked_at(session: &mut Session) -> Outcome {
     session.drain()?;
     let key = session.world.key();
@@ -106,7 +106,7 @@ fn expires_when_looked_at(session: &mut Session) -> Outcome {
         words!["DBSIZE"],
     ];
     session.step(Who::A, &[Unit::one_each(batch)])?;
-    // PTTL would remove it as well; the time must have passed on both before they are asked.
+    // PTTL would remove it as well; the time must have passed on both before either is asked.
     let until_past = |connection: &mut Connection| -> Result<Reply, ReadError> {
         let now = |reply: Reply| match &reply.items().unwrap_or_default()[..] {
             [Reply::Bulk(secs), Reply::Bulk(micros)] => {

@@ -1,4 +1,4 @@
-//! Keys whatever their values: removing, moving, listing, DUMP and RESTORE.
+//! Commands on keys of any type: removing, moving, listing, DUMP and RESTORE.
 
 use super::{Command, Exact, Generator, Steps, row};
 use crate::mangle::is_deterministic;
@@ -56,7 +56,7 @@ fn object(w: &mut World) -> Words {
     }
 }
 
-/// Rarely: what was built up is gone.
+/// Rare, as it removes all data built up so far.
 fn flush(w: &mut World) -> Words {
     let name = *w.random.pick(&["FLUSHDB", "FLUSHDB", "FLUSHALL"]);
     match w.random.below(6) {
@@ -68,7 +68,7 @@ fn flush(w: &mut World) -> Words {
     }
 }
 
-/// Only whether it is a page: which keys are on it is up to the server.
+/// Compares only that the reply is a page: each server chooses the keys on it.
 fn scan_page(w: &mut World) -> Words {
     let cursor = match w.random.below(4) {
         0 => w.number(),
@@ -96,7 +96,7 @@ fn scan_options(w: &mut World, odd_percent: usize) -> Words {
     words
 }
 
-/// From cursor 0 to cursor 0, on each side with its own cursors: the keys found, as a set.
+/// Scans from cursor 0 to cursor 0, on each side with its own cursors: the keys found, as a set.
 fn scan_to_the_end(session: &mut Session) -> Outcome {
     const PAGES_MAX: usize = 10_000;
     let options = scan_options(&mut session.world, 0);
@@ -126,7 +126,7 @@ fn scan_to_the_end(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// The key differs; that there is one, and that it exists, does not.
+/// The key may differ, but there must be one, and it must exist.
 fn random_key(session: &mut Session) -> Outcome {
     let look = |connection: &mut Connection| {
         let reply = connection.call(&[b"RANDOMKEY"])?;

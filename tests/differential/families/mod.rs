@@ -1,5 +1,5 @@
-//! Generators of commands, one file per family of commands. To add a family: a file with a table
-//! of rows, and the table in [`FAMILIES`].
+//! Command generators, one file per family of commands. To add a family: a file with a table of
+//! rows, and the table in [`FAMILIES`].
 
 mod arity;
 mod connection;
@@ -16,7 +16,7 @@ use crate::session::{Outcome, Session};
 use crate::support::connection::Words;
 use crate::world::World;
 
-/// One kind of command, or of things to do.
+/// A generator of one kind of command, or of steps.
 pub(crate) struct Generator {
     /// How often, relative to the others.
     weight: usize,
@@ -25,9 +25,9 @@ pub(crate) struct Generator {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Emit {
-    /// A command that may be made wrong at random.
+    /// A command that may be mangled at random.
     Command(fn(&mut World) -> Words),
-    /// A command that goes as it is: changed, it might stop the run.
+    /// A command sent unchanged: mangled, it might stop the run.
     Exact(fn(&mut World) -> Words),
     /// Commands that belong together.
     Unit(fn(&mut World) -> Unit),
@@ -62,7 +62,7 @@ const fn row(weight: usize, emit: Emit) -> Generator {
     Generator { weight, emit }
 }
 
-/// What to do next.
+/// Draws the next step.
 pub(crate) fn next(world: &mut World) -> Next {
     match drawn(world) {
         Command(make) => Next::Unit(Unit::one(varied(world, make))),
@@ -72,7 +72,7 @@ pub(crate) fn next(world: &mut World) -> Next {
     }
 }
 
-/// A command that stands alone: for inside a transaction or another command.
+/// A command on its own, for use in a transaction or another command.
 pub(crate) fn plain_command(world: &mut World) -> Words {
     loop {
         match drawn(world) {
@@ -83,7 +83,7 @@ pub(crate) fn plain_command(world: &mut World) -> Words {
     }
 }
 
-/// A command as its generator makes it; seldom one that is refused before it is executed.
+/// A command as its generator makes it; seldom refused before execution.
 pub(crate) fn sound_command(world: &mut World) -> Words {
     loop {
         if let Command(make) = drawn(world) {
@@ -107,7 +107,7 @@ fn drawn(world: &mut World) -> Emit {
     unreachable!("the place is below the sum of the weights")
 }
 
-/// A command, sometimes made wrong, sometimes in another case.
+/// A command, sometimes mangled, sometimes in another case.
 fn varied(world: &mut World, make: fn(&mut World) -> Words) -> Words {
     loop {
         let mut words = make(world);
@@ -123,7 +123,7 @@ fn varied(world: &mut World, make: fn(&mut World) -> Words) -> Words {
     }
 }
 
-/// One argument out of something.
+/// Converts a value to one argument.
 pub(crate) trait ToWord {
     fn to_word(self) -> Vec<u8>;
 }
@@ -152,7 +152,7 @@ impl ToWord for i64 {
     }
 }
 
-/// A command out of its arguments.
+/// Builds a command from its arguments.
 #[macro_export]
 macro_rules! words {
     ($($word:expr),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! Publishing and subscribing. One client does nothing else; what it and the observer receive is
+//! Publish and subscribe. One client only subscribes; the messages to it and the observer are
 //! compared after every batch.
 
 use super::{Command, Exact, Generator, Steps, plain_command, row};
@@ -42,7 +42,7 @@ fn odd_pubsub(w: &mut World) -> Words {
     }
 }
 
-/// Something the subscriber does.
+/// A step of the subscriber.
 fn subscriber(session: &mut Session) -> Outcome {
     let w = &mut session.world;
     let words = match w.random.below(40) {

@@ -1,4 +1,4 @@
-//! What the server says about itself and lets be changed: CONFIG, COMMAND, SLOWLOG, DEBUG.
+//! Server introspection and configuration: CONFIG, COMMAND, SLOWLOG, DEBUG.
 
 use super::{Command, Exact, Generator, Steps, plain_command, row};
 use crate::pair::Unit;
@@ -31,8 +31,8 @@ pub(super) const GENERATORS: &[Generator] = &[
     row(1, Steps(reload)),
 ];
 
-/// Parameters that both have, with sound and unsound values. None that changes what later
-/// commands answer, or when.
+/// Parameters of both servers, with valid and invalid values. None changes the content or timing of
+/// later replies.
 const PARAMETERS: &[(&str, &[&str])] = &[
     ("timeout", &["0", "-1", "abc", "", "1.5", "2147483648", "+0", "0 0"]),
     ("maxclients", &["1000", "1500", "0", "-1", "abc", "4294967296"]),
@@ -159,7 +159,7 @@ fn memory_usage(w: &mut World) -> Words {
     }
 }
 
-/// Every type of reply that the protocol of the connection has.
+/// Every reply type of the connection's protocol.
 fn debug_protocol(w: &mut World) -> Words {
     let kinds = [
         "string", "integer", "double", "bignum", "null", "array", "set", "map", "verbatim", "true",
@@ -181,7 +181,7 @@ fn odd_debug(w: &mut World) -> Words {
     }
 }
 
-/// Everything counts as slow for a while: what the log keeps of a command, and of long ones.
+/// Logs every command as slow for a while, long ones included, and compares the entries.
 fn slow_commands(session: &mut Session) -> Outcome {
     let w = &mut session.world;
     let mut batch = vec![
@@ -205,7 +205,7 @@ fn slow_commands(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// Other classes of keyspace events for some commands.
+/// Changes the keyspace event classes for some commands.
 fn other_events(session: &mut Session) -> Outcome {
     let w = &mut session.world;
     let choices =
@@ -232,7 +232,7 @@ fn other_events(session: &mut Session) -> Outcome {
     session.drain()
 }
 
-/// What is saved and loaded again is the same data.
+/// Saves and reloads: the data must stay the same.
 fn reload(session: &mut Session) -> Outcome {
     session.drain()?;
     session.command(Who::A, words!["DEBUG", "RELOAD"])?;

@@ -1,4 +1,4 @@
-//! Strings: all their commands, with options sound and unsound.
+//! Strings: all their commands, with valid and invalid options.
 
 use super::{Command, Generator, Together, row};
 use crate::pair::Unit;
@@ -52,7 +52,7 @@ fn getex(w: &mut World) -> Words {
     words
 }
 
-/// An option of SET or GETEX, some of them not of the one at hand.
+/// An option of SET or GETEX, sometimes of the other command.
 fn option(w: &mut World, own: &str) -> Words {
     match w.random.below(14) {
         0 => words!["EX", ttl(w, 1)],
@@ -71,7 +71,7 @@ fn option(w: &mut World, own: &str) -> Words {
     }
 }
 
-/// Mostly a sound time from now, in units of so many to the second; or none, or an odd one.
+/// Mostly a valid relative time, in units of `per_sec` to the second; or none, or an odd one.
 fn ttl(w: &mut World, per_sec: i64) -> Vec<u8> {
     let secs = match w.random.below(12) {
         0 => 0,
@@ -85,7 +85,7 @@ fn ttl(w: &mut World, per_sec: i64) -> Vec<u8> {
     secs.saturating_mul(per_sec).to_string().into_bytes()
 }
 
-/// SET keeps such a key until it is looked at, so it is looked at right behind.
+/// SET keeps such a key until the next access, so an access follows at once.
 fn set_in_the_past(w: &mut World) -> Unit {
     let key = w.key();
     let past = *w.random.pick(&[1, 1_000, 999_999_999]);

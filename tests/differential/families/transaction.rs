@@ -34,7 +34,7 @@ fn transaction(session: &mut Session) -> Outcome {
         }
     }
     let mut commands = vec![words!["MULTI"]];
-    // One command refused, and EXEC executes none: most transactions are without.
+    // One refused command makes EXEC execute none: most transactions have none.
     let make = if session.world.random.percent(70) { sound_command } else { queued };
     for _ in 0..session.world.random.below(10) {
         commands.push(make(&mut session.world));
@@ -50,7 +50,7 @@ fn transaction(session: &mut Session) -> Outcome {
                 interfere(session)?;
             }
         }
-        // Before EXEC a PING behind it would be queued.
+        // Before EXEC, a PING after the command would be queued.
         for words in last {
             session.command_alone(Who::A, words)?;
         }
@@ -66,7 +66,7 @@ fn interfere(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// Something to queue; sometimes it is refused, then EXEC executes nothing.
+/// A command to queue; if it is refused, as sometimes, EXEC executes nothing.
 fn queued(w: &mut World) -> Words {
     match w.random.below(100) {
         0 => words!["MULTI"],
@@ -79,7 +79,7 @@ fn queued(w: &mut World) -> Words {
     }
 }
 
-/// How the transaction ends: commands inside it, then those from its end on.
+/// The end of the transaction: commands inside it, then those from its end on.
 fn ending(w: &mut World) -> (Vec<Words>, Vec<Words>) {
     let protocol = w.protocol.to_string();
     let hello = || words!["HELLO", &protocol[..]];
