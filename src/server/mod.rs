@@ -131,6 +131,8 @@ async fn serve(
     result?;
     awaited.stopping();
     drop(listeners);
+    // Asked to end in the midst of loading, it waits to begin.
+    drop(begin_work);
     engine.node.pace.wake();
     let threads = threads.into_iter().chain([follower, cron]).chain(beside);
     threads.for_each(|thread| drop(thread.join()));
