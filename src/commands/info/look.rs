@@ -25,6 +25,7 @@ pub(crate) struct Look<'n> {
     memory: OnceCell<Memory>,
     clients: OnceCell<ClientSums>,
     saving: OnceCell<Saving>,
+    loading: OnceCell<Option<Loading>>,
     master: Option<MasterAddress>,
     link: OnceCell<LinkStatus>,
     replicas: OnceCell<Vec<ReplicaView>>,
@@ -73,6 +74,7 @@ impl<'n> Look<'n> {
             memory: OnceCell::new(),
             clients: OnceCell::new(),
             saving: OnceCell::new(),
+            loading: OnceCell::new(),
             master: node.master(),
             link: OnceCell::new(),
             replicas: OnceCell::new(),
@@ -98,10 +100,13 @@ impl<'n> Look<'n> {
         self.clients.get_or_init(|| ClientSums::of(&self.node.clients.all()))
     }
 
-    /// The progress of a load during which commands fail with LOADING.
+    /// The progress of a load during which commands fail with LOADING. Checked once, as the load may
+    /// end between two readings.
     pub(super) fn loading(&self) -> Option<Loading> {
-        let loading = self.node.admission.has(Condition::Loading);
-        loading.then(|| self.saving().loading.unwrap_or_default())
+        *self.loading.get_or_init(|| {
+            let loading = self.node.admission.has(Condition::Loading);
+            loading.then(|| self.saving().loading.unwrap_or_default())
+        })
     }
 
     pub(super) fn saving(&self) -> &Saving {
