@@ -239,10 +239,10 @@ mod tests {
     fn fill(keyspace: &Keyspace, keys: usize, bytes: usize) {
         let mut guard = keyspace.lock(ShardSet::ALL);
         let mut locked = guard.locked();
+        let value = vec![7; bytes];
         for number in 0..keys {
             let name = format!("key{number}");
-            let content = Content::raw(&vec![7; bytes]).into_owned();
-            locked.store(0, keyspace.key(name.as_bytes()), content, None, 0);
+            locked.store(0, keyspace.key(name.as_bytes()), Content::raw(&value), None, 0);
         }
     }
 

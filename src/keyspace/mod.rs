@@ -116,16 +116,6 @@ impl Content<'_> {
         if bytes.len() <= EMBSTR_BYTES_MAX { Content::Embstr(bytes) } else { Self::raw(bytes) }
     }
 
-    /// The same content, borrowing nothing, where it is large or a number.
-    #[cfg(test)]
-    pub(crate) fn into_owned(self) -> Content<'static> {
-        match self {
-            Self::Int(number) => Content::Int(number),
-            Self::Object(object) => Content::Object(object),
-            Self::Embstr(bytes) | Self::Raw(bytes) => Content::Raw(bytes.to_vec().leak()),
-        }
-    }
-
     /// A string that will be changed in place.
     pub(crate) fn raw(bytes: &[u8]) -> Content<'_> {
         if bytes.len() <= INLINE_BYTES_MAX {
