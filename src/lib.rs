@@ -120,7 +120,7 @@ mod keyspace;
 mod node;
 mod number;
 mod process;
-pub mod rdb;
+mod rdb;
 mod replication;
 mod resp;
 mod server;

@@ -8,14 +8,15 @@ use crate::node::Node;
 use crate::node::client::{Client, Replied};
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
-use crate::settings::EventClasses;
-use crate::types::{Object, StringView};
+use crate::settings::{EventClasses, Settings};
+use crate::types::{Encoding, Place, StringView, Type, Value, ValueRef};
 
 /// The context of one command.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) node: &'a Node,
     pub(crate) registry: &'a Registry,
+    pub(crate) settings: &'a Settings,
     pub(crate) client: &'a mut Client,
     pub(crate) keys: Keys<'a>,
     pub(crate) reply: &'a mut Output,
@@ -214,6 +215,37 @@ impl<'a> Keys<'a> {
         self.locked.touch(self.database, key, clock);
     }
 
+    /// The value of a key that the command reads, which must be of a type.
+    ///
+    /// # Errors
+    /// [`Failure::WrongType`] for a value of another type; likewise below.
+    #[inline]
+    pub(crate) fn read_of(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+    ) -> Result<Option<ValueRef<'_>>, Failure> {
+        match self.read(key) {
+            Some(entry) if entry.encoding().kind() != kind => Err(Failure::WrongType),
+            Some(entry) => Ok(Some(entry.value())),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of a key that the command is about to change, which must be of a type.
+    #[inline]
+    pub(crate) fn write_of(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+    ) -> Result<Option<ValueRef<'_>>, Failure> {
+        match self.write(key) {
+            Some(entry) if entry.encoding().kind() != kind => Err(Failure::WrongType),
+            Some(entry) => Ok(Some(entry.value())),
+            None => Ok(None),
+        }
+    }
+
     /// The string of a key that the command reads.
     #[inline]
     pub(crate) fn read_string(&mut self, key: Key<'_>) -> Result<Option<StringView<'_>>, Failure> {
@@ -226,10 +258,102 @@ impl<'a> Keys<'a> {
         self.write(key).map(|entry| entry.value().string().ok_or(Failure::WrongType)).transpose()
     }
 
+    /// Looks at a key that this command has found alive by another method: several can be looked at
+    /// together. Counts nothing.
+    #[inline]
+    pub(crate) fn look(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.locked.get(self.database, key)
+    }
+
+    /// Changes a collection in its place; `None` if the key is missing. The key stays even if
+    /// nothing is left in it: see [`Keys::shrunk`].
+    pub(crate) fn update<R>(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+        change: impl FnOnce(&mut dyn Place) -> R,
+    ) -> Result<Option<R>, Failure> {
+        Ok(match self.write_of(key, kind)? {
+            None => None,
+            Some(_) => Some(self.edit(key, change)),
+        })
+    }
+
+    /// Changes a collection in its place, or makes one, beginning with `empty`. A new one that
+    /// stays empty is not stored.
+    pub(crate) fn upsert<R>(
+        &mut self,
+        key: Key<'_>,
+        empty: Encoding,
+        change: impl FnOnce(&mut dyn Place) -> R,
+    ) -> Result<R, Failure> {
+        if self.write_of(key, empty.kind())?.is_some() {
+            return Ok(self.edit(key, change));
+        }
+        let mut value = Value::empty(empty);
+        let result = change(&mut value);
+        if !value.view().is_empty_collection() {
+            self.store_owned(key, value, None);
+        }
+        Ok(result)
+    }
+
+    /// Changes the value of a key that was found alive.
+    pub(crate) fn edit<R>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(&mut dyn Place) -> R,
+    ) -> R {
+        let mut editor =
+            self.locked.edit(self.database, key).expect("found alive under the same lock");
+        if cfg!(debug_assertions) {
+            let before = editor.fingerprint();
+            let result = change(&mut editor);
+            self.effects.modified |= editor.fingerprint() != before;
+            return result;
+        }
+        change(&mut editor)
+    }
+
+    /// The same for an owned value.
+    pub(crate) fn store_owned(&mut self, key: Key<'_>, value: Value, expire_at_ms: Option<i64>) {
+        Content::with(value, |content| self.store(key, content, expire_at_ms));
+    }
+
+    /// Makes a key hold the result of a command: `value` without expiry, or nothing if that is
+    /// empty. Records the change by the event `name`, or `del` where a key was removed.
+    pub(crate) fn store_result(
+        &mut self,
+        key: Key<'_>,
+        value: Value,
+        class: EventClasses,
+        name: &'static str,
+    ) {
+        let was_there = self.has(key);
+        if !value.view().is_empty_collection() {
+            self.store_owned(key, value, None);
+            self.changed(key, class, name);
+        } else if was_there {
+            self.remove(key);
+            self.changed(key, EventClasses::GENERIC, "del");
+        }
+    }
+
+    /// Records that elements were removed from a collection, by the event `name` of a class. A
+    /// collection with none left is removed: the one place where that happens.
+    pub(crate) fn shrunk(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
+        self.changed(key, class, name);
+        if self.look(key).is_some_and(|entry| entry.value().is_empty_collection()) {
+            self.remove(key);
+            self.event(key, EventClasses::GENERIC, "del");
+        }
+    }
+
     /// Sets a key's value and expiry, replacing both.
     #[inline]
     pub(crate) fn store(&mut self, key: Key<'_>, content: Content<'_>, expire_at_ms: Option<i64>) {
         let clock = access_clock(self.now_ms);
+        self.effects.modified = true;
         if self.locked.store(self.database, key, content, expire_at_ms, clock) {
             self.effects.event(self.database, key, EventClasses::NEW, "new");
         }
@@ -240,27 +364,21 @@ impl<'a> Keys<'a> {
         self.store(key, content, self.expire_at_ms(key));
     }
 
-    /// Changes a large value in place.
-    pub(crate) fn edit<R>(
-        &mut self,
-        key: Key<'_>,
-        change: impl FnOnce(&mut Object) -> R,
-    ) -> Option<R> {
-        self.locked.edit(self.database, key, change)
-    }
-
     /// Removes a key that was found alive; false if it is missing.
     pub(crate) fn remove(&mut self, key: Key<'_>) -> bool {
-        self.locked.remove(self.database, key)
+        self.remove_in(self.database, key)
     }
 
     /// The same in another database.
     pub(crate) fn remove_in(&mut self, database: usize, key: Key<'_>) -> bool {
-        self.locked.remove(database, key)
+        let removed = self.locked.remove(database, key);
+        self.effects.modified |= removed;
+        removed
     }
 
     /// Takes a key's entry out, for [`Keys::put_in`].
     pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Entry> {
+        self.effects.modified = true;
         self.locked.take(self.database, key)
     }
 
@@ -272,6 +390,7 @@ impl<'a> Keys<'a> {
         entry: Entry,
         expire_at_ms: Option<i64>,
     ) {
+        self.effects.modified = true;
         self.locked.put(database, key, entry, expire_at_ms);
         self.effects.event(database, key, EventClasses::NEW, "new");
     }
@@ -283,6 +402,7 @@ impl<'a> Keys<'a> {
 
     /// Sets or removes the expiry of a key.
     pub(crate) fn set_expiry(&mut self, key: Key<'_>, expire_at_ms: Option<i64>) {
+        self.effects.modified = true;
         self.locked.set_expiry(self.database, key, expire_at_ms);
     }
 
@@ -331,6 +451,11 @@ impl<'a> Keys<'a> {
             let owned = |command: &&[&[u8]]| command.iter().map(|arg| Box::from(*arg)).collect();
             self.effects.log_instead(commands.iter().map(owned).collect());
         }
+    }
+
+    /// Keeps the command's changes to this server: they are neither counted nor logged.
+    pub(crate) fn keep_to_ourselves(&mut self) {
+        self.effects.modified = false;
     }
 
     /// Logs the command although no key changed.

@@ -123,11 +123,11 @@ fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
     let clock = (ctx.keys.now_ms / 1000) as u32;
     let entry = ctx.keys.locked.get(ctx.keys.database, key).ok_or(Failure::NoSuchKey)?;
-    let encoding = entry.value().encoding_name();
+    let encoding = entry.encoding().name();
     // Without the type byte and the footer that DUMP adds to the value.
-    let serialized = rdb::with_value(entry, rdb::dump).len().saturating_sub(11);
+    let serialized = rdb::dump(entry.value()).len().saturating_sub(11);
     let idle = clock.saturating_sub(entry.accessed_s());
-    let refcount = super::object::reference_count(entry.value());
+    let refcount = super::object::reference_count(entry);
     let text = format!(
         "Value at:{:p} refcount:{refcount} encoding:{encoding} serializedlength:{serialized} lru:{} \
          lru_seconds_idle:{idle}",
@@ -315,6 +315,7 @@ fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 /// Not logged: DEBUG POPULATE affects this server only.
 fn store_populated(keys: &mut Keys<'_>, key: crate::keyspace::Key<'_>, value: &[u8]) {
     keys.store(key, Content::unencoded(value), None);
+    keys.keep_to_ourselves();
 }
 
 /// Matches random patterns; passes if it neither hangs nor crashes.

@@ -47,6 +47,9 @@ pub(crate) struct Effects {
     /// Expired keys found by a command that held their shards' locks only briefly: checked again
     /// and removed after it.
     pub(crate) met_expired: Vec<(usize, Box<[u8]>)>,
+    /// The command has changed an entry. Edits in place are noticed only in builds with debug
+    /// assertions, where [`Effects::end_command`] checks that every change was recorded.
+    pub(crate) modified: bool,
     form: Form,
     pub(crate) log: Batch,
 }
@@ -119,6 +122,11 @@ impl Effects {
     #[inline]
     pub(crate) fn end_command(&mut self, database: usize, args: &Args<'_>, dirty: u64) {
         let form = std::mem::take(&mut self.form);
+        debug_assert!(
+            !self.modified || self.dirty != dirty || !matches!(form, Form::Verbatim),
+            "a handler changed an entry and did not record it"
+        );
+        self.modified = false;
         if !self.logging {
             return;
         }

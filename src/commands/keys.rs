@@ -93,7 +93,7 @@ fn touch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn type_of(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
-    let name = ctx.keys.peek(key).map(|entry| entry.value().type_name());
+    let name = ctx.keys.peek(key).map(|entry| entry.encoding().kind().name());
     ctx.reply.simple(name.unwrap_or("none"));
     Ok(())
 }
@@ -179,7 +179,7 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     let source = keys.locked.get(keys.database, from).expect("found under the same lock");
     let expire_at_ms = source.expire_at_ms();
-    let mut entry = Entry::new(to.bytes, source.value().content(), expire_at_ms);
+    let mut entry = Entry::new(to.bytes, source.content(), expire_at_ms);
     entry.set_accessed_s(clock);
     if taken {
         keys.remove_in(target, to);
@@ -245,7 +245,7 @@ impl<'a> ScanOptions<'a> {
     }
 
     fn is_of_type(&self, entry: EntryRef<'_>) -> bool {
-        let name = || entry.value().type_name().as_bytes();
+        let name = || entry.encoding().kind().name().as_bytes();
         self.type_name.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name()))
     }
 }

@@ -8,12 +8,12 @@ use super::command::{
 };
 use super::context::access_clock;
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
-use crate::keyspace::{Content, ValueRef};
+use crate::keyspace::EntryRef;
 use crate::number::Decimal;
-use crate::rdb::{self, PayloadChecksum, StringRef, Value};
+use crate::rdb::{self, PayloadChecksum};
 use crate::settings::EventClasses;
 use crate::telemetry::log::log;
-use crate::types::StringView;
+use crate::types::{StringView, Value, ValueRef};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -67,7 +67,7 @@ const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
     match ctx.keys.inspect(key) {
-        Some(entry) => ctx.reply.bulk(entry.value().encoding_name().as_bytes()),
+        Some(entry) => ctx.reply.bulk(entry.encoding().name().as_bytes()),
         None => ctx.reply.null(),
     }
     Ok(())
@@ -75,7 +75,7 @@ fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    match ctx.keys.inspect(key).map(|entry| reference_count(entry.value())) {
+    match ctx.keys.inspect(key).map(|entry| reference_count(entry)) {
         Some(count) => ctx.reply.integer(count),
         None => ctx.reply.null(),
     }
@@ -83,9 +83,9 @@ fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 /// The count in Redis, which shares small integers.
-pub(super) fn reference_count(value: ValueRef<'_>) -> i64 {
-    match value {
-        ValueRef::Int(0..SHARED_INTEGERS) => SHARED_REFCOUNT,
+pub(super) fn reference_count(entry: EntryRef<'_>) -> i64 {
+    match entry.value() {
+        ValueRef::String(StringView::Int(0..SHARED_INTEGERS)) => SHARED_REFCOUNT,
         _ => 1,
     }
 }
@@ -166,24 +166,11 @@ fn memory_usage(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
-    match ctx.keys.read_string(key)? {
-        Some(string) => ctx.reply.bulk(&payload(string)),
+    match ctx.keys.read(key) {
+        Some(entry) => ctx.reply.bulk(&rdb::dump(entry.value())),
         None => ctx.reply.null(),
     }
     Ok(())
-}
-
-fn payload(string: StringView<'_>) -> Vec<u8> {
-    let chunks: Vec<&[u8]>;
-    let string = match string {
-        StringView::Int(value) => StringRef::Int(value),
-        StringView::Bytes(bytes) => StringRef::Bytes(bytes),
-        StringView::Chunks(chunked) => {
-            chunks = chunked.chunks().iter().map(|chunk| chunk.as_slice()).collect();
-            StringRef::Chunks(&chunks)
-        }
-    };
-    rdb::dump(rdb::ValueRef::String(string))
 }
 
 /// Options of RESTORE.
@@ -247,7 +234,8 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         true => PayloadChecksum::Ignored,
         false => PayloadChecksum::Compared,
     };
-    let Value::String(string) = rdb::restore(args.at(3), checksum).map_err(|error| {
+    let limits = &ctx.settings.collections;
+    let value = rdb::restore(args.at(3), checksum, limits).map_err(|error| {
         if error.is_payload_footer() {
             return Failure::BadPayload;
         }
@@ -256,7 +244,7 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     })?;
     let base_ms = if options.absolute { 0 } else { ctx.keys.now_ms };
     let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));
-    put_restored(&mut ctx.keys, args, &options, &string, expire_at_ms);
+    put_restored(&mut ctx.keys, args, &options, value, expire_at_ms);
     ctx.reply.ok();
     Ok(())
 }
@@ -265,7 +253,7 @@ fn put_restored(
     keys: &mut Keys<'_>,
     args: &Args<'_>,
     options: &RestoreOptions,
-    string: &[u8],
+    value: Value,
     expire_at_ms: Option<i64>,
 ) {
     let key = keys.at(args, 1);
@@ -278,7 +266,7 @@ fn put_restored(
         }
         return;
     }
-    keys.store(key, Content::encode(string), expire_at_ms);
+    keys.store_owned(key, value, expire_at_ms);
     if let Some(idle_s) = options.idle_s {
         keys.set_idle(key, u32::try_from(idle_s).unwrap_or(u32::MAX));
     }

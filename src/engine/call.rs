@@ -29,6 +29,7 @@ pub(super) fn run<'e>(
     let mut context = Context {
         node: caller.node,
         registry: &caller.engine.registry,
+        settings: &caller.settings,
         keys: Keys {
             locked,
             database,

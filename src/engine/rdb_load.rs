@@ -6,7 +6,7 @@ use crate::commands::access_clock;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::rdb::{Item, KeyRecord, ReadOptions, Reader, Value};
+use crate::rdb::{Item, KeyRecord, ReadOptions, Reader};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
@@ -38,13 +38,13 @@ pub(crate) struct History {
 }
 
 /// Stores a loaded key.
-pub(crate) type Store<'s> = dyn FnMut(usize, &KeyRecord) -> Result<(), String> + 's;
+pub(crate) type Store<'s> = dyn FnMut(usize, KeyRecord) -> Result<(), String> + 's;
 
 /// Stores keys in a keyspace, each under its own shard's lock.
 pub(crate) fn one_by_one(
     node: &Node,
     keyspace: &Keyspace,
-) -> impl FnMut(usize, &KeyRecord) -> Result<(), String> {
+) -> impl FnMut(usize, KeyRecord) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
     move |database, record| {
         let mut set = ShardSet::default();
@@ -57,7 +57,7 @@ pub(crate) fn one_by_one(
 pub(crate) fn store(
     locked: &mut Locked<'_>,
     database: usize,
-    record: &KeyRecord,
+    record: KeyRecord,
     accessed_s: u32,
 ) -> Result<(), String> {
     let key = locked.key(&record.key);
@@ -67,12 +67,11 @@ pub(crate) fn store(
             record.key.escape_ascii().to_string().chars().take(64).collect::<String>()
         ));
     }
-    let content = match &record.value {
-        Value::String(bytes) => Content::encode(bytes),
-    };
     let idle_s = u32::try_from(record.idle_s.unwrap_or(0)).unwrap_or(u32::MAX);
     let accessed_s = accessed_s.saturating_sub(idle_s);
-    locked.store(database, key, content, record.expire_at_ms, accessed_s);
+    Content::with(record.value, |content| {
+        locked.store(database, key, content, record.expire_at_ms, accessed_s)
+    });
     Ok(())
 }
 
@@ -95,7 +94,10 @@ pub(crate) fn load(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Loaded, String> {
     let settings = node.settings.load();
-    let options = ReadOptions { verify_checksum: settings.snapshot.rdbchecksum };
+    let options = ReadOptions {
+        verify_checksum: settings.snapshot.rdbchecksum,
+        limits: settings.collections,
+    };
     // A replica keeps expired keys until its master deletes them; so does a master whose replicas
     // may resume from here, until it has propagated the deletion.
     let now_ms = node.clock.unix_ms();
@@ -124,7 +126,7 @@ pub(crate) fn load(
                     continue;
                 }
                 let at = reader.position();
-                store(database, &record).map_err(|reason| format!("at byte {at}: {reason}"))?;
+                store(database, record).map_err(|reason| format!("at byte {at}: {reason}"))?;
                 loaded.keys += 1;
                 if loaded.keys.is_multiple_of(PROGRESS_KEYS) {
                     progress(at);

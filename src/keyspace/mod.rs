@@ -8,6 +8,7 @@
 //! Does not know clients, replication or time: expiry times are data here, and the layer above acts
 //! on them.
 
+mod editor;
 pub(crate) mod graveyard;
 mod raw;
 mod scan;
@@ -21,7 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX, ValueRef};
+pub(crate) use editor::Editor;
+pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
@@ -29,7 +31,7 @@ use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
 pub(crate) use scan::Cursor;
 
 use crate::number;
-use crate::types::{Chunks, Object};
+use crate::types::{Chunks, Encoding, Object, Value};
 use graveyard::{Burial, Displaced, Graveyard};
 use snapshot::Retention;
 use watch::Watches;
@@ -76,7 +78,7 @@ impl ShardState {
         if entry.view().epoch() != self.epoch {
             if let Some(retention) = &self.retention {
                 let view = entry.view();
-                let copy = Entry::new(view.key(), view.value().content(), view.expire_at_ms());
+                let copy = Entry::new(view.key(), view.content(), view.expire_at_ms());
                 let unwanted = retention.retain(tables, copy);
                 unwanted.into_iter().for_each(|entry| displaced.add(entry));
             }
@@ -113,15 +115,28 @@ impl Content<'_> {
 
     /// A string as it is, embedded if short.
     pub(crate) fn unencoded(bytes: &[u8]) -> Content<'_> {
-        if bytes.len() <= EMBSTR_BYTES_MAX { Content::Embstr(bytes) } else { Self::raw(bytes) }
+        if bytes.len() <= EMBSTR_BYTES_MAX {
+            Content::Packed(Encoding::Embstr, bytes)
+        } else {
+            Self::raw(bytes)
+        }
     }
 
     /// A string that will be changed in place.
     pub(crate) fn raw(bytes: &[u8]) -> Content<'_> {
         if bytes.len() <= INLINE_BYTES_MAX {
-            Content::Raw(bytes)
+            Content::Packed(Encoding::Raw, bytes)
         } else {
             Content::Object(Box::new(Object::String(Chunks::from_slice(bytes))))
+        }
+    }
+
+    /// An owned value in the form in which it is stored.
+    pub(crate) fn with<R>(value: Value, store: impl FnOnce(Content<'_>) -> R) -> R {
+        match value {
+            Value::String(bytes) => store(Content::encode(&bytes)),
+            Value::Packed(encoding, bytes) => store(Content::Packed(encoding, &bytes)),
+            Value::Object(object) => store(Content::Object(object)),
         }
     }
 }
@@ -371,19 +386,13 @@ impl<'k> Locked<'k> {
         false
     }
 
-    /// Changes a large value in place; `None` if the key has none.
-    pub(crate) fn edit<R>(
-        &mut self,
-        database: usize,
-        key: Key<'_>,
-        change: impl FnOnce(&mut Object) -> R,
-    ) -> Option<R> {
+    /// A key's value, to change in place; `None` if the key is missing.
+    pub(crate) fn edit(&mut self, database: usize, key: Key<'_>) -> Option<Editor<'_>> {
         let tables = self.keyspace.tables(database);
-        let (mut table, state) = self.held.table(key.shard(), tables);
-        let mut entry = table.occupied(key.bytes, key.hash)?;
-        entry.object_mut()?;
+        let (table, state) = self.held.table(key.shard(), tables);
+        let mut entry = table.into_occupied(key.bytes, key.hash)?;
         state.before_change(tables, &mut entry, self.displaced);
-        entry.object_mut().map(change)
+        Some(Editor::new(entry))
     }
 
     /// Sets or removes the expiry of a key; false if the key is missing.

@@ -7,12 +7,16 @@ use std::io::{self, Write};
 use super::crc64::Digest;
 use super::format::{length_mark, string_encoding};
 use super::lzf::Compressor;
-use super::value::StringRef;
+use crate::types::{Chunks, StringView};
 
 /// The longest string that is tried as an integer, in bytes: as long as -2147483648.
 const INT_BYTES_MAX: usize = 11;
 /// The longest string that is never compressed, in bytes: even twenty equal bytes do not shrink.
 const UNCOMPRESSED_BYTES_MAX: usize = 20;
+/// The longest string in chunks, in bytes, that is joined for compression; longer ones are written
+/// uncompressed. A save should not need a second copy of a value of hundreds of megabytes, and
+/// readers accept both.
+const CHUNKS_COMPRESSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Compression must save this many bytes to be worth it.
 const SAVED_BYTES_MIN: usize = 4;
 
@@ -76,16 +80,16 @@ impl<W: Write> Encoder<W> {
         }
     }
 
-    pub(super) fn string(&mut self, string: StringRef<'_>) -> io::Result<()> {
+    /// A string, however it is kept: the output depends on the string alone, except for chunks that
+    /// are too long to be compressed.
+    pub(super) fn string(&mut self, string: StringView<'_>) -> io::Result<()> {
         match string {
-            StringRef::Bytes(bytes) => self.bytes(bytes),
-            StringRef::Int(number) => match i32::try_from(number) {
+            StringView::Bytes(bytes) => self.bytes(bytes),
+            StringView::Int(number) => match i32::try_from(number) {
                 Ok(small) => self.int(small),
                 Err(_) => self.verbatim(number.to_string().as_bytes()),
             },
-            StringRef::Chunks([]) => self.bytes(&[]),
-            StringRef::Chunks([whole]) => self.bytes(whole),
-            StringRef::Chunks(chunks) => self.chunks(chunks),
+            StringView::Chunks(chunks) => self.chunks(chunks),
         }
     }
 
@@ -99,17 +103,16 @@ impl<W: Write> Encoder<W> {
         self.verbatim(bytes)
     }
 
-    fn chunks(&mut self, chunks: &[&[u8]]) -> io::Result<()> {
-        let total = chunks.iter().fold(0usize, |sum, chunk| sum.saturating_add(chunk.len()));
+    fn chunks(&mut self, chunks: &Chunks) -> io::Result<()> {
         let encodable = match self.compressor {
-            Some(_) => total <= StringRef::CHUNKS_COMPRESSED_BYTES_MAX,
-            None => total <= INT_BYTES_MAX,
+            Some(_) => chunks.len() <= CHUNKS_COMPRESSED_BYTES_MAX,
+            None => chunks.len() <= INT_BYTES_MAX,
         };
         if encodable {
-            return self.bytes(&chunks.concat());
+            return self.bytes(&chunks.to_vec());
         }
-        self.length(u64::try_from(total).unwrap_or(u64::MAX))?;
-        chunks.iter().try_for_each(|chunk| self.raw(chunk))
+        self.length(u64::try_from(chunks.len()).unwrap_or(u64::MAX))?;
+        chunks.chunks().iter().try_for_each(|chunk| self.raw(chunk))
     }
 
     fn int(&mut self, number: i32) -> io::Result<()> {
@@ -175,9 +178,9 @@ fn canonical_int(bytes: &[u8]) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Compressor, Encoder, StringRef, canonical_int};
+    use super::{Compressor, Encoder, StringView, canonical_int};
 
-    fn encoded(string: StringRef<'_>, compressor: Option<Compressor>) -> Vec<u8> {
+    fn encoded(string: StringView<'_>, compressor: Option<Compressor>) -> Vec<u8> {
         let mut encoder = Encoder::new(Vec::new(), None, compressor);
         encoder.string(string).unwrap();
         encoder.into_parts().0
@@ -213,8 +216,8 @@ mod tests {
         for number in [0, 5, -7, 127, 128, -129, 40_000, 1 << 31, -(1 << 31), i64::MIN, i64::MAX] {
             let text = number.to_string();
             assert_eq!(
-                encoded(StringRef::Int(number), None),
-                encoded(StringRef::Bytes(text.as_bytes()), None)
+                encoded(StringView::Int(number), None),
+                encoded(StringView::Bytes(text.as_bytes()), None)
             );
         }
     }
@@ -223,15 +226,13 @@ mod tests {
     fn chunks_and_their_whole_are_written_alike() {
         let text: Vec<u8> = b"abcdefgh".repeat(40_000);
         for whole in [&b""[..], b"12", b"-77", b"hello", &text] {
-            for size in [1, 7, 65_536] {
-                for compressing in [true, false] {
-                    let chunks: Vec<&[u8]> = whole.chunks(size).collect();
-                    let compressor = || compressing.then(Compressor::new);
-                    assert_eq!(
-                        encoded(StringRef::Chunks(&chunks), compressor()),
-                        encoded(StringRef::Bytes(whole), compressor())
-                    );
-                }
+            for compressing in [true, false] {
+                let chunks = crate::types::Chunks::from_slice(whole);
+                let compressor = || compressing.then(Compressor::new);
+                assert_eq!(
+                    encoded(StringView::Chunks(&chunks), compressor()),
+                    encoded(StringView::Bytes(whole), compressor())
+                );
             }
         }
     }

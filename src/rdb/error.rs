@@ -8,17 +8,17 @@ const KEY_BYTES_SHOWN_MAX: usize = 64;
 
 /// Why a file, stream or payload was refused, and at which byte.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     /// Bytes from the start of the file or payload: to the start of an item refused as a whole, or
     /// to where missing bytes should have been.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Why.
-    pub kind: ErrorKind,
+    pub(crate) kind: ErrorKind,
 }
 
 /// The reasons for refusing.
 #[derive(Debug)]
-pub enum ErrorKind {
+pub(crate) enum ErrorKind {
     /// The underlying reader failed.
     Io(io::Error),
     /// The bytes ended within an item.
@@ -92,7 +92,7 @@ impl Error {
 
     /// Whether a payload was refused for its footer: its version or its checksum. RESTORE answers
     /// that with a different error than an unreadable value.
-    pub fn is_payload_footer(&self) -> bool {
+    pub(crate) fn is_payload_footer(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::PayloadTooShort

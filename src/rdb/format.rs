@@ -2,11 +2,11 @@
 //! encodings. Reads and writes nothing.
 
 /// The version this crate writes: that of Redis 7.0, which every later server reads.
-pub const VERSION_WRITTEN: u16 = 10;
+pub(crate) const VERSION_WRITTEN: u16 = 10;
 /// The latest version of Redis's numbering that is read: that of Redis 7.4 to 8.0.
-pub const VERSION_MAX: u16 = 12;
+pub(crate) const VERSION_MAX: u16 = 12;
 /// The version of Valkey 9. Valkey numbers on from 80 and writes `VALKEY` as its magic.
-pub const VERSION_VALKEY: u16 = 80;
+pub(crate) const VERSION_VALKEY: u16 = 80;
 
 /// The first version whose files end with a checksum.
 pub(super) const VERSION_CHECKSUM: u16 = 5;

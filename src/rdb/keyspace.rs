@@ -2,23 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Attributes, StringRef, ValueRef, Writer};
-use crate::keyspace::{self, EntryRef};
-use crate::types::Object;
-
-/// Passes the value of an entry to `with` in the form in which it is written.
-pub(crate) fn with_value<R>(entry: EntryRef<'_>, with: impl FnOnce(ValueRef<'_>) -> R) -> R {
-    match entry.value() {
-        keyspace::ValueRef::Int(number) => with(ValueRef::String(StringRef::Int(number))),
-        keyspace::ValueRef::Embstr(bytes) | keyspace::ValueRef::Raw(bytes) => {
-            with(ValueRef::String(StringRef::Bytes(bytes)))
-        }
-        keyspace::ValueRef::Object(Object::String(chunks)) => {
-            let pieces: Vec<&[u8]> = chunks.chunks().iter().map(|chunk| chunk.as_slice()).collect();
-            with(ValueRef::String(StringRef::Chunks(&pieces)))
-        }
-    }
-}
+use super::{Attributes, Writer};
+use crate::keyspace::EntryRef;
 
 /// Writes keys of several databases in any order, selecting the database where it changes.
 #[derive(Debug)]
@@ -59,7 +44,7 @@ impl<W: Write> EntryWriter<W> {
         self.select(database)?;
         self.keys = self.keys.saturating_add(1);
         let attributes = Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
-        with_value(entry, |value| self.writer.key(entry.key(), attributes, value))
+        self.writer.key(entry.key(), attributes, entry.value())
     }
 
     /// Keys written so far.

@@ -8,7 +8,7 @@
 //! ```text
 //! reader    a stream → items: keys, databases, aux fields     writer    items → a stream
 //! payload   DUMP and RESTORE: one value without a key, with its own footer
-//! value     the types that can be held: what reader, writer and payload exchange
+//! values    a file per type: its forms in the format → a value, and back
 //! decode    bytes → lengths, strings                          encode    lengths, strings → bytes
 //! format    opcodes, type codes and their names
 //! lzf       the compression of strings                        crc64     the checksum
@@ -28,6 +28,7 @@
     )
 )]
 
+mod attributes;
 mod crc64;
 mod decode;
 mod encode;
@@ -37,17 +38,15 @@ mod keyspace;
 mod lzf;
 mod payload;
 mod reader;
-mod value;
+mod values;
 mod writer;
 
 #[cfg(test)]
 mod real_redis;
 
-pub(crate) use keyspace::{EntryWriter, with_value};
+pub(crate) use attributes::Attributes;
+pub(crate) use keyspace::EntryWriter;
 
-pub use error::{Error, ErrorKind};
-pub use format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN};
-pub use payload::{PayloadChecksum, dump, restore};
-pub use reader::{Item, KeyRecord, ReadOptions, Reader};
-pub use value::{Attributes, StringRef, Value, ValueRef};
-pub use writer::{WriteOptions, Writer};
+pub(crate) use payload::{PayloadChecksum, dump, restore};
+pub(crate) use reader::{Item, KeyRecord, ReadOptions, Reader};
+pub(crate) use writer::{WriteOptions, Writer};

@@ -15,9 +15,10 @@ use super::encode::Encoder;
 use super::error::{Error, ErrorKind};
 use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
 use super::lzf::Compressor;
-use super::reader::{unsupported, value};
-use super::value::{Value, ValueRef};
-use super::writer::{type_code, write_value};
+use super::reader::unsupported;
+use super::values;
+use crate::settings::Collections;
+use crate::types::{Value, ValueRef};
 
 thread_local! {
     /// The compressor of this thread's dumps: making one clears 256 KiB, which would be most of the
@@ -26,12 +27,12 @@ thread_local! {
 }
 
 /// The payload of a value, compressed as by default: byte for byte what Redis 7.0 returns.
-pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
+pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
     let compressor = COMPRESSOR.take().unwrap_or_else(Compressor::new);
     let mut encoder = Encoder::new(Vec::new(), None, Some(compressor));
     encoder
-        .raw(&[type_code(value)])
-        .and_then(|()| write_value(&mut encoder, value))
+        .raw(&[values::type_code(value)])
+        .and_then(|()| values::write(&mut encoder, value))
         .and_then(|()| encoder.raw(&VERSION_WRITTEN.to_le_bytes()))
         .expect("writing to a vector never fails");
     let (mut payload, compressor) = encoder.into_parts();
@@ -42,7 +43,7 @@ pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
 
 /// How [`restore`] treats a payload's checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PayloadChecksum {
+pub(crate) enum PayloadChecksum {
     /// It must be right.
     Compared,
     /// It may be anything.
@@ -58,14 +59,18 @@ pub enum PayloadChecksum {
 ///
 /// When the version or the checksum is wrong (see [`Error::is_payload_footer`]), or the value
 /// cannot be read.
-pub fn restore(payload: &[u8], checksum: PayloadChecksum) -> Result<Value, Error> {
+pub(crate) fn restore(
+    payload: &[u8],
+    checksum: PayloadChecksum,
+    limits: &Collections,
+) -> Result<Value, Error> {
     let body = verified_body(payload, checksum)?;
     let mut decoder = Decoder::new(body, Checksum::Ignored);
     let code = decoder.byte()?;
     let Some(name) = type_name(code) else {
         return Err(Error::new(0, ErrorKind::UnknownOpcode(code)));
     };
-    let value = value(&mut decoder, code)?;
+    let value = values::read(&mut decoder, code, limits)?;
     value.ok_or_else(|| unsupported(&mut decoder, 0, "the payload".to_owned(), (code, name)))
 }
 

@@ -7,25 +7,24 @@ use std::mem;
 use super::decode::{Checksum, Decoder};
 use super::error::{Error, ErrorKind, key_owner, shortened};
 use super::format::{VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, opcode, type_code, type_name};
-use super::value::{Attributes, Value};
+use super::attributes::Attributes;
+use super::values;
+use crate::settings::Collections;
+use crate::types::Value;
 
 /// How a stream is read.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadOptions {
+pub(crate) struct ReadOptions {
     /// Whether the trailer's checksum is compared with the bytes (`rdbchecksum`).
-    pub verify_checksum: bool,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { verify_checksum: true }
-    }
+    pub(crate) verify_checksum: bool,
+    /// How collections will be kept.
+    pub(crate) limits: Collections,
 }
 
 /// An item of a stream.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Item {
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+pub(crate) enum Item {
     /// A field about the file: `redis-ver`, `ctime`, `repl-id` and others. Unknown ones are
     /// ignored.
     Aux {
@@ -48,18 +47,19 @@ pub enum Item {
 }
 
 /// A key as it was stored.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KeyRecord {
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+pub(crate) struct KeyRecord {
     /// The key.
-    pub key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     /// When it expires, in milliseconds of Unix time. May be long past, or negative.
-    pub expire_at_ms: Option<i64>,
+    pub(crate) expire_at_ms: Option<i64>,
     /// How long it had not been used, in seconds; written under an LRU policy.
-    pub idle_s: Option<u64>,
+    pub(crate) idle_s: Option<u64>,
     /// Its access counter, logarithmic; written under an LFU policy.
-    pub freq: Option<u8>,
+    pub(crate) freq: Option<u8>,
     /// What it holds.
-    pub value: Value,
+    pub(crate) value: Value,
 }
 
 /// Reads an RDB stream, as Redis's `rdbLoadRio` does.
@@ -67,23 +67,22 @@ pub struct KeyRecord {
 /// Many reads are of single bytes: give it a buffered source, or one in memory. It reads nothing
 /// after the trailer, so that a replication stream may follow in the same source.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub(crate) struct Reader<R> {
     decoder: Decoder<R>,
     version: u16,
     db: u64,
     /// Attributes read for the next key.
     next_key: Attributes,
+    limits: Collections,
     ended: bool,
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the header, with default options.
-    ///
-    /// # Errors
-    ///
-    /// When the source fails, or begins with no header of a supported version.
-    pub fn new(source: R) -> Result<Self, Error> {
-        Self::with_options(source, ReadOptions::default())
+    /// Reads the header, with default settings.
+    #[cfg(test)]
+    pub(crate) fn new(source: R) -> Result<Self, Error> {
+        let limits = crate::settings::Settings::default().collections;
+        Self::with_options(source, ReadOptions { verify_checksum: true, limits })
     }
 
     /// Reads the header.
@@ -91,25 +90,25 @@ impl<R: Read> Reader<R> {
     /// # Errors
     ///
     /// When the source fails, or begins with no header of a supported version.
-    pub fn with_options(source: R, options: ReadOptions) -> Result<Self, Error> {
+    pub(crate) fn with_options(source: R, options: ReadOptions) -> Result<Self, Error> {
         let checksum = if options.verify_checksum { Checksum::Computed } else { Checksum::Ignored };
         let mut decoder = Decoder::new(source, checksum);
         let version = version(decoder.array()?).map_err(|kind| Error::new(0, kind))?;
-        Ok(Self { decoder, version, db: 0, next_key: Attributes::default(), ended: false })
+        Ok(Self { decoder, version, db: 0, next_key: Attributes::default(), limits: options.limits, ended: false })
     }
 
     /// The version in the header: 1 to 12, or 80.
-    pub fn version(&self) -> u16 {
+    pub(crate) fn version(&self) -> u16 {
         self.version
     }
 
     /// Bytes read so far, of the header and all that follows.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.decoder.position()
     }
 
     /// The source, positioned after the last byte read.
-    pub fn into_inner(self) -> R {
+    pub(crate) fn into_inner(self) -> R {
         self.decoder.into_source()
     }
 
@@ -123,7 +122,7 @@ impl<R: Read> Reader<R> {
         clippy::should_implement_trait,
         reason = "an iterator of results would go on after an error"
     )]
-    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
         while !self.ended {
             let offset = self.decoder.position();
             let code = self.decoder.byte()?;
@@ -192,7 +191,7 @@ impl<R: Read> Reader<R> {
             return Err(Error::new(offset, ErrorKind::UnknownOpcode(code)));
         };
         let key = self.decoder.string()?;
-        let Some(value) = value(&mut self.decoder, code)? else {
+        let Some(value) = values::read(&mut self.decoder, code, &self.limits)? else {
             let owner = key_owner(&key, self.db);
             return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
         };
@@ -216,14 +215,6 @@ impl<R: Read> Reader<R> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// The value of this type; `None`, with nothing read, if the type is not supported.
-pub(super) fn value<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Option<Value>, Error> {
-    match code {
-        type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
-        _ => Ok(None),
     }
 }
 

@@ -5,17 +5,19 @@ use std::io::{self, Write};
 
 use super::crc64::Digest;
 use super::encode::Encoder;
-use super::format::{VERSION_WRITTEN, opcode, type_code};
+use super::attributes::Attributes;
+use super::format::{VERSION_WRITTEN, opcode};
 use super::lzf::Compressor;
-use super::value::{Attributes, ValueRef};
+use super::values;
+use crate::types::ValueRef;
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug)]
-pub struct WriteOptions {
+pub(crate) struct WriteOptions {
     /// Whether strings are compressed where that pays (`rdbcompression`).
-    pub compression: bool,
+    pub(crate) compression: bool,
     /// Whether the trailer holds a checksum, or 0 (`rdbchecksum`).
-    pub checksum: bool,
+    pub(crate) checksum: bool,
 }
 
 impl Default for WriteOptions {
@@ -29,7 +31,7 @@ impl Default for WriteOptions {
 /// Many writes are of single bytes: give it a buffered sink. A stream is complete only after
 /// [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct Writer<W> {
+pub(crate) struct Writer<W> {
     encoder: Encoder<W>,
 }
 
@@ -39,7 +41,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     ///
     /// When the sink fails; likewise for the other methods.
-    pub fn new(sink: W, options: WriteOptions) -> io::Result<Self> {
+    pub(crate) fn new(sink: W, options: WriteOptions) -> io::Result<Self> {
         let digest = options.checksum.then(Digest::new);
         let compressor = options.compression.then(Compressor::new);
         let mut encoder = Encoder::new(sink, digest, compressor);
@@ -48,28 +50,28 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes a field about the file, such as `redis-ver`. Readers expect them before the keys.
-    pub fn aux(&mut self, name: &[u8], value: &[u8]) -> io::Result<()> {
+    pub(crate) fn aux(&mut self, name: &[u8], value: &[u8]) -> io::Result<()> {
         self.encoder.raw(&[opcode::AUX])?;
         self.encoder.bytes(name)?;
         self.encoder.bytes(value)
     }
 
     /// Selects the database of the keys that follow.
-    pub fn select_db(&mut self, db: u64) -> io::Result<()> {
+    pub(crate) fn select_db(&mut self, db: u64) -> io::Result<()> {
         self.encoder.raw(&[opcode::SELECTDB])?;
         self.encoder.length(db)
     }
 
     /// Writes how many keys the current database holds, and how many of them expire. Readers
     /// preallocate accordingly; wrong numbers do no harm.
-    pub fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
+    pub(crate) fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
         self.encoder.raw(&[opcode::RESIZEDB])?;
         self.encoder.length(keys)?;
         self.encoder.length(expires)
     }
 
     /// Writes a key of the current database.
-    pub fn key(
+    pub(crate) fn key(
         &mut self,
         key: &[u8],
         attributes: Attributes,
@@ -86,40 +88,23 @@ impl<W: Write> Writer<W> {
         if let Some(freq) = attributes.freq {
             self.encoder.raw(&[opcode::FREQ, freq])?;
         }
-        self.encoder.raw(&[type_code(value)])?;
+        self.encoder.raw(&[values::type_code(value)])?;
         self.encoder.bytes(key)?;
-        write_value(&mut self.encoder, value)
+        values::write(&mut self.encoder, value)
     }
 
     /// Bytes written so far.
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.encoder.written()
     }
 
     /// Writes the trailer, flushes the sink and returns it.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         self.encoder.raw(&[opcode::EOF])?;
         let checksum = self.encoder.checksum().unwrap_or(0);
         self.encoder.raw(&checksum.to_le_bytes())?;
         self.encoder.flush()?;
         Ok(self.encoder.into_parts().0)
-    }
-}
-
-/// The type code under which [`write_value`] writes this value.
-pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
-    match value {
-        ValueRef::String(_) => type_code::STRING,
-    }
-}
-
-/// Writes a value without its type.
-pub(super) fn write_value<W: Write>(
-    encoder: &mut Encoder<W>,
-    value: ValueRef<'_>,
-) -> io::Result<()> {
-    match value {
-        ValueRef::String(string) => encoder.string(string),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn validate(node: &Node, path: &Path) -> Result<(), String> {
 /// Loads the file into the locked, empty keyspace.
 pub(super) fn load_locked(node: &Node, path: &Path, locked: &mut Locked<'_>) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
-    let mut store = |database, record: &_| rdb_load::store(locked, database, record, accessed_s);
+    let mut store = |database, record| rdb_load::store(locked, database, record, accessed_s);
     there(load(node, path, &mut store)?, path)
 }
 

@@ -63,7 +63,7 @@ macro_rules! integer_values {
         }
     )*};
 }
-integer_values!(u16, u32, u64, i64);
+integer_values!(u16, u32, u64, i32, i64);
 
 macro_rules! choice_values {
     ($($choice:ty),*) => {$(

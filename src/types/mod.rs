@@ -1,55 +1,25 @@
 //! Values: what a key can hold. They do not know keys, databases or clients.
 //!
-//! Large values are chunks behind `Arc`, so that keeping an old version for a snapshot copies one
-//! chunk and not the value.
+//! A small value is packed bytes, which lie in its entry; a large one is an [`Object`]. Views read
+//! both alike: [`ValueRef`], with one variant per type. Both are changed through [`Place`], where
+//! the value stands: an entry, or an owned [`Value`] that has none yet.
+//!
+//! Large values consist of nodes behind `Arc`. A clone for a snapshot shares them, and a change
+//! copies the few nodes that it meets.
 
+mod buffer;
+mod damage;
+pub(crate) mod hashing;
+pub(crate) mod intset;
+mod kind;
+pub(crate) mod listpack;
+mod object;
 mod string;
+mod value;
 
+pub(crate) use buffer::Buffer;
+pub(crate) use damage::Damage;
+pub(crate) use kind::{Encoding, Type};
+pub(crate) use object::{Freed, Object};
 pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
-
-/// How much of a value was freed, or may be at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Freed {
-    pub(crate) bytes: usize,
-    /// Allocations.
-    pub(crate) objects: usize,
-}
-
-/// A value too large or complex to be stored inside its entry.
-#[derive(Clone, Debug)]
-pub(crate) enum Object {
-    /// A long string.
-    String(Chunks),
-}
-
-impl Object {
-    /// The type's name, as TYPE gives it.
-    pub(crate) fn type_name(&self) -> &'static str {
-        match self {
-            Self::String(_) => "string",
-        }
-    }
-
-    /// The encoding's name, as OBJECT ENCODING gives it.
-    pub(crate) fn encoding_name(&self) -> &'static str {
-        match self {
-            Self::String(_) => "raw",
-        }
-    }
-
-    /// Frees part of the value, at most about `most`; returns how much, nothing at the end. The
-    /// rest can only be freed as well.
-    pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
-        match self {
-            Self::String(chunks) => chunks.free_some(most),
-        }
-    }
-
-    /// Bytes allocated for the value, chunks shared with a snapshot included.
-    pub(crate) fn allocated_bytes(&self) -> usize {
-        let inner = match self {
-            Self::String(chunks) => chunks.allocated_bytes(),
-        };
-        size_of::<Self>() + inner
-    }
-}
+pub(crate) use value::{Place, Value, ValueRef};

@@ -114,10 +114,11 @@ fn write(ctx: &mut Context<'_>, key: Key<'_>, before: Before, offset: usize, par
     let end = offset + part.len();
     match before {
         Before::Chunked(_) => {
-            let written = ctx.keys.edit(key, |object| match object {
-                Object::String(chunks) => chunks.write_at(offset, part),
+            ctx.keys.edit(key, |place| {
+                if let Some(Object::String(chunks)) = place.object_mut() {
+                    chunks.write_at(offset, part);
+                }
             });
-            written.expect("looked at above, under the same lock");
         }
         short if end > CHUNK_BYTES => {
             let mut chunks = match short {

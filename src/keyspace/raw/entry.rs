@@ -1,8 +1,9 @@
 //! One key with its value in one allocation.
 //!
 //! Layout: a 16-byte header, then (if the key has one) its expiry, then the key, then the value.
-//! Short strings and integers are stored inline; everything else is a pointer to an [`Object`]. A
-//! 16-byte key with a 16-byte value thus takes 48 bytes, which is a size class of the allocator.
+//! Integers, short strings and packed collections are stored inline; everything else is a pointer
+//! to an [`Object`]. A 16-byte key with a 16-byte value thus takes 48 bytes. The allocation is always
+//! of the size class that header, key and value need, so a value can change a little in place.
 //!
 //! Knows nothing of tables, locks or databases.
 
@@ -12,13 +13,10 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use crate::types::{Object, StringView};
+use crate::types::{Encoding, Object, ValueRef};
 
 /// Longest string in bytes that is kept inside the entry; longer ones are chunked [`Object`]s.
 pub(crate) const INLINE_BYTES_MAX: usize = 4096;
-
-/// Allocation sizes are multiples of this, so a value can change a little without moving.
-const QUANTUM: usize = 16;
 
 #[repr(C)]
 struct Header {
@@ -36,26 +34,12 @@ struct Header {
 pub(crate) const HEADER: usize = size_of::<Header>();
 pub(crate) const EXPIRY: usize = size_of::<i64>();
 
-/// How the entry stores the value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Encoding {
-    /// A string that is the decimal form of an i64.
-    Int,
-    /// A short string as Redis embeds it (OBJECT ENCODING embstr).
-    Embstr,
-    /// A string that was modified in place, or is longer than Redis embeds.
-    Raw,
-    /// A pointer to an [`Object`].
-    Object,
-}
-
 /// A value to be stored in an entry.
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
     Int(i64),
-    Embstr(&'a [u8]),
-    Raw(&'a [u8]),
+    /// Bytes of a packed encoding.
+    Packed(Encoding, &'a [u8]),
     Object(Box<Object>),
 }
 
@@ -63,65 +47,15 @@ impl Content<'_> {
     fn encoding(&self) -> Encoding {
         match self {
             Self::Int(_) => Encoding::Int,
-            Self::Embstr(_) => Encoding::Embstr,
-            Self::Raw(_) => Encoding::Raw,
-            Self::Object(_) => Encoding::Object,
+            Self::Packed(encoding, _) => *encoding,
+            Self::Object(object) => object.encoding(),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Int(_) | Self::Object(_) => size_of::<u64>(),
-            Self::Embstr(bytes) | Self::Raw(bytes) => bytes.len(),
-        }
-    }
-}
-
-/// A value read from an entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ValueRef<'a> {
-    Int(i64),
-    Embstr(&'a [u8]),
-    Raw(&'a [u8]),
-    Object(&'a Object),
-}
-
-impl<'a> ValueRef<'a> {
-    /// The value as a string, or `None` for another type.
-    #[inline]
-    pub(crate) fn string(self) -> Option<StringView<'a>> {
-        match self {
-            Self::Int(number) => Some(StringView::Int(number)),
-            Self::Embstr(bytes) | Self::Raw(bytes) => Some(StringView::Bytes(bytes)),
-            Self::Object(Object::String(chunks)) => Some(StringView::Chunks(chunks)),
-        }
-    }
-
-    /// The type's name, as TYPE gives it.
-    pub(crate) fn type_name(self) -> &'static str {
-        match self {
-            Self::Int(_) | Self::Embstr(_) | Self::Raw(_) => "string",
-            Self::Object(object) => object.type_name(),
-        }
-    }
-
-    /// The encoding's name, as OBJECT ENCODING gives it.
-    pub(crate) fn encoding_name(self) -> &'static str {
-        match self {
-            Self::Int(_) => "int",
-            Self::Embstr(_) => "embstr",
-            Self::Raw(_) => "raw",
-            Self::Object(object) => object.encoding_name(),
-        }
-    }
-
-    /// A copy for a snapshot or another key; shares the chunks of large values.
-    pub(crate) fn content(self) -> Content<'a> {
-        match self {
-            Self::Int(number) => Content::Int(number),
-            Self::Embstr(bytes) => Content::Embstr(bytes),
-            Self::Raw(bytes) => Content::Raw(bytes),
-            Self::Object(object) => Content::Object(Box::new(object.clone())),
+            Self::Packed(_, bytes) => bytes.len(),
         }
     }
 }
@@ -133,9 +67,21 @@ pub(crate) struct Entry(NonNull<Header>);
 // SAFETY: an entry owns its allocation; what it points to (bytes, `Object`) is Send and Sync.
 unsafe impl Send for Entry {}
 
+/// The size class of the allocator (jemalloc) that holds so many bytes: multiples of 16 up to 128,
+/// then four classes for each power of two.
+#[inline]
+const fn size_class(bytes: usize) -> usize {
+    let step = if bytes <= 128 { 16 } else { 1 << ((bytes - 1).ilog2() - 2) };
+    bytes.next_multiple_of(step)
+}
+
+fn used_bytes(has_expiry: bool, key_len: usize, value_len: usize) -> usize {
+    HEADER + if has_expiry { EXPIRY } else { 0 } + key_len + value_len
+}
+
+#[inline]
 fn layout(has_expiry: bool, key_len: usize, value_len: usize) -> Layout {
-    let expiry = if has_expiry { EXPIRY } else { 0 };
-    let size = (HEADER + expiry + key_len + value_len).next_multiple_of(QUANTUM);
+    let size = size_class(used_bytes(has_expiry, key_len, value_len));
     Layout::from_size_align(size, align_of::<u64>()).expect("keys and values are at most 512 MB")
 }
 
@@ -225,7 +171,7 @@ impl Entry {
             let target = self.key_pointer().add(key_len);
             match content {
                 Content::Int(number) => target.cast::<i64>().write_unaligned(number),
-                Content::Embstr(bytes) | Content::Raw(bytes) => {
+                Content::Packed(_, bytes) => {
                     ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
                 }
                 Content::Object(object) => {
@@ -246,7 +192,7 @@ impl Entry {
         let (key_len, old_len) = (header.key_len as usize, header.value_len as usize);
         let same_size = layout(header.has_expiry, key_len, old_len).size()
             == layout(expire_at_ms.is_some(), key_len, content.len()).size();
-        if header.encoding == Encoding::Object
+        if header.encoding.is_object()
             || header.has_expiry != expire_at_ms.is_some()
             || !same_size
         {
@@ -268,7 +214,7 @@ impl Entry {
             Some(object) => Content::Object(object),
             None => {
                 taken = self.view();
-                taken.value().content()
+                taken.content()
             }
         };
         let view = self.view();
@@ -280,11 +226,11 @@ impl Entry {
 
     /// Takes the object out, leaving an entry whose value is the integer 0.
     fn take_object(&mut self) -> Option<Box<Object>> {
-        if self.header().encoding != Encoding::Object {
+        if !self.header().encoding.is_object() {
             return None;
         }
         let at = self.header().key_len as usize;
-        // SAFETY: encoding Object means that the value is a pointer made by `Box::into_raw`;
+        // SAFETY: an object's encoding means that the value is a pointer made by `Box::into_raw`;
         // writing an Int of the same size below gives up that pointer.
         let object = unsafe {
             Box::from_raw(self.key_pointer().add(at).cast::<*mut Object>().read_unaligned())
@@ -296,7 +242,7 @@ impl Entry {
     /// Whether its value is an [`Object`], stored outside the entry.
     #[inline]
     pub(crate) fn has_object(&self) -> bool {
-        self.header().encoding == Encoding::Object
+        self.header().encoding.is_object()
     }
 
     /// The object, if its value is one. The rest of the entry is freed.
@@ -305,12 +251,70 @@ impl Entry {
     }
 
     pub(crate) fn object_mut(&mut self) -> Option<&mut Object> {
-        if self.header().encoding != Encoding::Object {
+        if !self.header().encoding.is_object() {
             return None;
         }
         let at = self.header().key_len as usize;
         // SAFETY: as in `take_object`; the borrow of `self` keeps the box in place.
         Some(unsafe { &mut *self.key_pointer().add(at).cast::<*mut Object>().read_unaligned() })
+    }
+
+    /// The bytes of a packed value, to change.
+    pub(crate) fn packed_mut(&mut self) -> &mut [u8] {
+        debug_assert!(!self.header().encoding.is_object());
+        let len = self.header().value_len as usize;
+        let at = self.header().key_len as usize;
+        // SAFETY: the value lies there by `layout`, and `&mut self` is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.key_pointer().add(at), len) }
+    }
+
+    /// Replaces `removed` bytes at `at` of a packed value by `inserted`, in place where the size
+    /// class stays the same.
+    ///
+    /// # Panics
+    /// If the range does not lie within the value.
+    pub(crate) fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+        let header = self.header();
+        let (has_expiry, key_len) = (header.has_expiry, header.key_len as usize);
+        let old_len = header.value_len as usize;
+        assert!(!header.encoding.is_object() && at + removed <= old_len, "a splice within a value");
+        let new_len = old_len - removed + inserted.len();
+        let old_layout = layout(has_expiry, key_len, old_len);
+        let new_layout = layout(has_expiry, key_len, new_len);
+        let start = used_bytes(has_expiry, key_len, at);
+        let (tail, moved) = (start + removed, old_len - at - removed);
+        // SAFETY: both allocations have room for the header, the key and the value of their length;
+        // source ranges lie within the old value. `inserted` is no part of this entry, which is
+        // borrowed mutably.
+        unsafe {
+            let old = self.0.as_ptr().cast::<u8>();
+            let new = if new_layout.size() == old_layout.size() {
+                ptr::copy(old.add(tail), old.add(start + inserted.len()), moved);
+                old
+            } else {
+                let new = alloc(new_layout);
+                let Some(pointer) = NonNull::new(new.cast::<Header>()) else {
+                    handle_alloc_error(new_layout)
+                };
+                ptr::copy_nonoverlapping(old, new, start);
+                ptr::copy_nonoverlapping(old.add(tail), new.add(start + inserted.len()), moved);
+                dealloc(old, old_layout);
+                self.0 = pointer;
+                new
+            };
+            ptr::copy_nonoverlapping(inserted.as_ptr(), new.add(start), inserted.len());
+        }
+        self.header_mut().value_len = u32::try_from(new_len).expect("packed values are limited");
+    }
+
+    /// Replaces a packed value by another; keeps the rest.
+    pub(crate) fn replace_packed(&mut self, content: Content<'_>) {
+        debug_assert!(!self.header().encoding.is_object());
+        let Err(content) = self.overwrite(content, self.view().expire_at_ms()) else { return };
+        let mut new = Self::new(self.view().key(), content, self.view().expire_at_ms());
+        new.header_mut().accessed_s = self.header().accessed_s;
+        new.header_mut().epoch = self.header().epoch;
+        *self = new;
     }
 
     pub(crate) fn set_epoch(&mut self, epoch: u8) {
@@ -389,21 +393,44 @@ impl<'a> EntryRef<'a> {
     }
 
     #[inline]
+    pub(crate) fn encoding(self) -> Encoding {
+        self.header().encoding
+    }
+
+    #[inline]
     pub(crate) fn value(self) -> ValueRef<'a> {
+        match self.object() {
+            Some(object) => ValueRef::object(object),
+            None => ValueRef::packed(self.header().encoding, self.packed()),
+        }
+    }
+
+    /// The bytes of a packed value.
+    #[inline]
+    pub(crate) fn packed(self) -> &'a [u8] {
         let header = self.header();
-        let bytes = self.bytes(header.key_len as usize, header.value_len as usize);
-        match header.encoding {
-            Encoding::Int => {
-                ValueRef::Int(i64::from_ne_bytes(bytes.try_into().expect("an Int has 8 bytes")))
+        self.bytes(header.key_len as usize, header.value_len as usize)
+    }
+
+    #[inline]
+    fn object(self) -> Option<&'a Object> {
+        if !self.header().encoding.is_object() {
+            return None;
+        }
+        let bytes = self.packed();
+        // SAFETY: an object's encoding: a pointer made by `Box::into_raw`, live with the entry.
+        Some(unsafe { &*bytes.as_ptr().cast::<*const Object>().read_unaligned() })
+    }
+
+    /// A copy of the value for a snapshot or another key; shares the nodes of an object.
+    pub(crate) fn content(self) -> Content<'a> {
+        match (self.object(), self.header().encoding) {
+            (Some(object), _) => Content::Object(Box::new(object.clone())),
+            (None, Encoding::Int) => {
+                let bytes = self.packed().try_into().expect("an Int has 8 bytes");
+                Content::Int(i64::from_ne_bytes(bytes))
             }
-            Encoding::Embstr => ValueRef::Embstr(bytes),
-            Encoding::Raw => ValueRef::Raw(bytes),
-            Encoding::Object => {
-                // SAFETY: encoding Object: a pointer made by `Box::into_raw`, live with the entry.
-                ValueRef::Object(unsafe {
-                    &*bytes.as_ptr().cast::<*const Object>().read_unaligned()
-                })
-            }
+            (None, encoding) => Content::Packed(encoding, self.packed()),
         }
     }
 
@@ -434,13 +461,7 @@ impl<'a> EntryRef<'a> {
 
     /// Bytes allocated for its object, if it has one.
     pub(crate) fn object_bytes(self) -> usize {
-        if self.header().encoding != Encoding::Object {
-            return 0;
-        }
-        match self.value() {
-            ValueRef::Object(object) => object.allocated_bytes(),
-            _ => 0,
-        }
+        self.object().map_or(0, Object::allocated_bytes)
     }
 }
 
@@ -470,16 +491,16 @@ pub(crate) struct Copies {
 impl Copies {
     pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
         let header = entry.header();
-        if header.encoding == Encoding::Object {
+        if header.encoding.is_object() {
             self.objects.push(Entry::new(
                 entry.key(),
-                entry.value().content(),
+                entry.content(),
                 entry.expire_at_ms(),
             ));
             return;
         }
         let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);
-        let words = layout(header.has_expiry, key_len, value_len).size() / size_of::<u64>();
+        let words = used_bytes(header.has_expiry, key_len, value_len).div_ceil(size_of::<u64>());
         let start = self.words.len();
         self.words.reserve(words);
         // SAFETY: the entry's allocation has that many words. The last may be uninitialised: it is
@@ -515,47 +536,4 @@ impl Copies {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_key_and_value_take_48_bytes() {
-        let entry = Entry::new(b"key:0123456789ab", Content::Embstr(b"value:0123456789"), None);
-        assert_eq!(entry.view().allocated_bytes(), 48);
-    }
-
-    #[test]
-    fn an_entry_gives_back_what_it_was_made_of() {
-        let long = vec![7; INLINE_BYTES_MAX];
-        for key in [&b""[..], b"k", b"a longer key than eight"] {
-            for at in [None, Some(i64::MAX)] {
-                let entry = Entry::new(key, Content::Raw(&long), at);
-                assert_eq!(entry.view().key(), key);
-                assert_eq!(entry.view().expire_at_ms(), at);
-                assert!(matches!(entry.view().value(), ValueRef::Raw(bytes) if bytes == long));
-                let entry = entry.rebuilt(Some(b"other"), Some(3));
-                assert_eq!(entry.view().key(), b"other");
-                assert!(matches!(entry.view().value(), ValueRef::Raw(bytes) if bytes == long));
-            }
-        }
-    }
-
-    #[test]
-    fn overwriting_needs_the_same_allocation() {
-        let mut entry = Entry::new(b"key", Content::Embstr(b"0123456789"), None);
-        assert!(entry.overwrite(Content::Int(-5), None).is_ok());
-        assert!(matches!(entry.view().value(), ValueRef::Int(-5)));
-        assert!(entry.overwrite(Content::Embstr(b"0123456789abcdef"), None).is_err());
-        assert!(entry.overwrite(Content::Int(-5), Some(1)).is_err());
-        assert!(matches!(entry.view().value(), ValueRef::Int(-5)));
-    }
-
-    #[test]
-    fn objects_move_when_an_entry_is_rebuilt() {
-        let chunks = crate::types::Chunks::from_slice(&vec![1; 100_000]);
-        let entry = Entry::new(b"k", Content::Object(Box::new(Object::String(chunks))), None);
-        let mut entry = entry.rebuilt(None, Some(9));
-        let Some(Object::String(chunks)) = entry.object_mut() else { panic!("an object") };
-        assert_eq!(chunks.len(), 100_000);
-    }
-}
+mod tests;

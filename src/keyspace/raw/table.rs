@@ -211,15 +211,21 @@ impl<'a> TableMut<'a> {
     /// The entry of a key, to change or remove it.
     #[inline]
     pub(crate) fn occupied(&mut self, key: &[u8], hash: u64) -> Option<Occupied<'_>> {
+        TableMut { head: self.head, counts: self.counts, reclaim: self.reclaim }
+            .into_occupied(key, hash)
+    }
+
+    /// The same for as long as the access to the table was given.
+    #[inline]
+    pub(crate) fn into_occupied(self, key: &[u8], hash: u64) -> Option<Occupied<'a>> {
         let segment = self.segment_of(hash)?;
         // SAFETY: the lock is held.
         let index = unsafe { segment.find(key, hash)? };
         let address = segment.load(index) & ADDRESS;
         // SAFETY: the slot owns the entry; `Occupied` puts it back when it drops, and nobody
-        // else reaches the slot's entry while `self` is borrowed mutably.
+        // else reaches the slot's entry while `Occupied` has the access to the table.
         let entry = ManuallyDrop::new(unsafe { Entry::from_bits(address) });
-        let table = TableMut { head: self.head, counts: self.counts, reclaim: self.reclaim };
-        Some(Occupied { table, segment, index, hash, entry })
+        Some(Occupied { table: self, segment, index, hash, entry })
     }
 
     /// Adds an entry whose key is not in the table.

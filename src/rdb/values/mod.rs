@@ -1,0 +1,39 @@
+//! Values in the format, a file per type: all the forms that are read, and the one that is written.
+//! `decode` and `encode` handle the strings that they consist of.
+
+use std::io::{self, Read, Write};
+
+use super::decode::Decoder;
+use super::encode::Encoder;
+use super::error::Error;
+use super::format::type_code;
+use crate::settings::Collections;
+use crate::types::{Value, ValueRef};
+
+/// Reads the value of a type; `None`, with nothing read, if the type is not supported. Collections
+/// are kept as `limits` have it, whatever form they were written in.
+pub(super) fn read<R: Read>(
+    decoder: &mut Decoder<R>,
+    code: u8,
+    limits: &Collections,
+) -> Result<Option<Value>, Error> {
+    let _ = limits;
+    match code {
+        type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
+        _ => Ok(None),
+    }
+}
+
+/// The type code under which [`write`] writes this value.
+pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
+    match value {
+        ValueRef::String(_) => type_code::STRING,
+    }
+}
+
+/// Writes a value without its type.
+pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> io::Result<()> {
+    match value {
+        ValueRef::String(string) => encoder.string(string),
+    }
+}

@@ -1,0 +1,43 @@
+//! Large values, one variant per type.
+
+use super::{Chunks, Encoding};
+
+/// How much of a value was freed, or may be at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Freed {
+    pub(crate) bytes: usize,
+    /// Allocations.
+    pub(crate) objects: usize,
+}
+
+/// A value too large or complex to be stored inside its entry.
+#[derive(Clone, Debug)]
+pub(crate) enum Object {
+    /// A long string.
+    String(Chunks),
+}
+
+impl Object {
+    /// How an entry with this object says that it is kept.
+    pub(crate) fn encoding(&self) -> Encoding {
+        match self {
+            Self::String(_) => Encoding::Chunks,
+        }
+    }
+
+    /// Frees part of the value, at most about `most`; returns how much, nothing at the end. The
+    /// rest can only be freed as well.
+    pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
+        match self {
+            Self::String(chunks) => chunks.free_some(most),
+        }
+    }
+
+    /// Bytes allocated for the value, nodes shared with a snapshot included.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        let inner = match self {
+            Self::String(chunks) => chunks.allocated_bytes(),
+        };
+        size_of::<Self>() + inner
+    }
+}

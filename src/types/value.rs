@@ -1,0 +1,157 @@
+//! A value as a whole: owned, borrowed, and in its place.
+
+use super::{Buffer, Encoding, Object, StringView};
+
+/// A borrowed value, one variant per type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    String(StringView<'a>),
+}
+
+impl<'a> ValueRef<'a> {
+    /// A packed value by its encoding and bytes, which are ours and therefore valid.
+    #[inline]
+    pub(crate) fn packed(encoding: Encoding, bytes: &'a [u8]) -> Self {
+        match encoding {
+            Encoding::Int => {
+                let bytes = bytes.try_into().expect("an Int has 8 bytes");
+                Self::String(StringView::Int(i64::from_ne_bytes(bytes)))
+            }
+            Encoding::Embstr | Encoding::Raw => Self::String(StringView::Bytes(bytes)),
+            _ => unreachable!("{encoding:?} is no packed encoding"),
+        }
+    }
+
+    pub(crate) fn object(object: &'a Object) -> Self {
+        match object {
+            Object::String(chunks) => Self::String(StringView::Chunks(chunks)),
+        }
+    }
+
+    /// The value as a string, or `None` for another type.
+    #[inline]
+    pub(crate) fn string(self) -> Option<StringView<'a>> {
+        match self {
+            Self::String(string) => Some(string),
+        }
+    }
+
+    /// Whether this is a collection without elements, which no key may hold.
+    pub(crate) fn is_empty_collection(self) -> bool {
+        match self {
+            Self::String(_) => false,
+        }
+    }
+}
+
+/// A value without a key: read from an RDB stream, or about to be stored.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// A string, whichever way it will be kept.
+    String(Vec<u8>),
+    /// Packed bytes of another type.
+    Packed(Encoding, Vec<u8>),
+    Object(Box<Object>),
+}
+
+impl Value {
+    /// An empty collection of a packed encoding, to be filled.
+    pub(crate) fn empty(encoding: Encoding) -> Self {
+        let bytes: &[u8] = match encoding {
+            Encoding::IntSet => super::intset::EMPTY,
+            Encoding::ListPack
+            | Encoding::SetPack
+            | Encoding::HashPack
+            | Encoding::SortedSetPack => super::listpack::EMPTY,
+            _ => unreachable!("{encoding:?} is no packed encoding of a collection"),
+        };
+        Self::Packed(encoding, bytes.to_vec())
+    }
+
+    pub(crate) fn view(&self) -> ValueRef<'_> {
+        match self {
+            Self::String(bytes) => ValueRef::String(StringView::Bytes(bytes)),
+            Self::Packed(encoding, bytes) => ValueRef::packed(*encoding, bytes),
+            Self::Object(object) => ValueRef::object(object),
+        }
+    }
+}
+
+/// Where a collection stands while it is changed: packed bytes, which it is as a [`Buffer`], or an
+/// object.
+pub(crate) trait Place: Buffer {
+    fn encoding(&self) -> Encoding;
+
+    /// The object, if the value is one.
+    fn object_mut(&mut self) -> Option<&mut Object>;
+
+    /// Replaces packed bytes by others of another encoding of the same type.
+    fn become_packed(&mut self, encoding: Encoding, bytes: &[u8]);
+
+    /// Replaces packed bytes by an object of the same type.
+    fn become_object(&mut self, object: Object);
+
+    fn view(&self) -> ValueRef<'_>;
+
+    /// Changes when the value does, as far as can be told without reading a large one whole.
+    fn fingerprint(&mut self) -> (Encoding, u64, usize) {
+        match self.object_mut() {
+            Some(object) => (object.encoding(), 0, object.allocated_bytes()),
+            None => (self.encoding(), super::hashing::hash(self.bytes()), self.bytes().len()),
+        }
+    }
+}
+
+impl Buffer for Value {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Packed(_, bytes) | Self::String(bytes) => bytes,
+            Self::Object(_) => unreachable!("an object is not changed as bytes"),
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Packed(_, bytes) | Self::String(bytes) => bytes,
+            Self::Object(_) => unreachable!("an object is not changed as bytes"),
+        }
+    }
+
+    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+        match self {
+            Self::Packed(_, bytes) | Self::String(bytes) => {
+                Buffer::splice(bytes, at, removed, inserted);
+            }
+            Self::Object(_) => unreachable!("an object is not changed as bytes"),
+        }
+    }
+}
+
+impl Place for Value {
+    fn encoding(&self) -> Encoding {
+        match self {
+            Self::String(_) => Encoding::Raw,
+            Self::Packed(encoding, _) => *encoding,
+            Self::Object(object) => object.encoding(),
+        }
+    }
+
+    fn object_mut(&mut self) -> Option<&mut Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    fn become_packed(&mut self, encoding: Encoding, bytes: &[u8]) {
+        *self = Self::Packed(encoding, bytes.to_vec());
+    }
+
+    fn become_object(&mut self, object: Object) {
+        *self = Self::Object(Box::new(object));
+    }
+
+    fn view(&self) -> ValueRef<'_> {
+        Self::view(self)
+    }
+}
