@@ -126,6 +126,7 @@ mod resp;
 mod server;
 pub mod settings;
 mod telemetry;
+#[allow(dead_code, unused_imports, reason = "the types are being built")]
 mod types;
 
 pub use admin::probe;

@@ -46,6 +46,11 @@ impl<'a> Args<'a> {
             .map(move |span| &buffer[span.start as usize..span.start as usize + span.len as usize])
     }
 
+    /// The arguments from `index` on, as arguments of their own.
+    pub(crate) fn skip(&self, index: usize) -> Self {
+        Self { spans: &self.spans[index.min(self.spans.len())..], hashed: None, ..*self }
+    }
+
     /// Whether the argument at `index` is this word, in any case.
     pub(crate) fn is(&self, index: usize, word: &str) -> bool {
         self.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))

@@ -4,6 +4,9 @@
 //! replication and the metrics' labels. Flags and key specifications have the meaning and names of
 //! Redis 7's command tables.
 
+pub(super) use super::keyspec::{
+    Begin, Find, KeyPlaces, NO_KEYS, key_range, numbered_keys, one_key, two_keys,
+};
 use super::{Args, Context, Failure};
 
 /// A handler's result: its reply is written, or it failed and changed nothing.
@@ -134,110 +137,6 @@ impl Flags {
     }
 }
 
-/// What a command does with a key; names as in COMMAND INFO's key specifications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyFlag {
-    /// Reads, does not change.
-    Ro,
-    /// Reads and changes.
-    Rw,
-    /// Overwrites without reading.
-    Ow,
-    /// Removes.
-    Rm,
-    Access,
-    Update,
-    Insert,
-    Delete,
-    /// A shard channel rather than a key.
-    NotKey,
-    VariableFlags,
-}
-
-impl KeyFlag {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ro => "RO",
-            Self::Rw => "RW",
-            Self::Ow => "OW",
-            Self::Rm => "RM",
-            Self::Access => "access",
-            Self::Update => "update",
-            Self::Insert => "insert",
-            Self::Delete => "delete",
-            Self::NotKey => "not_key",
-            Self::VariableFlags => "variable_flags",
-        }
-    }
-}
-
-/// The positions of some of a command's keys among its arguments.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeySpec {
-    pub(crate) flags: &'static [KeyFlag],
-    /// Index of the first.
-    pub(crate) first: usize,
-    /// Index of the last, relative to the first; negative: from the end.
-    pub(crate) last: i32,
-    pub(crate) step: usize,
-    pub(crate) notes: Option<&'static str>,
-}
-
-/// A command's key specifications.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyPlaces(pub(crate) [Option<KeySpec>; 2]);
-
-pub(super) const NO_KEYS: KeyPlaces = KeyPlaces([None, None]);
-
-/// One key, the first argument.
-pub(super) const fn one_key(flags: &'static [KeyFlag]) -> KeyPlaces {
-    key_range(flags, 1, 0, 1)
-}
-
-/// Keys from `first` to `last` (relative to it; negative from the end) in steps.
-pub(super) const fn key_range(
-    flags: &'static [KeyFlag],
-    first: usize,
-    last: i32,
-    step: usize,
-) -> KeyPlaces {
-    KeyPlaces([Some(KeySpec { flags, first, last, step, notes: None }), None])
-}
-
-/// Two keys, the first two arguments, each with its own flags.
-pub(super) const fn two_keys(one: &'static [KeyFlag], two: &'static [KeyFlag]) -> KeyPlaces {
-    KeyPlaces([
-        Some(KeySpec { flags: one, first: 1, last: 0, step: 1, notes: None }),
-        Some(KeySpec { flags: two, first: 2, last: 0, step: 1, notes: None }),
-    ])
-}
-
-impl KeyPlaces {
-    /// Adds a note to the first specification.
-    pub(super) const fn note(mut self, note: &'static str) -> Self {
-        if let Some(spec) = &mut self.0[0] {
-            spec.notes = Some(note);
-        }
-        self
-    }
-
-    pub(crate) fn specs(&self) -> impl Iterator<Item = &KeySpec> {
-        self.0.iter().flatten()
-    }
-
-    /// Indices of the keys among `args` arguments, with their specifications.
-    pub(crate) fn indices(&self, args: usize) -> impl Iterator<Item = (usize, &KeySpec)> {
-        self.specs().flat_map(move |spec| {
-            let last = usize::try_from(spec.last).map_or_else(
-                |_| args.saturating_sub(spec.last.unsigned_abs() as usize),
-                |last| spec.first + last,
-            );
-            let end = (last + 1).min(args);
-            (spec.first..end).step_by(spec.step).map(move |index| (index, spec))
-        })
-    }
-}
-
 /// Which shards are locked while a handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locks {
@@ -253,6 +152,14 @@ pub(crate) enum Locks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    Stream,
+    Bitmap,
+    HyperLogLog,
+    Geo,
     Generic,
     Connection,
     PubSub,
@@ -264,6 +171,14 @@ impl Group {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "sorted-set",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+            Self::Bitmap => "bitmap",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Geo => "geo",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::PubSub => "pubsub",
@@ -280,7 +195,15 @@ pub(crate) enum Category {
     Keyspace,
     Read,
     Write,
+    Set,
+    SortedSet,
+    List,
+    Hash,
     String,
+    Bitmap,
+    HyperLogLog,
+    Geo,
+    Stream,
     PubSub,
     Admin,
     Fast,
@@ -296,7 +219,15 @@ impl Category {
         (Self::Keyspace, "keyspace"),
         (Self::Read, "read"),
         (Self::Write, "write"),
+        (Self::Set, "set"),
+        (Self::SortedSet, "sortedset"),
+        (Self::List, "list"),
+        (Self::Hash, "hash"),
         (Self::String, "string"),
+        (Self::Bitmap, "bitmap"),
+        (Self::HyperLogLog, "hyperloglog"),
+        (Self::Geo, "geo"),
+        (Self::Stream, "stream"),
         (Self::PubSub, "pubsub"),
         (Self::Admin, "admin"),
         (Self::Fast, "fast"),
@@ -330,6 +261,14 @@ pub(super) const fn command(
 ) -> Command {
     let categories: &[Category] = match group {
         Group::String => &[Category::String],
+        Group::List => &[Category::List],
+        Group::Set => &[Category::Set],
+        Group::SortedSet => &[Category::SortedSet],
+        Group::Hash => &[Category::Hash],
+        Group::Stream => &[Category::Stream],
+        Group::Bitmap => &[Category::Bitmap],
+        Group::HyperLogLog => &[Category::HyperLogLog],
+        Group::Geo => &[Category::Geo],
         Group::Generic => &[Category::Keyspace],
         Group::Connection => &[Category::Connection],
         Group::PubSub => &[Category::PubSub],

@@ -299,11 +299,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Changes the value of a key that was found alive.
-    pub(crate) fn edit<R>(
-        &mut self,
-        key: Key<'_>,
-        change: impl FnOnce(&mut dyn Place) -> R,
-    ) -> R {
+    pub(crate) fn edit<R>(&mut self, key: Key<'_>, change: impl FnOnce(&mut dyn Place) -> R) -> R {
         let mut editor =
             self.locked.edit(self.database, key).expect("found alive under the same lock");
         if cfg!(debug_assertions) {

@@ -4,6 +4,7 @@ use super::command::{Group::Server, NO_KEYS, at_least, command, exactly};
 use super::registry::Registered;
 use super::syntax::{self, Argument};
 use super::{Args, Category, Command, Context, Failure, Flag, Flag::*, Handled, KeyFlag, KeySpec};
+use super::{Begin, Find};
 use crate::glob;
 use crate::resp::Output;
 
@@ -144,13 +145,35 @@ fn reply_spec(reply: &mut Output, spec: &KeySpec) {
     reply.bulk(b"flags");
     reply_flags(reply, spec.flags);
     reply.bulk(b"begin_search");
-    kind(reply, "index", 1);
-    field(reply, "index", index(spec.first));
+    match spec.begin {
+        Begin::Index(first) => {
+            kind(reply, "index", 1);
+            field(reply, "index", index(first));
+        }
+        Begin::Keyword { word, from } => {
+            kind(reply, "keyword", 2);
+            reply.bulk(b"keyword");
+            reply.bulk(word.as_bytes());
+            field(reply, "startfrom", from.into());
+        }
+        Begin::Unknown => kind(reply, "unknown", 0),
+    }
     reply.bulk(b"find_keys");
-    kind(reply, "range", 3);
-    field(reply, "lastkey", spec.last.into());
-    field(reply, "keystep", index(spec.step));
-    field(reply, "limit", 0);
+    match spec.find {
+        Find::Range { last, step, limit } => {
+            kind(reply, "range", 3);
+            field(reply, "lastkey", last.into());
+            field(reply, "keystep", index(step));
+            field(reply, "limit", index(limit));
+        }
+        Find::Number { at, first, step } => {
+            kind(reply, "keynum", 3);
+            field(reply, "keynumidx", index(at));
+            field(reply, "firstkey", index(first));
+            field(reply, "keystep", index(step));
+        }
+        Find::Unknown => kind(reply, "unknown", 0),
+    }
 }
 
 fn index(index: usize) -> i64 {
@@ -160,16 +183,18 @@ fn index(index: usize) -> i64 {
 /// First key, last key and step, the format before key specifications: covers the first range and
 /// those that continue where it ends (`populateCommandLegacyRangeSpec` in Redis).
 fn legacy_range(row: &Command) -> [i64; 3] {
-    let end_of = |spec: &KeySpec| {
-        let last = i64::from(spec.last);
-        if last < 0 { last } else { index(spec.first) + last }
-    };
-    let mut specs = row.keys.specs();
-    let Some(spec) = specs.next() else { return [0; 3] };
-    let (first, mut last, step) = (index(spec.first), end_of(spec), index(spec.step));
-    for spec in specs.filter(|spec| spec.step == 1) {
-        if index(spec.first) == last + 1 {
-            last = end_of(spec);
+    let mut ranges = row.keys.specs().filter_map(|spec| match (spec.begin, spec.find) {
+        (Begin::Index(first), Find::Range { last, step, .. }) => {
+            let last = i64::from(last);
+            let end = if last < 0 { last } else { index(first) + last };
+            Some((index(first), end, index(step)))
+        }
+        _ => None,
+    });
+    let Some((first, mut last, step)) = ranges.next() else { return [0; 3] };
+    for (next, end, step) in ranges {
+        if step == 1 && next == last + 1 {
+            last = end;
         }
     }
     [first, last, step]
@@ -289,13 +314,16 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
     if !row.keys.specs().any(is_key) {
         return Err(Failure::err("The command has no key arguments"));
     }
-    let count = args.len() - 2;
-    if !row.arity.allows(count) {
+    let command = args.skip(2);
+    if !row.arity.allows(command.len()) {
         return Err(Failure::err("Invalid number of arguments specified for command"));
     }
-    let keys = row.keys.indices(count).filter(|(_, spec)| is_key(spec));
-    let keys: Vec<_> =
-        keys.map(|(index, spec)| (args.at(index + 2), flags_for(row, spec, args))).collect();
+    let mut keys = Vec::new();
+    row.keys.for_each(&command, |index, flags| {
+        if !flags.contains(&KeyFlag::NotKey) {
+            keys.push((command.at(index), flags_for(row, flags, args)));
+        }
+    });
     if keys.is_empty() {
         return Err(Failure::err("Invalid arguments specified for command"));
     }
@@ -303,14 +331,14 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
 }
 
 /// A command's key flags where its arguments decide them.
-fn flags_for(row: &Command, spec: &KeySpec, args: &Args<'_>) -> &'static [KeyFlag] {
+fn flags_for(row: &Command, flags: &'static [KeyFlag], args: &Args<'_>) -> &'static [KeyFlag] {
     use KeyFlag::{Access, Ow, Rw, Update};
     // After COMMAND GETKEYSANDFLAGS, SET, its key and its value.
     let given = |word: &str| (5..args.len()).any(|at| args.is(at, word));
     match row.name {
         "SET" if !given("GET") => &[Ow, Update],
         "SET" => &[Rw, Access, Update],
-        _ => spec.flags,
+        _ => flags,
     }
 }
 

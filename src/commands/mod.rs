@@ -8,6 +8,7 @@ mod command;
 mod context;
 pub(crate) mod effects;
 mod failure;
+mod keyspec;
 pub(crate) mod registry;
 
 mod client;
@@ -35,11 +36,10 @@ mod tests;
 pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
-pub(crate) use command::{
-    Category, Command, EngineCommand, Flag, Handled, KeyFlag, KeySpec, Locks, Run,
-};
+pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run};
 pub(crate) use context::{Context, Expired, Keys, Random, access_clock};
 pub(crate) use failure::{Failure, c_string};
+pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec};
 
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {

@@ -151,11 +151,7 @@ impl Registered {
         let id = *ids;
         *ids += 1;
         let subcommands = row.subcommands.iter().map(|sub| Self::new(sub, row.name, ids)).collect();
-        let mut specs = row.keys.specs();
-        let (first_key, one_key) = match (specs.next(), specs.next()) {
-            (Some(spec), second) => (spec.first, second.is_none() && spec.last == 0),
-            (None, _) => (0, false),
-        };
+        let (first_key, one_key) = row.keys.fixed().unwrap_or((0, false));
         let path = [container, row.name];
         Self { row, name, path, sent: own, id, subcommands, first_key, one_key }
     }

@@ -89,13 +89,13 @@ fn note_own_expiring(
     registered: &Registered,
     args: &Args<'_>,
 ) {
-    for (index, _) in registered.row.keys.indices(args.len()) {
+    registered.row.keys.for_each(args, |index, _| {
         let key = args.key(&caller.node.keyspace, index);
         let entry = keys.locked.get(keys.database, key);
         if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
             caller.node.replication.note_own_expiring(keys.database, key.bytes);
         }
-    }
+    });
 }
 
 /// Answers with an error a command that the engine itself runs.

@@ -128,9 +128,9 @@ impl<'e> Caller<'e> {
             Locks::OneByOne => return set,
             Locks::Keys => {}
         }
-        for (index, _) in registered.row.keys.indices(args.len()) {
+        registered.row.keys.for_each(args, |index, _| {
             set.insert(args.key(&self.node.keyspace, index).shard());
-        }
+        });
         if registered.row.flags.has(Flag::MayReplicate) && set == ShardSet::default() {
             // PUBLISH: logging requires a lock, or it could slip past a pause.
             set.insert(args.key(&self.node.keyspace, 1).shard());

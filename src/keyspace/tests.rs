@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::scan::Cursor;
 use super::snapshot::{GivenUp, Snapshot, WalkStep};
 use super::*;
+use crate::types::{Buffer, Place};
 
 const DATABASES: usize = 3;
 
@@ -62,6 +63,19 @@ fn changes(keys: u16) -> impl Strategy<Value = Change> {
     ]
 }
 
+/// Appends to a string where it lies; false if it is kept as an integer.
+fn append(mut value: Editor<'_>) -> bool {
+    if value.encoding() == Encoding::Int {
+        return false;
+    }
+    if let Some(Object::String(chunks)) = value.object_mut() {
+        chunks.write_at(chunks.len(), b"more");
+    } else {
+        value.splice(value.bytes().len(), 0, b"more");
+    }
+    true
+}
+
 /// Makes a change in both.
 fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
     match change {
@@ -72,11 +86,7 @@ fn apply(locked: &mut Locked<'_>, model: &mut Model, change: Change) {
         }
         Change::Append { database, key } => {
             let bytes = name(key);
-            let edited = locked.edit(database, locked.key(&bytes), |object| {
-                let Object::String(chunks) = object;
-                chunks.write_at(chunks.len(), b"more");
-            });
-            if edited.is_some() {
+            if locked.edit(database, locked.key(&bytes)).is_some_and(append) {
                 model[database].get_mut(&bytes).expect("in both").0.extend_from_slice(b"more");
             }
         }

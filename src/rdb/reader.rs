@@ -4,10 +4,10 @@
 use std::io::Read;
 use std::mem;
 
+use super::attributes::Attributes;
 use super::decode::{Checksum, Decoder};
 use super::error::{Error, ErrorKind, key_owner, shortened};
 use super::format::{VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, opcode, type_code, type_name};
-use super::attributes::Attributes;
 use super::values;
 use crate::settings::Collections;
 use crate::types::Value;
@@ -94,7 +94,14 @@ impl<R: Read> Reader<R> {
         let checksum = if options.verify_checksum { Checksum::Computed } else { Checksum::Ignored };
         let mut decoder = Decoder::new(source, checksum);
         let version = version(decoder.array()?).map_err(|kind| Error::new(0, kind))?;
-        Ok(Self { decoder, version, db: 0, next_key: Attributes::default(), limits: options.limits, ended: false })
+        Ok(Self {
+            decoder,
+            version,
+            db: 0,
+            next_key: Attributes::default(),
+            limits: options.limits,
+            ended: false,
+        })
     }
 
     /// The version in the header: 1 to 12, or 80.

@@ -3,9 +3,9 @@
 
 use std::io::{self, Write};
 
+use super::attributes::Attributes;
 use super::crc64::Digest;
 use super::encode::Encoder;
-use super::attributes::Attributes;
 use super::format::{VERSION_WRITTEN, opcode};
 use super::lzf::Compressor;
 use super::values;

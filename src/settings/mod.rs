@@ -52,6 +52,6 @@ pub use types::{
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Admin, AdminAccess, Clients, Collections, FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel,
-    Network, Process, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
+    Admin, AdminAccess, Clients, Collections, FullSync, Keyspace, LocalAccess, Log, LogFormat,
+    LogLevel, Network, Process, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
 };

@@ -44,6 +44,19 @@ impl<'a> ValueRef<'a> {
     }
 }
 
+impl<'a> From<&'a [u8]> for ValueRef<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::String(StringView::Bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// A value without a key: read from an RDB stream, or about to be stored.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {

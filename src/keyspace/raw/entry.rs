@@ -192,9 +192,7 @@ impl Entry {
         let (key_len, old_len) = (header.key_len as usize, header.value_len as usize);
         let same_size = layout(header.has_expiry, key_len, old_len).size()
             == layout(expire_at_ms.is_some(), key_len, content.len()).size();
-        if header.encoding.is_object()
-            || header.has_expiry != expire_at_ms.is_some()
-            || !same_size
+        if header.encoding.is_object() || header.has_expiry != expire_at_ms.is_some() || !same_size
         {
             return Err(content);
         }
@@ -492,11 +490,7 @@ impl Copies {
     pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
         let header = entry.header();
         if header.encoding.is_object() {
-            self.objects.push(Entry::new(
-                entry.key(),
-                entry.content(),
-                entry.expire_at_ms(),
-            ));
+            self.objects.push(Entry::new(entry.key(), entry.content(), entry.expire_at_ms()));
             return;
         }
         let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);

@@ -2,11 +2,17 @@
 
 use super::{PayloadChecksum, dump};
 use crate::rdb::crc64::checksum;
+use crate::rdb::error::{Error, ErrorKind};
 use crate::rdb::real_redis::{RealRedis, Reply};
-use crate::rdb::{Error, ErrorKind, StringRef, Value, ValueRef};
+use crate::settings::{Collections, Settings};
+use crate::types::{StringView, Value, ValueRef};
+
+fn limits() -> Collections {
+    Settings::default().collections
+}
 
 fn restore(payload: &[u8]) -> Result<Value, Error> {
-    super::restore(payload, PayloadChecksum::Compared)
+    super::restore(payload, PayloadChecksum::Compared, &limits())
 }
 
 /// A body with a right footer.
@@ -33,7 +39,7 @@ fn what_is_dumped_is_restored() {
     {
         assert_eq!(restore(&dump(bytes.into())).unwrap(), string(bytes));
     }
-    let int = ValueRef::String(StringRef::Int(i64::MIN));
+    let int = ValueRef::String(StringView::Int(i64::MIN));
     assert_eq!(restore(&dump(int)).unwrap(), string(b"-9223372036854775808"));
 }
 
@@ -78,7 +84,7 @@ fn what_follows_the_value_is_ignored() {
 fn a_wrong_checksum_is_passed_over_where_it_is_to_be_ignored() {
     let mut wrong = payload(b"\x00\x03abc", 10);
     wrong[8] ^= 1;
-    let unchecked = |payload: &[u8]| super::restore(payload, PayloadChecksum::Ignored);
+    let unchecked = |payload: &[u8]| super::restore(payload, PayloadChecksum::Ignored, &limits());
     assert!(restore(&wrong).unwrap_err().is_payload_footer());
     assert_eq!(unchecked(&wrong).unwrap(), string(b"abc"));
     assert!(unchecked(&payload(b"\x00\x03abc", 13)).unwrap_err().is_payload_footer());

@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Error, ErrorKind, Item, KeyRecord, ReadOptions, Reader, Value};
+use super::{Error, ErrorKind, Item, KeyRecord, ReadOptions, Reader};
 use crate::rdb::crc64::checksum;
+use crate::types::Value;
 
 fn sample(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb").join(name);
@@ -352,7 +353,14 @@ fn a_wrong_checksum_is_refused_unless_it_is_not_asked_for() {
     assert_eq!(error.offset, 15);
     assert!(matches!(error.kind, ErrorKind::ChecksumMismatch { .. }));
 
-    let mut reader = Reader::with_options(&*bytes, ReadOptions { verify_checksum: false }).unwrap();
+    let mut reader = Reader::with_options(
+        &*bytes,
+        ReadOptions {
+            verify_checksum: false,
+            limits: crate::settings::Settings::default().collections,
+        },
+    )
+    .unwrap();
     assert_eq!(reader.next().unwrap(), Some(key("k", "v")));
     assert_eq!(reader.next().unwrap(), None);
 }

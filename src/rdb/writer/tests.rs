@@ -8,7 +8,8 @@ use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
 use super::{WriteOptions, Writer};
 use crate::rdb::real_redis::{RealRedis, Reply};
-use crate::rdb::{Attributes, Item, KeyRecord, Reader, StringRef, Value, ValueRef};
+use crate::rdb::{Attributes, Item, KeyRecord, Reader};
+use crate::types::{Chunks, StringView, Value, ValueRef};
 
 fn write(items: &[Item], options: WriteOptions) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), options).unwrap();
@@ -21,7 +22,7 @@ fn write(items: &[Item], options: WriteOptions) -> Vec<u8> {
                 let KeyRecord { key, expire_at_ms, idle_s, freq, value } = record;
                 let attributes =
                     Attributes { expire_at_ms: *expire_at_ms, idle_s: *idle_s, freq: *freq };
-                writer.key(key, attributes, value.as_value_ref()).unwrap();
+                writer.key(key, attributes, value.view()).unwrap();
             }
         }
     }
@@ -93,10 +94,9 @@ fn attributes_stand_before_the_key_in_the_order_of_redis() {
 
 #[test]
 fn long_chunks_are_written_as_they_are() {
-    let chunk = vec![b'a'; 1 << 20];
-    let chunks: Vec<&[u8]> = vec![&chunk; 17];
+    let chunks = Chunks::from_slice(&vec![b'a'; 17 << 20]);
     let mut writer = Writer::new(Vec::new(), WriteOptions::default()).unwrap();
-    let value = ValueRef::String(StringRef::Chunks(&chunks));
+    let value = ValueRef::String(StringView::Chunks(&chunks));
     writer.key(b"k", Attributes::default(), value).unwrap();
     let bytes = writer.finish().unwrap();
     assert_eq!(bytes.len(), 9 + 3 + 5 + (17 << 20) + 9);

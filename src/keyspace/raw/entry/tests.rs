@@ -6,7 +6,11 @@ fn string(entry: &Entry) -> Vec<u8> {
 
 #[test]
 fn a_short_key_and_value_take_48_bytes() {
-    let entry = Entry::new(b"key:0123456789ab", Content::Packed(Encoding::Embstr, b"value:0123456789"), None);
+    let entry = Entry::new(
+        b"key:0123456789ab",
+        Content::Packed(Encoding::Embstr, b"value:0123456789"),
+        None,
+    );
     assert_eq!(entry.view().allocated_bytes(), 48);
 }
 
@@ -72,8 +76,19 @@ fn a_splice_changes_the_bytes_it_names() {
 #[test]
 fn size_classes_are_those_of_the_allocator() {
     for (bytes, class) in [
-        (1, 16), (16, 16), (17, 32), (113, 128), (128, 128), (129, 160), (160, 160), (161, 192),
-        (257, 320), (1024, 1024), (1025, 1280), (4097, 5120), (16_385, 20_480),
+        (1, 16),
+        (16, 16),
+        (17, 32),
+        (113, 128),
+        (128, 128),
+        (129, 160),
+        (160, 160),
+        (161, 192),
+        (257, 320),
+        (1024, 1024),
+        (1025, 1280),
+        (4097, 5120),
+        (16_385, 20_480),
     ] {
         assert_eq!(size_class(bytes), class, "{bytes}");
     }
