@@ -1,6 +1,7 @@
 //! Numbers as Redis reads and writes them: strict integers, and floats.
 
 mod big;
+pub(crate) mod double;
 mod long_double;
 
 pub(crate) use long_double::LongDouble;

@@ -112,8 +112,8 @@ impl<'a> Keys<'a> {
         self.locked.remove(database, key);
         self.stats.expired_keys.add(1);
         self.effects.expired(database, key);
-        if self.locked.is_watched(key.shard()) {
-            self.locked.mark_watchers_of_expired(database, key);
+        if self.locked.has_interests(key.shard()) && self.locked.note_expiry(database, key) {
+            self.effects.ready(database, key.bytes);
         }
         self.effects.event(database, key, EventClasses::EXPIRED, "expired");
     }
@@ -429,6 +429,13 @@ impl<'a> Keys<'a> {
     ) {
         self.effects.touched(&self.locked, database, key);
         self.effects.event(database, key, class, name);
+    }
+
+    /// Looks again at all the keys of a database for which somebody waits; needs all the locks.
+    pub(crate) fn awaited_changed(&mut self, database: usize) {
+        for key in self.locked.awaited_keys(database) {
+            self.effects.ready(database, &key);
+        }
     }
 
     /// Adds an event to a change that is already counted.

@@ -42,6 +42,8 @@ pub(crate) struct Effects {
     pub(crate) events: Vec<KeyEvent>,
     /// Indices of the command's arguments that the slow log must not show.
     pub(crate) redacted: Vec<usize>,
+    /// See [`Effects::take_ready`].
+    ready: Vec<(usize, Box<[u8]>)>,
     /// Expired keys that were removed; logged before the command.
     expired: Vec<(usize, Box<[u8]>)>,
     /// Expired keys found by a command that held their shards' locks only briefly: checked again
@@ -77,10 +79,29 @@ impl Effects {
         self.event(database, key, class, event);
     }
 
-    pub(super) fn touched(&self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
-        if locked.is_watched(key.shard()) {
-            locked.mark_watchers(database, key);
+    pub(super) fn touched(&mut self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
+        if locked.has_interests(key.shard()) && locked.note_change(database, key) {
+            self.ready(database, key.bytes);
         }
+    }
+
+    /// Notes a changed key for which somebody waits.
+    #[cold]
+    pub(super) fn ready(&mut self, database: usize, key: &[u8]) {
+        if !self.ready.iter().any(|(other, ready)| *other == database && **ready == *key) {
+            self.ready.push((database, key.into()));
+        }
+    }
+
+    /// Whether somebody waits for keys that were changed.
+    #[inline]
+    pub(crate) fn any_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Changed keys for which somebody waits, in the order of their first change.
+    pub(crate) fn take_ready(&mut self) -> Vec<(usize, Box<[u8]>)> {
+        std::mem::take(&mut self.ready)
     }
 
     pub(super) fn event(

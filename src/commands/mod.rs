@@ -4,6 +4,7 @@
 //! its file and name its table in [`all`].
 
 mod args;
+pub(crate) mod blocking;
 mod command;
 mod context;
 pub(crate) mod effects;

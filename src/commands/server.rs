@@ -179,6 +179,7 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
     let keys = &mut ctx.keys;
     let now_ms = keys.now_ms;
     keys.locked.mark_watchers_of_database(database, &[database], |entry| is_alive(entry, now_ms));
+    keys.awaited_changed(database);
     let removed = ctx.node.keyspace.len(database) as u64;
     keys.locked.flush_later(database);
     ctx.node.forget_ttl(database);
@@ -242,6 +243,8 @@ fn swapdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.keys.locked.mark_watchers_of_database(database, &[one, two], alive);
         }
         ctx.keys.locked.swap(one, two);
+        ctx.keys.awaited_changed(one);
+        ctx.keys.awaited_changed(two);
         ctx.node.swap_ttl(one, two);
     }
     ctx.keys.changed_much(1);

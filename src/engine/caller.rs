@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use arc_swap::Guard;
 
 use super::Engine;
+use super::serve::Server;
 use super::write::{self, Right, begin_write};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Flag, Locks, Random};
+use crate::commands::{Args, Expired, Flag, Locks, Random};
 use crate::keyspace::ShardSet;
 use crate::node::Node;
 use crate::node::client::Client;
@@ -115,9 +116,35 @@ impl<'e> Caller<'e> {
     #[inline]
     pub(super) fn lock_set(&self, registered: &Registered, args: &Args<'_>) -> ShardSet {
         if registered.one_key {
-            return ShardSet::of(args.key(&self.node.keyspace, registered.first_key).shard());
+            let shard = args.key(&self.node.keyspace, registered.first_key).shard();
+            return self.with_moves(ShardSet::of(shard));
         }
-        self.lock_set_of_several(registered, args)
+        self.with_moves(self.lock_set_of_several(registered, args))
+    }
+
+    /// A set of shards with those that waiting moves reach from it.
+    #[inline]
+    pub(super) fn with_moves(&self, set: ShardSet) -> ShardSet {
+        let blocked = &self.node.blocked;
+        if blocked.any_moves() { blocked.reached_from(set) } else { set }
+    }
+
+    /// Whether a set has those shards still, now that it is locked.
+    #[inline]
+    pub(super) fn covers_moves(&self, set: ShardSet) -> bool {
+        self.with_moves(set) == set
+    }
+
+    /// To serve clients that wait for keys which this client has changed.
+    pub(super) fn server(&self, client: &Client) -> Server<'_> {
+        let expired = if client.master.is_some() { Expired::Ignore } else { Expired::Remove };
+        Server {
+            node: self.node,
+            stats: self.stats,
+            now_ms: self.now_ms,
+            expired,
+            classes: self.settings.keyspace.notify_events,
+        }
     }
 
     #[inline(never)]

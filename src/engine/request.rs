@@ -131,6 +131,9 @@ fn admit_and_call<'e>(
         let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
             continue;
         };
+        if !caller.covers_moves(set) {
+            continue;
+        }
         writing.begin(tools.effects, caller.settings.keyspace.notify_events);
         let start = tools.output.bookmark();
         call::run(caller, tools, writing.locked(), registered, args);
@@ -138,6 +141,9 @@ fn admit_and_call<'e>(
             publish_before_reply(caller, tools, start);
         }
         caller.settle(tools.effects);
+        if tools.effects.any_ready() {
+            caller.server(tools.client).serve_ready(&mut writing, tools.effects);
+        }
         caller.note_offset(tools.client, set);
         drop(writing);
         if !tools.effects.met_expired.is_empty() {

@@ -53,6 +53,9 @@ pub(super) fn execute<'e>(
     let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
         return false;
     };
+    if !caller.covers_moves(set) {
+        return false;
+    }
     let multi = tools.client.multi.take().expect("looked at above");
     tools.client.unpublished = true;
     let stale = is_stale(caller, tools.client);
@@ -92,6 +95,9 @@ fn run_all(
     // CLIENT INFO within the transaction has shown it to others.
     tools.client.unpublished = true;
     caller.settle(tools.effects);
+    if tools.effects.any_ready() {
+        caller.server(tools.client).serve_ready(writing, tools.effects);
+    }
 }
 
 /// The shards of all the queued commands and watched keys.
@@ -111,7 +117,7 @@ fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
             set.insert(shard);
         }
     }
-    set
+    caller.with_moves(set)
 }
 
 /// Whether a watched key changed or has expired. A change of its expiry would have set the mark.

@@ -1,53 +1,121 @@
-//! The end of a wait: a client in WAIT is answered when replicas have its writes, when its time is
-//! up, or when somebody else ends it.
+//! The end of a wait: a client in WAIT is answered when replicas have its writes, one in BLPOP when
+//! it was served; either, when its time is up or somebody else ends it.
+
+use std::sync::Arc;
 
 use super::Executor;
-use crate::node::client::{Client, WaitsFor};
+use crate::commands::blocking::KeyWait;
+use crate::keyspace::Waiter;
+use crate::node::Node;
+use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::resp::Output;
+
+const CHANGED_ROLE: &[u8] = b"UNBLOCKED force unblock from blocking operation, instance state \
+changed (master -> replica?)";
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 impl Executor {
     /// Ends a client's wait if it is over, and answers the client. False if it still waits.
     pub(crate) fn answer_waiting(&mut self, client: &mut Client) -> bool {
-        let Some(waiting) = client.waiting else { return true };
-        let node = &*self.engine.node;
+        let Some(waiting) = client.waiting.take() else { return true };
+        let engine = Arc::clone(&self.engine);
+        let node = &*engine.node;
         self.output.begin(client.protocol);
-        match waiting.what {
+        let over = match &waiting.what {
             WaitsFor::Shutdown => {
-                if node.shutdown.is_some() {
-                    return false;
+                if !node.shutdown.is_some() {
+                    self.output.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
                 }
-                self.output.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
+                !node.shutdown.is_some()
             }
             WaitsFor::Replicas { offset, needed } => {
-                let acknowledged = node.replication.replicas.acknowledged(offset);
-                let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
-                if waiting.generation != node.replication.generation() {
-                    self.output.error(
-                        b"UNBLOCKED force unblock from blocking operation, instance state changed \
-                          (master -> replica?)",
-                    );
-                    client.closing = true;
-                } else if let Some(error) = client.handle.take_unblocked() {
-                    if error {
-                        self.output.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                    } else {
-                        self.output.count(acknowledged);
-                    }
-                } else if over || acknowledged >= needed {
-                    let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
-                    if acknowledged >= needed {
-                        node.stats.waits_met.observe(nanos);
-                    } else {
-                        node.stats.waits_timed_out.observe(nanos);
-                    }
-                    self.output.count(acknowledged);
-                } else {
-                    return false;
-                }
-                node.replication.replicas.stop_waiting(client.handle.origin.id);
+                answer_wait(node, client, &mut self.output, &waiting, (*offset, *needed))
             }
+            WaitsFor::Keys(waiter) => {
+                let over = answer_key_wait(node, client, &mut self.output, &waiting, waiter);
+                if over {
+                    client.write_offset = node.log.offset();
+                }
+                over
+            }
+        };
+        if over {
+            client.publish();
+        } else {
+            client.waiting = Some(waiting);
         }
-        client.waiting = None;
-        client.publish();
-        true
+        over
     }
+}
+
+/// A client in WAIT for so many replicas that have an offset.
+fn answer_wait(
+    node: &Node,
+    client: &mut Client,
+    output: &mut Output,
+    waiting: &Waiting,
+    (offset, needed): (u64, usize),
+) -> bool {
+    let acknowledged = node.replication.replicas.acknowledged(offset);
+    let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
+    if waiting.generation != node.replication.generation() {
+        output.error(CHANGED_ROLE);
+        client.closing = true;
+    } else if let Some(error) = client.handle.take_unblocked() {
+        if error {
+            output.error(UNBLOCKED);
+        } else {
+            output.count(acknowledged);
+        }
+    } else if over || acknowledged >= needed {
+        let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
+        if acknowledged >= needed {
+            node.stats.waits_met.observe(nanos);
+        } else {
+            node.stats.waits_timed_out.observe(nanos);
+        }
+        output.count(acknowledged);
+    } else {
+        return false;
+    }
+    node.replication.replicas.stop_waiting(client.handle.origin.id);
+    true
+}
+
+/// A client that waits for keys.
+fn answer_key_wait(
+    node: &Node,
+    client: &mut Client,
+    output: &mut Output,
+    waiting: &Waiting,
+    waiter: &Arc<dyn Waiter>,
+) -> bool {
+    let wait = KeyWait::of(Arc::clone(waiter));
+    let changed_role = || {
+        // A replica that was promoted goes on; one that follows another master starts over.
+        waiting.generation != node.replication.generation() && node.is_replica()
+    };
+    if let Some(reply) = wait.take_reply() {
+        output.append(&reply);
+    } else if changed_role() {
+        if !wait.claim() {
+            return false;
+        }
+        output.error(CHANGED_ROLE);
+        client.closing = true;
+    } else if let Some(error) = client.handle.take_unblocked() {
+        if !wait.claim() {
+            return false;
+        }
+        if error { output.error(UNBLOCKED) } else { wait.nothing(output) }
+    } else if waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms()) {
+        if !wait.claim() {
+            return false;
+        }
+        wait.nothing(output);
+    } else {
+        return false;
+    }
+    wait.forget(node);
+    true
 }

@@ -10,10 +10,10 @@
 
 mod editor;
 pub(crate) mod graveyard;
+mod interests;
 mod raw;
 mod scan;
 pub(crate) mod snapshot;
-mod watch;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
+pub(crate) use interests::Waiter;
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
@@ -33,8 +34,8 @@ pub(crate) use scan::Cursor;
 use crate::number;
 use crate::types::{Chunks, Encoding, Object, Value};
 use graveyard::{Burial, Displaced, Graveyard};
+use interests::Interests;
 use snapshot::Retention;
-use watch::Watches;
 
 /// Longest string in bytes that Redis embeds in its object (OBJECT ENCODING embstr).
 const EMBSTR_BYTES_MAX: usize = 44;
@@ -55,7 +56,7 @@ pub(crate) struct Keyspace {
 /// What a shard's lock guards besides its tables.
 #[derive(Debug, Default)]
 struct ShardState {
-    watches: Watches,
+    interests: Interests,
     /// New and changed entries carry this epoch.
     epoch: u8,
     /// Receives old values while a snapshot runs.

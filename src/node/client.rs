@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
 use crate::settings::Settings;
@@ -64,16 +64,18 @@ pub(crate) struct Replied {
 }
 
 /// What a client waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum WaitsFor {
     /// Acknowledgements of an offset by this many replicas.
     Replicas { offset: u64, needed: usize },
+    /// Keys: see `commands::blocking`.
+    Keys(Arc<dyn Waiter>),
     /// The end of the process.
     Shutdown,
 }
 
 /// A blocked client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) what: WaitsFor,
     /// Unix milliseconds; `None`: no timeout.

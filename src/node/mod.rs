@@ -4,6 +4,7 @@
 //! ([`Clock`]) and other services ([`Host`]).
 
 pub(crate) mod admission;
+mod blocked;
 pub(crate) mod client;
 pub(crate) mod clients;
 mod failover;
@@ -28,6 +29,7 @@ use crate::replication::Log;
 use crate::settings::Settings;
 use crate::telemetry::counter::Distribution;
 use admission::Admission;
+use blocked::Blocked;
 use clients::Clients;
 use host::{Clock, Host};
 use persistence::Persistence;
@@ -77,6 +79,8 @@ pub(crate) struct Node {
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
     pub(crate) replication: Replication,
+    /// Clients that wait for keys.
+    pub(crate) blocked: Blocked,
     /// Whether the role is confirmed.
     pub(crate) standing: Standing,
     pub(crate) shutdown: PendingShutdown,
@@ -120,6 +124,7 @@ impl Node {
             admission: Admission::default(),
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
+            blocked: Blocked::default(),
             standing: Standing::default(),
             shutdown: PendingShutdown::default(),
             identity,

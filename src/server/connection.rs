@@ -25,7 +25,7 @@ use super::stream::{Accepted, Stream};
 use super::worker::{self, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::Condition;
-use crate::node::client::{Client, Handle};
+use crate::node::client::{Client, Handle, Waiting, WaitsFor};
 use crate::resp::{Input, Output, Parser};
 use crate::telemetry::log::log;
 
@@ -391,15 +391,24 @@ impl Connection {
     /// Answers a blocked command if its wait is over. While it lasts, input is only buffered.
     fn end_wait(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<bool, Over> {
         self.handle.take_look();
+        let waits_for_keys = |waiting: &Waiting| matches!(waiting.what, WaitsFor::Keys(_));
+        let served = self.client.waiting.as_ref().is_some_and(waits_for_keys);
         loop {
             if worker.executor.answer_waiting(&mut self.client) {
                 self.waiting = None;
                 self.runnable = !self.input.is_empty();
+                let node = &self.engine.node;
+                // Its write was made by somebody else: replicas have it before the reply, too.
+                let fed = served && node.replication.replicas.any_fed();
+                self.owed = if fed { node.log.offset() } else { 0 };
+                if self.owed != 0 && self.waits_for_turn(cx, worker) {
+                    return Ok(true);
+                }
                 let (_, ended_nanos) = worker.executor.batch_nanos;
                 self.write(cx, worker, ended_nanos)?;
                 return Ok(true);
             }
-            let deadline_ms = self.client.waiting.and_then(|waiting| waiting.deadline_ms);
+            let deadline_ms = self.client.waiting.as_ref().and_then(|waiting| waiting.deadline_ms);
             let Some(deadline_ms) = deadline_ms else { break };
             let left_ms = deadline_ms - self.engine.node.clock.unix_ms();
             let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::stream::Accepted;
+use crate::commands::blocking::KeyWait;
 use crate::engine::{Engine, Executor};
-use crate::node::client::Client;
+use crate::node::client::{Client, WaitsFor};
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
@@ -84,8 +85,15 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
         names.iter().for_each(|name| node.pubsub.forget(kind, name, id));
     }
     let replicas = &node.replication.replicas;
-    if client.waiting.take().is_some() {
-        replicas.stop_waiting(id);
+    match client.waiting.take().map(|waiting| waiting.what) {
+        Some(WaitsFor::Keys(waiter)) => {
+            let wait = KeyWait::of(waiter);
+            // Nobody may serve it any more. Whoever has, served nobody.
+            wait.claim();
+            wait.forget(node);
+        }
+        Some(_) => replicas.stop_waiting(id),
+        None => {}
     }
     if let Some(replica) = client.replica.take() {
         replicas.remove(id, &node.log, node.clock.unix_ms());

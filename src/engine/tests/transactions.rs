@@ -171,7 +171,7 @@ fn no_watch_outlives_its_client() {
     fixture.disconnect("A");
     let mut guard = fixture.node().keyspace.lock(ShardSet::ALL);
     let locked = guard.locked();
-    assert!(ShardSet::ALL.iter().all(|shard| !locked.is_watched(shard)));
+    assert!(ShardSet::ALL.iter().all(|shard| !locked.has_interests(shard)));
 }
 
 #[test]

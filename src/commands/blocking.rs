@@ -1,0 +1,238 @@
+//! Waiting for keys: BLPOP and its kind.
+//!
+//! A command that finds nothing leaves a [`KeyWait`] with each of its keys and blocks its client.
+//! Whoever changes such a key serves those who wait for it, in the order of their arrival, before
+//! it unlocks. One atomic claim decides who ends a wait: that, its timeout, CLIENT UNBLOCK, a change
+//! of role, or the end of the connection.
+//!
+//! A family says what its commands wait for by [`Serve`].
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::{Context, Failure, Keys};
+use crate::keyspace::{Key, ShardSet, Waiter};
+use crate::node::Node;
+use crate::node::client::{Handle, Waiting, WaitsFor};
+use crate::number::{double, parse_i64};
+use crate::resp::{Output, Protocol};
+
+/// Whether a changed key has something for one that waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    /// Not for this one, perhaps for those behind it.
+    NotForThis,
+    /// For none that waits for this key.
+    Empty,
+}
+
+/// What a blocked client waits for. All of it runs under the locks of the key's shard, and of the
+/// target's.
+pub(crate) trait Serve: fmt::Debug + Send + Sync {
+    /// Whether the key can serve the client now. Changes nothing.
+    fn readiness(&self, keys: &mut Keys<'_>, key: Key<'_>) -> Readiness;
+
+    /// Serves the client from a ready key: changes it and replies.
+    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output);
+
+    /// The reply when the time is up, or when the client must not be blocked.
+    fn nothing(&self, reply: &mut Output) {
+        reply.null_array();
+    }
+
+    /// The key to which an element is moved.
+    fn target(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// A client that waits for keys.
+#[derive(Debug)]
+pub(crate) struct KeyWait {
+    handle: Arc<Handle>,
+    database: usize,
+    protocol: Protocol,
+    keys: Vec<Box<[u8]>>,
+    wanted: Box<dyn Serve>,
+    claimed: AtomicBool,
+    /// Set by whoever served it.
+    reply: Mutex<Option<Output>>,
+}
+
+impl Waiter for KeyWait {}
+
+impl KeyWait {
+    /// The wait behind the keyspace's name for it.
+    pub(crate) fn of(waiter: Arc<dyn Waiter>) -> Arc<Self> {
+        let any: Arc<dyn Any + Send + Sync> = waiter;
+        any.downcast().expect("only clients wait for keys")
+    }
+
+    /// Whether the caller may serve or end the wait; true for one caller alone.
+    pub(crate) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    fn is_over(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
+    }
+
+    /// Hands the reply to the client's connection.
+    pub(crate) fn answer(&self, reply: Output) {
+        *self.reply.lock() = Some(reply);
+        self.handle.look();
+    }
+
+    /// The reply of whoever served the client.
+    pub(crate) fn take_reply(&self) -> Option<Output> {
+        self.reply.lock().take()
+    }
+
+    /// See [`Serve::nothing`].
+    pub(crate) fn nothing(&self, reply: &mut Output) {
+        self.wanted.nothing(reply);
+    }
+
+    /// Forgets the wait at all its keys, once it is over. Takes locks, so hold none.
+    pub(crate) fn forget(self: &Arc<Self>, node: &Node) {
+        let keyspace = &node.keyspace;
+        let mut set = ShardSet::default();
+        self.keys.iter().for_each(|key| set.insert(keyspace.key(key).shard()));
+        let mut guard = keyspace.lock(set);
+        let mut locked = guard.locked();
+        for bytes in &self.keys {
+            let key = keyspace.key(bytes);
+            locked.stop_waiting(self.database, key, &**self);
+            if let Some(target) = self.wanted.target() {
+                node.blocked.remove_move(key.shard(), keyspace.key(target).shard());
+            }
+        }
+        node.blocked.remove_client();
+    }
+}
+
+/// Blocks the client until one of the keys can serve it, or replies as after the timeout where a
+/// client cannot be blocked: in a transaction, and on the link from a master.
+pub(crate) fn block(
+    ctx: &mut Context<'_>,
+    keys: &[Key<'_>],
+    deadline_ms: Option<i64>,
+    wanted: Box<dyn Serve>,
+) {
+    let (node, client) = (ctx.node, &mut *ctx.client);
+    if client.in_exec.is_some() || client.master.is_some() {
+        wanted.nothing(ctx.reply);
+        return;
+    }
+    let mut names: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if !names.iter().any(|name| **name == *key.bytes) {
+            names.push(key.bytes.into());
+        }
+    }
+    // One that came too late for an earlier wait does not end this one.
+    client.handle.take_unblocked();
+    let database = ctx.keys.database;
+    let wait = Arc::new(KeyWait {
+        handle: Arc::clone(&client.handle),
+        database,
+        protocol: client.protocol,
+        keys: names,
+        wanted,
+        claimed: AtomicBool::new(false),
+        reply: Mutex::default(),
+    });
+    for bytes in &wait.keys {
+        let key = ctx.keys.key(bytes);
+        let waiter: Arc<dyn Waiter> = Arc::clone(&wait) as _;
+        ctx.keys.locked.wait_for(database, key, waiter);
+        if let Some(target) = wait.wanted.target() {
+            node.blocked.add_move(key.shard(), ctx.keys.key(target).shard());
+        }
+    }
+    node.blocked.add_client();
+    client.waiting = Some(Waiting {
+        what: WaitsFor::Keys(wait),
+        deadline_ms,
+        generation: node.replication.generation(),
+        began_nanos: node.clock.nanos(),
+    });
+    client.unpublished = true;
+}
+
+/// Serves the next client that waits for a changed key, if the key is ready for it. `nth` of them
+/// have been found to want something else. Returns the served wait with its reply.
+pub(crate) fn serve_next(
+    keys: &mut Keys<'_>,
+    key: Key<'_>,
+    nth: &mut usize,
+) -> Option<(Arc<KeyWait>, Output)> {
+    loop {
+        let waiter = keys.locked.waiter(keys.database, key, *nth)?;
+        let wait = KeyWait::of(waiter);
+        if wait.is_over() {
+            keys.locked.stop_waiting(keys.database, key, &*wait);
+            continue;
+        }
+        let target = wait.wanted.target().map(|target| keys.key(target).shard());
+        if target.is_some_and(|shard| !keys.locked.set().contains(shard)) {
+            // A change that can only have removed the key.
+            *nth += 1;
+            continue;
+        }
+        match wait.wanted.readiness(keys, key) {
+            Readiness::Empty => return None,
+            Readiness::NotForThis => *nth += 1,
+            Readiness::Ready if wait.claim() => {
+                let mut reply = Output::new(wait.protocol);
+                wait.wanted.serve(keys, key, &mut reply);
+                return Some((wait, reply));
+            }
+            Readiness::Ready => {}
+        }
+    }
+}
+
+/// When a timeout given in seconds ends, as Unix milliseconds; `None` for 0, which never ends.
+///
+/// # Errors
+/// Redis's texts for what is no timeout.
+pub(crate) fn deadline_of_seconds(node: &Node, arg: &[u8]) -> Result<Option<i64>, Failure> {
+    let seconds = double::parse(arg).filter(|seconds| seconds.is_finite());
+    let seconds = seconds.ok_or_else(|| Failure::err("timeout is not a float or out of range"))?;
+    let timeout_ms = (seconds * 1000.0).ceil();
+    if timeout_ms > i64::MAX as f64 {
+        return Err(Failure::err("timeout is out of range"));
+    }
+    deadline(node, timeout_ms as i64)
+}
+
+/// The same for whole milliseconds.
+///
+/// # Errors
+/// Redis's texts for what is no timeout.
+pub(crate) fn deadline_of_ms(node: &Node, arg: &[u8]) -> Result<Option<i64>, Failure> {
+    let timeout_ms = parse_i64(arg);
+    let timeout_ms =
+        timeout_ms.ok_or_else(|| Failure::err("timeout is not an integer or out of range"))?;
+    deadline(node, timeout_ms)
+}
+
+fn deadline(node: &Node, timeout_ms: i64) -> Result<Option<i64>, Failure> {
+    match timeout_ms {
+        ..0 => Err(Failure::err("timeout is negative")),
+        0 => Ok(None),
+        // The clock counts whole milliseconds, and the current one has begun.
+        1.. => {
+            match node.clock.unix_ms().checked_add(timeout_ms).and_then(|at| at.checked_add(1)) {
+                Some(at) => Ok(Some(at)),
+                None => Err(Failure::err("timeout is out of range")),
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Serving clients that wait for keys: by whoever changed these, under the same locks.
+
+use super::write::{Writing, settle};
+use crate::commands::blocking::serve_next;
+use crate::commands::effects::Effects;
+use crate::commands::{Args, Expired, Keys};
+use crate::node::Node;
+use crate::node::stats::WorkerStats;
+use crate::settings::EventClasses;
+
+/// The circumstances of whoever changed the keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Server<'s> {
+    pub(super) node: &'s Node,
+    pub(super) stats: &'s WorkerStats,
+    pub(super) now_ms: i64,
+    pub(super) expired: Expired,
+    pub(super) classes: EventClasses,
+}
+
+impl Server<'_> {
+    /// Serves the clients that wait for the keys that were changed, and for those that serving
+    /// changes. The effects of the change itself have been applied; each service has its own.
+    #[cold]
+    pub(super) fn serve_ready(self, writing: &mut Writing<'_>, effects: &mut Effects) {
+        let mut at = 0;
+        let mut ready = effects.take_ready();
+        while at < ready.len() {
+            let (database, bytes) = ready[at].clone();
+            at += 1;
+            let mut nth = 0;
+            loop {
+                writing.begin(effects, self.classes);
+                let mut keys = Keys {
+                    locked: writing.locked(),
+                    database,
+                    now_ms: self.now_ms,
+                    touch: true,
+                    expired: self.expired,
+                    stats: self.stats,
+                    effects,
+                };
+                let key = keys.key(&bytes);
+                let served = serve_next(&mut keys, key, &mut nth);
+                effects.end_command(database, &Args::new(&[], &[], None), 0);
+                settle(self.node, self.stats, effects);
+                ready.append(&mut effects.take_ready());
+                let Some((wait, reply)) = served else { break };
+                wait.answer(reply);
+            }
+        }
+    }
+}
