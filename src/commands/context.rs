@@ -503,6 +503,15 @@ impl Context<'_> {
         crate::number::parse_i64(arg).ok_or(Failure::NotInteger)
     }
 
+    /// Parses an argument as a count, 0 or more.
+    ///
+    /// # Errors
+    /// [`Failure::NotPositive`] unless it is one.
+    pub(crate) fn count(arg: &[u8]) -> Result<usize, Failure> {
+        let count = crate::number::parse_i64(arg).and_then(|count| usize::try_from(count).ok());
+        count.ok_or(Failure::NotPositive)
+    }
+
     /// Parses an argument as the index of a database, as COPY and MOVE take it.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! DEBUG: for Redis's test suite and its tools. Requires enable-debug-command.
 
-use std::sync::atomic::Ordering;
+mod digest;
 
-use sha1::{Digest, Sha1};
+use std::sync::atomic::Ordering;
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys};
@@ -64,10 +64,10 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"OBJECT", 3) => return object(ctx, args),
         (b"RELOAD", _) => return reload(ctx, args),
         (b"DIGEST", 2) => {
-            let digest = data_set_digest(ctx);
-            ctx.reply.simple(&hex(&digest));
+            let digest = digest::of_all_data(ctx);
+            ctx.reply.simple(&digest);
         }
-        (b"DIGEST-VALUE", 2..) => digest_values(ctx, args),
+        (b"DIGEST-VALUE", 2..) => digest::of_values(ctx, args),
         (b"SET-ACTIVE-EXPIRE", 3) => {
             ctx.node.sweeping.store(is_on(args.at(2)), Ordering::Relaxed);
             ctx.reply.ok();
@@ -218,71 +218,6 @@ fn protocol(ctx: &mut Context<'_>, kind: &[u8]) -> Handled {
         }
     }
     Ok(())
-}
-
-type Hash = [u8; 20];
-
-fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha1(bytes: &[u8]) -> Hash {
-    Sha1::digest(bytes).into()
-}
-
-/// Mixes in bytes independently of their order.
-fn xor(digest: &mut Hash, bytes: &[u8]) {
-    for (byte, other) in digest.iter_mut().zip(sha1(bytes)) {
-        *byte ^= other;
-    }
-}
-
-/// Mixes in bytes in an order-dependent way.
-fn mix(digest: &mut Hash, bytes: &[u8]) {
-    xor(digest, bytes);
-    *digest = sha1(digest);
-}
-
-/// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
-fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
-    const STRING: u32 = 0;
-    mix(digest, &STRING.to_be_bytes());
-    let string = entry.value().string().expect("strings are the only type");
-    mix(digest, &string.to_bytes());
-    if entry.expire_at_ms().is_some() {
-        xor(digest, b"!!expire!!");
-    }
-}
-
-/// The digest of all data (`computeDatasetDigest` in Redis's debug.c).
-fn data_set_digest(ctx: &mut Context<'_>) -> Hash {
-    let mut all = Hash::default();
-    for database in 0..ctx.node.keyspace.databases() {
-        if ctx.node.keyspace.len(database) == 0 {
-            continue;
-        }
-        mix(&mut all, &(database as u32).to_be_bytes());
-        ctx.keys.locked.for_each(database, |entry| {
-            let mut digest = Hash::default();
-            mix(&mut digest, entry.key());
-            mix_value(&mut digest, entry);
-            xor(&mut all, &digest);
-        });
-    }
-    all
-}
-
-fn digest_values(ctx: &mut Context<'_>, args: &Args<'_>) {
-    ctx.reply.array(args.len() - 2);
-    for index in 2..args.len() {
-        let key = ctx.keys.at(args, index);
-        let mut digest = Hash::default();
-        // Includes expired keys; no access, no statistics.
-        if let Some(entry) = ctx.keys.locked.get(ctx.keys.database, key) {
-            mix_value(&mut digest, entry);
-        }
-        ctx.reply.simple(&hex(&digest));
-    }
 }
 
 fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -8,6 +8,8 @@ pub(crate) enum Failure {
     Syntax,
     WrongType,
     NotInteger,
+    /// A count below zero, or past an i64.
+    NotPositive,
     NotFloat,
     /// A result that would not fit an i64.
     Overflow,
@@ -59,6 +61,7 @@ impl Failure {
                 "WRONGTYPE Operation against a key holding the wrong kind of value".into()
             }
             Self::NotInteger => "ERR value is not an integer or out of range".into(),
+            Self::NotPositive => "ERR value is out of range, must be positive".into(),
             Self::NotFloat => "ERR value is not a valid float".into(),
             Self::Overflow => "ERR increment or decrement would overflow".into(),
             Self::NotFinite => "ERR increment would produce NaN or Infinity".into(),

@@ -24,6 +24,7 @@ mod latency;
 mod object;
 mod pubsub;
 mod replication;
+mod scan;
 mod server;
 mod slowlog;
 mod strings;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         introspection::COMMANDS,
         pubsub::COMMANDS,
         replication::COMMANDS,
+        scan::COMMANDS,
         server::COMMANDS,
         slowlog::COMMANDS,
         strings::COMMANDS,

@@ -18,7 +18,18 @@ pub(super) struct Server<'s> {
     pub(super) classes: EventClasses,
 }
 
-impl Server<'_> {
+impl<'s> Server<'s> {
+    /// For work that no client asked for.
+    pub(super) fn background(node: &'s Node) -> Self {
+        Self {
+            node,
+            stats: &node.background,
+            now_ms: node.clock.unix_ms(),
+            expired: Expired::Remove,
+            classes: node.settings.load().keyspace.notify_events,
+        }
+    }
+
     /// Serves the clients that wait for the keys that were changed, and for those that serving
     /// changes. The effects of the change itself have been applied; each service has its own.
     #[cold]

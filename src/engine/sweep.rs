@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::caller::{Caller, Tools};
-use super::write::{Right, begin_write, settle};
+use super::serve::Server;
+use super::write::{Right, Writing, begin_write, settle};
 use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
 use crate::node::Node;
@@ -114,6 +115,7 @@ impl Sweeper {
             // The lookup removes the key if it has expired.
             let stays = keys_there.has(key) && keys_there.expire_at_ms(key).is_some();
             settle(node, &node.background, keys_there.effects);
+            serve_ready(node, &mut writing, &mut self.effects);
             if !stays {
                 node.replication.forget_own_expiring(own);
             }
@@ -167,6 +169,7 @@ impl Sweeper {
             keys.effects.end_sweep();
             settle(node, &node.background, keys.effects);
         }
+        serve_ready(node, &mut writing, &mut self.effects);
         if let Some(next) = next {
             self.from = next;
         }
@@ -185,5 +188,13 @@ pub(super) fn remove_met(caller: &Caller<'_>, tools: &mut Tools<'_>) {
         keys.has(key);
         keys.effects.end_sweep();
         caller.settle(tools.effects);
+        serve_ready(caller.node, &mut writing, tools.effects);
+    }
+}
+
+/// Answers clients that wait for a key which has expired: those of a consumer group.
+fn serve_ready(node: &Node, writing: &mut Writing<'_>, effects: &mut Effects) {
+    if effects.any_ready() {
+        Server::background(node).serve_ready(writing, effects);
     }
 }

@@ -1,0 +1,76 @@
+//! Digests of values and of all data, equal to Redis's for the same data.
+
+use sha1::{Digest, Sha1};
+
+use crate::commands::{Args, Context};
+use crate::keyspace::EntryRef;
+use crate::types::ValueRef;
+
+type Hash = [u8; 20];
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha1(bytes: &[u8]) -> Hash {
+    Sha1::digest(bytes).into()
+}
+
+/// Mixes in bytes independently of their order.
+fn xor(digest: &mut Hash, bytes: &[u8]) {
+    for (byte, other) in digest.iter_mut().zip(sha1(bytes)) {
+        *byte ^= other;
+    }
+}
+
+/// Mixes in bytes in an order-dependent way.
+fn mix(digest: &mut Hash, bytes: &[u8]) {
+    xor(digest, bytes);
+    *digest = sha1(digest);
+}
+
+/// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
+fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
+    const STRING: u32 = 0;
+    match entry.value() {
+        ValueRef::String(string) => {
+            mix(digest, &STRING.to_be_bytes());
+            mix(digest, &string.to_bytes());
+        }
+    }
+    if entry.expire_at_ms().is_some() {
+        xor(digest, b"!!expire!!");
+    }
+}
+
+/// DEBUG DIGEST: the digest of all data, in hexadecimal (`computeDatasetDigest` in Redis's debug.c).
+pub(super) fn of_all_data(ctx: &mut Context<'_>) -> String {
+    let mut all = Hash::default();
+    for database in 0..ctx.node.keyspace.databases() {
+        if ctx.node.keyspace.len(database) == 0 {
+            continue;
+        }
+        mix(&mut all, &(database as u32).to_be_bytes());
+        ctx.keys.locked.for_each(database, |entry| {
+            let mut digest = Hash::default();
+            mix(&mut digest, entry.key());
+            mix_value(&mut digest, entry);
+            xor(&mut all, &digest);
+        });
+    }
+    hex(&all)
+}
+
+/// DEBUG DIGEST-VALUE: the digest of each key's value.
+pub(super) fn of_values(ctx: &mut Context<'_>, args: &Args<'_>) {
+    ctx.reply.array(args.len() - 2);
+    for index in 2..args.len() {
+        let key = ctx.keys.at(args, index);
+        let mut digest = Hash::default();
+        // Includes expired keys; no access, no statistics.
+        if let Some(entry) = ctx.keys.locked.get(ctx.keys.database, key) {
+            mix_value(&mut digest, entry);
+        }
+        ctx.reply.simple(&hex(&digest));
+    }
+}
