@@ -418,6 +418,7 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let timeout_ms = timeout_ms(args.at(2))?;
     let replicas = &node.replication.replicas;
     let client = &mut *ctx.client;
+    client.waits_for_writes = true;
     let offset = client.write_offset;
     let enough = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= wanted;
     let acknowledged = replicas.acknowledged(offset);

@@ -80,6 +80,9 @@ impl<'e> Caller<'e> {
         if self.logged.get() {
             owed = self.node.log.offset();
             replicas.note_write(owed, self.last_nanos, self.now_ms);
+            if std::mem::take(&mut client.waits_for_writes) {
+                replicas.want_ack_soon();
+            }
         } else if replicas.is_ack_wanted() {
             owed = self.node.log.offset();
         }

@@ -125,6 +125,8 @@ pub(crate) struct Client {
     pub(crate) unpublished: bool,
     /// Offset of the log after its last command: what WAIT waits for.
     pub(crate) write_offset: u64,
+    /// It used WAIT after its last write, and so is likely to use it after the next.
+    pub(crate) waits_for_writes: bool,
     /// Set while a command blocks the client.
     pub(crate) waiting: Option<Waiting>,
     /// What it announced with REPLCONF.
@@ -156,6 +158,7 @@ impl Client {
             no_touch: false,
             unpublished: false,
             write_offset: 0,
+            waits_for_writes: false,
             waiting: None,
             announced: Announced::default(),
             replica: None,

@@ -324,7 +324,9 @@ impl Node {
     pub(crate) fn feed_replicas(&self) {
         let replicas = &self.replication.replicas;
         if replicas.take_ack_wanted() {
+            let offset = self.log.offset();
             self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]);
+            replicas.note_asked(offset);
         }
         replicas.feed(&self.log, self.clock.unix_ms());
     }

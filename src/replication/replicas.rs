@@ -57,6 +57,8 @@ pub(crate) struct Replicas {
     waiting: AtomicUsize,
     /// A GETACK is due.
     ack_wanted: AtomicBool,
+    /// The log's offset at the last GETACK: acknowledgements of it are on their way.
+    asked: AtomicU64,
     /// When the last replica left; Unix milliseconds.
     left_ms: AtomicI64,
     timeline: Timeline,
@@ -198,6 +200,7 @@ impl Replicas {
 
     /// Ends all their connections.
     pub(crate) fn disconnect_all(&self) {
+        self.note_asked(0);
         self.all().iter().for_each(|replica| replica.peer.disconnect());
     }
 
@@ -259,13 +262,28 @@ impl Replicas {
         self.views().iter().filter(|view| good(view)).count()
     }
 
-    /// Adds a waiting client and requests a GETACK: its connection sends it at the turn's end.
+    /// Adds a waiting client and requests a GETACK, unless the last one covers its writes: its
+    /// connection sends it at the turn's end.
     pub(crate) fn wait(&self, waiter: Waiter) {
+        let asked = self.asked.load(Ordering::Acquire) >= waiter.offset;
         let mut waiters = self.waiters.lock();
         waiters.push(waiter);
         self.waiting.store(waiters.len(), Ordering::Release);
         drop(waiters);
+        if !asked {
+            self.want_ack_soon();
+        }
+    }
+
+    /// Requests a GETACK, to be sent with the next writes: for a client that is likely to ask for
+    /// their acknowledgement.
+    pub(crate) fn want_ack_soon(&self) {
         self.ack_wanted.store(true, Ordering::Release);
+    }
+
+    /// Notes a GETACK at an offset of the log; 0 when a new history begins.
+    pub(crate) fn note_asked(&self, offset: u64) {
+        self.asked.store(offset, Ordering::Release);
     }
 
     /// Removes a waiting client.

@@ -194,3 +194,19 @@ fn a_broken_outlet_ends_the_connection_once() {
     assert!(master.replicas.remove(1, &master.log, 1000));
     assert_eq!(master.replicas.len(), 0);
 }
+
+#[test]
+fn one_request_serves_all_who_wait_for_what_was_written_before_it() {
+    let replicas = Replicas::default();
+    let wait = |offset| {
+        let peer: Arc<dyn Peer> = Arc::new(Connection::default());
+        replicas.wait(Waiter { client: 1, offset, needed: 1, peer });
+        replicas.take_ack_wanted()
+    };
+    assert!(wait(100));
+    replicas.note_asked(120);
+    assert!(!wait(120), "its acknowledgement is on the way");
+    assert!(wait(121));
+    replicas.disconnect_all();
+    assert!(wait(100), "those that were asked are gone");
+}
