@@ -4,8 +4,8 @@
 //! at depth 16 and one by one from 50 clients, five interleaved rounds; the time that WAIT takes
 //! with two replicas; a full sync of 5 M keys under 20,000 writes per second; and the lag of
 //! replicas that only read their bytes, under 400 clients at depth 50. Each server has replicas of
-//! its own kind. `-- quick` runs one short round; `-- cost`, `-- waits`, `-- full-sync` and `--
-//! flood` measure that alone; `-- beside PATH` measures another build of limpid too.
+//! its own kind. `-- quick` runs one short round; `-- cost`, `-- waits`, `-- full-sync` and `-- flood`
+//! measure that alone; `-- beside PATH` measures another build of limpid too.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 

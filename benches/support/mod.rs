@@ -154,24 +154,42 @@ impl Server {
     /// Runs redis-benchmark; returns requests per second.
     pub(crate) fn load(&self, test: &str, depth: usize, requests: usize, keys: usize) -> f64 {
         let (depth, keys) = (depth.to_string(), keys.to_string());
-        self.run_benchmark(
-            &["-c", "50", "-d", "16", "-t", test, "-P", &depth, "-r", &keys],
-            requests,
-        )
+        let requests = requests.to_string();
+        self.run_benchmark(&[
+            "-c", "50", "-d", "16", "-t", test, "-P", &depth, "-r", &keys, "-n", &requests,
+        ])
+    }
+
+    /// Runs redis-benchmark with one command, in which `__rand_int__` becomes a random number.
+    pub(crate) fn load_command(
+        &self,
+        command: &str,
+        depth: usize,
+        requests: usize,
+        numbers: usize,
+    ) -> f64 {
+        let (depth, numbers) = (depth.to_string(), numbers.to_string());
+        let mut load = vec!["-c", "50", "-P", &depth, "-r", &numbers];
+        // The number of requests stands before the command.
+        let requests_text = requests.to_string();
+        load.extend(["-n", &requests_text]);
+        load.extend(command.split_ascii_whitespace());
+        self.run_benchmark(&load)
     }
 
     /// Runs redis-benchmark with SETs from many clients, more bytes than a replica may take in
     /// time.
     pub(crate) fn flood(&self, requests: usize) -> f64 {
-        let load = ["-c", "400", "-P", "50", "-d", "500", "-r", "20000", "-t", "set"];
-        self.run_benchmark(&load, requests)
+        let requests = requests.to_string();
+        let load =
+            ["-c", "400", "-P", "50", "-d", "500", "-r", "20000", "-t", "set", "-n", &requests];
+        self.run_benchmark(&load)
     }
 
-    fn run_benchmark(&self, load: &[&str], requests: usize) -> f64 {
+    fn run_benchmark(&self, load: &[&str]) -> f64 {
         let output = Command::new("timeout")
             .args(["120", "redis-benchmark", "--csv", "-p", &self.port.to_string()])
             .args(load)
-            .args(["-n", &requests.to_string()])
             .output()
             .expect("redis-benchmark is installed");
         assert!(output.status.success(), "redis-benchmark: {output:?}");

@@ -1,0 +1,383 @@
+//! Memory and processor time of all data types, side by side with redis-server 7.0.15.
+//!
+//! `cargo bench --bench values` prints the tables in the README. Memory: growth of `used_memory`
+//! per member or key, mean over N, 1.25, 1.5 and 1.75 N, as a segmented table's fill swings. CPU:
+//! the server's own, from the operating system, at depth 16 from 50 connections, one worker; medians
+//! of five interleaved rounds. `-- memory` and `-- cpu` measure that alone; `-- quick` is a smoke
+//! test; `-- only WORD` takes the rows that have the word in their name.
+#![allow(clippy::print_stdout, reason = "the results")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+mod support;
+
+use std::io::Write;
+
+use support::{Client, Server, command, median};
+
+/// Commands in one write.
+const BATCH: usize = 1000;
+
+/// A pseudo-random number that follows from another (SplitMix64).
+fn random(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A number of a permutation of 0 to `count`.
+fn shuffled(number: usize, count: usize) -> usize {
+    // A step without a common divisor with the count visits every number once.
+    let mut step = count / 2 + 1 + (random(count as u64) % 1000) as usize;
+    while gcd(step, count) != 1 {
+        step += 1;
+    }
+    (number as u128 * step as u128 % count as u128) as usize
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Makes the commands that add a number's part of the data.
+type Fill = fn(number: usize, count: usize) -> Vec<String>;
+
+/// A case of memory: what is added, how many times, and how many bytes each may take.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    count: usize,
+    bytes_max: f64,
+    fill: Fill,
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn numbered(head: &[&str], count: usize, name: impl Fn(usize) -> Vec<String>) -> Vec<String> {
+    let mut all = words(head);
+    (0..count).for_each(|number| all.extend(name(number)));
+    all
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "sorted set of integers, in order",
+        count: 1_000_000,
+        bytes_max: 34.0,
+        fill: |number, _| words(&["ZADD", "z", &number.to_string(), &number.to_string()]),
+    },
+    Case {
+        name: "sorted set of 20-byte members, random order",
+        count: 1_000_000,
+        bytes_max: 52.0,
+        fill: |number, count| {
+            let score = random(number as u64) as f64 / 1e6;
+            let member = format!("member:{:013}", shuffled(number, count));
+            words(&["ZADD", "z", &score.to_string(), &member])
+        },
+    },
+    Case {
+        name: "hash of 16-byte fields and values",
+        count: 1_000_000,
+        bytes_max: 60.0,
+        fill: |number, _| {
+            words(&["HSET", "h", &format!("field:{number:010}"), &format!("value:{number:010}")])
+        },
+    },
+    Case {
+        name: "set of 16-byte members",
+        count: 1_000_000,
+        bytes_max: 43.0,
+        fill: |number, _| words(&["SADD", "s", &format!("member:{number:09}")]),
+    },
+    Case {
+        name: "list of 16-byte elements",
+        count: 1_000_000,
+        bytes_max: 18.2,
+        fill: |number, _| words(&["RPUSH", "l", &format!("element:{number:08}")]),
+    },
+    Case {
+        name: "stream",
+        count: 1_000_000,
+        bytes_max: 21.2,
+        fill: |number, _| {
+            let id = format!("{}-{}", 1_700_000_000_000_u64 + number as u64 / 10, number % 10);
+            let sensor = format!("s{:04}", number % 1000);
+            words(&["XADD", "x", &id, "sensor", &sensor, "value", &(number % 500).to_string()])
+        },
+    },
+    Case {
+        name: "hashes of 5 fields",
+        count: 100_000,
+        bytes_max: 125.0,
+        fill: |number, _| {
+            words(&[
+                "HSET",
+                &format!("user:{number:09}"),
+                "name",
+                &format!("name-{number}"),
+                "age",
+                &(number % 90).to_string(),
+                "city",
+                &format!("city-{}", number % 500),
+                "score",
+                &(number % 10_000).to_string(),
+                "seen",
+                &(1_700_000_000 + number).to_string(),
+            ])
+        },
+    },
+    Case {
+        name: "sorted sets of 20",
+        count: 100_000,
+        bytes_max: 333.0,
+        fill: |number, _| {
+            let member = |nth: usize| {
+                let seed = (number * 20 + nth) as u64;
+                vec![
+                    (random(seed) % 10_000).to_string(),
+                    format!("m{:06}", random(seed) % 1_000_000),
+                ]
+            };
+            numbered(&["ZADD", &format!("board:{number:08}")], 20, member)
+        },
+    },
+    Case {
+        name: "sets of 10 words",
+        count: 100_000,
+        bytes_max: 172.0,
+        fill: |number, _| {
+            let word = |nth: usize| vec![format!("tag-{:05}", (number * 7 + nth * 31) % 100_000)];
+            numbered(&["SADD", &format!("tags:{number:09}")], 10, word)
+        },
+    },
+    Case {
+        name: "sets of 10 integers",
+        count: 100_000,
+        bytes_max: 92.0,
+        fill: |number, _| {
+            let id = |nth: usize| vec![(number * 10 + nth).to_string()];
+            numbered(&["SADD", &format!("ids:{number:010}")], 10, id)
+        },
+    },
+    Case {
+        name: "lists of 10",
+        count: 100_000,
+        bytes_max: 205.0,
+        fill: |number, _| {
+            let job = |nth: usize| vec![format!("job-{:08}", number * 10 + nth)];
+            numbered(&["RPUSH", &format!("queue:{number:08}")], 10, job)
+        },
+    },
+    Case {
+        name: "strings with an expiry",
+        count: 500_000,
+        bytes_max: 76.0,
+        fill: |number, _| {
+            let (key, value) = (format!("session:{number:08}"), format!("value:{number:010}"));
+            words(&["SET", &key, &value, "EX", "100000"])
+        },
+    },
+];
+
+/// Sends the commands of all numbers below a count.
+fn fill(server: &Server, count: usize, make: impl Fn(usize) -> Vec<String>) {
+    let mut client = server.connect();
+    for start in (0..count).step_by(BATCH) {
+        let mut bytes = Vec::new();
+        let end = (start + BATCH).min(count);
+        for number in start..end {
+            let words = make(number);
+            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            command(&mut bytes, &words);
+        }
+        client.writer.write_all(&bytes).expect("it reads");
+        for _ in start..end {
+            skip_reply(&mut client);
+        }
+    }
+}
+
+/// Reads one reply, which must be no error.
+fn skip_reply(client: &mut Client) {
+    let line = client.line();
+    assert!(!line.starts_with('-'), "{line}");
+    match line.split_at(1) {
+        ("$", len) if len != "-1" => drop(client.line()),
+        ("*", len) if len != "-1" => {
+            (0..len.parse().expect("a length")).for_each(|_: usize| skip_reply(client));
+        }
+        _ => {}
+    }
+}
+
+/// Bytes per unit, mean over four counts.
+fn bytes_each(start: fn() -> Server, case: &Case, count: usize) -> f64 {
+    let counts = [count, count * 5 / 4, count * 3 / 2, count * 7 / 4];
+    let each = counts.map(|count| {
+        let server = start();
+        let mut client = server.connect();
+        let before = client.info("memory", "used_memory");
+        fill(&server, count, |number| (case.fill)(number, count));
+        (client.info("memory", "used_memory") - before) as f64 / count as f64
+    });
+    each.iter().sum::<f64>() / each.len() as f64
+}
+
+fn memory(divisor: usize, wanted: &dyn Fn(&str) -> bool) {
+    println!("\n| bytes per member or key | Redis 7.0.15 | limpid | at most |\n|---|---|---|---|");
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
+        let count = case.count / divisor;
+        let redis = bytes_each(|| Server::redis(&[]), case, count);
+        let limpid = bytes_each(|| Server::limpid(1, &[]), case, count);
+        println!("| {} | {redis:.1} | {limpid:.1} | {:.1} |", case.name, case.bytes_max);
+    }
+}
+
+/// A load: the command, its keyspace of random numbers, and what it needs before each round.
+#[derive(Clone, Copy)]
+struct Load {
+    name: &'static str,
+    requests: usize,
+    numbers: usize,
+    command: &'static str,
+    prepare: &'static [&'static str],
+    /// Number of elements that a preparing command with `#` makes.
+    elements: usize,
+}
+
+const fn load(name: &'static str, numbers: usize, command: &'static str) -> Load {
+    Load { name, requests: 1_000_000, numbers, command, prepare: &[], elements: 0 }
+}
+
+impl Load {
+    const fn on(mut self, prepare: &'static [&'static str], elements: usize) -> Self {
+        self.prepare = prepare;
+        self.elements = elements;
+        self
+    }
+
+    const fn requests(mut self, requests: usize) -> Self {
+        self.requests = requests;
+        self
+    }
+}
+
+const LOADS: &[Load] = &[
+    load("INCR", 100_000, "INCR counter:__rand_int__"),
+    load(
+        "MSET of 10",
+        100_000,
+        "MSET a:__rand_int__ v b:__rand_int__ v c:__rand_int__ v d:__rand_int__ v e:__rand_int__ v \
+         f:__rand_int__ v g:__rand_int__ v h:__rand_int__ v i:__rand_int__ v j:__rand_int__ v",
+    )
+    .requests(300_000),
+    load("LPUSH", 1, "LPUSH l element:00000001"),
+    load("LPOP", 1, "LPOP l").on(&["RPUSH l element:#"], 1_000_000),
+    load("RPOPLPUSH", 1, "RPOPLPUSH l l").on(&["RPUSH l element:#"], 100_000),
+    load("LRANGE 100", 1, "LRANGE l 0 99").on(&["RPUSH l element:#"], 10_000).requests(200_000),
+    load("SADD", 1_000_000, "SADD s member:__rand_int__"),
+    load("SPOP", 1, "SPOP s").on(&["SADD s member:#"], 1_000_000),
+    load("SISMEMBER", 1_000_000, "SISMEMBER s member:__rand_int__")
+        .on(&["SADD s member:#"], 1_000_000),
+    load("HSET", 1_000_000, "HSET h field:__rand_int__ value:0000000001"),
+    load("HGET", 1_000_000, "HGET h field:__rand_int__").on(&["HSET h field:# value:#"], 1_000_000),
+    load("HGETALL of 20", 1, "HGETALL h").on(&["HSET h field:# value:#"], 20).requests(400_000),
+    load("ZADD", 1_000_000, "ZADD z __rand_int__ member:__rand_int__"),
+    load("ZRANK", 1_000_000, "ZRANK z member:__rand_int__").on(&["ZADD z # member:#"], 1_000_000),
+    load("ZRANGE 100", 1, "ZRANGE z 1000 1099")
+        .on(&["ZADD z # member:#"], 100_000)
+        .requests(200_000),
+    load("ZPOPMIN", 1, "ZPOPMIN z").on(&["ZADD z # member:#"], 1_000_000),
+    load("XADD", 1_000_000, "XADD x * sensor s__rand_int__ value 17"),
+    load("XREAD", 1, "XREAD COUNT 10 STREAMS x 0")
+        .on(&["XADD x 1-# sensor s1 value 17"], 10_000)
+        .requests(400_000),
+];
+
+/// Prepares a load's data.
+fn prepare(server: &Server, load: &Load) {
+    server.connect().ask(&["FLUSHALL"]);
+    for line in load.prepare {
+        fill(server, load.elements, |number| {
+            // Stream ids begin at 1.
+            let number = format!("{:012}", number + usize::from(line.starts_with("XADD")));
+            line.split(' ').map(|word| word.replace('#', &number)).collect()
+        });
+    }
+}
+
+/// CPU in microseconds per request, and requests per second.
+fn measure(server: &Server, load: &Load, divisor: usize) -> (f64, f64) {
+    prepare(server, load);
+    let requests = load.requests / divisor;
+    let before = server.cpu_nanos();
+    let rate = server.load_command(load.command, 16, requests, load.numbers);
+    ((server.cpu_nanos() - before) as f64 / 1000.0 / requests as f64, rate)
+}
+
+/// The same for MULTI, four commands and EXEC, sixteen transactions at a time.
+fn measure_transactions(server: &Server, divisor: usize) -> (f64, f64) {
+    let requests = 200_000 / divisor;
+    let mut client = server.connect();
+    let mut bytes = Vec::new();
+    for _ in 0..16 {
+        command(&mut bytes, &[b"MULTI"]);
+        command(&mut bytes, &[b"INCR", b"counter"]);
+        command(&mut bytes, &[b"SET", b"key:000000000001", b"value:0000000001"]);
+        command(&mut bytes, &[b"GET", b"key:000000000001"]);
+        command(&mut bytes, &[b"INCR", b"counter:2"]);
+        command(&mut bytes, &[b"EXEC"]);
+    }
+    let (before, began) = (server.cpu_nanos(), std::time::Instant::now());
+    for _ in 0..requests / 16 {
+        client.writer.write_all(&bytes).expect("it reads");
+        (0..16 * 6).for_each(|_| skip_reply(&mut client));
+    }
+    let cpu = (server.cpu_nanos() - before) as f64 / 1000.0 / requests as f64;
+    (cpu, requests as f64 / began.elapsed().as_secs_f64())
+}
+
+fn cpu(rounds: usize, divisor: usize, wanted: &dyn Fn(&str) -> bool) {
+    let (redis, limpid) = (Server::redis(&[]), Server::limpid(1, &[]));
+    println!(
+        "\n| depth 16 | Redis µs CPU | limpid µs CPU | ratio | Redis req/s | limpid req/s |\n\
+         |---|---|---|---|---|---|"
+    );
+    let show = |name: &str, measure: &dyn Fn(&Server) -> (f64, f64)| {
+        let rounds: Vec<_> = (0..rounds).map(|_| (measure(&redis), measure(&limpid))).collect();
+        let of =
+            |pick: fn(&((f64, f64), (f64, f64))) -> f64| median(rounds.iter().map(pick).collect());
+        println!(
+            "| {name} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
+            of(|(redis, _)| redis.0),
+            of(|(_, limpid)| limpid.0),
+            of(|(redis, limpid)| limpid.0 / redis.0),
+            of(|(redis, _)| redis.1),
+            of(|(_, limpid)| limpid.1),
+        );
+    };
+    for load in LOADS.iter().filter(|load| wanted(load.name)) {
+        show(load.name, &|server| measure(server, load, divisor));
+    }
+    if wanted("MULTI of 4") {
+        show("MULTI of 4", &|server| measure_transactions(server, divisor));
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let given = |word: &str| arguments.iter().any(|argument| argument == word);
+    let only = arguments.iter().position(|argument| argument == "only");
+    let only = only.and_then(|at| arguments.get(at + 1)).map(String::as_str);
+    let wanted = |name: &str| only.is_none_or(|word| name.contains(word));
+    let (rounds, divisor) = if given("quick") { (1, 10) } else { (5, 1) };
+    if !given("memory") {
+        cpu(rounds, divisor, &wanted);
+    }
+    if !given("cpu") {
+        memory(divisor, &wanted);
+    }
+}
