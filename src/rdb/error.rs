@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::types::Damage;
+
 /// How much of a key an error shows, in bytes of the key.
 const KEY_BYTES_SHOWN_MAX: usize = 64;
 
@@ -47,6 +49,18 @@ pub(crate) enum ErrorKind {
         /// The type's name.
         name: &'static str,
     },
+    /// The packed bytes of a value are damaged.
+    DamagedValue {
+        /// The form of the value: `a hash's listpack`.
+        form: &'static str,
+        damage: Damage,
+    },
+    /// A collection that contradicts itself: an element twice, a score that is no number.
+    BadCollection(&'static str),
+    /// A collection without elements: Redis skips such a key in a file.
+    EmptyCollection,
+    /// A hash with fields that expire.
+    ExpiringFields,
     /// A first byte that begins no length.
     BadLength(u8),
     /// An unknown encoding of a string.
@@ -144,6 +158,12 @@ impl fmt::Display for ErrorKind {
             ),
             Self::UnsupportedType { owner, code, name } => {
                 write!(f, "{owner} holds a {name} (type {code}), which this version cannot load yet")
+            }
+            Self::DamagedValue { form, damage } => write!(f, "{form} is damaged: {damage}"),
+            Self::BadCollection(what) => f.write_str(what),
+            Self::EmptyCollection => f.write_str("a collection without elements"),
+            Self::ExpiringFields => {
+                f.write_str("a hash with fields that expire, which this version cannot load yet")
             }
             Self::BadLength(byte) => write!(f, "no length begins with byte {byte:#04x}"),
             Self::BadStringEncoding(encoding) => write!(f, "unknown string encoding {encoding}"),
