@@ -229,6 +229,7 @@ impl Fixture {
     pub(crate) fn disconnect(&mut self, name: &str) {
         let Some(Connected { mut client, .. }) = self.clients.remove(name) else { return };
         let node = &self.engine.node;
+        super::forget_wait(node, &mut client);
         client.forget_watches(&node.keyspace);
         for channel in &client.channels {
             node.pubsub.forget(Kind::Channel, channel, client.handle.origin.id);
@@ -238,8 +239,7 @@ impl Fixture {
     }
 
     /// Sends a command in inline notation; returns what the client then reads, with a space for
-    /// each line break. `<wait>` at the end: the command waits until a pause ends; `<close>`: the
-    /// connection is closed.
+    /// each line break. `<wait>` at the end: the command waits; `<close>`: the connection is closed.
     pub(crate) fn run(&mut self, name: &str, line: &str) -> String {
         let (mut arena, mut spans) = (Vec::new(), Vec::new());
         split_inline(line.as_bytes(), &mut arena, 0, &mut spans).expect("quotes match");
@@ -262,7 +262,16 @@ impl Fixture {
         client.handle.take_pushes().take(|bytes| read.extend_from_slice(&bytes));
         input.extend_from_slice(bytes);
         let mut end = "";
-        loop {
+        let still_waits = client.waiting.is_some() && {
+            let answered = self.executor.answer_waiting(client);
+            self.executor.output.take(|bytes| read.extend_from_slice(&bytes));
+            self.executor.output.clear();
+            !answered
+        };
+        if still_waits {
+            end = "<wait>";
+        }
+        while !still_waits {
             let ran = self.executor.run(client, parser, input);
             input.drain(..ran.consumed);
             self.executor.output.take(|bytes| read.extend_from_slice(&bytes));

@@ -32,6 +32,7 @@ use std::sync::Arc;
 pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
 pub(crate) use sweep::Sweeper;
+pub(crate) use waiting::forget_wait;
 
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registry;

@@ -48,6 +48,20 @@ impl Executor {
     }
 }
 
+/// Forgets what a client waits for, when it leaves.
+pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
+    match client.waiting.take().map(|waiting| waiting.what) {
+        Some(WaitsFor::Keys(waiter)) => {
+            let wait = KeyWait::of(waiter);
+            // Nobody may serve it any more. Whoever has, served nobody.
+            wait.claim();
+            wait.forget(node);
+        }
+        Some(_) => node.replication.replicas.stop_waiting(client.handle.origin.id),
+        None => {}
+    }
+}
+
 /// A client in WAIT for so many replicas that have an offset.
 fn answer_wait(
     node: &Node,

@@ -16,9 +16,8 @@ use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::stream::Accepted;
-use crate::commands::blocking::KeyWait;
-use crate::engine::{Engine, Executor};
-use crate::node::client::{Client, WaitsFor};
+use crate::engine::{self, Engine, Executor};
+use crate::node::client::Client;
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
@@ -85,16 +84,7 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
         names.iter().for_each(|name| node.pubsub.forget(kind, name, id));
     }
     let replicas = &node.replication.replicas;
-    match client.waiting.take().map(|waiting| waiting.what) {
-        Some(WaitsFor::Keys(waiter)) => {
-            let wait = KeyWait::of(waiter);
-            // Nobody may serve it any more. Whoever has, served nobody.
-            wait.claim();
-            wait.forget(node);
-        }
-        Some(_) => replicas.stop_waiting(id),
-        None => {}
-    }
+    engine::forget_wait(node, client);
     if let Some(replica) = client.replica.take() {
         replicas.remove(id, &node.log, node.clock.unix_ms());
         node.look_at_good_replicas();

@@ -297,9 +297,7 @@ impl SimNode {
     fn forget(&self, mut connected: Connected) {
         let (node, client) = (self.node(), &mut connected.client);
         client.forget_watches(&node.keyspace);
-        if client.waiting.take().is_some() {
-            node.replication.replicas.stop_waiting(client.handle.origin.id);
-        }
+        crate::engine::forget_wait(node, client);
         if client.replica.take().is_some() {
             node.replication.replicas.remove(client.handle.origin.id, &node.log, self.now_ms());
         }
