@@ -104,6 +104,15 @@ pub(crate) fn push_back_int<B: Buffer + ?Sized>(pack: &mut B, value: i64) {
     insert_entry(pack, end, &Entry::of_int(value));
 }
 
+/// Appends an element of another pack.
+#[inline]
+pub(crate) fn push_back_item<B: Buffer + ?Sized>(pack: &mut B, item: Item<'_>) {
+    match item {
+        Item::Int(value) => push_back_int(pack, value),
+        Item::Bytes(value) => push_back(pack, value),
+    }
+}
+
 /// Inserts an element before all others.
 #[inline]
 pub(crate) fn push_front<B: Buffer + ?Sized>(pack: &mut B, value: &[u8]) {

@@ -7,14 +7,18 @@
 //! Large values consist of nodes behind `Arc`. A clone for a snapshot shares them, and a change
 //! copies the few nodes that it meets.
 
+pub(crate) mod allocation;
 mod buffer;
 mod damage;
+pub(crate) mod hash;
 pub(crate) mod hashing;
 pub(crate) mod intset;
 mod kind;
 pub(crate) mod listpack;
+pub(crate) mod members;
 mod object;
 mod string;
+pub(crate) mod table;
 mod value;
 
 pub(crate) use buffer::Buffer;
@@ -23,3 +27,9 @@ pub(crate) use kind::{Encoding, Type};
 pub(crate) use object::{Freed, Object};
 pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
 pub(crate) use value::{Place, Value, ValueRef};
+
+/// A uniformly random rank below `len`, from one random number; 0 if there is none.
+#[inline]
+pub(crate) fn uniform(len: usize, random: &mut dyn FnMut() -> u64) -> usize {
+    ((u128::from(random()) * len as u128) >> 64) as usize
+}

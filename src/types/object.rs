@@ -1,5 +1,6 @@
 //! Large values, one variant per type.
 
+use super::table::{FieldTable, MemberTable};
 use super::{Chunks, Encoding};
 
 /// How much of a value was freed, or may be at once.
@@ -15,6 +16,8 @@ pub(crate) struct Freed {
 pub(crate) enum Object {
     /// A long string.
     String(Chunks),
+    Set(MemberTable),
+    Hash(FieldTable),
 }
 
 impl Object {
@@ -22,6 +25,8 @@ impl Object {
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Self::String(_) => Encoding::Chunks,
+            Self::Set(_) => Encoding::Set,
+            Self::Hash(_) => Encoding::Hash,
         }
     }
 
@@ -30,6 +35,8 @@ impl Object {
     pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
         match self {
             Self::String(chunks) => chunks.free_some(most),
+            Self::Set(table) => table.free_some(most),
+            Self::Hash(table) => table.free_some(most),
         }
     }
 
@@ -37,6 +44,8 @@ impl Object {
     pub(crate) fn allocated_bytes(&self) -> usize {
         let inner = match self {
             Self::String(chunks) => chunks.allocated_bytes(),
+            Self::Set(table) => table.allocated_bytes(),
+            Self::Hash(table) => table.allocated_bytes(),
         };
         size_of::<Self>() + inner
     }

@@ -1,11 +1,17 @@
 //! A value as a whole: owned, borrowed, and in its place.
 
+use super::hash::HashRef;
+use super::intset::Intset;
+use super::listpack::Listpack;
+use super::members::SetRef;
 use super::{Buffer, Encoding, Object, StringView};
 
 /// A borrowed value, one variant per type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ValueRef<'a> {
     String(StringView<'a>),
+    Set(SetRef<'a>),
+    Hash(HashRef<'a>),
 }
 
 impl<'a> ValueRef<'a> {
@@ -18,6 +24,9 @@ impl<'a> ValueRef<'a> {
                 Self::String(StringView::Int(i64::from_ne_bytes(bytes)))
             }
             Encoding::Embstr | Encoding::Raw => Self::String(StringView::Bytes(bytes)),
+            Encoding::IntSet => Self::Set(SetRef::Ints(Intset::new(bytes))),
+            Encoding::SetPack => Self::Set(SetRef::Packed(Listpack::new(bytes))),
+            Encoding::HashPack => Self::Hash(HashRef::Packed(Listpack::new(bytes))),
             _ => unreachable!("{encoding:?} is no packed encoding"),
         }
     }
@@ -25,6 +34,8 @@ impl<'a> ValueRef<'a> {
     pub(crate) fn object(object: &'a Object) -> Self {
         match object {
             Object::String(chunks) => Self::String(StringView::Chunks(chunks)),
+            Object::Set(table) => Self::Set(SetRef::Table(table)),
+            Object::Hash(table) => Self::Hash(HashRef::Table(table)),
         }
     }
 
@@ -33,6 +44,7 @@ impl<'a> ValueRef<'a> {
     pub(crate) fn string(self) -> Option<StringView<'a>> {
         match self {
             Self::String(string) => Some(string),
+            _ => None,
         }
     }
 
@@ -40,6 +52,8 @@ impl<'a> ValueRef<'a> {
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {
             Self::String(_) => false,
+            Self::Set(set) => set.is_empty(),
+            Self::Hash(hash) => hash.is_empty(),
         }
     }
 }

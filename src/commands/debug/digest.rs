@@ -37,6 +37,7 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
             mix(digest, &STRING.to_be_bytes());
             mix(digest, &string.to_bytes());
         }
+        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
     if entry.expire_at_ms().is_some() {
         xor(digest, b"!!expire!!");

@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
+use crate::types::allocation::size_class;
 use crate::types::{Encoding, Object, ValueRef};
 
 /// Longest string in bytes that is kept inside the entry; longer ones are chunked [`Object`]s.
@@ -66,14 +67,6 @@ pub(crate) struct Entry(NonNull<Header>);
 
 // SAFETY: an entry owns its allocation; what it points to (bytes, `Object`) is Send and Sync.
 unsafe impl Send for Entry {}
-
-/// The size class of the allocator (jemalloc) that holds so many bytes: multiples of 16 up to 128,
-/// then four classes for each power of two.
-#[inline]
-const fn size_class(bytes: usize) -> usize {
-    let step = if bytes <= 128 { 16 } else { 1 << ((bytes - 1).ilog2() - 2) };
-    bytes.next_multiple_of(step)
-}
 
 fn used_bytes(has_expiry: bool, key_len: usize, value_len: usize) -> usize {
     HEADER + if has_expiry { EXPIRY } else { 0 } + key_len + value_len

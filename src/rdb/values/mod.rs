@@ -28,6 +28,7 @@ pub(super) fn read<R: Read>(
 pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => type_code::STRING,
+        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }
 
@@ -35,5 +36,6 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
 pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> io::Result<()> {
     match value {
         ValueRef::String(string) => encoder.string(string),
+        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }

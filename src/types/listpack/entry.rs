@@ -2,10 +2,8 @@
 
 use super::{Item, parse_i64};
 
-/// Bytes of an entry that is built on the stack.
-const SHORT_ENTRY_BYTES: usize = 128;
-/// Bytes of a head and a length at the end, at most.
-const FRAME_BYTES_MAX: usize = 10;
+/// Bytes of an entry that is built on the stack: a string of 63 bytes, its head and its length.
+const SHORT_ENTRY_BYTES: usize = 65;
 
 /// An entry to be stored.
 pub(super) struct Entry {
@@ -26,19 +24,15 @@ impl Entry {
 
     #[inline]
     fn of_bytes(value: &[u8]) -> Self {
-        let (head, head_len) = string_head(value.len());
-        let body_len = head_len + value.len();
-        let tail = BackLen::of(body_len);
         let mut entry = Self { short: [0; SHORT_ENTRY_BYTES], short_len: 0, long: Vec::new() };
-        if value.len() <= SHORT_ENTRY_BYTES - FRAME_BYTES_MAX {
-            entry.short[..head_len].copy_from_slice(&head[..head_len]);
-            entry.short[head_len..body_len].copy_from_slice(value);
-            entry.end_short(body_len);
+        let len = value.len();
+        if len < 64 {
+            entry.short[0] = 0x80 | len as u8;
+            entry.short[1..=len].copy_from_slice(value);
+            entry.short[len + 1] = len as u8 + 1;
+            entry.short_len = len + 2;
         } else {
-            entry.long.reserve_exact(body_len + tail.len);
-            entry.long.extend_from_slice(&head[..head_len]);
-            entry.long.extend_from_slice(value);
-            entry.long.extend_from_slice(tail.as_bytes());
+            entry.long = long_entry(value);
         }
         entry
     }
@@ -64,21 +58,27 @@ impl Entry {
                 entry.short[1..body_len].copy_from_slice(&raw[..body_len - 1]);
             }
         }
-        entry.end_short(body_len);
+        entry.short[body_len] = body_len as u8;
+        entry.short_len = body_len + 1;
         entry
-    }
-
-    #[inline]
-    fn end_short(&mut self, body_len: usize) {
-        let tail = BackLen::of(body_len);
-        self.short_len = body_len + tail.len;
-        self.short[body_len..self.short_len].copy_from_slice(tail.as_bytes());
     }
 
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         if self.long.is_empty() { &self.short[..self.short_len] } else { &self.long }
     }
+}
+
+/// The entry of a string of 64 bytes or more.
+fn long_entry(value: &[u8]) -> Vec<u8> {
+    let (head, head_len) = string_head(value.len());
+    let body_len = head_len + value.len();
+    let tail = BackLen::of(body_len);
+    let mut entry = Vec::with_capacity(body_len + tail.len);
+    entry.extend_from_slice(&head[..head_len]);
+    entry.extend_from_slice(value);
+    entry.extend_from_slice(tail.as_bytes());
+    entry
 }
 
 /// Bytes that a string takes as an entry, the length at its end included.

@@ -162,9 +162,15 @@ impl<'a> Listpack<'a> {
     /// with 1 the fields of a hash.
     #[inline]
     pub(crate) fn find(self, value: &[u8], skip: usize) -> Option<usize> {
+        self.find_from(HEADER_BYTES, value, skip)
+    }
+
+    /// As [`find`](Self::find), beginning with the element at `offset`, which may be the end.
+    #[inline]
+    pub(crate) fn find_from(self, offset: usize, value: &[u8], skip: usize) -> Option<usize> {
         if let Some(number) = parse_i64(value) {
             // Bytes from outside may hold an integer as a string.
-            return self.find_where(skip, |bytes, at| match entry::item(bytes, at) {
+            return self.find_where(offset, skip, |bytes, at| match entry::item(bytes, at) {
                 Item::Int(own) => own == number,
                 Item::Bytes(own) => own == value,
             });
@@ -172,12 +178,12 @@ impl<'a> Listpack<'a> {
         let short_head =
             u8::try_from(value.len()).ok().filter(|len| *len < 64).map(|len| len | 0x80);
         let Some(head) = short_head else {
-            return self.find_where(skip, |bytes, at| {
+            return self.find_where(offset, skip, |bytes, at| {
                 bytes[at] >= 0xe0
                     && matches!(entry::item(bytes, at), Item::Bytes(own) if own == value)
             });
         };
-        self.find_where(skip, |bytes, at| {
+        self.find_where(offset, skip, |bytes, at| {
             let first = bytes[at];
             if first == head {
                 bytes[at + 1..at + 1 + value.len()] == *value
@@ -189,10 +195,37 @@ impl<'a> Listpack<'a> {
         })
     }
 
+    /// The last element that is the string `value`, of those before `offset`, which may be the end.
+    pub(crate) fn rfind_before(self, offset: usize, value: &[u8]) -> Option<usize> {
+        let number = parse_i64(value);
+        let is_it = |item| match item {
+            Item::Int(own) => Some(own) == number,
+            Item::Bytes(own) => own == value,
+        };
+        self.iter_before(offset).rev().find(|(_, item)| is_it(*item)).map(|(at, _)| at)
+    }
+
+    /// The listpack of `elements` elements from `offset` to the end.
+    pub(crate) fn tail(self, offset: usize, elements: usize) -> Vec<u8> {
+        let entries = &self.0[offset..self.end()];
+        let mut pack = Vec::with_capacity(HEADER_BYTES + entries.len() + 1);
+        let total = u32::try_from(pack.capacity()).expect("the tail is shorter than its listpack");
+        pack.extend_from_slice(&total.to_le_bytes());
+        pack.extend_from_slice(&u16::try_from(elements).unwrap_or(COUNT_UNKNOWN).to_le_bytes());
+        pack.extend_from_slice(entries);
+        pack.push(END);
+        pack
+    }
+
     #[inline]
-    fn find_where(self, skip: usize, is_it: impl Fn(&[u8], usize) -> bool) -> Option<usize> {
+    fn find_where(
+        self,
+        offset: usize,
+        skip: usize,
+        is_it: impl Fn(&[u8], usize) -> bool,
+    ) -> Option<usize> {
         let bytes = self.0;
-        let (mut at, end) = (HEADER_BYTES, self.end());
+        let (mut at, end) = (offset, self.end());
         while at < end {
             if is_it(bytes, at) {
                 return Some(at);

@@ -72,24 +72,3 @@ fn a_splice_changes_the_bytes_it_names() {
         assert_eq!(vector, expected);
     }
 }
-
-#[test]
-fn size_classes_are_those_of_the_allocator() {
-    for (bytes, class) in [
-        (1, 16),
-        (16, 16),
-        (17, 32),
-        (113, 128),
-        (128, 128),
-        (129, 160),
-        (160, 160),
-        (161, 192),
-        (257, 320),
-        (1024, 1024),
-        (1025, 1280),
-        (4097, 5120),
-        (16_385, 20_480),
-    ] {
-        assert_eq!(size_class(bytes), class, "{bytes}");
-    }
-}
