@@ -5,7 +5,7 @@
 //! Times that each server computes by its own clock may differ by a little. PING and GETACK are not
 //! compared.
 
-use crate::families::ToWord;
+use crate::families::{CHOICE, ToWord};
 use crate::report::{Who, command_line};
 use crate::session::{Plan, Session};
 use crate::support::connection::{Words, encode};
@@ -76,6 +76,7 @@ fn run(
         let lefts = replicas[0].read_until(&session.reference, mark);
         let rights = replicas[1].read_until(&session.subject, mark);
         if let (Some(lefts), Some(rights)) = (lefts, rights) {
+            let (lefts, rights) = (without_choices(lefts), without_choices(rights));
             *compared += compare(&lefts, &rights).map_err(|difference| {
                 format!("{difference}  the last commands:\n{}", session.last_commands())
             })?;
@@ -107,6 +108,26 @@ fn compare(lefts: &[Words], rights: &[Words]) -> Result<usize, String> {
     ))
 }
 
+/// Masks the members that a server removed by its own choice, and drops the commands that made the
+/// subject's data equal afterwards.
+fn without_choices(commands: Vec<Words>) -> Vec<Words> {
+    let mut kept = Vec::new();
+    let (mut is_choice, mut is_made_equal) = (false, false);
+    for mut words in commands {
+        if words[0].eq_ignore_ascii_case(b"PUBLISH") && words[1] == CHOICE.as_bytes() {
+            (is_choice, is_made_equal) = (words[2] == b"begin", false);
+        }
+        is_made_equal |= is_choice && words[0] == b"SADD";
+        if is_choice && words[0] == b"SREM" {
+            words[2..].iter_mut().for_each(|member| *member = b"..".to_vec());
+        }
+        if !is_made_equal {
+            kept.push(words);
+        }
+    }
+    kept
+}
+
 /// Whether two commands are the same except for times.
 fn are_alike(left: &Words, right: &Words) -> bool {
     let same = |index: usize| {
@@ -124,6 +145,7 @@ fn are_alike(left: &Words, right: &Words) -> bool {
 fn is_moment(words: &Words, index: usize) -> bool {
     match words[0].to_ascii_uppercase().as_slice() {
         b"PEXPIREAT" | b"RESTORE" => index == 2,
+        b"XCLAIM" => index > 3 && words[index - 1] == b"TIME",
         b"SET" => index > 3 && words[index - 1].eq_ignore_ascii_case(b"PXAT"),
         _ => false,
     }
