@@ -14,9 +14,9 @@ pub(crate) const COLLECTIONS: &[Canonicaliser] = &[
     ),
     row(&["hgetall"], Rewrite(sorted_pairs), "as for HKEYS"),
     row(
-        &["srandmember", "hrandfield", "zrandmember", "spop-random"],
+        &["srandmember", "hrandfield", "zrandmember", "spop-random", "xadd-now"],
         Rewrite(shape),
-        "random; scenarios compare that the choice consists of members",
+        "random, or of a clock; scenarios compare that the choice consists of members",
     ),
     row(
         &["sscan", "hscan", "zscan"],

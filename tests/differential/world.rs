@@ -325,12 +325,21 @@ pub(crate) struct World {
     pub(crate) dumps: Vec<Vec<u8>>,
     /// The types whose own keys occur.
     pub(crate) types: Vec<ValueType>,
+    /// The milliseconds of the ids of entries of streams: they only grow.
+    pub(crate) stream_clock: u64,
     ttls_drawn: i64,
 }
 
 impl World {
     pub(crate) const fn new(seed: u64, protocol: u8, types: Vec<ValueType>) -> Self {
-        Self { random: Random::new(seed), protocol, dumps: Vec::new(), types, ttls_drawn: 0 }
+        Self {
+            random: Random::new(seed),
+            protocol,
+            dumps: Vec::new(),
+            types,
+            stream_clock: 1,
+            ttls_drawn: 0,
+        }
     }
 
     pub(crate) fn key(&mut self) -> Vec<u8> {

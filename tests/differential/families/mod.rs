@@ -2,16 +2,22 @@
 //! rows, and the table in [`FAMILIES`].
 
 mod arity;
+mod bitmap;
+mod collection;
 mod connection;
 mod expiry;
 mod generic;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod list;
 mod picks;
 mod pubsub;
 mod server;
 mod set;
+mod sort;
 mod sorted_set;
+mod stream;
 mod string;
 mod transaction;
 
@@ -81,6 +87,12 @@ const FAMILIES: &[Family] = &[
     set::FAMILY,
     hash::FAMILY,
     sorted_set::FAMILY,
+    stream::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    geo::FAMILY,
+    sort::FAMILY,
+    collection::FAMILY,
 ];
 
 /// The families whose commands limpid has.
