@@ -42,8 +42,9 @@ pub(crate) fn is_sound_collection_command(name: &[u8], words: &[Vec<u8>]) -> boo
                 && (!has("BYLEX") || words[2].starts_with(b"~lex"))
         }
         // The order of equal elements, of those with equal weights, and of a set itself, is no
-        // server's promise; nor is a collation's.
-        b"sort" | b"sort_ro" => !has("BY") && (!has("ALPHA") || has("STORE") && name == b"sort"),
+        // server's promise; nor is a collation's. Scores have a trap: see the family of SORT.
+        b"sort" => words.len() == 1 || has("ALPHA") && has("STORE") && !has("BY"),
+        b"sort_ro" => words.len() == 1,
         b"setbit" => at(2).is_none_or(|offset| !BITS_TOO_MANY.contains(&offset)),
         b"bitfield" => are_bits_few(words),
         b"xadd" => !words.iter().any(|word| word == b"*"),

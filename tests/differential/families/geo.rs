@@ -13,11 +13,11 @@ pub(super) const FAMILY: Family =
 const GENERATORS: &[Generator] = &[
     row(60, Command(|w| [words!["GEOADD", w.key_of(Geo)], added(w, 5)].concat())),
     row(10, Exact(|w| [words!["GEOADD", key_of_apart(w)], apart(w)].concat())),
-    row(2, Exact(|w| [words!["ZREM", key_of_apart(w)], w.members(5)].concat())),
+    row(2, Exact(|w| [words!["ZREM", key_of_apart(w)], places(w)].concat())),
     row(1, Exact(|w| words!["DEL", key_of_apart(w)])),
     row(20, Command(distance)),
-    row(14, Command(|w| [words!["GEOHASH", key(w)], w.members(4)].concat())),
-    row(14, Command(|w| [words!["GEOPOS", key(w)], w.members(4)].concat())),
+    row(14, Command(|w| [words!["GEOHASH", key(w)], places(w)].concat())),
+    row(14, Command(|w| [words!["GEOPOS", key(w)], places(w)].concat())),
     row(50, Command(search)),
     row(16, Command(search_and_store)),
     row(30, Command(radius)),
@@ -42,6 +42,15 @@ fn key_of_apart(w: &mut World) -> Vec<u8> {
     format!("~geo:{}", w.random.below(2)).into_bytes()
 }
 
+fn place(w: &mut World) -> Vec<u8> {
+    let places: &[&[u8]] = &[b"Rome", b"Oslo", b"Bern", b"Riga", b"Kyiv", b"Bonn", b"Lviv", b""];
+    if w.takes(93) { w.random.pick(places).to_vec() } else { w.member() }
+}
+
+fn places(w: &mut World) -> Words {
+    (0..w.random.between(1, 4)).map(|_| place(w)).collect()
+}
+
 fn key(w: &mut World) -> Vec<u8> {
     if w.takes(30) { key_of_apart(w) } else { w.key_of(Geo) }
 }
@@ -58,9 +67,11 @@ fn latitude(w: &mut World) -> Vec<u8> {
 fn coordinate(w: &mut World, most: f64, edges: &[&[u8]]) -> Vec<u8> {
     let fraction = (w.random.next() % 2_000_001) as f64 / 1_000_000.0 - 1.0;
     match w.random.below(20) {
-        0 => w.random.pick(edges).to_vec(),
-        1 => w.float(),
-        2..6 => format!("{:.6}", fraction * most).into_bytes(),
+        0 => match w.random.below(3) {
+            0 => w.float(),
+            _ => w.random.pick(edges).to_vec(),
+        },
+        1..6 => format!("{:.6}", fraction * most).into_bytes(),
         6..8 => w.random.pick(&[&b"0"[..], b"13.361389", b"38.115556", b"15.087269"]).to_vec(),
         _ => format!("{:.6}", 14.0 + fraction * 3.0).into_bytes(),
     }
@@ -69,7 +80,7 @@ fn coordinate(w: &mut World, most: f64, edges: &[&[u8]]) -> Vec<u8> {
 fn added(w: &mut World, most: usize) -> Words {
     let mut words = if w.takes(30) { w.some_of(2, &["NX", "XX", "CH"]) } else { Vec::new() };
     for _ in 0..w.random.between(1, most) {
-        words.extend([longitude(w), latitude(w), w.member()]);
+        words.extend([longitude(w), latitude(w), place(w)]);
     }
     words
 }
@@ -85,7 +96,7 @@ fn apart(w: &mut World) -> Words {
         let spread = [0.01, 1.0, 20.0];
         let at = (random(0.0).len() + words.len()) % spread.len();
         let (longitude, latitude) = (random(spread[at]), random(spread[at]));
-        words.extend([longitude, latitude, w.member()]);
+        words.extend([longitude, latitude, place(w)]);
     }
     words
 }
@@ -95,7 +106,7 @@ fn unit(w: &mut World) -> Vec<u8> {
 }
 
 fn distance(w: &mut World) -> Words {
-    let mut words = words!["GEODIST", key(w), w.member(), w.member()];
+    let mut words = words!["GEODIST", key(w), place(w), place(w)];
     if w.takes(60) {
         words.push(unit(w));
     }
@@ -114,7 +125,7 @@ fn length(w: &mut World) -> Vec<u8> {
 /// Where from, and how far: the core of GEOSEARCH.
 fn area(w: &mut World) -> Words {
     let from = match w.random.below(2) {
-        0 => words!["FROMMEMBER", w.member()],
+        0 => words!["FROMMEMBER", place(w)],
         _ => words!["FROMLONLAT", longitude(w), latitude(w)],
     };
     let by = match w.random.below(2) {
@@ -188,7 +199,7 @@ fn radius(w: &mut World) -> Words {
         }
         _ => {
             let name = format!("GEORADIUSBYMEMBER{suffix}");
-            words![&name[..], key, w.member(), length(w), unit(w)]
+            words![&name[..], key, place(w), length(w), unit(w)]
         }
     };
     match w.random.below(4) {

@@ -1,6 +1,6 @@
 //! SORT: lists, sets and sorted sets, by their own values or by keys and fields named after them.
 
-use super::{Command, Family, Generator, Together, row};
+use super::{Family, Generator, Together, row};
 use crate::pair::Unit;
 use crate::pool::ValueType::{List, Set, SortedSet};
 use crate::support::connection::Words;
@@ -10,10 +10,16 @@ use crate::world::World;
 pub(super) const FAMILY: Family =
     Family { name: "sort", generators: GENERATORS, commands: &["SORT", "SORT_RO"], of: None };
 
-const GENERATORS: &[Generator] = &[row(30, Command(any)), row(40, Together(own))];
+const GENERATORS: &[Generator] = &[row(30, Together(any)), row(40, Together(own))];
+
+/// Redis tells from `errno` whether a score is out of range, and does not clear it before: an earlier
+/// command's failure would count. This command clears it, and has no other effect.
+fn without_earlier_failure() -> Words {
+    words!["INCRBYFLOAT", "~none", "not a number"]
+}
 
 /// Any key, without what a tie would decide.
-fn any(w: &mut World) -> Words {
+fn any(w: &mut World) -> Unit {
     let name = if w.takes(70) { "SORT" } else { "SORT_RO" };
     let of = *w.random.pick(&[List, Set, SortedSet]);
     let mut words = words![name, w.key_of(of)];
@@ -33,7 +39,10 @@ fn any(w: &mut World) -> Words {
     if stores && w.takes(50) {
         words.push(b"ALPHA".to_vec());
     }
-    words
+    if w.takes(5) {
+        words.insert(w.random.between(1, words.len()), w.odd_number());
+    }
+    Unit::one_each(vec![without_earlier_failure(), words])
 }
 
 fn limit(w: &mut World) -> Words {
@@ -75,6 +84,7 @@ fn own(w: &mut World) -> Unit {
     commands.push(fill);
     for _ in 0..w.random.between(1, 4) {
         // A set itself has no order, nor has a part of it.
+        commands.push(without_earlier_failure());
         commands.push(sort(w, &key, kind != 1, is_numeric));
     }
     if w.takes(50) {

@@ -25,13 +25,13 @@ const GENERATORS: &[Generator] = &[
     row(24, Command(read)),
     row(60, Command(group)),
     row(60, Command(read_group)),
-    row(24, Command(|w| [words!["XACK", w.key_of(Stream), group_name(w)], ids(w, 4)].concat())),
+    row(24, Command(|w| [words!["XACK", w.key_of(Stream), group_name(w)], ids(w, 12)].concat())),
     row(24, Command(claim)),
     row(24, Command(claim_idle)),
     row(24, Command(pending)),
     row(40, Command(info)),
     row(12, Command(set_id)),
-    row(6, Together(group_from_the_start)),
+    row(24, Together(group_from_the_start)),
     row(1, Command(|w| words![*w.random.pick(&["XINFO", "XGROUP"]), "HELP"])),
     row(1, Exact(limits)),
 ];
@@ -94,7 +94,7 @@ const ODD_IDS: &[&[u8]] = &[
 
 /// An id that is above all drawn before, in most streams.
 fn next_id(w: &mut World) -> Vec<u8> {
-    w.stream_clock += w.random.below(3) as u64;
+    w.stream_clock += *w.random.pick(&[0, 1, 1, 1, 2]);
     match w.random.below(50) {
         0 => {
             // The largest ids end a stream: seldom.
@@ -112,10 +112,12 @@ fn next_id(w: &mut World) -> Vec<u8> {
 fn known_id(w: &mut World) -> Vec<u8> {
     let back = *w.random.pick(&[3, 10, 30, 100, 1_000]);
     let ms = w.stream_clock.saturating_sub(w.random.below(back) as u64);
-    match w.random.below(4) {
+    match w.random.below(8) {
         0 => ms.to_string().into_bytes(),
         1 => format!("{ms}-{}", w.random.below(1_000)).into_bytes(),
-        _ => format!("{ms}-{}", w.random.below(3)).into_bytes(),
+        2 => format!("{ms}-{}", w.random.below(3)).into_bytes(),
+        // As the server numbers the first.
+        _ => format!("{ms}-0").into_bytes(),
     }
 }
 
@@ -266,7 +268,8 @@ fn read(w: &mut World) -> Words {
 }
 
 fn group_name(w: &mut World) -> Vec<u8> {
-    w.random.pick(&[&b"g"[..], b"g", b"g", b"h", b"", b"none"]).to_vec()
+    let odd: &[&[u8]] = &[b"h", b"h", b"", b"none"];
+    if w.takes(88) { b"g".to_vec() } else { w.random.pick(odd).to_vec() }
 }
 
 fn consumer(w: &mut World) -> Vec<u8> {
@@ -276,15 +279,15 @@ fn consumer(w: &mut World) -> Vec<u8> {
 fn group(w: &mut World) -> Words {
     let key = w.key_of(Stream);
     let id = if w.takes(50) { b"$".to_vec() } else { id(w) };
-    let mut words = match w.random.below(12) {
-        0..6 => words!["XGROUP", "CREATE", key, group_name(w), id],
-        6 | 7 => words!["XGROUP", "SETID", key, group_name(w), id],
-        8 => return words!["XGROUP", "DESTROY", key, group_name(w)],
-        9 => return words!["XGROUP", "DELCONSUMER", key, group_name(w), consumer(w)],
-        10 => return words!["XGROUP", "CREATECONSUMER", key, group_name(w), consumer(w)],
+    let mut words = match w.random.below(24) {
+        0..14 => words!["XGROUP", "CREATE", key, group_name(w), id],
+        14..18 => words!["XGROUP", "SETID", key, group_name(w), id],
+        18 => return words!["XGROUP", "DESTROY", key, group_name(w)],
+        19 | 20 => return words!["XGROUP", "DELCONSUMER", key, group_name(w), consumer(w)],
+        21 | 22 => return words!["XGROUP", "CREATECONSUMER", key, group_name(w), consumer(w)],
         _ => return words!["XGROUP", w.anything(), key, group_name(w)],
     };
-    if words[1] == b"CREATE" && w.takes(40) {
+    if words[1] == b"CREATE" && w.takes(60) {
         words.push(b"MKSTREAM".to_vec());
     }
     if w.takes(20) {
@@ -327,7 +330,7 @@ fn idle_time(w: &mut World) -> Vec<u8> {
 
 fn claim(w: &mut World) -> Words {
     let mut words = words!["XCLAIM", w.key_of(Stream), group_name(w), consumer(w), idle_time(w)];
-    words.extend(ids(w, 5));
+    words.extend(ids(w, 12));
     for _ in 0..w.random.below(4) {
         match w.random.below(8) {
             0 => words.extend(words!["IDLE", *w.random.pick(&["0", "1", "5000", "-1", "abc"])]),
