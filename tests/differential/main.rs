@@ -10,6 +10,7 @@
 //!   payloads
 //! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
 //!   commands do not reach
+//! - [`blocking`]: scripts of clients that wait for each other's writes
 //! - [`streams`]: the replication streams of both
 //! - [`self_check`]: the comparison detects a differing subject
 //!
@@ -27,6 +28,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
 mod access_clock;
+mod blocking;
+mod blocking_random;
+mod blocking_scripts;
 mod bytes;
 mod canonical;
 mod canonical_collections;

@@ -103,7 +103,7 @@ impl World {
 
     /// Mostly a key of that type, sometimes one of any.
     pub(crate) fn key_of(&mut self, of: ValueType) -> Vec<u8> {
-        if self.random.percent(92) { self.typed_key(of) } else { self.key() }
+        if self.random.percent(95) { self.typed_key(of) } else { self.key() }
     }
 
     pub(crate) fn keys_of(&mut self, of: ValueType, most: usize) -> Words {

@@ -346,7 +346,7 @@ impl World {
         match self.random.below(100) {
             0..4 => self.random.pick(NEVER_SET).to_vec(),
             4 => vec![b'L'; 1_000],
-            5..50 if !self.types.is_empty() => {
+            5..25 if !self.types.is_empty() => {
                 let of = *self.random.pick(&self.types);
                 self.typed_key(of)
             }

@@ -29,6 +29,9 @@ const GENERATORS: &[Generator] = &[
     row(6, Together(look_at_all)),
 ];
 
+/// A key with a payload whose order was the other server's.
+pub(crate) const RESTORED: &str = "~restored";
+
 fn any_typed_key(w: &mut World) -> Vec<u8> {
     if w.types.is_empty() {
         return w.key();
@@ -57,7 +60,7 @@ fn dump_and_restore(session: &mut Session) -> Outcome {
     session.compare_sides(Who::A, words!["DUMP", key.clone()], dump(0), dump(1))?;
     let [left, right] = payloads.map(RefCell::into_inner);
     let (Reply::Bulk(left), Reply::Bulk(right)) = (left, right) else { return Ok(()) };
-    let target = b"~restored".to_vec();
+    let target = RESTORED.as_bytes().to_vec();
     let restore = |payload: Vec<u8>| {
         let words = words!["RESTORE", target.clone(), "0", payload, "REPLACE"];
         move |connection: &mut Connection| call(connection, &words)

@@ -21,7 +21,9 @@ mod stream;
 mod string;
 mod transaction;
 
+pub(crate) use collection::RESTORED;
 pub(crate) use picks::CHOICE;
+pub(crate) use stream::NOW;
 
 use crate::mangle::{is_deterministic, mangled, recased};
 use crate::pair::Unit;

@@ -171,9 +171,12 @@ fn add_many(w: &mut World) -> Unit {
     Unit::one_each(commands.collect())
 }
 
+/// A stream with an id of the clock.
+pub(crate) const NOW: &str = "~stream";
+
 /// The only entry with an id of the clock; its stream goes at once.
 fn add_now(session: &mut Session) -> Outcome {
-    let key = b"~stream".to_vec();
+    let key = NOW.as_bytes().to_vec();
     // Not the command's own name: only the shape of the reply counts here.
     let add = words!["XADD", key.clone(), "*", "f", "v"];
     session.compare_each_side(Who::A, words!["XADD-NOW", key.clone()], |connection| {
