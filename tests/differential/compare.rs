@@ -26,8 +26,10 @@ pub(crate) enum Kind {
 }
 
 /// Commands whose first argument is part of the name.
-const CONTAINERS: &[&str] =
-    &["client", "command", "config", "debug", "memory", "object", "pubsub", "slowlog"];
+const CONTAINERS: &[&str] = &[
+    "client", "command", "config", "debug", "memory", "object", "pubsub", "slowlog", "xgroup",
+    "xinfo",
+];
 
 /// The name in lower case, with the subcommand where there is one.
 pub(crate) fn name_of(words: &[Vec<u8>]) -> String {

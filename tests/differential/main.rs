@@ -3,12 +3,14 @@
 //! exceptions (`exceptions`).
 //!
 //! - [`session`]: one run; [`pair`] and [`sides`]: one client on both servers
-//! - [`families`]: the generators, drawing from [`world`]; [`mangle`] makes commands invalid
+//! - [`families`]: the generators, drawing from [`world`] and [`pool`]; [`mangle`] makes commands
+//!   invalid, [`soundness`] leaves out what two correct servers may answer differently
 //! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: the messages
 //! - [`bytes`]: malformed requests; [`command_table`]: COMMAND INFO; [`restore`]: malformed
 //!   payloads
 //! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
 //!   commands do not reach
+//! - [`blocking`]: scripts of clients that wait for each other's writes
 //! - [`streams`]: the replication streams of both
 //! - [`self_check`]: the comparison detects a differing subject
 //!
@@ -20,11 +22,18 @@
 //! - `LIMPID_DIFF_COLLECT=1`: continue after a difference, and at the end print one line for each
 //!   sort of difference and examples
 //! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
+//! - `LIMPID_DIFF_FAMILIES=default,list,set`: the families of commands to draw from; `default`: those
+//!   that limpid has, `all`: all of them
+//! - `LIMPID_DIFF_TALLY=1`: print how often each command was sent, and how often it failed
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
 mod access_clock;
+mod blocking;
+mod blocking_random;
+mod blocking_scripts;
 mod bytes;
 mod canonical;
+mod canonical_collections;
 mod command_form;
 mod command_table;
 mod compare;
@@ -36,6 +45,7 @@ mod pair;
 mod password;
 mod pause;
 mod payload;
+mod pool;
 mod pushes;
 mod random;
 mod report;
@@ -43,6 +53,7 @@ mod restore;
 mod self_check;
 mod session;
 mod sides;
+mod soundness;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
@@ -91,7 +102,12 @@ fn run(protocol: u8, batch_max: usize) {
         subject_args: Vec::new(),
         collects: env::var_os("LIMPID_DIFF_COLLECT").is_some(),
     };
-    if let Err(report) = Session::start(plan).run() {
+    let mut session = Session::start(plan);
+    let outcome = session.run();
+    if env::var_os("LIMPID_DIFF_TALLY").is_some() {
+        eprintln!("{}", session.tally.table());
+    }
+    if let Err(report) = outcome {
         panic!("the servers differ:\n{report}");
     }
 }

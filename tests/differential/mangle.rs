@@ -1,8 +1,9 @@
 //! Mangles commands: arguments lost, added, doubled, swapped, replaced. Also filters out commands
 //! that two correct servers may answer differently, or that would stop the run.
 
+use crate::soundness::{integer, is_sound_collection_command};
 use crate::support::connection::Words;
-use crate::world::{FAR_SECS, OPTIONS, World};
+use crate::world::{COLLECTION_OPTIONS, FAR_SECS, OPTIONS, World};
 
 /// Shorter relative times could expire during a run.
 const NEAR_SECS: i64 = 10_000;
@@ -32,7 +33,8 @@ pub(crate) fn mangled(world: &mut World, mut words: Words) -> Words {
 /// Changes the case of the name and the options.
 pub(crate) fn recased(world: &mut World, mut words: Words) -> Words {
     for (index, word) in words.iter_mut().enumerate() {
-        let is_option = OPTIONS.iter().any(|option| word.eq_ignore_ascii_case(option.as_bytes()));
+        let mut options = OPTIONS.iter().chain(COLLECTION_OPTIONS);
+        let is_option = options.any(|option| word.eq_ignore_ascii_case(option.as_bytes()));
         if index == 0 || is_option {
             *word = world.mixed_case(word);
         }
@@ -63,7 +65,7 @@ pub(crate) fn is_deterministic(words: &[Vec<u8>]) -> bool {
             })
         }
         b"setrange" => at(2).is_none_or(|offset| !OFFSETS_TOO_LARGE.contains(&offset)),
-        _ => true,
+        name => is_sound_collection_command(name, words),
     }
 }
 
@@ -97,9 +99,4 @@ const fn is_sound_ttl_ms(ms: i64) -> bool {
 
 const fn is_around_now(secs: i64) -> bool {
     1_000_000_000 <= secs && secs < FAR_SECS
-}
-
-/// Parses leniently: any text that some server reads as a number counts as one.
-fn integer(word: &[u8]) -> Option<i64> {
-    std::str::from_utf8(word).ok()?.trim().parse().ok()
 }

@@ -95,7 +95,9 @@ fn drawn(w: &mut World) -> Vec<u8> {
             let version = *w.random.pick(&[0, 1, 9, 13, 255, 65_535]);
             sealed(&dump[..dump.len() - FOOTER_LEN], version)
         }
-        16 => cut(w, &dump),
+        // Redis does not look into a collection's payload, unless told to.
+        16 if dump.first() == Some(&TYPE_STRING) => cut(w, &dump),
+        16 => dump,
         _ => sealed(&hand_made(w), VERSION),
     }
 }

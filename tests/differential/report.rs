@@ -2,7 +2,7 @@
 
 use crate::compare::Kind;
 use crate::support::connection::Words;
-use crate::support::reply::escaped;
+use crate::support::reply::{Reply, escaped};
 use crate::world::is_key;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
@@ -126,6 +126,52 @@ impl Collection {
         for ((name, kind, sort), (_, examples)) in &sorts {
             writeln!(text, "\n=== {name} {kind:?}: {sort}").expect("a String takes all");
             text.push_str(&examples.join("  ---\n"));
+        }
+        text
+    }
+}
+
+/// How often each command was sent outside transactions, and how it was answered.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: BTreeMap<String, Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: usize,
+    errors: usize,
+    /// Null, zero, or nothing in it.
+    empty: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, name: &str, reply: &Reply) {
+        if !self.counts.contains_key(name) {
+            self.counts.insert(name.to_owned(), Counts::default());
+        }
+        let counts = self.counts.get_mut(name).expect("just inserted");
+        counts.sent += 1;
+        counts.errors += usize::from(reply.is_error());
+        let is_empty = match reply {
+            Reply::Integer(0) | Reply::NullBulk | Reply::NullArray | Reply::Null => true,
+            Reply::Bulk(text) => text.is_empty(),
+            reply => reply.items().is_some_and(|items| items.is_empty()),
+        };
+        counts.empty += usize::from(is_empty);
+    }
+
+    /// One line for each command that was sent several times.
+    pub(crate) fn table(&self) -> String {
+        const SENT_MIN: usize = 10;
+        let mut text = "  sent  errors  empty\n".to_owned();
+        for (name, Counts { sent, errors, empty }) in &self.counts {
+            if *sent >= SENT_MIN {
+                let percent = |part: usize| 100 * part / sent;
+                let (errors, empty) = (percent(*errors), percent(*empty));
+                writeln!(text, "{sent:>6} {errors:>6}% {empty:>5}%  {name}")
+                    .expect("a String takes all");
+            }
         }
         text
     }

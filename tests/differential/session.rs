@@ -5,7 +5,7 @@ use crate::canonical::{sorted_messages, sorted_unsubscriptions};
 use crate::compare::{Kind, difference, name_of};
 use crate::families::{self, Next};
 use crate::pair::{Answer, Pair, Replies, Unit};
-use crate::report::{Collection, History, Mismatch, Who, command_line, keys_of};
+use crate::report::{Collection, History, Mismatch, Tally, Who, command_line, keys_of};
 use crate::support::connection::Words;
 use crate::support::reply::{Reply, escaped};
 use crate::support::server::{Program, Server};
@@ -50,6 +50,7 @@ pub(crate) struct Session {
     pub(crate) subject: Server,
     pairs: Vec<Pair>,
     history: History,
+    pub(crate) tally: Tally,
     digest_at: usize,
     steps: usize,
 }
@@ -65,7 +66,7 @@ impl Session {
     pub(crate) fn start_with(plan: Plan, args: &[&'static str]) -> Self {
         let reference = Server::redis(&[ARGS, args].concat());
         let subject = Server::start(plan.subject, &[ARGS, args, &plan.subject_args].concat());
-        let world = World::new(plan.seed, plan.protocol);
+        let world = World::new(plan.seed, plan.protocol, families::value_types());
         let mut session = Self {
             world,
             plan,
@@ -73,6 +74,7 @@ impl Session {
             subject,
             pairs: Vec::new(),
             history: History::default(),
+            tally: Tally::default(),
             digest_at: 0,
             steps: 0,
         };
@@ -245,6 +247,7 @@ impl Session {
     ) -> Outcome {
         for (words, (left, right)) in commands.zip(lefts.iter().zip(rights)) {
             let name = name_of(words);
+            self.tally.add(&name, left);
             let pair = self.pair(who);
             let queued = match name.as_str() {
                 "exec" | "discard" | "reset" => pair.queued.take().unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The pool that the generators draw from: few keys so that commands meet, many odd values, times
 //! far from now so that both servers agree on them.
 
+use crate::pool::{ValueType, is_typed_key};
 use crate::random::Random;
 use crate::support::connection::Words;
 
@@ -254,6 +255,66 @@ pub(crate) const OPTIONS: &[&str] = &[
     "STRING",
 ];
 
+/// Options of commands on collections; their case varies.
+pub(crate) const COLLECTION_OPTIONS: &[&str] = &[
+    "WITHSCORES",
+    "WITHSCORE",
+    "WITHVALUES",
+    "LIMIT",
+    "REV",
+    "BYSCORE",
+    "BYLEX",
+    "CH",
+    "INCR",
+    "NX",
+    "XX",
+    "GT",
+    "LT",
+    "WEIGHTS",
+    "AGGREGATE",
+    "SUM",
+    "MIN",
+    "MAX",
+    "COUNT",
+    "MATCH",
+    "LEFT",
+    "RIGHT",
+    "BEFORE",
+    "AFTER",
+    "RANK",
+    "MAXLEN",
+    "MINID",
+    "NOMKSTREAM",
+    "STREAMS",
+    "GROUP",
+    "CREATE",
+    "MKSTREAM",
+    "JUSTID",
+    "FORCE",
+    "NOACK",
+    "FULL",
+    "BY",
+    "STORE",
+    "ALPHA",
+    "ASC",
+    "DESC",
+    "BYTE",
+    "BIT",
+    "OVERFLOW",
+    "WRAP",
+    "SAT",
+    "FAIL",
+    "FROMMEMBER",
+    "FROMLONLAT",
+    "BYRADIUS",
+    "BYBOX",
+    "WITHCOORD",
+    "WITHDIST",
+    "WITHHASH",
+    "ANY",
+    "STOREDIST",
+];
+
 /// State of the generators of one run.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -262,18 +323,33 @@ pub(crate) struct World {
     pub(crate) protocol: u8,
     /// DUMP payloads from the reference.
     pub(crate) dumps: Vec<Vec<u8>>,
+    /// The types whose own keys occur.
+    pub(crate) types: Vec<ValueType>,
+    /// The milliseconds of the ids of entries of streams: they only grow.
+    pub(crate) stream_clock: u64,
     ttls_drawn: i64,
 }
 
 impl World {
-    pub(crate) const fn new(seed: u64, protocol: u8) -> Self {
-        Self { random: Random::new(seed), protocol, dumps: Vec::new(), ttls_drawn: 0 }
+    pub(crate) const fn new(seed: u64, protocol: u8, types: Vec<ValueType>) -> Self {
+        Self {
+            random: Random::new(seed),
+            protocol,
+            dumps: Vec::new(),
+            types,
+            stream_clock: 1,
+            ttls_drawn: 0,
+        }
     }
 
     pub(crate) fn key(&mut self) -> Vec<u8> {
         match self.random.below(100) {
             0..4 => self.random.pick(NEVER_SET).to_vec(),
             4 => vec![b'L'; 1_000],
+            5..25 if !self.types.is_empty() => {
+                let of = *self.random.pick(&self.types);
+                self.typed_key(of)
+            }
             _ => self.random.pick(KEYS).to_vec(),
         }
     }
@@ -435,7 +511,8 @@ impl World {
             3 => self.integer(),
             4 => self.odd_number(),
             5 => self.float(),
-            6 => self.random.pick(OPTIONS).as_bytes().to_vec(),
+            6 if self.types.is_empty() => self.random.pick(OPTIONS).as_bytes().to_vec(),
+            6 => self.random.pick(COLLECTION_OPTIONS).as_bytes().to_vec(),
             _ => self.pattern(),
         }
     }
@@ -453,5 +530,5 @@ impl World {
 
 /// Whether a word is one of the keys that commands use; for reports.
 pub(crate) fn is_key(word: &[u8]) -> bool {
-    KEYS.contains(&word) || (word.len() == 1_000 && word[0] == b'L')
+    KEYS.contains(&word) || is_typed_key(word) || (word.len() == 1_000 && word[0] == b'L')
 }

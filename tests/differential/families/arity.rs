@@ -1,6 +1,6 @@
 //! Any command with random arguments in any number; and unknown command names.
 
-use super::{Exact, Generator, row};
+use super::{Exact, Generator, row, selected};
 use crate::mangle::{is_deterministic, recased};
 use crate::support::connection::Words;
 use crate::words;
@@ -9,7 +9,7 @@ use crate::world::World;
 pub(super) const GENERATORS: &[Generator] =
     &[row(60, Exact(any_arguments)), row(12, Exact(unknown)), row(8, Exact(unknown_subcommand))];
 
-/// Every implemented command, except those that end the run or silence a client when they succeed.
+/// Commands of the other families, except those that end the run or silence a client when they succeed.
 const NAMES: &[&str] = &[
     "APPEND",
     "AUTH",
@@ -99,7 +99,9 @@ const NAMES: &[&str] = &[
 
 fn any_arguments(w: &mut World) -> Words {
     loop {
-        let name = *w.random.pick(NAMES);
+        let more = selected().iter().flat_map(|family| family.commands);
+        let names: Vec<&str> = NAMES.iter().chain(more).copied().collect();
+        let name = *w.random.pick(&names);
         let mut words: Words = name.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         for _ in 0..w.random.below(6) {
             words.push(w.anything());

@@ -2,19 +2,37 @@
 //! rows, and the table in [`FAMILIES`].
 
 mod arity;
+mod bitmap;
+mod collection;
 mod connection;
 mod expiry;
 mod generic;
+mod geo;
+mod hash;
+mod hyperloglog;
+mod list;
+mod picks;
 mod pubsub;
 mod server;
+mod set;
+mod sort;
+mod sorted_set;
+mod stream;
 mod string;
 mod transaction;
 
+pub(crate) use collection::RESTORED;
+pub(crate) use picks::CHOICE;
+pub(crate) use stream::NOW;
+
 use crate::mangle::{is_deterministic, mangled, recased};
 use crate::pair::Unit;
+use crate::pool::ValueType;
 use crate::session::{Outcome, Session};
 use crate::support::connection::Words;
 use crate::world::World;
+use std::env;
+use std::sync::OnceLock;
 
 /// A generator of one kind of command, or of steps.
 pub(crate) struct Generator {
@@ -44,16 +62,70 @@ pub(crate) enum Next {
 
 use Emit::{Command, Exact, Scenario as Steps, Unit as Together};
 
-const FAMILIES: &[&[Generator]] = &[
-    connection::GENERATORS,
-    string::GENERATORS,
-    generic::GENERATORS,
-    expiry::GENERATORS,
-    transaction::GENERATORS,
-    pubsub::GENERATORS,
-    server::GENERATORS,
-    arity::GENERATORS,
+/// The generators of one group of commands.
+struct Family {
+    name: &'static str,
+    generators: &'static [Generator],
+    /// Commands for random arguments in any number, besides those of [`arity`].
+    commands: &'static [&'static str],
+    /// The type whose keys the family uses.
+    of: Option<ValueType>,
+}
+
+const fn family(name: &'static str, generators: &'static [Generator]) -> Family {
+    Family { name, generators, commands: &[], of: None }
+}
+
+const FAMILIES: &[Family] = &[
+    family("connection", connection::GENERATORS),
+    family("string", string::GENERATORS),
+    family("generic", generic::GENERATORS),
+    family("expiry", expiry::GENERATORS),
+    family("transaction", transaction::GENERATORS),
+    family("pubsub", pubsub::GENERATORS),
+    family("server", server::GENERATORS),
+    family("arity", arity::GENERATORS),
+    list::FAMILY,
+    set::FAMILY,
+    hash::FAMILY,
+    sorted_set::FAMILY,
+    stream::FAMILY,
+    bitmap::FAMILY,
+    hyperloglog::FAMILY,
+    geo::FAMILY,
+    sort::FAMILY,
+    collection::FAMILY,
 ];
+
+/// The families whose commands limpid has.
+const DEFAULT: &[&str] =
+    &["connection", "string", "generic", "expiry", "transaction", "pubsub", "server", "arity"];
+
+/// The families of this run: LIMPID_DIFF_FAMILIES names them, separated by commas; `default` and
+/// `all` stand for several.
+fn selected() -> &'static [&'static Family] {
+    static SELECTED: OnceLock<Vec<&'static Family>> = OnceLock::new();
+    SELECTED.get_or_init(|| {
+        let names = env::var("LIMPID_DIFF_FAMILIES").unwrap_or_else(|_| "default".to_owned());
+        let names: Vec<&str> = names.split(',').collect();
+        let is_known = |name: &str| {
+            matches!(name, "default" | "all") || FAMILIES.iter().any(|family| family.name == name)
+        };
+        let unknown: Vec<_> = names.iter().filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "LIMPID_DIFF_FAMILIES: no families {unknown:?}");
+        let is_selected = |family: &&Family| {
+            names.contains(&"all")
+                || names.contains(&family.name)
+                || names.contains(&"default") && DEFAULT.contains(&family.name)
+        };
+        FAMILIES.iter().filter(is_selected).collect()
+    })
+}
+
+/// The types that the families of this run use.
+pub(crate) fn value_types() -> Vec<ValueType> {
+    selected().iter().filter_map(|family| family.of).collect()
+}
 
 const MANGLED_PERCENT: usize = 10;
 const RECASED_PERCENT: usize = 20;
@@ -96,7 +168,7 @@ pub(crate) fn sound_command(world: &mut World) -> Words {
 }
 
 fn drawn(world: &mut World) -> Emit {
-    let all = || FAMILIES.iter().copied().flatten();
+    let all = || selected().iter().flat_map(|family| family.generators);
     let mut place = world.random.below(all().map(|generator| generator.weight).sum());
     for generator in all() {
         if place < generator.weight {
