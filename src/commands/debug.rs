@@ -1,6 +1,6 @@
 //! DEBUG: for Redis's test suite and its tools. Requires enable-debug-command.
 
-mod digest;
+pub(crate) mod digest;
 
 use std::sync::atomic::Ordering;
 

@@ -15,7 +15,7 @@ pub(crate) mod registry;
 mod client;
 mod config;
 mod connection;
-mod debug;
+pub(crate) mod debug;
 mod expiry;
 pub(crate) mod info;
 mod introspection;

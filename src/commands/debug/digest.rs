@@ -6,7 +6,15 @@ use crate::commands::{Args, Context};
 use crate::keyspace::EntryRef;
 use crate::types::ValueRef;
 
-type Hash = [u8; 20];
+pub(crate) type Hash = [u8; 20];
+
+/// The digest of an entry's value and of whether it expires.
+#[cfg(test)]
+pub(crate) fn of_entry(entry: EntryRef<'_>) -> Hash {
+    let mut digest = Hash::default();
+    mix_value(&mut digest, entry);
+    digest
+}
 
 fn hex(hash: &Hash) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::super::fixture::Fixture;
 use super::super::{Engine, Executor};
 use crate::commands::Random;
+use crate::commands::debug::digest::{self, Hash};
 use crate::keyspace::snapshot::{Snapshot, WalkStep};
 use crate::keyspace::{EntryRef, ShardSet};
 use crate::node::client::{Client, Handle, Origin};
@@ -19,11 +20,11 @@ const ROUNDS: u64 = 24;
 /// Batches that pass between two snapshots.
 const BATCHES_BETWEEN: u64 = 200;
 
-/// Contents of the databases: values with expiries.
-type State = BTreeMap<(usize, Vec<u8>), (Vec<u8>, Option<i64>)>;
+/// Contents of the databases: digests of values, with expiries.
+type State = BTreeMap<(usize, Vec<u8>), (Hash, Option<i64>)>;
 
 fn add(state: &mut State, database: usize, entry: EntryRef<'_>) {
-    let value = entry.value().string().expect("all are strings").to_bytes().into_owned();
+    let value = digest::of_entry(entry);
     let old = state.insert((database, entry.key().to_vec()), (value, entry.expire_at_ms()));
     assert!(old.is_none(), "each key comes out once");
 }

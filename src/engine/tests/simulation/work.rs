@@ -1,9 +1,18 @@
 //! What clients send: each command that writes, alone, in transactions, in several databases.
 
+mod collections;
+
 use super::random::Random;
+use collections::LINES;
 
 /// A command and its arguments.
 pub(super) type Words = Vec<Vec<u8>>;
+
+/// Whether a command is among those that are drawn.
+pub(super) fn draws(name: &str) -> bool {
+    COMMANDS.iter().any(|(other, ..)| *other == name)
+        || LINES.iter().any(|(other, ..)| *other == name)
+}
 
 /// State from which commands are drawn.
 #[derive(Debug)]
@@ -20,7 +29,7 @@ pub(super) struct Draw<'r> {
 type Make = fn(&mut Draw<'_>) -> Words;
 
 /// A row for each command that writes, and some more that cause writes.
-pub(super) const COMMANDS: &[(&str, usize, Make)] = &[
+const COMMANDS: &[(&str, usize, Make)] = &[
     ("SET", 20, |d| {
         let options = *d.random.pick(&["", "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "PXAT"]);
         let time = match options {
@@ -127,6 +136,11 @@ fn flush(d: &mut Draw<'_>, name: &str) -> Words {
 
 impl Draw<'_> {
     fn key(&mut self) -> Vec<u8> {
+        if self.random.percent(25) {
+            // A collection's.
+            let kind = self.random.pick(&["l", "s", "h", "z", "x", "b"]);
+            return format!("{kind}{}", self.random.below(4)).into_bytes();
+        }
         format!("k{}", self.random.below(12)).into_bytes()
     }
 
@@ -159,7 +173,8 @@ impl Draw<'_> {
     }
 
     fn one(&mut self) -> Words {
-        let total = COMMANDS.iter().map(|(_, weight, _)| weight).sum();
+        let weights = COMMANDS.iter().map(|(_, weight, _)| weight);
+        let total = weights.chain(LINES.iter().map(|(_, weight, _)| weight)).sum();
         let mut at = self.random.below(total);
         for (_, weight, make) in COMMANDS {
             if at < *weight {
@@ -167,7 +182,29 @@ impl Draw<'_> {
             }
             at -= weight;
         }
+        for (_, weight, line) in LINES {
+            if at < *weight {
+                return line.split(' ').map(|word| self.word(word)).collect();
+            }
+            at -= weight;
+        }
         unreachable!("the place is below the sum of the weights")
+    }
+
+    /// A word of a line, with what it has a place for.
+    fn word(&mut self, word: &str) -> Vec<u8> {
+        let Some((before, rest)) = word.split_once('{') else { return word.as_bytes().to_vec() };
+        let (place, after) = rest.split_once('}').expect("places are closed");
+        let drawn = match place {
+            "v" => self.value(),
+            "m" => format!("m{}", self.random.below(6)).into_bytes(),
+            "n" => self.number(0, 12),
+            "e" => self.random.pick(&["LEFT", "RIGHT"]).as_bytes().to_vec(),
+            "i" => format!("{}-{}", self.now_ms - 1, self.random.below(2)).into_bytes(),
+            _ if self.random.percent(5) => self.key(),
+            kind => format!("{kind}{}", self.random.below(4)).into_bytes(),
+        };
+        [before.as_bytes(), &drawn, after.as_bytes()].concat()
     }
 
     /// Commands that belong together.
