@@ -419,6 +419,12 @@ impl<'a> Keys<'a> {
         self.effects.changed(&self.locked, database, key, class, name);
     }
 
+    /// Records a change of a key that raises no event.
+    pub(crate) fn changed_silently(&mut self, key: Key<'_>) {
+        self.effects.dirty += 1;
+        self.effects.touched(&self.locked, self.database, key);
+    }
+
     /// Records another changed key as part of a change that is already counted.
     pub(crate) fn changed_too(
         &mut self,

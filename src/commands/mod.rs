@@ -12,11 +12,13 @@ mod failure;
 mod keyspec;
 pub(crate) mod registry;
 
+mod bits;
 mod client;
 mod config;
 mod connection;
 pub(crate) mod debug;
 mod expiry;
+mod hyperloglog;
 pub(crate) mod info;
 mod introspection;
 mod keys;
@@ -46,11 +48,13 @@ pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec};
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
+        bits::COMMANDS,
         client::COMMANDS,
         config::COMMANDS,
         connection::COMMANDS,
         debug::COMMANDS,
         expiry::COMMANDS,
+        hyperloglog::COMMANDS,
         info::COMMANDS,
         keys::COMMANDS,
         latency::COMMANDS,

@@ -141,7 +141,8 @@ impl<'w> Parser<'w> {
     }
 
     fn value(&mut self, name: &str) -> Argument {
-        let is_key = ["key", "newkey", "source", "destination"].contains(&name);
+        let is_key =
+            ["key", "newkey", "source", "destination", "destkey", "sourcekey"].contains(&name);
         let key_spec = is_key.then(|| {
             self.keys += 1;
             (self.keys - 1).min(self.key_specs.saturating_sub(1))
@@ -161,12 +162,12 @@ fn is_token(word: &str) -> bool {
 /// The type of a value by its name.
 fn kind_of(name: &str) -> &'static str {
     match name {
-        "key" | "newkey" | "source" | "destination" => "key",
+        "key" | "newkey" | "source" | "destination" | "destkey" | "sourcekey" => "key",
         "pattern" => "pattern",
         name if name.starts_with("unix-time") => "unix-time",
-        "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db" | "end"
-        | "increment" | "index" | "index1" | "index2" | "milliseconds" | "numkeys" | "offset"
-        | "protover" | "seconds" | "start" | "timeout" => "integer",
+        "bit" | "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db"
+        | "end" | "increment" | "index" | "index1" | "index2" | "milliseconds" | "numkeys"
+        | "offset" | "protover" | "seconds" | "start" | "timeout" => "integer",
         _ => "string",
     }
 }

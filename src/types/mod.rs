@@ -8,10 +8,12 @@
 //! copies the few nodes that it meets.
 
 pub(crate) mod allocation;
+pub(crate) mod bits;
 mod buffer;
 mod damage;
 pub(crate) mod hash;
 pub(crate) mod hashing;
+pub(crate) mod hyperloglog;
 pub(crate) mod intset;
 mod kind;
 pub(crate) mod listpack;
@@ -25,7 +27,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use damage::Damage;
 pub(crate) use kind::{Encoding, Type};
 pub(crate) use object::{Freed, Object};
-pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
+pub(crate) use string::{CHUNK_BYTES, Chunks, Pieces, StringView};
 pub(crate) use value::{Place, Value, ValueRef};
 
 /// A uniformly random rank below `len`, from one random number; 0 if there is none.

@@ -81,8 +81,34 @@ impl Chunks {
         }
     }
 
+    /// A string of `len` bytes. `fill` is called with each chunk in order, all zeros.
+    pub(crate) fn filled(len: usize, mut fill: impl FnMut(&mut [u8])) -> Self {
+        let starts = (0..len).step_by(CHUNK_BYTES);
+        let chunk = |start| {
+            let mut chunk = vec![0; CHUNK_BYTES.min(len - start)];
+            fill(&mut chunk);
+            Arc::new(chunk)
+        };
+        Self { chunks: starts.map(chunk).collect(), len }
+    }
+
+    /// Changes the bytes as a whole, without a copy if they are one chunk that nobody shares.
+    pub(crate) fn edit_whole<R>(&mut self, change: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut bytes = match self.chunks.as_mut_slice() {
+            [chunk] => std::mem::take(Arc::make_mut(chunk)),
+            _ => self.to_vec(),
+        };
+        let result = change(&mut bytes);
+        self.len = bytes.len();
+        match self.chunks.as_mut_slice() {
+            [chunk] if bytes.len() <= CHUNK_BYTES => *Arc::make_mut(chunk) = bytes,
+            _ => *self = Self::from_slice(&bytes),
+        }
+        result
+    }
+
     /// Lengthens the string to `len` with zeros; never shortens it.
-    fn grow(&mut self, len: usize) {
+    pub(crate) fn grow(&mut self, len: usize) {
         while self.len < len {
             let within = self.len % CHUNK_BYTES;
             if within == 0 {
@@ -148,12 +174,70 @@ impl<'a> StringView<'a> {
         }
     }
 
+    /// The string's bytes in pieces, in order and without a copy; `digits` keeps those of an integer.
+    pub(crate) fn pieces<'p>(self, digits: &'p mut Option<number::Decimal>) -> Pieces<'p>
+    where
+        'a: 'p,
+    {
+        match self {
+            Self::Int(value) => {
+                Pieces::One(Some(digits.insert(number::Decimal::new(value)).as_bytes()))
+            }
+            Self::Bytes(bytes) => Pieces::One(Some(bytes)),
+            Self::Chunks(chunks) => Pieces::Chunks(chunks.chunks.iter()),
+        }
+    }
+
+    /// Copies the bytes from `at` on into `target`, up to the string's end; returns how many.
+    pub(crate) fn read_at(self, at: usize, target: &mut [u8]) -> usize {
+        let copy = |source: &[u8], at: usize, target: &mut [u8]| {
+            let source = source.get(at..).unwrap_or_default();
+            let len = source.len().min(target.len());
+            target[..len].copy_from_slice(&source[..len]);
+            len
+        };
+        match self {
+            Self::Int(value) => copy(number::Decimal::new(value).as_bytes(), at, target),
+            Self::Bytes(bytes) => copy(bytes, at, target),
+            Self::Chunks(chunks) => {
+                let mut done = 0;
+                while done < target.len()
+                    && let Some(chunk) = chunks.chunks.get((at + done) / CHUNK_BYTES)
+                {
+                    match copy(chunk, (at + done) % CHUNK_BYTES, &mut target[done..]) {
+                        0 => break,
+                        len => done += len,
+                    }
+                }
+                done
+            }
+        }
+    }
+
     /// The string as the integer that it spells, by Redis's strict rules.
     pub(crate) fn integer(self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(value),
             Self::Bytes(bytes) => number::parse_i64(bytes),
             Self::Chunks(_) => None,
+        }
+    }
+}
+
+/// The pieces that a string is stored in; see [`StringView::pieces`].
+#[derive(Clone, Debug)]
+pub(crate) enum Pieces<'a> {
+    One(Option<&'a [u8]>),
+    Chunks(std::slice::Iter<'a, Arc<Vec<u8>>>),
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(piece) => piece.take(),
+            Self::Chunks(chunks) => chunks.next().map(|chunk| chunk.as_slice()),
         }
     }
 }
@@ -197,5 +281,51 @@ mod tests {
         expected[..3].copy_from_slice(b"abc");
         expected.push(b'z');
         assert_eq!(chunks.to_vec(), expected);
+    }
+
+    #[test]
+    fn pieces_and_short_reads_are_the_string() {
+        let bytes: Vec<u8> = (0..2 * CHUNK_BYTES + 9).map(|i| (i % 251) as u8).collect();
+        let chunks = Chunks::from_slice(&bytes);
+        let views = [
+            (StringView::Int(-120), b"-120".to_vec()),
+            (StringView::Bytes(b"abc"), b"abc".to_vec()),
+            (StringView::Chunks(&chunks), bytes.clone()),
+        ];
+        for (view, bytes) in views {
+            assert_eq!(view.pieces(&mut None).flatten().copied().collect::<Vec<u8>>(), bytes);
+            for at in [0, 1, 3, CHUNK_BYTES - 4, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 9, 1 << 40] {
+                let mut target = [0; 9];
+                let len = view.read_at(at, &mut target);
+                let expected = bytes.get(at..).unwrap_or_default();
+                assert_eq!(target[..len], expected[..expected.len().min(9)], "at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_edit_keeps_shared_chunks_and_fits_the_rest_into_chunks() {
+        for len in [0, 5, CHUNK_BYTES, CHUNK_BYTES + 1] {
+            let original = Chunks::from_slice(&vec![1; len]);
+            for added in [0, 1, CHUNK_BYTES + 1] {
+                let mut changed = original.clone();
+                changed.edit_whole(|bytes| bytes.resize(len + added, 2));
+                let expected = [vec![1; len], vec![2; added]].concat();
+                assert_eq!((changed.to_vec(), changed.len()), (expected, len + added));
+                assert!(changed.chunks().iter().all(|chunk| chunk.len() <= CHUNK_BYTES));
+            }
+            assert_eq!(original.to_vec(), vec![1; len]);
+        }
+    }
+
+    #[test]
+    fn a_filled_string_is_filled_in_order() {
+        let mut filled = 0;
+        let chunks = Chunks::filled(CHUNK_BYTES + 3, |chunk| {
+            filled += 1;
+            chunk.fill(filled);
+        });
+        assert_eq!(chunks.to_vec(), [vec![1; CHUNK_BYTES], vec![2; 3]].concat());
+        assert_eq!(chunks.len(), CHUNK_BYTES + 3);
     }
 }
