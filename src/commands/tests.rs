@@ -67,10 +67,11 @@ fn key_specifications_lie_within_the_arity() {
     for (name, row) in rows() {
         let least = row.arity.0.unsigned_abs() as usize;
         let words = name.split('|').count();
-        for spec in row.keys.specs() {
+        for (nth, spec) in row.keys.specs().enumerate() {
             let Begin::Index(first) = spec.begin else { continue };
-            // SUNSUBSCRIBE's channels are optional.
-            let optional = spec.flags.contains(&KeyFlag::NotKey);
+            // SUNSUBSCRIBE's channels are optional, and so are PFMERGE's sources.
+            let further = nth > 0 && matches!(spec.find, Find::Range { last: ..0, .. });
+            let optional = further || spec.flags.contains(&KeyFlag::NotKey);
             assert!(first >= words && (optional || first < least), "{name}");
             match spec.find {
                 Find::Range { last: last @ 0.., step: 1.., .. } => {
@@ -103,7 +104,9 @@ fn flags_agree_with_keys() {
         // WATCH reads no values.
         let values = !accesses.is_empty() && row.name != "WATCH";
         assert!(!values || write || read, "{name} has keys and neither reads nor writes");
-        assert!(!changes || write, "{name} changes keys");
+        // PFCOUNT stores the count in the key, which is no write in Redis.
+        let may_change = write || row.flags.has(Flag::MayReplicate);
+        assert!(!changes || may_change, "{name} changes keys");
         assert!(accesses.is_empty() || !write || changes, "{name} writes and changes no key");
         assert!(!row.flags.has(Flag::DenyOom) || write, "{name}");
         assert!(!row.flags.has(Flag::NoAuth) || row.flags.has(Flag::Loading), "{name}");

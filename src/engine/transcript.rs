@@ -4,7 +4,9 @@
 //! Requests and replies look roughly as in redis-cli: `"text"` is a bulk string, `text` a status,
 //! `7` an integer, `-ERR …` an error. Time stands still between steps.
 
+mod bits;
 mod expiry;
+mod hyperloglog;
 mod keys;
 mod object;
 mod strings;

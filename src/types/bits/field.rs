@@ -70,7 +70,7 @@ impl FieldType {
     /// For SET, `value` itself may not fit. Redis then compares differences that may have wrapped:
     /// negative values saturate to the maximum when unsigned, or when too far below the minimum.
     pub(crate) fn sum(self, value: i64, increment: i64, overflow: Overflow) -> Option<i64> {
-        let max = (u64::MAX >> (64 - u32::from(self.bits) + u32::from(self.signed))) as i64;
+        let max = ((1_u64 << (u32::from(self.bits) - u32::from(self.signed))) - 1) as i64;
         let wrapped = self.wrap(value.wrapping_add(increment));
         let (above, below, min) = if self.signed {
             let min = -max - 1;
@@ -180,6 +180,9 @@ mod tests {
             ("u2", 1, -5, Saturate, Some(0)),
             ("u8", -1, 0, Saturate, Some(255)),
             ("u8", -1, 0, Wrap, Some(255)),
+            ("i1", 0, 1, Wrap, Some(-1)),
+            ("i1", 0, 1, Saturate, Some(0)),
+            ("i1", -5, 0, Saturate, Some(-1)),
             ("u63", i64::MAX, 1, Wrap, Some(0)),
             ("i8", 127, 1, Wrap, Some(-128)),
             ("i8", 127, 1, Saturate, Some(127)),

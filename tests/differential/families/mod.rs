@@ -98,8 +98,18 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// The families whose commands limpid has.
-const DEFAULT: &[&str] =
-    &["connection", "string", "generic", "expiry", "transaction", "pubsub", "server", "arity"];
+const DEFAULT: &[&str] = &[
+    "connection",
+    "string",
+    "generic",
+    "expiry",
+    "transaction",
+    "pubsub",
+    "server",
+    "arity",
+    "bitmap",
+    "hyperloglog",
+];
 
 /// The families of this run: LIMPID_DIFF_FAMILIES names them, separated by commas; `default` and
 /// `all` stand for several.
