@@ -1,5 +1,6 @@
 //! The scripts of [`blocking`](crate::blocking) that are written out. A step is a client's letter
-//! and its commands; `wait` waits for all timeouts, `sleep` for some milliseconds.
+//! and its commands; `wait` waits for all timeouts, `sleep` for some milliseconds;
+//! a letter with `?` has a client go on only if it does not wait.
 
 pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
     (

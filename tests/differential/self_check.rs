@@ -1,6 +1,7 @@
 //! Checks that the comparison detects a difference: redis-server against one made to differ.
 
-use crate::compare::Kind;
+use crate::compare::{Kind, difference};
+use crate::families::pop_at_random;
 use crate::report::Who;
 use crate::session::{Plan, Session};
 use crate::support::connection::Connection;
@@ -68,6 +69,39 @@ fn differences_are_gathered_by_sort() {
     let missing = summary.lines().next().unwrap();
     assert!(missing.starts_with("not there:") && missing.contains("getrange"), "{summary}");
     assert!(summary.contains("Type: simple | -ERR DB index is out of range"), "{summary}");
+}
+
+/// A choice that is no member, or one that is not made, would show.
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn a_choice_that_is_not_made_is_found_out() {
+    let mut session = Session::start(plan(Vec::new()));
+    session.greet().unwrap();
+    session.command(Who::A, words!["SADD", "chosen", "a", "b", "c", "d"]).unwrap();
+    session.drain().unwrap();
+    pop_at_random(&mut session, b"chosen".to_vec()).unwrap();
+    session.compare_digests().unwrap();
+    session.subject.call(&[b"SADD", b"chosen", b"ghost"]).unwrap();
+    session.drain().unwrap_err();
+    let mismatch = pop_at_random(&mut session, b"chosen".to_vec()).unwrap_err();
+    assert_eq!(mismatch.name, "scard", "{}", mismatch.report);
+}
+
+#[test]
+fn an_order_that_is_promised_is_compared() {
+    let list = |items: &[&str]| {
+        Reply::Array(items.iter().map(|item| Reply::Bulk(item.as_bytes().to_vec())).collect())
+    };
+    let kind = |words: &[&str], left: &[&str], right: &[&str]| {
+        let words = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        difference(&words, &[], &list(left), &list(right)).map(|(_, kind)| kind)
+    };
+    assert_eq!(kind(&["SMEMBERS", "k"], &["a", "b"], &["b", "a"]), None);
+    assert_eq!(kind(&["SSCAN-IN-ORDER", "k"], &["a", "b"], &["b", "a"]), Some(Kind::Value));
+    assert_eq!(kind(&["ZRANGE", "k"], &["a", "b"], &["b", "a"]), Some(Kind::Value));
+    assert_eq!(kind(&["HGETALL", "k"], &["a", "1", "b", "2"], &["b", "2", "a", "1"]), None);
+    let crossed = kind(&["HGETALL", "k"], &["a", "1", "b", "2"], &["a", "2", "b", "1"]);
+    assert_eq!(crossed, Some(Kind::Value));
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod string;
 mod transaction;
 
 pub(crate) use collection::RESTORED;
-pub(crate) use picks::CHOICE;
+pub(crate) use picks::{CHOICE, pop_at_random};
 pub(crate) use stream::NOW;
 
 use crate::mangle::{is_deterministic, mangled, recased};

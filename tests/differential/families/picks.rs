@@ -24,7 +24,7 @@ fn call(connection: &mut Connection, words: &Words) -> Result<Reply, ReadError> 
 
 /// SPOP: as many members go on both sides, each side's own choice. Afterwards the subject gets back
 /// what only it lost, and loses what only the reference lost.
-pub(super) fn pop_at_random(session: &mut Session, key: Vec<u8>) -> Outcome {
+pub(crate) fn pop_at_random(session: &mut Session, key: Vec<u8>) -> Outcome {
     let mut pop = words!["SPOP", key.clone()];
     if session.world.takes(60) {
         pop.push(session.world.random.between(1, 8).to_string().into_bytes());

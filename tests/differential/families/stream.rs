@@ -336,9 +336,9 @@ fn claim(w: &mut World) -> Words {
     words.extend(ids(w, 12));
     for _ in 0..w.random.below(4) {
         match w.random.below(8) {
-            0 => words.extend(words!["IDLE", *w.random.pick(&["0", "1", "5000", "-1", "abc"])]),
-            1 | 2 => words.extend(words!["TIME", *w.random.pick(&["1", "1000", "-1", "x"])]),
-            3 | 4 => words.extend(words!["RETRYCOUNT", w.count()]),
+            0 => words.extend(words!["IDLE", *w.random.pick(&["0", "1", "5000", "0", "-1"])]),
+            1 | 2 => words.extend(words!["TIME", *w.random.pick(&["1", "1000", "1", "1", "x"])]),
+            3 | 4 => words.extend(words!["RETRYCOUNT", w.random.below(4) as i64]),
             5 => words.push(b"FORCE".to_vec()),
             6 => words.push(b"JUSTID".to_vec()),
             _ => words.extend(words!["LASTID", id(w)]),
