@@ -106,21 +106,23 @@ fn expires_when_looked_at(session: &mut Session) -> Outcome {
         words!["DBSIZE"],
     ];
     session.step(Who::A, &[Unit::one_each(batch)])?;
-    // PTTL would remove it as well; the time must have passed on both before either is asked.
-    let until_past = |connection: &mut Connection| -> Result<Reply, ReadError> {
-        let now = |reply: Reply| match &reply.items().unwrap_or_default()[..] {
-            [Reply::Bulk(secs), Reply::Bulk(micros)] => {
-                let number = |text: &[u8]| String::from_utf8_lossy(text).parse().unwrap_or(0);
-                number(secs) * 1_000_000 + number(micros)
-            }
-            _ => i64::MAX,
-        };
-        let start = now(connection.call(&[b"TIME"])?);
-        while now(connection.call(&[b"TIME"])?) < start.saturating_add(6_000) {}
-        connection.call(&[b"DBSIZE"])
-    };
-    session.compare_each_side(Who::A, words!["DBSIZE"], until_past)?;
+    session.compare_each_side(Who::A, words!["DBSIZE"], size_after_expiry)?;
     let batch = vec![look, words!["DBSIZE"], words!["DEBUG", "SET-ACTIVE-EXPIRE", "1"]];
     session.step(Who::A, &[Unit::one_each(batch)])?;
     session.drain()
+}
+
+/// Waits until a key with a time to live of 5 ms has expired, without a look at it: PTTL would remove
+/// it. The time must have passed on both servers before either is asked for the key.
+pub(super) fn size_after_expiry(connection: &mut Connection) -> Result<Reply, ReadError> {
+    let now = |reply: Reply| match &reply.items().unwrap_or_default()[..] {
+        [Reply::Bulk(secs), Reply::Bulk(micros)] => {
+            let number = |text: &[u8]| String::from_utf8_lossy(text).parse().unwrap_or(0);
+            number(secs) * 1_000_000 + number(micros)
+        }
+        _ => i64::MAX,
+    };
+    let start = now(connection.call(&[b"TIME"])?);
+    while now(connection.call(&[b"TIME"])?) < start.saturating_add(6_000) {}
+    connection.call(&[b"DBSIZE"])
 }
