@@ -24,6 +24,7 @@
 //! - `LIMPID_DIFF_SUBJECT=redis`: compare redis-server with itself
 //! - `LIMPID_DIFF_FAMILIES=default,list,set`: the families of commands to draw from; `default`: those
 //!   that limpid has, `all`: all of them
+//! - `LIMPID_DIFF_SCRIPT`: part of the names of the scripts of waiting clients to run
 //! - `LIMPID_DIFF_TALLY=1`: print how often each command was sent, and how often it failed
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 

@@ -267,7 +267,7 @@ fn expires_when_looked_at(session: &mut Session) -> Outcome {
         };
         command.split(' ').map(word).collect()
     };
-    let look = filled(*w.random.pick(looks), &key);
+    let look = filled(looks[w.random.below(looks.len())], &key);
     let batch = vec![
         words!["SELECT", "0"],
         words!["DEBUG", "SET-ACTIVE-EXPIRE", "0"],

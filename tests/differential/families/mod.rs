@@ -132,6 +132,11 @@ fn selected() -> &'static [&'static Family] {
     })
 }
 
+/// Whether this run has a family.
+pub(crate) fn is_selected(name: &str) -> bool {
+    selected().iter().any(|family| family.name == name)
+}
+
 /// The types that the families of this run use.
 pub(crate) fn value_types() -> Vec<ValueType> {
     selected().iter().filter_map(|family| family.of).collect()

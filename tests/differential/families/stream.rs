@@ -305,7 +305,7 @@ fn group_from_the_start(w: &mut World) -> Unit {
     Unit::one_each(vec![
         words!["XGROUP", "CREATE", key.clone(), name.clone(), "0", "MKSTREAM"],
         words!["XREADGROUP", "GROUP", name.clone(), consumer(w), "STREAMS", key.clone(), ">"],
-        words!["XPENDING", key.clone(), name.clone()],
+        words!["XPENDING", key.clone(), name],
         words!["XINFO", "GROUPS", key],
     ])
 }
