@@ -9,6 +9,7 @@ use crate::node::client::{Client, Replied};
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::{EventClasses, Settings};
+use crate::types::listpack::Item;
 use crate::types::{Encoding, Place, StringView, Type, Value, ValueRef};
 
 /// The context of one command.
@@ -481,6 +482,15 @@ impl Context<'_> {
             StringView::Int(value) => reply.bulk_integer(value),
             StringView::Bytes(bytes) => reply.bulk(bytes),
             StringView::Chunks(chunks) => reply.bulk_shared(chunks.len(), chunks.shared()),
+        }
+    }
+
+    /// Writes an element of a collection as a bulk reply.
+    #[inline]
+    pub(crate) fn reply_item(reply: &mut Output, item: Item<'_>) {
+        match item {
+            Item::Int(value) => reply.bulk_integer(value),
+            Item::Bytes(bytes) => reply.bulk(bytes),
         }
     }
 

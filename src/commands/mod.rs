@@ -29,6 +29,7 @@ mod replication;
 mod scan;
 mod server;
 mod slowlog;
+mod sorted_sets;
 mod strings;
 mod syntax;
 mod transactions;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         scan::COMMANDS,
         server::COMMANDS,
         slowlog::COMMANDS,
+        sorted_sets::COMMANDS,
         strings::COMMANDS,
         transactions::COMMANDS,
     ]

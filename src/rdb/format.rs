@@ -30,8 +30,12 @@ pub(super) mod opcode {
 
 pub(super) mod type_code {
     pub(in crate::rdb) const STRING: u8 = 0;
+    pub(in crate::rdb) const SORTED_SET: u8 = 3;
+    pub(in crate::rdb) const SORTED_SET_2: u8 = 5;
     pub(in crate::rdb) const MODULE: u8 = 6;
     pub(in crate::rdb) const MODULE_2: u8 = 7;
+    pub(in crate::rdb) const SORTED_SET_ZIPLIST: u8 = 12;
+    pub(in crate::rdb) const SORTED_SET_LISTPACK: u8 = 17;
 }
 
 /// How a string that is not verbatim is stored: the low six bits of a length's first byte.

@@ -19,6 +19,7 @@ mod kind;
 pub(crate) mod listpack;
 pub(crate) mod members;
 mod object;
+pub(crate) mod sorted_set;
 mod string;
 pub(crate) mod table;
 mod value;

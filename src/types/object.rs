@@ -1,5 +1,6 @@
 //! Large values, one variant per type.
 
+use super::sorted_set::SortedSet;
 use super::table::{FieldTable, MemberTable};
 use super::{Chunks, Encoding};
 
@@ -18,6 +19,7 @@ pub(crate) enum Object {
     String(Chunks),
     Set(MemberTable),
     Hash(FieldTable),
+    SortedSet(SortedSet),
 }
 
 impl Object {
@@ -27,6 +29,7 @@ impl Object {
             Self::String(_) => Encoding::Chunks,
             Self::Set(_) => Encoding::Set,
             Self::Hash(_) => Encoding::Hash,
+            Self::SortedSet(_) => Encoding::SortedSet,
         }
     }
 
@@ -37,6 +40,7 @@ impl Object {
             Self::String(chunks) => chunks.free_some(most),
             Self::Set(table) => table.free_some(most),
             Self::Hash(table) => table.free_some(most),
+            Self::SortedSet(set) => set.free_some(most),
         }
     }
 
@@ -46,6 +50,7 @@ impl Object {
             Self::String(chunks) => chunks.allocated_bytes(),
             Self::Set(table) => table.allocated_bytes(),
             Self::Hash(table) => table.allocated_bytes(),
+            Self::SortedSet(set) => set.allocated_bytes(),
         };
         size_of::<Self>() + inner
     }

@@ -4,6 +4,7 @@ use super::hash::HashRef;
 use super::intset::Intset;
 use super::listpack::Listpack;
 use super::members::SetRef;
+use super::sorted_set::SortedSetRef;
 use super::{Buffer, Encoding, Object, StringView};
 
 /// A borrowed value, one variant per type.
@@ -12,6 +13,7 @@ pub(crate) enum ValueRef<'a> {
     String(StringView<'a>),
     Set(SetRef<'a>),
     Hash(HashRef<'a>),
+    SortedSet(SortedSetRef<'a>),
 }
 
 impl<'a> ValueRef<'a> {
@@ -27,6 +29,7 @@ impl<'a> ValueRef<'a> {
             Encoding::IntSet => Self::Set(SetRef::Ints(Intset::new(bytes))),
             Encoding::SetPack => Self::Set(SetRef::Packed(Listpack::new(bytes))),
             Encoding::HashPack => Self::Hash(HashRef::Packed(Listpack::new(bytes))),
+            Encoding::SortedSetPack => Self::SortedSet(SortedSetRef::Packed(Listpack::new(bytes))),
             _ => unreachable!("{encoding:?} is no packed encoding"),
         }
     }
@@ -36,6 +39,7 @@ impl<'a> ValueRef<'a> {
             Object::String(chunks) => Self::String(StringView::Chunks(chunks)),
             Object::Set(table) => Self::Set(SetRef::Table(table)),
             Object::Hash(table) => Self::Hash(HashRef::Table(table)),
+            Object::SortedSet(set) => Self::SortedSet(SortedSetRef::Tree(set)),
         }
     }
 
@@ -54,6 +58,7 @@ impl<'a> ValueRef<'a> {
             Self::String(_) => false,
             Self::Set(set) => set.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
+            Self::SortedSet(set) => set.is_empty(),
         }
     }
 }

@@ -4,6 +4,7 @@ use sha1::{Digest, Sha1};
 
 use crate::commands::{Args, Context};
 use crate::keyspace::EntryRef;
+use crate::number::double::DoubleText;
 use crate::types::ValueRef;
 
 pub(crate) type Hash = [u8; 20];
@@ -40,10 +41,20 @@ fn mix(digest: &mut Hash, bytes: &[u8]) {
 /// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
 fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     const STRING: u32 = 0;
+    const SORTED_SET: u32 = 3;
     match entry.value() {
         ValueRef::String(string) => {
             mix(digest, &STRING.to_be_bytes());
             mix(digest, &string.to_bytes());
+        }
+        ValueRef::SortedSet(set) => {
+            mix(digest, &SORTED_SET.to_be_bytes());
+            for (member, score) in set.iter_from(0) {
+                let mut pair = Hash::default();
+                member.with_bytes(|member| mix(&mut pair, member));
+                mix(&mut pair, DoubleText::new(score).as_bytes());
+                xor(digest, &pair);
+            }
         }
         ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }

@@ -1,6 +1,8 @@
 //! Values in the format, a file per type: all the forms that are read, and the one that is written.
 //! `decode` and `encode` handle the strings that they consist of.
 
+mod sorted_set;
+
 use std::io::{self, Read, Write};
 
 use super::decode::Decoder;
@@ -28,6 +30,7 @@ pub(super) fn read<R: Read>(
 pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => type_code::STRING,
+        ValueRef::SortedSet(set) => sorted_set::type_code(set),
         ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }
@@ -36,6 +39,7 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
 pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> io::Result<()> {
     match value {
         ValueRef::String(string) => encoder.string(string),
+        ValueRef::SortedSet(set) => sorted_set::write(encoder, set),
         ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }
