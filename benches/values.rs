@@ -340,6 +340,9 @@ fn measure_transactions(server: &Server, divisor: usize) -> (f64, f64) {
     (cpu, requests as f64 / began.elapsed().as_secs_f64())
 }
 
+/// Microseconds of processor time per request, and requests per second.
+type Measured = (f64, f64);
+
 fn cpu(rounds: usize, divisor: usize, wanted: &dyn Fn(&str) -> bool) {
     let (redis, limpid) = (Server::redis(&[]), Server::limpid(1, &[]));
     println!(
@@ -348,8 +351,7 @@ fn cpu(rounds: usize, divisor: usize, wanted: &dyn Fn(&str) -> bool) {
     );
     let show = |name: &str, measure: &dyn Fn(&Server) -> (f64, f64)| {
         let rounds: Vec<_> = (0..rounds).map(|_| (measure(&redis), measure(&limpid))).collect();
-        let of =
-            |pick: fn(&((f64, f64), (f64, f64))) -> f64| median(rounds.iter().map(pick).collect());
+        let of = |pick: fn(&(Measured, Measured)) -> f64| median(rounds.iter().map(pick).collect());
         println!(
             "| {name} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
             of(|(redis, _)| redis.0),

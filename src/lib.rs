@@ -112,6 +112,8 @@
 //! - FLUSHALL does not end a background save: the save keeps the tables it still needs.
 //! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
+#![allow(dead_code, unused_imports, reason = "the types are being built")]
+
 mod admin;
 mod commands;
 mod engine;
@@ -126,7 +128,6 @@ mod resp;
 mod server;
 pub mod settings;
 mod telemetry;
-#[allow(dead_code, unused_imports, reason = "the types are being built")]
 mod types;
 
 pub use admin::probe;

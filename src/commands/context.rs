@@ -274,10 +274,8 @@ impl<'a> Keys<'a> {
         kind: Type,
         change: impl FnOnce(&mut dyn Place) -> R,
     ) -> Result<Option<R>, Failure> {
-        Ok(match self.write_of(key, kind)? {
-            None => None,
-            Some(_) => Some(self.edit(key, change)),
-        })
+        let found = self.write_of(key, kind)?.is_some();
+        Ok(found.then(|| self.edit(key, change)))
     }
 
     /// Changes a collection in its place, or makes one, beginning with `empty`. A new one that

@@ -261,29 +261,27 @@ impl Fixture {
         let mut read = Vec::new();
         client.handle.take_pushes().take(|bytes| read.extend_from_slice(&bytes));
         input.extend_from_slice(bytes);
-        let mut end = "";
         let still_waits = client.waiting.is_some() && {
             let answered = self.executor.answer_waiting(client);
             self.executor.output.take(|bytes| read.extend_from_slice(&bytes));
             self.executor.output.clear();
             !answered
         };
-        if still_waits {
-            end = "<wait>";
-        }
-        while !still_waits {
-            let ran = self.executor.run(client, parser, input);
-            input.drain(..ran.consumed);
-            self.executor.output.take(|bytes| read.extend_from_slice(&bytes));
-            self.executor.output.clear();
-            match ran.after {
-                After::More => continue,
-                After::Continue => {}
-                After::Close => end = "<close>",
-                After::Pause | After::Block => end = "<wait>",
-                After::Abort => end = "<abort>",
-            }
-            break;
+        let mut end = "<wait>";
+        if !still_waits {
+            end = loop {
+                let ran = self.executor.run(client, parser, input);
+                input.drain(..ran.consumed);
+                self.executor.output.take(|bytes| read.extend_from_slice(&bytes));
+                self.executor.output.clear();
+                match ran.after {
+                    After::More => {}
+                    After::Continue => break "",
+                    After::Close => break "<close>",
+                    After::Pause | After::Block => break "<wait>",
+                    After::Abort => break "<abort>",
+                }
+            };
         }
         if client.handle.is_killed() {
             end = "<killed>";
