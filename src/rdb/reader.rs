@@ -125,10 +125,6 @@ impl<R: Read> Reader<R> {
     ///
     /// When the source fails or its bytes are refused. The reader's position is then undefined, and
     /// further items mean nothing.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator of results would go on after an error"
-    )]
     pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
         while !self.ended {
             let offset = self.decoder.position();
