@@ -338,6 +338,11 @@ impl<'a> Keys<'a> {
     /// collection with none left is removed: the one place where that happens.
     pub(crate) fn shrunk(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
         self.changed(key, class, name);
+        self.remove_if_empty(key);
+    }
+
+    /// The second half of [`Keys::shrunk`], for commands that reply between the two events.
+    pub(crate) fn remove_if_empty(&mut self, key: Key<'_>) {
         if self.look(key).is_some_and(|entry| entry.value().is_empty_collection()) {
             self.remove(key);
             self.event(key, EventClasses::GENERIC, "del");

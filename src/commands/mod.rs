@@ -28,6 +28,7 @@ mod pubsub;
 mod replication;
 mod scan;
 mod server;
+mod sets;
 mod slowlog;
 mod sorted_sets;
 mod strings;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         replication::COMMANDS,
         scan::COMMANDS,
         server::COMMANDS,
+        sets::COMMANDS,
         slowlog::COMMANDS,
         sorted_sets::COMMANDS,
         strings::COMMANDS,

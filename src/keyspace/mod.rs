@@ -421,6 +421,13 @@ impl<'k> Locked<'k> {
         true
     }
 
+    /// Frees a value that no key holds; if it is large, after the locks are released.
+    pub(crate) fn discard(&mut self, value: Value) {
+        if matches!(value, Value::Object(_)) {
+            Content::with(value, |content| self.displaced.add(Entry::new(b"", content, None)));
+        }
+    }
+
     /// Takes out a key's entry, for [`Locked::put`].
     pub(crate) fn take(&mut self, database: usize, key: Key<'_>) -> Option<Entry> {
         let tables = self.keyspace.tables(database);

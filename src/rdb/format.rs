@@ -30,12 +30,16 @@ pub(super) mod opcode {
 
 pub(super) mod type_code {
     pub(in crate::rdb) const STRING: u8 = 0;
+    pub(in crate::rdb) const SET: u8 = 2;
     pub(in crate::rdb) const SORTED_SET: u8 = 3;
     pub(in crate::rdb) const SORTED_SET_2: u8 = 5;
     pub(in crate::rdb) const MODULE: u8 = 6;
     pub(in crate::rdb) const MODULE_2: u8 = 7;
+    pub(in crate::rdb) const SET_INTSET: u8 = 11;
     pub(in crate::rdb) const SORTED_SET_ZIPLIST: u8 = 12;
     pub(in crate::rdb) const SORTED_SET_LISTPACK: u8 = 17;
+    /// Written by Redis from 7.2 on.
+    pub(in crate::rdb) const SET_LISTPACK: u8 = 20;
 }
 
 /// How a string that is not verbatim is stored: the low six bits of a length's first byte.

@@ -184,24 +184,32 @@ impl<R: Read> Reader<R> {
                 return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
             }
             opcode::SLOT_IMPORT => return Err(Error::new(offset, ErrorKind::SlotImport)),
-            _ => return self.key(code, offset).map(|record| Some(Item::Key(record))),
+            _ => return Ok(self.key(code, offset)?.map(Item::Key)),
         }
         Ok(None)
     }
 
-    fn key(&mut self, code: u8, offset: u64) -> Result<KeyRecord, Error> {
+    /// A key with its value; `None` if that is a collection without elements, which Redis skips:
+    /// some of its versions wrote such.
+    fn key(&mut self, code: u8, offset: u64) -> Result<Option<KeyRecord>, Error> {
         let Some(name) = type_name(code) else {
             return Err(Error::new(offset, ErrorKind::UnknownOpcode(code)));
         };
         let key = self.decoder.string()?;
-        let Some(value) = values::read(&mut self.decoder, code, &self.limits)? else {
-            let owner = key_owner(&key, self.db);
-            return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
-        };
+        let read = values::read(&mut self.decoder, code, &self.limits);
         let Attributes { expire_at_ms, idle_s, freq } = mem::take(&mut self.next_key);
+        let value = match read {
+            Ok(Some(value)) => value,
+            Ok(None) => {
+                let owner = key_owner(&key, self.db);
+                return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
+            }
+            Err(Error { kind: ErrorKind::EmptyCollection, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         // Redis treats a stored expiry of -1 as none.
         let expire_at_ms = expire_at_ms.filter(|expire_at_ms| *expire_at_ms != -1);
-        Ok(KeyRecord { key, expire_at_ms, idle_s, freq, value })
+        Ok(Some(KeyRecord { key, expire_at_ms, idle_s, freq, value }))
     }
 
     /// Reads the checksum and compares it. A stored 0 means that the writer computed none.

@@ -20,6 +20,8 @@ const HEADER_BYTES: usize = 8;
 pub(crate) struct Intset<'a> {
     width: Width,
     integers: &'a [u8],
+    /// The header, too.
+    bytes: &'a [u8],
 }
 
 /// Bytes of an integer.
@@ -70,7 +72,7 @@ impl<'a> Intset<'a> {
         let (header, integers) =
             bytes.split_first_chunk::<HEADER_BYTES>().expect("an intset has a header");
         let [a, b, c, d, ..] = *header;
-        Self { width: Width::named([a, b, c, d]).expect("an intset has a width"), integers }
+        Self { width: Width::named([a, b, c, d]).expect("an intset has a width"), integers, bytes }
     }
 
     /// Validates bytes from outside: width, length, order. Returns the number of elements.
@@ -91,7 +93,7 @@ impl<'a> Intset<'a> {
         if integers.len() as u64 != stated * width.bytes() as u64 {
             return Err(Damage::new(4, "an intset of another length than it states"));
         }
-        let set = Self { width, integers };
+        let set = Self { width, integers, bytes };
         let unsorted = (1..set.len()).find(|&index| set.get(index - 1) >= set.get(index));
         match unsorted {
             Some(index) => Err(Damage::new(
@@ -110,6 +112,11 @@ impl<'a> Intset<'a> {
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.integers.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The element at `index` in ascending order.

@@ -5,6 +5,13 @@
 //! 2, and so does whoever shows or saves one of ours. Redis 7.2 stores them so, with the same
 //! limits.
 
+mod edit;
+
+pub(crate) use edit::{
+    add, copy_of, discard, empty_for, first_encoding, hashed_copy_of, is_intset, of_members,
+    take_nth, union_of_ints,
+};
+
 use super::intset::{self, Intset};
 use super::listpack::{self, Item, Listpack};
 use super::table::{self, MemberTable};

@@ -52,6 +52,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The value as a set, or `None` for another type.
+    #[inline]
+    pub(crate) fn set(self) -> Option<SetRef<'a>> {
+        match self {
+            Self::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
     /// Whether this is a collection without elements, which no key may hold.
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {

@@ -41,6 +41,7 @@ fn mix(digest: &mut Hash, bytes: &[u8]) {
 /// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
 fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     const STRING: u32 = 0;
+    const SET: u32 = 2;
     const SORTED_SET: u32 = 3;
     match entry.value() {
         ValueRef::String(string) => {
@@ -56,7 +57,11 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
                 xor(digest, &pair);
             }
         }
-        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Set(set) => {
+            mix(digest, &SET.to_be_bytes());
+            set.iter().for_each(|member| member.with_bytes(|member| xor(digest, member)));
+        }
+        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
     if entry.expire_at_ms().is_some() {
         xor(digest, b"!!expire!!");

@@ -1,6 +1,7 @@
 //! Values in the format, a file per type: all the forms that are read, and the one that is written.
 //! `decode` and `encode` handle the strings that they consist of.
 
+mod set;
 mod sorted_set;
 
 use std::io::{self, Read, Write};
@@ -19,11 +20,14 @@ pub(super) fn read<R: Read>(
     code: u8,
     limits: &Collections,
 ) -> Result<Option<Value>, Error> {
-    let _ = limits;
     match code {
-        type_code::STRING => decoder.string().map(|bytes| Some(Value::String(bytes))),
-        _ => Ok(None),
+        type_code::STRING => decoder.string().map(Value::String),
+        type_code::SET => set::read(decoder, limits),
+        type_code::SET_INTSET => set::read_intset(decoder, limits),
+        type_code::SET_LISTPACK => set::read_listpack(decoder, limits),
+        _ => return Ok(None),
     }
+    .map(Some)
 }
 
 /// The type code under which [`write`] writes this value.
@@ -31,7 +35,8 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => type_code::STRING,
         ValueRef::SortedSet(set) => sorted_set::type_code(set),
-        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Set(set) => set::type_code(set),
+        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }
 
@@ -40,6 +45,7 @@ pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> 
     match value {
         ValueRef::String(string) => encoder.string(string),
         ValueRef::SortedSet(set) => sorted_set::write(encoder, set),
-        ValueRef::Set(_) | ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Set(set) => set::write(encoder, set),
+        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
     }
 }
