@@ -9,6 +9,7 @@ mod expiry;
 mod hyperloglog;
 mod keys;
 mod object;
+mod sets;
 mod strings;
 
 use std::ffi::OsString;

@@ -61,6 +61,30 @@ fn nothing_large_is_freed_under_a_lock() {
     }
 }
 
+/// Commands that displace a large set, or show one that they have made.
+const DISPLACING_SETS: &[&str] = &[
+    "SUNION set small",
+    "SDIFF set small",
+    "SDIFF set small small small",
+    "SUNIONSTORE set small",
+    "SUNIONSTORE set set small",
+    "SDIFFSTORE set set",
+    "SINTERSTORE set set none",
+    "SPOP set 1000",
+];
+
+#[test]
+fn no_large_set_is_freed_under_a_lock() {
+    for &command in DISPLACING_SETS {
+        let mut fixture = Fixture::new();
+        let members: Vec<String> = (0..400).map(|number| format!("m{number}")).collect();
+        fixture.run("A", &format!("SADD set {}", members.join(" ")));
+        fixture.run("A", "SADD small m0 m1 other");
+        fixture.run("A", command);
+        assert_eq!(fixture.run("A", "PING"), "+PONG", "{command}");
+    }
+}
+
 #[test]
 fn nothing_large_that_expires_is_freed_under_a_lock() {
     let mut fixture = Fixture::new();

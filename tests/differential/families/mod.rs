@@ -109,6 +109,7 @@ const DEFAULT: &[&str] = &[
     "arity",
     "bitmap",
     "hyperloglog",
+    "set",
 ];
 
 /// The families of this run: LIMPID_DIFF_FAMILIES names them, separated by commas; `default` and
