@@ -208,8 +208,7 @@ impl KeySpec {
                 Some((start..end.min(args.len()), step))
             }
             Find::Number { at, first, step } => {
-                let number = crate::number::parse_i64(args.get(start + at)?)?;
-                let number = usize::try_from(number).ok().filter(|&number| number > 0)?;
+                let number = number_of_keys(args.get(start + at)?)?;
                 let first = start + first;
                 let end = first.checked_add(number.checked_mul(step)?)?;
                 (end <= args.len()).then_some((first..end, step))
@@ -217,6 +216,18 @@ impl KeySpec {
             Find::Unknown => None,
         }
     }
+}
+
+/// A number of keys. Where it is not in canonical form, Redis finds keys all the same, by C's `atoi`,
+/// and the command itself refuses it.
+fn number_of_keys(arg: &[u8]) -> Option<usize> {
+    let number = crate::number::parse_i64(arg).or_else(|| {
+        let text = arg.trim_ascii_start();
+        let text = text.strip_prefix(b"+").unwrap_or(text);
+        let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+    });
+    usize::try_from(number?).ok().filter(|&number| number > 0)
 }
 
 /// The place of a word among the arguments.

@@ -190,6 +190,9 @@ fn an_intersection_is_counted_up_to_a_limit() {
         ("SINTERCARD 1 a b", "-ERR syntax error", "", ""),
         ("SINTERCARD 1 a LIMIT", "-ERR syntax error", "", ""),
         ("SINTERCARD 1 a LIMIT -1", "-ERR LIMIT can't be negative", "", ""),
+        ("COMMAND GETKEYS SINTERCARD 2 a b LIMIT 1", "[\"a\", \"b\"]", "", ""),
+        ("COMMAND GETKEYS SINTERCARD +1 a b", "[\"a\"]", "", ""),
+        ("SINTERCARD +1 a b", "-ERR numkeys should be greater than 0", "", ""),
     ]);
 }
 

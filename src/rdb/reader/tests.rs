@@ -212,7 +212,7 @@ fn types_that_are_not_loaded_are_refused_by_name_key_and_place() {
             module("190: key \"foo\" in database 0 holds a value", "ReJSON-RL"),
         ),
         ("redis_60_with_module_aux.rdb", module("89: data", "test__rdb")),
-        ("redis_50_with_streams.rdb", holds(0x5e, "set", "set (type 2)")),
+        ("redis_50_with_streams.rdb", holds(0x94, "hash", "hash (type 13)")),
         ("hash_as_ziplist.rdb", holds(11, "zipmap_compresses_easily", "hash (type 13)")),
         ("sorted_set_as_ziplist.rdb", holds(11, "sorted_set_as_ziplist", "sorted set (type 12)")),
         (
