@@ -4,7 +4,7 @@
 
 use crate::blocking_random::random_script;
 use crate::blocking_scripts::SCRIPTS;
-use crate::families::ToWord;
+use crate::families::{self, ToWord};
 use crate::random::Random;
 use crate::session::ARGS;
 use crate::streams::{MARK, MASTER_ARGS, Replica, compare};
@@ -204,6 +204,16 @@ fn shown(reply: &Reply) -> String {
     }
 }
 
+/// Whether the families of this run have all commands of a step.
+fn has_commands(step: &str) -> bool {
+    let Some((_, commands)) = step.split_once(' ') else { return true };
+    commands.split(" ; ").all(|command| {
+        let mut words = command.split(' ');
+        let name = words.next().unwrap_or_default();
+        families::has_command(name)
+    })
+}
+
 /// Runs a script on both; the difference, if there is one.
 fn run(sides: &mut [Side; 2], mark: i64, name: &str, steps: &[String]) -> Result<(), String> {
     let mut transcript = String::new();
@@ -258,7 +268,8 @@ fn run_all(scripts: impl Iterator<Item = (String, Vec<String>)>) {
     let wanted = env::var("LIMPID_DIFF_SCRIPT").unwrap_or_default();
     let mut differences = Vec::new();
     for (mark, (name, steps)) in scripts.enumerate() {
-        if !name.contains(&wanted) || differences.len() == DIFFERENCES_MAX {
+        let is_wanted = name.contains(&wanted) && steps.iter().all(|step| has_commands(step));
+        if !is_wanted || differences.len() == DIFFERENCES_MAX {
             continue;
         }
         differences.extend(run(&mut sides, mark as i64, &name, &steps).err());

@@ -138,6 +138,12 @@ pub(crate) fn is_selected(name: &str) -> bool {
     selected().iter().any(|family| family.name == name)
 }
 
+/// Whether a command belongs to no family that this run leaves out.
+pub(crate) fn has_command(name: &str) -> bool {
+    let of = FAMILIES.iter().find(|family| family.commands.contains(&name));
+    of.is_none_or(|family| is_selected(family.name))
+}
+
 /// The types that the families of this run use.
 pub(crate) fn value_types() -> Vec<ValueType> {
     selected().iter().filter_map(|family| family.of).collect()
