@@ -61,6 +61,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The value as a sorted set, or `None` for another type.
+    #[inline]
+    pub(crate) fn sorted_set(self) -> Option<SortedSetRef<'a>> {
+        match self {
+            Self::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
     /// Whether this is a collection without elements, which no key may hold.
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {

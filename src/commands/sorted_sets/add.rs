@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::number::double;
 use crate::settings::{Collections, EventClasses};
-use crate::types::sorted_set::{self, Inserted, SortedSetRef};
-use crate::types::{Encoding, Place, ValueRef};
+use crate::types::sorted_set::{self, Inserted};
+use crate::types::{Encoding, Place};
 
 /// ZADD's options.
 #[derive(Clone, Copy, Debug, Default)]
@@ -119,7 +119,7 @@ fn add(ctx: &mut Context<'_>, args: &Args<'_>, increments: bool) -> Handled {
         ctx.replied_before_events();
         let name = if options.increments { "zincr" } else { "zadd" };
         ctx.keys.changed(key, EventClasses::SORTED_SET, name);
-        ctx.keys.changed_much(changes as u64 - 1);
+        super::count_further(&mut ctx.keys, changes);
     }
     Ok(())
 }
@@ -159,8 +159,7 @@ fn wanted_score(
     if options.are_none() {
         return Ok(Some(score));
     }
-    let ValueRef::SortedSet(set) = place.view() else { unreachable!("the key's type is checked") };
-    let Some(old) = SortedSetRef::score(set, member) else {
+    let Some(old) = super::view(place.view()).score(member) else {
         return Ok((!options.existing_only).then_some(score));
     };
     if options.missing_only {

@@ -5,10 +5,9 @@ use std::ops::Range;
 use super::bounds::{Bounds, By, Direction, Window};
 use super::{read, reply_score, view};
 use crate::commands::{Args, Context, Failure, Handled};
-use crate::resp::{Output, Protocol};
-use crate::settings::EventClasses;
-use crate::types::sorted_set::{self, SortedSetRef};
+use crate::resp::Protocol;
 use crate::types::Type;
+use crate::types::sorted_set::{self, SortedSetRef};
 
 /// What a command's name says of its range; the rest is said by options.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +119,9 @@ fn show(ctx: &mut Context<'_>, args: &Args<'_>, named: Named) -> Handled {
     let elements = elements.take(ranks.len());
     if query.scores {
         elements.for_each(|(member, score)| {
-            begin_pair(ctx.reply, pairs);
+            if pairs {
+                ctx.reply.array(2);
+            }
             Context::reply_item(ctx.reply, member);
             reply_score(ctx.reply, score);
         });
@@ -128,13 +129,6 @@ fn show(ctx: &mut Context<'_>, args: &Args<'_>, named: Named) -> Handled {
         elements.for_each(|(member, _)| Context::reply_item(ctx.reply, member));
     }
     Ok(())
-}
-
-#[inline]
-fn begin_pair(reply: &mut Output, pairs: bool) {
-    if pairs {
-        reply.array(2);
-    }
 }
 
 pub(super) fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -186,7 +180,7 @@ fn remove(ctx: &mut Context<'_>, args: &Args<'_>, by: By, event: &'static str) -
         ranks.len()
     })?;
     let removed = removed.unwrap_or(0);
-    super::note_removed(&mut ctx.keys, key, EventClasses::SORTED_SET, event, removed);
+    super::note_removed(&mut ctx.keys, key, event, removed);
     ctx.reply.count(removed);
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Changes of a sorted set in its place, whichever form it has; and when it leaves the small one.
 
 use super::{Inserted, SortedSet, SortedSetRef, insert_packed, remove_packed};
+use crate::number::double::{self, DoubleText};
 use crate::settings::Collections;
 use crate::types::listpack::{self, Item};
-use crate::types::{Object, Place, ValueRef};
+use crate::types::{Encoding, Object, Place, Value};
 
 /// The most bytes that a listpack may reach by an insertion, as in Redis (`LISTPACK_MAX_SAFETY`).
 const PACK_BYTES_MAX: usize = 1 << 30;
@@ -18,10 +19,7 @@ pub(crate) fn is_packable(limits: &Collections, len: usize, longest: usize, byte
 }
 
 fn view(place: &dyn Place) -> SortedSetRef<'_> {
-    match place.view() {
-        ValueRef::SortedSet(set) => set,
-        _ => unreachable!("the place of a sorted set"),
-    }
+    place.view().sorted_set().expect("the place of a sorted set")
 }
 
 fn tree(place: &mut dyn Place) -> Option<&mut SortedSet> {
@@ -87,4 +85,32 @@ pub(crate) fn remove_ranks(
     if let Some(offset) = from {
         listpack::delete(place, offset, count.saturating_mul(2));
     }
+}
+
+/// The sorted set of these elements, which come in order and none of them twice.
+pub(crate) fn of_ordered<'a>(
+    elements: impl Iterator<Item = (Item<'a>, f64)> + Clone,
+    limits: &Collections,
+) -> Value {
+    let (mut len, mut longest, mut bytes) = (0, 0, 0);
+    for (member, _) in elements.clone() {
+        let member = member.len();
+        (len, longest, bytes) = (len + 1, longest.max(member), bytes + member);
+        if !is_packable(limits, len, longest, bytes) {
+            let mut tree = SortedSet::new();
+            elements.for_each(|(member, score)| {
+                member.with_bytes(|member| tree.insert(member, score));
+            });
+            return Value::Object(Box::new(Object::SortedSet(tree)));
+        }
+    }
+    let mut pack = listpack::EMPTY.to_vec();
+    for (member, score) in elements {
+        listpack::push_back_item(&mut pack, member);
+        match double::integral(score) {
+            Some(integer) => listpack::push_back_int(&mut pack, integer),
+            None => listpack::push_back(&mut pack, DoubleText::new(score).as_bytes()),
+        }
+    }
+    Value::Packed(Encoding::SortedSetPack, pack)
 }

@@ -136,6 +136,22 @@ impl<'a> SortedSetRef<'a> {
         }
     }
 
+    /// Continues a scan, as [`SortedSet::scan`] does it; a small set is visited at once.
+    pub(crate) fn scan(
+        self,
+        cursor: u64,
+        count: usize,
+        mut each: impl FnMut(Item<'_>, f64),
+    ) -> u64 {
+        match self {
+            Self::Tree(set) => set.scan(cursor, count, each),
+            Self::Packed(_) => {
+                self.iter_from(0).for_each(|(member, score)| each(member, score));
+                0
+            }
+        }
+    }
+
     /// The elements in the large form.
     pub(crate) fn to_tree(self) -> SortedSet {
         if let Self::Tree(set) = self {
