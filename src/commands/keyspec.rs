@@ -86,14 +86,27 @@ pub(crate) struct KeySpec {
 /// Finds keys where specifications cannot: passes each one's index and flags on.
 pub(crate) type Finder = fn(&Args<'_>, &mut dyn FnMut(usize, &'static [KeyFlag]));
 
+/// Keys that a command may touch besides those among its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    None,
+    Any,
+}
+
+/// Finds all keys that a command may touch where specifications do not say so: passes the index of
+/// each argument that may be one on.
+pub(crate) type LockFinder = fn(&Args<'_>, &mut dyn FnMut(usize)) -> Others;
+
 /// A command's key specifications.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyPlaces {
     specs: [Option<KeySpec>; 3],
     finder: Option<Finder>,
+    lock_finder: Option<LockFinder>,
 }
 
-pub(super) const NO_KEYS: KeyPlaces = KeyPlaces { specs: [None; 3], finder: None };
+pub(super) const NO_KEYS: KeyPlaces =
+    KeyPlaces { specs: [None; 3], finder: None, lock_finder: None };
 
 /// One key, the first argument.
 pub(super) const fn one_key(flags: &'static [KeyFlag]) -> KeyPlaces {
@@ -142,6 +155,12 @@ impl KeyPlaces {
         self
     }
 
+    /// Finds the keys to lock by code: those that the specifications tell of may be fewer.
+    pub(super) const fn locked_by(mut self, finder: LockFinder) -> Self {
+        self.lock_finder = Some(finder);
+        self
+    }
+
     /// Adds a note to the last specification.
     pub(super) const fn note(mut self, note: &'static str) -> Self {
         let mut at = self.specs.len();
@@ -184,6 +203,15 @@ impl KeyPlaces {
                 keys.step_by(step).for_each(|index| each(index, spec.flags));
             }
         }
+    }
+
+    /// Passes the index of each argument whose key must be locked to `each`.
+    pub(crate) fn for_each_locked(&self, args: &Args<'_>, mut each: impl FnMut(usize)) -> Others {
+        if let Some(finder) = self.lock_finder {
+            return finder(args, &mut each);
+        }
+        self.for_each(args, |index, _| each(index));
+        Others::None
     }
 }
 
@@ -291,5 +319,23 @@ mod tests {
         ] {
             assert_eq!(found(places, line), keys, "{line}");
         }
+    }
+
+    #[test]
+    fn keys_to_lock_may_be_more_than_the_specified() {
+        fn every_second(args: &Args<'_>, each: &mut dyn FnMut(usize)) -> Others {
+            (1..args.len()).step_by(2).for_each(each);
+            Others::Any
+        }
+        let places = one_key(&[KeyFlag::Ro]);
+        let locked = |places: KeyPlaces| {
+            let spans = [0, 1, 2, 3].map(|start| Span { start, len: 1 });
+            let mut found = Vec::new();
+            let args = Args::new(b"abcd", &spans, None);
+            let others = places.for_each_locked(&args, |index| found.push(index));
+            (found, others)
+        };
+        assert_eq!(locked(places), (vec![1], Others::None));
+        assert_eq!(locked(places.locked_by(every_second)), (vec![1, 3], Others::Any));
     }
 }

@@ -18,6 +18,7 @@ mod config;
 mod connection;
 pub(crate) mod debug;
 mod expiry;
+mod geo;
 mod hyperloglog;
 pub(crate) mod info;
 mod introspection;
@@ -45,7 +46,7 @@ pub(crate) use args::Args;
 pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run};
 pub(crate) use context::{Context, Expired, Keys, Random, access_clock};
 pub(crate) use failure::{Failure, c_string};
-pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec};
+pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
@@ -56,6 +57,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         connection::COMMANDS,
         debug::COMMANDS,
         expiry::COMMANDS,
+        geo::COMMANDS,
         hyperloglog::COMMANDS,
         info::COMMANDS,
         keys::COMMANDS,

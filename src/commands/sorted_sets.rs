@@ -24,6 +24,8 @@ use crate::types::{Type, Value, ValueRef};
 /// A destination, and behind it as many sources as a number says.
 const STORED: KeyPlaces = one_key(&[Ow, Update]).and_numbered(&[Ro, Access], 2);
 
+pub(super) use add::zadd;
+
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("BZMPOP", pop::bzmpop, at_least(5), &[Write, Blocking, MovableKeys],

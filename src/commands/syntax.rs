@@ -163,6 +163,7 @@ fn is_token(word: &str) -> bool {
 fn kind_of(name: &str) -> &'static str {
     match name {
         "key" | "newkey" | "source" | "destination" | "destkey" | "sourcekey" => "key",
+        "height" | "latitude" | "longitude" | "radius" | "width" => "double",
         "pattern" => "pattern",
         name if name.starts_with("unix-time") => "unix-time",
         "bit" | "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db"

@@ -11,7 +11,7 @@ use super::serve::Server;
 use super::write::{self, Right, begin_write};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Expired, Flag, Locks, Random};
+use crate::commands::{Args, Expired, Flag, Locks, Others, Random};
 use crate::keyspace::ShardSet;
 use crate::node::Node;
 use crate::node::client::Client;
@@ -158,9 +158,12 @@ impl<'e> Caller<'e> {
             Locks::OneByOne => return set,
             Locks::Keys => {}
         }
-        registered.row.keys.for_each(args, |index, _| {
+        let others = registered.row.keys.for_each_locked(args, |index| {
             set.insert(args.key(&self.node.keyspace, index).shard());
         });
+        if others == Others::Any {
+            return ShardSet::ALL;
+        }
         if registered.row.flags.has(Flag::MayReplicate) && set == ShardSet::default() {
             // PUBLISH: logging requires a lock, or it could slip past a pause.
             set.insert(args.key(&self.node.keyspace, 1).shard());

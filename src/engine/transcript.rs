@@ -6,6 +6,7 @@
 
 mod bits;
 mod expiry;
+mod geo;
 mod hyperloglog;
 mod keys;
 mod object;

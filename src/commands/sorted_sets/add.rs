@@ -86,7 +86,7 @@ struct Outcome {
     score: Option<f64>,
 }
 
-pub(super) fn zadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+pub(in crate::commands) fn zadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     add(ctx, args, false)
 }
 
