@@ -10,7 +10,7 @@ use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::{EventClasses, Settings};
 use crate::types::listpack::Item;
-use crate::types::{Encoding, Place, StringView, Type, Value, ValueRef};
+use crate::types::{Encoding, Place, Remains, StringView, Type, Value, ValueRef};
 
 /// The context of one command.
 #[derive(Debug)]
@@ -441,6 +441,34 @@ impl<'a> Keys<'a> {
         self.effects.event(database, key, class, name);
     }
 
+    /// Records a change that cannot be what somebody waits for.
+    pub(crate) fn changed_for_nobody(
+        &mut self,
+        key: Key<'_>,
+        class: EventClasses,
+        name: &'static str,
+    ) {
+        self.effects.dirty += 1;
+        if self.locked.has_interests(key.shard()) {
+            self.locked.note_change(self.database, key);
+        }
+        self.event(key, class, name);
+    }
+
+    /// Looks again at a key for which somebody may wait, though its value did not change.
+    pub(crate) fn look_at_waiters(&mut self, key: Key<'_>) {
+        if self.locked.has_interests(key.shard())
+            && self.locked.waiter(self.database, key, 0).is_some()
+        {
+            self.effects.ready(self.database, key.bytes);
+        }
+    }
+
+    /// Frees what a change took out of a value, after the locks are released.
+    pub(crate) fn bury(&mut self, remains: Remains) {
+        self.locked.bury(remains);
+    }
+
     /// Looks again at all the keys of a database for which somebody waits; needs all the locks.
     pub(crate) fn awaited_changed(&mut self, database: usize) {
         for key in self.locked.awaited_keys(database) {
@@ -464,6 +492,16 @@ impl<'a> Keys<'a> {
             let owned = |command: &&[&[u8]]| command.iter().map(|arg| Box::from(*arg)).collect();
             self.effects.log_instead(commands.iter().map(owned).collect());
         }
+    }
+
+    /// Whether the log has readers: what goes into it need not be made otherwise.
+    pub(crate) fn is_logging(&self) -> bool {
+        self.effects.logging
+    }
+
+    /// Like [`Keys::log_instead`], for commands that are made here; none are logged if empty.
+    pub(crate) fn log_commands(&mut self, commands: Vec<Vec<Box<[u8]>>>) {
+        self.effects.log_instead(commands);
     }
 
     /// Keeps the command's changes to this server: they are neither counted nor logged.

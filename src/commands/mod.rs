@@ -32,6 +32,7 @@ mod server;
 mod sets;
 mod slowlog;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod syntax;
 mod transactions;
@@ -71,6 +72,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         sets::COMMANDS,
         slowlog::COMMANDS,
         sorted_sets::COMMANDS,
+        streams::COMMANDS,
         strings::COMMANDS,
         transactions::COMMANDS,
     ]

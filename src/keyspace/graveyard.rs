@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use super::{Entry, Flushed};
-use crate::types::{Freed, Object};
+use crate::types::{Freed, Object, Remains};
 
 /// The thread that displaces values frees up to this many bytes itself.
 const FREED_AT_ONCE_BYTES: usize = 1 << 20;
@@ -28,6 +28,8 @@ const SLICE: Freed = Freed { bytes: 4 << 20, objects: 1024 };
 #[derive(Debug)]
 enum Dead {
     Entry(Entry),
+    /// Parts of a value that stays.
+    Remains(Remains),
     Tables(Flushed),
 }
 
@@ -35,6 +37,7 @@ impl Dead {
     fn keys(&self) -> usize {
         match self {
             Self::Entry(_) => 1,
+            Self::Remains(_) => 0,
             Self::Tables(flushed) => flushed.len(),
         }
     }
@@ -43,6 +46,7 @@ impl Dead {
     fn bytes(&self) -> usize {
         match self {
             Self::Entry(entry) => entry.view().object_bytes(),
+            Self::Remains(remains) => remains.allocated_bytes(),
             Self::Tables(flushed) if flushed.len() > FREED_AT_ONCE_KEYS => usize::MAX,
             Self::Tables(flushed) => flushed.object_bytes(),
         }
@@ -122,7 +126,21 @@ impl Graveyard {
         self.queue.lock().attendants += 1;
         while let Some(dead) = self.next() {
             match dead {
-                Dead::Entry(entry) => self.free(entry),
+                Dead::Entry(entry) => {
+                    let mut object = entry.into_object();
+                    let bytes = object.as_deref().map_or(0, Object::allocated_bytes);
+                    let free_some = |most| {
+                        object.as_mut().map_or_else(Freed::default, |object| object.free_some(most))
+                    };
+                    let left = self.free(bytes, free_some);
+                    drop(object);
+                    self.note(left, 1);
+                }
+                Dead::Remains(mut remains) => {
+                    let left = self.free(remains.allocated_bytes(), |most| remains.free_some(most));
+                    drop(remains);
+                    self.note(left, 0);
+                }
                 Dead::Tables(mut flushed) => {
                     while let Some(keys) = flushed.free_one() {
                         self.note(0, keys);
@@ -155,22 +173,20 @@ impl Graveyard {
         self.changed.notify_all();
     }
 
-    fn free(&self, entry: Entry) {
-        let mut object = entry.into_object();
-        let mut left = object.as_deref().map_or(0, Object::allocated_bytes);
-        while let Some(object) = &mut object {
-            let freed = object.free_some(SLICE);
+    /// Frees something of so many bytes in slices; returns how many of them were not freed so.
+    fn free(&self, bytes: usize, mut free_some: impl FnMut(Freed) -> Freed) -> usize {
+        let mut left = bytes;
+        loop {
+            let freed = free_some(SLICE);
             if freed == Freed::default() {
-                break;
+                return left;
             }
             let freed = freed.bytes.min(left);
             left -= freed;
             self.note(freed, 0);
-            // The thread that removed the key may need this processor.
+            // The thread that removed it may need this processor.
             std::thread::yield_now();
         }
-        drop(object);
-        self.note(left, 1);
     }
 
     fn note(&self, bytes: usize, keys: usize) {
@@ -193,6 +209,11 @@ impl Displaced {
         if entry.has_object() {
             self.0.push(Dead::Entry(entry));
         }
+    }
+
+    /// Frees parts of a value after the locks are released.
+    pub(super) fn add_remains(&mut self, remains: Remains) {
+        self.0.push(Dead::Remains(remains));
     }
 
     /// Frees tables after the locks are released.

@@ -32,7 +32,7 @@ use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
 pub(crate) use scan::Cursor;
 
 use crate::number;
-use crate::types::{Chunks, Encoding, Object, Value};
+use crate::types::{Chunks, Encoding, Object, Remains, Value};
 use graveyard::{Burial, Displaced, Graveyard};
 use interests::Interests;
 use snapshot::Retention;
@@ -394,6 +394,11 @@ impl<'k> Locked<'k> {
         let mut entry = table.into_occupied(key.bytes, key.hash)?;
         state.before_change(tables, &mut entry, self.displaced);
         Some(Editor::new(entry))
+    }
+
+    /// Frees what a change took out of a value; if it is large, after the locks are released.
+    pub(crate) fn bury(&mut self, remains: Remains) {
+        self.displaced.add_remains(remains);
     }
 
     /// Sets or removes the expiry of a key; false if the key is missing.

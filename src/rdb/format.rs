@@ -40,6 +40,11 @@ pub(super) mod type_code {
     pub(in crate::rdb) const SORTED_SET_LISTPACK: u8 = 17;
     /// Written by Redis from 7.2 on.
     pub(in crate::rdb) const SET_LISTPACK: u8 = 20;
+    pub(in crate::rdb) const STREAM_LISTPACKS: u8 = 15;
+    /// With the first id, the greatest deleted one, and what groups have read.
+    pub(in crate::rdb) const STREAM_LISTPACKS_2: u8 = 19;
+    /// With the time of each consumer's last success.
+    pub(in crate::rdb) const STREAM_LISTPACKS_3: u8 = 21;
 }
 
 /// How a string that is not verbatim is stored: the low six bits of a length's first byte.

@@ -21,7 +21,9 @@ pub(crate) mod listpack;
 pub(crate) mod members;
 mod object;
 pub(crate) mod partial_sort;
+mod remains;
 pub(crate) mod sorted_set;
+pub(crate) mod stream;
 mod string;
 pub(crate) mod table;
 mod value;
@@ -30,6 +32,7 @@ pub(crate) use buffer::Buffer;
 pub(crate) use damage::Damage;
 pub(crate) use kind::{Encoding, Type};
 pub(crate) use object::{Freed, Object};
+pub(crate) use remains::Remains;
 pub(crate) use string::{CHUNK_BYTES, Chunks, Pieces, StringView};
 pub(crate) use value::{Place, Value, ValueRef};
 

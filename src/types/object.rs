@@ -1,6 +1,8 @@
 //! Large values, one variant per type.
 
+use super::allocation::size_class;
 use super::sorted_set::SortedSet;
+use super::stream::Stream;
 use super::table::{FieldTable, MemberTable};
 use super::{Chunks, Encoding};
 
@@ -20,6 +22,8 @@ pub(crate) enum Object {
     Set(MemberTable),
     Hash(FieldTable),
     SortedSet(SortedSet),
+    /// Boxed: larger than the others.
+    Stream(Box<Stream>),
 }
 
 impl Object {
@@ -30,6 +34,7 @@ impl Object {
             Self::Set(_) => Encoding::Set,
             Self::Hash(_) => Encoding::Hash,
             Self::SortedSet(_) => Encoding::SortedSet,
+            Self::Stream(_) => Encoding::Stream,
         }
     }
 
@@ -41,6 +46,7 @@ impl Object {
             Self::Set(table) => table.free_some(most),
             Self::Hash(table) => table.free_some(most),
             Self::SortedSet(set) => set.free_some(most),
+            Self::Stream(stream) => stream.free_some(most),
         }
     }
 
@@ -51,6 +57,7 @@ impl Object {
             Self::Set(table) => table.allocated_bytes(),
             Self::Hash(table) => table.allocated_bytes(),
             Self::SortedSet(set) => set.allocated_bytes(),
+            Self::Stream(stream) => size_class(size_of::<Stream>()) + stream.allocated_bytes(),
         };
         size_of::<Self>() + inner
     }

@@ -5,6 +5,7 @@ use super::intset::Intset;
 use super::listpack::Listpack;
 use super::members::SetRef;
 use super::sorted_set::SortedSetRef;
+use super::stream::Stream;
 use super::{Buffer, Encoding, Object, StringView};
 
 /// A borrowed value, one variant per type.
@@ -14,6 +15,7 @@ pub(crate) enum ValueRef<'a> {
     Set(SetRef<'a>),
     Hash(HashRef<'a>),
     SortedSet(SortedSetRef<'a>),
+    Stream(&'a Stream),
 }
 
 impl<'a> ValueRef<'a> {
@@ -40,6 +42,7 @@ impl<'a> ValueRef<'a> {
             Object::Set(table) => Self::Set(SetRef::Table(table)),
             Object::Hash(table) => Self::Hash(HashRef::Table(table)),
             Object::SortedSet(set) => Self::SortedSet(SortedSetRef::Tree(set)),
+            Object::Stream(stream) => Self::Stream(stream),
         }
     }
 
@@ -70,10 +73,20 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The value as a stream, or `None` for another type.
+    #[inline]
+    pub(crate) fn stream(self) -> Option<&'a Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
     /// Whether this is a collection without elements, which no key may hold.
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {
-            Self::String(_) => false,
+            // An empty stream remembers its last id and its groups.
+            Self::String(_) | Self::Stream(_) => false,
             Self::Set(set) => set.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
             Self::SortedSet(set) => set.is_empty(),
@@ -149,6 +162,12 @@ pub(crate) trait Place: Buffer {
             Some(object) => (object.encoding(), 0, object.allocated_bytes()),
             None => (self.encoding(), super::hashing::hash(self.bytes()), self.bytes().len()),
         }
+    }
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self::Object(Box::new(object))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::commands::{Args, Context};
 use crate::keyspace::EntryRef;
 use crate::number::double::DoubleText;
 use crate::types::ValueRef;
+use crate::types::stream::StreamId;
 
 pub(crate) type Hash = [u8; 20];
 
@@ -43,6 +44,7 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     const STRING: u32 = 0;
     const SET: u32 = 2;
     const SORTED_SET: u32 = 3;
+    const STREAM: u32 = 6;
     match entry.value() {
         ValueRef::String(string) => {
             mix(digest, &STRING.to_be_bytes());
@@ -62,6 +64,15 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
             set.iter().for_each(|member| member.with_bytes(|member| xor(digest, member)));
         }
         ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Stream(stream) => {
+            mix(digest, &STREAM.to_be_bytes());
+            for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                mix(digest, format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                for text in entry.fields.flat_map(|(field, value)| [field, value]) {
+                    text.with_bytes(|text| mix(digest, text));
+                }
+            }
+        }
     }
     if entry.expire_at_ms().is_some() {
         xor(digest, b"!!expire!!");

@@ -3,6 +3,7 @@
 
 mod set;
 mod sorted_set;
+mod stream;
 
 use std::io::{self, Read, Write};
 
@@ -25,6 +26,9 @@ pub(super) fn read<R: Read>(
         type_code::SET => set::read(decoder, limits),
         type_code::SET_INTSET => set::read_intset(decoder, limits),
         type_code::SET_LISTPACK => set::read_listpack(decoder, limits),
+        type_code::STREAM_LISTPACKS
+        | type_code::STREAM_LISTPACKS_2
+        | type_code::STREAM_LISTPACKS_3 => stream::read(decoder, code),
         _ => return Ok(None),
     }
     .map(Some)
@@ -37,6 +41,7 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
         ValueRef::SortedSet(set) => sorted_set::type_code(set),
         ValueRef::Set(set) => set::type_code(set),
         ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Stream(_) => type_code::STREAM_LISTPACKS_2,
     }
 }
 
@@ -47,5 +52,6 @@ pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> 
         ValueRef::SortedSet(set) => sorted_set::write(encoder, set),
         ValueRef::Set(set) => set::write(encoder, set),
         ValueRef::Hash(_) => unreachable!("no command makes one yet"),
+        ValueRef::Stream(stream) => stream::write(encoder, stream),
     }
 }

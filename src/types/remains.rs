@@ -1,0 +1,31 @@
+//! What a change takes out of a value that stays: freed like whole values, not under a lock.
+
+use super::Freed;
+use super::stream::{Group, Removed};
+
+/// Parts of a value that nothing refers to any more.
+#[derive(Debug)]
+pub(crate) enum Remains {
+    /// Blocks that were trimmed from a stream.
+    Blocks(Removed),
+    /// A consumer group.
+    Group(Box<Group>),
+}
+
+impl Remains {
+    /// Frees part, at most about `most`; returns how much, nothing at the end.
+    pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
+        match self {
+            Self::Blocks(blocks) => blocks.free_some(most),
+            Self::Group(group) => group.free_removed(most),
+        }
+    }
+
+    /// Bytes allocated for the parts, those shared with a snapshot included.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        match self {
+            Self::Blocks(blocks) => blocks.allocated_bytes(),
+            Self::Group(group) => group.allocated_bytes(),
+        }
+    }
+}
