@@ -19,6 +19,7 @@ mod connection;
 pub(crate) mod debug;
 mod expiry;
 mod geo;
+mod hashes;
 mod hyperloglog;
 pub(crate) mod info;
 mod introspection;
@@ -60,6 +61,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         expiry::COMMANDS,
         geo::COMMANDS,
         hyperloglog::COMMANDS,
+        hashes::COMMANDS,
         info::COMMANDS,
         keys::COMMANDS,
         latency::COMMANDS,

@@ -41,7 +41,7 @@ pub(super) const COMMANDS: &[Command] = &[
         key_range(&[Rw, Access, Delete], 1, -2, 1), SortedSet)
         .docs("5.0.0", "O(log(N)) where N is the size of the sorted set", "key [key ...] timeout",
             "Takes the least element of the first sorted set that there is, or waits for one."),
-    command("ZADD", add::zadd, at_least(4), &[Write, DenyOom, Fast], one_key(&[Rw, Update]), SortedSet)
+    command("ZADD", zadd, at_least(4), &[Write, DenyOom, Fast], one_key(&[Rw, Update]), SortedSet)
         .docs("1.2.0", "O(log(N)) per element, where N is the size of the sorted set",
             "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
             "Adds members with their scores, or gives members new scores."),

@@ -64,6 +64,10 @@ impl LongDouble {
         Some(Self { negative, magnitude })
     }
 
+    pub(crate) fn is_finite(self) -> bool {
+        self.magnitude != Magnitude::Infinite
+    }
+
     /// The rounded sum; `None` if it is infinite or not a number.
     pub(crate) fn sum(self, other: Self) -> Option<Self> {
         let (Magnitude::Finite(a, a_exponent), Magnitude::Finite(b, b_exponent)) =

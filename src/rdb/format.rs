@@ -32,19 +32,28 @@ pub(super) mod type_code {
     pub(in crate::rdb) const STRING: u8 = 0;
     pub(in crate::rdb) const SET: u8 = 2;
     pub(in crate::rdb) const SORTED_SET: u8 = 3;
+    pub(in crate::rdb) const HASH: u8 = 4;
     pub(in crate::rdb) const SORTED_SET_2: u8 = 5;
     pub(in crate::rdb) const MODULE: u8 = 6;
     pub(in crate::rdb) const MODULE_2: u8 = 7;
+    pub(in crate::rdb) const HASH_ZIPMAP: u8 = 9;
     pub(in crate::rdb) const SET_INTSET: u8 = 11;
     pub(in crate::rdb) const SORTED_SET_ZIPLIST: u8 = 12;
+    pub(in crate::rdb) const HASH_ZIPLIST: u8 = 13;
+    pub(in crate::rdb) const STREAM_LISTPACKS: u8 = 15;
+    pub(in crate::rdb) const HASH_LISTPACK: u8 = 16;
     pub(in crate::rdb) const SORTED_SET_LISTPACK: u8 = 17;
     /// Written by Redis from 7.2 on.
     pub(in crate::rdb) const SET_LISTPACK: u8 = 20;
-    pub(in crate::rdb) const STREAM_LISTPACKS: u8 = 15;
     /// With the first id, the greatest deleted one, and what groups have read.
     pub(in crate::rdb) const STREAM_LISTPACKS_2: u8 = 19;
     /// With the time of each consumer's last success.
     pub(in crate::rdb) const STREAM_LISTPACKS_3: u8 = 21;
+    /// Valkey 9: fields that may expire.
+    pub(in crate::rdb) const HASH_2: u8 = 22;
+    /// Redis 7.4 and later: the same, as pairs and as a listpack.
+    pub(in crate::rdb) const HASH_METADATA: u8 = 24;
+    pub(in crate::rdb) const HASH_LISTPACK_EX: u8 = 25;
 }
 
 /// How a string that is not verbatim is stored: the low six bits of a length's first byte.

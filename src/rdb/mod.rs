@@ -12,7 +12,7 @@
 //! decode    bytes → lengths, strings                          encode    lengths, strings → bytes
 //! format    opcodes, type codes and their names
 //! lzf       the compression of strings                        crc64     the checksum
-//! keyspace  entries as they are written
+//! keyspace  entries as they are written                       legacy    packed forms before 7.0
 //! ```
 //!
 //! Input is untrusted: a file, or what a client passes to RESTORE. Any length may be false. No
@@ -35,6 +35,7 @@ mod encode;
 mod error;
 mod format;
 mod keyspace;
+mod legacy;
 mod lzf;
 mod payload;
 mod reader;

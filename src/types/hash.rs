@@ -1,10 +1,15 @@
-//! Hashes: changes of the packed form, and one view over both ways a hash is stored.
+//! Hashes: changes of the packed form, and one view over both ways a hash is stored. Changes of a
+//! hash in its place, and from one form to the other, are in [`place`].
 //!
 //! A small hash is a listpack of fields and values in turn, as RDB type 16 stores it, a larger
-//! one a [`FieldTable`]. The limits are settings, which the caller knows.
+//! one a [`FieldTable`].
 
+mod place;
+
+pub(crate) use self::place::{PACK_BYTES_MAX, delete, prepare, set};
 use super::listpack::{self, Item, Listpack};
-use super::table::{self, FieldTable, Inserted};
+pub(crate) use super::table::Inserted;
+use super::table::{self, FieldTable};
 use super::{buffer::Buffer, uniform};
 
 /// Gives a field of a packed hash a value. Limits are for the caller to check.

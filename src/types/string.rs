@@ -290,7 +290,7 @@ mod tests {
         let views = [
             (StringView::Int(-120), b"-120".to_vec()),
             (StringView::Bytes(b"abc"), b"abc".to_vec()),
-            (StringView::Chunks(&chunks), bytes.clone()),
+            (StringView::Chunks(&chunks), bytes),
         ];
         for (view, bytes) in views {
             assert_eq!(view.pieces(&mut None).flatten().copied().collect::<Vec<u8>>(), bytes);

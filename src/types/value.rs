@@ -82,6 +82,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The value as a hash, or `None` for another type.
+    #[inline]
+    pub(crate) fn hash(self) -> Option<HashRef<'a>> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
     /// Whether this is a collection without elements, which no key may hold.
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {

@@ -142,11 +142,11 @@ fn a_damaged_file_stops_the_start_and_is_left_as_it_was() {
     let middle = whole.len() - 20;
     flipped[middle] ^= 0x10;
     let truncated = whole[..whole.len() - 9].to_vec();
-    let hash = b"REDIS0010\xfe\x00\x04\x01h\x01\x01f\x01v\xff\0\0\0\0\0\0\0\0".to_vec();
+    let newer = b"REDIS0010\xfe\x00\x1c\x01h\x01\x01f\x01v\xff\0\0\0\0\0\0\0\0".to_vec();
     for (damaged, reason) in [
         (flipped, "at byte "),
         (truncated, "unexpected end"),
-        (hash, "key \"h\" in database 0 holds a hash"),
+        (newer, "key \"h\" in database 0 holds a value of a newer Redis"),
         (b"not an RDB file at all".to_vec(), "at byte 0"),
     ] {
         let dir = tempfile::tempdir().expect("a folder");

@@ -41,9 +41,11 @@ fn mix(digest: &mut Hash, bytes: &[u8]) {
 
 /// Mixes in a value with its type and its expiry (`xorObjectDigest` in Redis's debug.c).
 fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
+    // The numbers of Redis's types.
     const STRING: u32 = 0;
     const SET: u32 = 2;
     const SORTED_SET: u32 = 3;
+    const HASH: u32 = 4;
     const STREAM: u32 = 6;
     match entry.value() {
         ValueRef::String(string) => {
@@ -63,7 +65,6 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
             mix(digest, &SET.to_be_bytes());
             set.iter().for_each(|member| member.with_bytes(|member| xor(digest, member)));
         }
-        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
         ValueRef::Stream(stream) => {
             mix(digest, &STREAM.to_be_bytes());
             for entry in stream.range(StreamId::MIN, StreamId::MAX) {
@@ -71,6 +72,15 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
                 for text in entry.fields.flat_map(|(field, value)| [field, value]) {
                     text.with_bytes(|text| mix(digest, text));
                 }
+            }
+        }
+        ValueRef::Hash(hash) => {
+            mix(digest, &HASH.to_be_bytes());
+            for (field, value) in hash.iter() {
+                let mut pair = Hash::default();
+                field.with_bytes(|field| mix(&mut pair, field));
+                value.with_bytes(|value| mix(&mut pair, value));
+                xor(digest, &pair);
             }
         }
     }

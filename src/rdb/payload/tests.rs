@@ -66,7 +66,7 @@ fn a_wrong_footer_is_told_from_a_wrong_value() {
         b"\x00",
         b"\x00\x05abc",
         b"\x63\x03abc",
-        b"\x04\x01\x01f\x01v",
+        b"\x1c\x01\x01f\x01v",
         b"\xff",
         b"\x00\xc3\x01\x00\x00",
     ] {
@@ -95,8 +95,8 @@ fn a_wrong_checksum_is_passed_over_where_it_is_to_be_ignored() {
 fn refusals_name_the_place_and_the_reason() {
     let refusal = |payload: &[u8]| restore(payload).unwrap_err().to_string();
     assert_eq!(
-        refusal(&payload(b"\x04\x01\x01f\x01v", 10)),
-        "at byte 0: the payload holds a hash (type 4), which this version cannot load yet"
+        refusal(&payload(b"\x1c\x01\x01f\x01v", 10)),
+        "at byte 0: the payload holds a value of a newer Redis (type 28), which this version cannot load yet"
     );
     assert_eq!(
         refusal(&payload(b"\x00\x03abc", 13)),

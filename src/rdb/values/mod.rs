@@ -1,6 +1,7 @@
 //! Values in the format, a file per type: all the forms that are read, and the one that is written.
 //! `decode` and `encode` handle the strings that they consist of.
 
+mod hash;
 mod set;
 mod sorted_set;
 mod stream;
@@ -29,6 +30,13 @@ pub(super) fn read<R: Read>(
         type_code::STREAM_LISTPACKS
         | type_code::STREAM_LISTPACKS_2
         | type_code::STREAM_LISTPACKS_3 => stream::read(decoder, code),
+        type_code::HASH
+        | type_code::HASH_ZIPMAP
+        | type_code::HASH_ZIPLIST
+        | type_code::HASH_LISTPACK
+        | type_code::HASH_2
+        | type_code::HASH_METADATA
+        | type_code::HASH_LISTPACK_EX => hash::read(decoder, code, limits),
         _ => return Ok(None),
     }
     .map(Some)
@@ -40,8 +48,8 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
         ValueRef::String(_) => type_code::STRING,
         ValueRef::SortedSet(set) => sorted_set::type_code(set),
         ValueRef::Set(set) => set::type_code(set),
-        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
         ValueRef::Stream(_) => type_code::STREAM_LISTPACKS_2,
+        ValueRef::Hash(hash) => hash::type_code(hash),
     }
 }
 
@@ -51,7 +59,7 @@ pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> 
         ValueRef::String(string) => encoder.string(string),
         ValueRef::SortedSet(set) => sorted_set::write(encoder, set),
         ValueRef::Set(set) => set::write(encoder, set),
-        ValueRef::Hash(_) => unreachable!("no command makes one yet"),
         ValueRef::Stream(stream) => stream::write(encoder, stream),
+        ValueRef::Hash(hash) => hash::write(encoder, hash),
     }
 }
