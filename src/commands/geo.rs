@@ -90,14 +90,6 @@ fn possible_targets(args: &Args<'_>, each: &mut dyn FnMut(usize)) -> Others {
     Others::None
 }
 
-/// A value that was found to be a sorted set.
-fn view(value: ValueRef<'_>) -> SortedSetRef<'_> {
-    match value {
-        ValueRef::SortedSet(set) => set,
-        _ => unreachable!("the value's type is checked"),
-    }
-}
-
 /// GEOADD is the ZADD of the scores, and replicas get that.
 fn geoadd(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let addition = Addition::parse(args.from(2))?;
@@ -131,7 +123,7 @@ fn positions<'a>(
     members: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Vec<Option<Point>>, Failure> {
     let key = ctx.keys.at(args, 1);
-    let set = ctx.keys.read_of(key, Type::SortedSet)?.map(view);
+    let set = ctx.keys.read_of(key, Type::SortedSet)?.and_then(ValueRef::sorted_set);
     let position = |member| set?.score(member).map(Point::from_score);
     Ok(members.map(position).collect())
 }
@@ -213,7 +205,7 @@ fn geosearchstore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn search(ctx: &mut Context<'_>, args: &Args<'_>, searcher: Searcher) -> Handled {
     let source = ctx.keys.at(args, if searcher == Searcher::SearchStore { 2 } else { 1 });
-    let set = ctx.keys.read_of(source, Type::SortedSet)?.map(view);
+    let set = ctx.keys.read_of(source, Type::SortedSet)?.and_then(ValueRef::sorted_set);
     let locate = |member: &[u8]| set?.score(member).map(Point::from_score);
     let locate: Locate<'_> = &locate;
     let locate = set.is_some().then_some(locate);
@@ -249,7 +241,7 @@ fn search(ctx: &mut Context<'_>, args: &Args<'_>, searcher: Searcher) -> Handled
 
 /// Stores a result and replies with its size.
 fn store(ctx: &mut Context<'_>, target: Key<'_>, result: Value, event: &'static str) {
-    let len = view(result.view()).len();
+    let len = result.view().sorted_set().map_or(0, SortedSetRef::len);
     ctx.keys.store_result(target, result, EventClasses::SORTED_SET, event);
     // Each member counts as a change.
     ctx.keys.changed_much((len as u64).saturating_sub(1));

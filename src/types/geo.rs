@@ -208,9 +208,15 @@ fn degrees(radians: f64) -> f64 {
     radians / (std::f64::consts::PI / 180.0)
 }
 
-/// A distance as replies show it, four decimal places.
+/// A distance as replies show it, four decimal places. It is the product that is rounded, as in
+/// Redis, which differs from the nearest decimal where the product itself was rounded to a tie.
 pub(crate) fn distance_text(distance: f64) -> String {
-    format!("{distance:.4}")
+    let scaled = (distance * 10_000.0).round_ties_even();
+    // Opposite points may have no distance, by rounding: C converts that to the least integer.
+    let scaled = if scaled.is_nan() { i64::MIN } else { scaled as i64 };
+    let sign = if scaled < 0 { "-" } else { "" };
+    let magnitude = scaled.unsigned_abs();
+    format!("{sign}{}.{:04}", magnitude / 10_000, magnitude % 10_000)
 }
 
 /// A coordinate as replies show it: C's `%.17Lf` without zeros at the end.

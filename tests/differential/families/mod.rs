@@ -110,6 +110,7 @@ const DEFAULT: &[&str] = &[
     "bitmap",
     "hyperloglog",
     "set",
+    "geo",
 ];
 
 /// The families of this run: LIMPID_DIFF_FAMILIES names them, separated by commas; `default` and
