@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{Context, Failure, Keys};
+use super::effects::Change;
+use super::{Context, Failure, Handled, Keys};
 use crate::keyspace::{Key, ShardSet, Waiter};
 use crate::node::Node;
 use crate::node::client::{Handle, Waiting, WaitsFor};
@@ -38,11 +39,26 @@ pub(crate) trait Serve: fmt::Debug + Send + Sync {
     fn readiness(&self, keys: &mut Keys<'_>, key: Key<'_>) -> Readiness;
 
     /// Serves the client from a ready key: changes it and replies.
-    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output);
+    ///
+    /// # Errors
+    /// What the client is answered instead; then nothing was changed.
+    fn serve(&self, node: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled;
 
-    /// The reply when the time is up, or when the client must not be blocked.
+    /// Whether changes of a key that was there serve as well, as those of streams do. In Redis,
+    /// clients that wait for a list or a sorted set are only looked at when a key is added: not
+    /// when one comes in the place of a key of another type.
+    fn serves_any_change(&self) -> bool {
+        false
+    }
+
+    /// The reply when the time is up.
     fn nothing(&self, reply: &mut Output) {
         reply.null_array();
+    }
+
+    /// The reply when the client must not be blocked.
+    fn refused(&self, reply: &mut Output) {
+        self.nothing(reply);
     }
 
     /// The key to which an element is moved.
@@ -126,7 +142,7 @@ pub(crate) fn block(
 ) {
     let (node, client) = (ctx.node, &mut *ctx.client);
     if client.in_exec.is_some() || client.master.is_some() {
-        wanted.nothing(ctx.reply);
+        wanted.refused(ctx.reply);
         return;
     }
     let mut names: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
@@ -165,13 +181,23 @@ pub(crate) fn block(
     client.unpublished = true;
 }
 
+/// A client that was served, with its reply.
+pub(crate) struct Served {
+    pub(crate) wait: Arc<KeyWait>,
+    pub(crate) reply: Output,
+    /// The error that the reply is.
+    pub(crate) failure: Option<Failure>,
+}
+
 /// Serves the next client that waits for a changed key, if the key is ready for it. `nth` of them
-/// have been found to want something else. Returns the served wait with its reply.
+/// have been found to want something else.
 pub(crate) fn serve_next(
+    node: &Node,
     keys: &mut Keys<'_>,
     key: Key<'_>,
+    change: Change,
     nth: &mut usize,
-) -> Option<(Arc<KeyWait>, Output)> {
+) -> Option<Served> {
     loop {
         let waiter = keys.locked.waiter(keys.database, key, *nth)?;
         let wait = KeyWait::of(waiter);
@@ -185,13 +211,22 @@ pub(crate) fn serve_next(
             *nth += 1;
             continue;
         }
+        if change != Change::Added && !wait.wanted.serves_any_change() {
+            *nth += 1;
+            continue;
+        }
         match wait.wanted.readiness(keys, key) {
             Readiness::Empty => return None,
             Readiness::NotForThis => *nth += 1,
             Readiness::Ready if wait.claim() => {
                 let mut reply = Output::new(wait.protocol);
-                wait.wanted.serve(keys, key, &mut reply);
-                return Some((wait, reply));
+                let start = reply.bookmark();
+                let failure = wait.wanted.serve(node, keys, key, &mut reply).err();
+                if let Some(failure) = &failure {
+                    reply.truncate(start);
+                    reply.error(&failure.text());
+                }
+                return Some(Served { wait, reply, failure });
             }
             Readiness::Ready => {}
         }

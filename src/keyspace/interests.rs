@@ -33,6 +33,10 @@ impl Interest {
     fn is_empty(&self) -> bool {
         self.watchers.is_empty() && self.waiters.is_empty()
     }
+
+    fn is_awaited(&self, database: usize) -> bool {
+        self.waiters.iter().any(|(other, _)| *other == database)
+    }
 }
 
 /// A watcher of a key in one database.
@@ -85,6 +89,12 @@ impl Locked<'_> {
         self.interest(key).waiters.push_back((database, waiter));
     }
 
+    /// Whether somebody waits for the key.
+    pub(crate) fn is_awaited(&self, database: usize, key: Key<'_>) -> bool {
+        let interest = self.held.state(key.shard()).interests.get(key.bytes);
+        interest.is_some_and(|interest| interest.is_awaited(database))
+    }
+
     /// Forgets a waiter of a key.
     pub(crate) fn stop_waiting(&mut self, database: usize, key: Key<'_>, waiter: &dyn Waiter) {
         self.lose_interest(key, |interest| {
@@ -111,7 +121,7 @@ impl Locked<'_> {
         let mut keys = Vec::new();
         for shard in ShardSet::ALL.iter() {
             for (key, interest) in &self.held.state(shard).interests {
-                if interest.waiters.iter().any(|(other, _)| *other == database) {
+                if interest.is_awaited(database) {
                     keys.push(key.clone());
                 }
             }
@@ -138,7 +148,7 @@ impl Locked<'_> {
                 watcher.mark.store(true, Ordering::Relaxed);
             }
         }
-        interest.waiters.iter().any(|(other, _)| *other == database)
+        interest.is_awaited(database)
     }
 
     /// Sets the marks of the watched keys of a database which exist in one of `among`, when
