@@ -75,12 +75,18 @@ pub(crate) struct KeyWait {
     protocol: Protocol,
     keys: Vec<Box<[u8]>>,
     wanted: Box<dyn Serve>,
+    /// See [`Replication::generation`](crate::node::replication::Replication::generation).
+    generation: u64,
     claimed: AtomicBool,
     /// Set by whoever served it.
     reply: Mutex<Option<Output>>,
 }
 
-impl Waiter for KeyWait {}
+impl Waiter for KeyWait {
+    fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+}
 
 impl KeyWait {
     /// The wait behind the keyspace's name for it.
@@ -89,13 +95,18 @@ impl KeyWait {
         any.downcast().expect("only clients wait for keys")
     }
 
-    /// Whether the caller may serve or end the wait; true for one caller alone.
-    pub(crate) fn claim(&self) -> bool {
-        !self.claimed.swap(true, Ordering::AcqRel)
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     fn is_over(&self) -> bool {
         self.claimed.load(Ordering::Acquire)
+    }
+
+    /// Whether a change of role ends the wait: that of a replica which was promoted goes on, that of
+    /// one which follows another master does not.
+    pub(crate) fn is_of_another_role(&self, node: &Node) -> bool {
+        self.generation != node.replication.generation() && node.is_replica()
     }
 
     /// Hands the reply to the client's connection.
@@ -116,6 +127,7 @@ impl KeyWait {
 
     /// Forgets the wait at all its keys, once it is over. Takes locks, so hold none.
     pub(crate) fn forget(self: &Arc<Self>, node: &Node) {
+        self.handle.set_key_wait(None);
         let keyspace = &node.keyspace;
         let mut set = ShardSet::default();
         self.keys.iter().for_each(|key| set.insert(keyspace.key(key).shard()));
@@ -160,6 +172,7 @@ pub(crate) fn block(
         protocol: client.protocol,
         keys: names,
         wanted,
+        generation: node.replication.generation(),
         claimed: AtomicBool::new(false),
         reply: Mutex::default(),
     });
@@ -172,6 +185,7 @@ pub(crate) fn block(
         }
     }
     node.blocked.add_client();
+    client.handle.set_key_wait(Some(Arc::clone(&wait) as _));
     client.waiting = Some(Waiting {
         what: WaitsFor::Keys(wait),
         deadline_ms,
@@ -208,6 +222,11 @@ pub(crate) fn serve_next(
         let target = wait.wanted.target().map(|target| keys.key(target).shard());
         if target.is_some_and(|shard| !keys.locked.set().contains(shard)) {
             // A change that can only have removed the key.
+            *nth += 1;
+            continue;
+        }
+        if wait.is_of_another_role(node) {
+            // Its connection ends it.
             *nth += 1;
             continue;
         }

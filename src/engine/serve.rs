@@ -58,7 +58,7 @@ impl<'s> Server<'s> {
                 ready.append(&mut effects.take_ready());
                 let Some(Served { wait, reply, failure }) = served else { break };
                 if let Some(failure) = failure {
-                    self.stats.error(&failure.text());
+                    self.stats.failed_wait(wait.handle(), &failure.text());
                 }
                 wait.answer(reply);
             }

@@ -16,7 +16,10 @@ use super::{EntryRef, Key, Keyspace, Locked, ShardSet};
 pub(crate) type Mark = Arc<AtomicBool>;
 
 /// Waits for a key. The layer above knows what for.
-pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {}
+pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {
+    /// Whether the caller may serve or end the wait; true for one caller alone.
+    fn claim(&self) -> bool;
+}
 
 /// Interests by key.
 pub(super) type Interests = HashMap<Box<[u8]>, Interest>;
