@@ -19,7 +19,7 @@ use super::{Context, Failure, Handled, Keys};
 use crate::keyspace::{Key, ShardSet, Waiter};
 use crate::node::Node;
 use crate::node::client::{Handle, Waiting, WaitsFor};
-use crate::number::{double, parse_i64};
+use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Output, Protocol};
 
 /// Whether a changed key has something for one that waits for it.
@@ -257,13 +257,10 @@ pub(crate) fn serve_next(
 /// # Errors
 /// Redis's texts for what is no timeout.
 pub(crate) fn deadline_of_seconds(node: &Node, arg: &[u8]) -> Result<Option<i64>, Failure> {
-    let seconds = double::parse(arg).filter(|seconds| seconds.is_finite());
+    let seconds = LongDouble::parse(arg);
     let seconds = seconds.ok_or_else(|| Failure::err("timeout is not a float or out of range"))?;
-    let timeout_ms = (seconds * 1000.0).ceil();
-    if timeout_ms > i64::MAX as f64 {
-        return Err(Failure::err("timeout is out of range"));
-    }
-    deadline(node, timeout_ms as i64)
+    // Redis converts what is too large, and so finds the least number.
+    deadline(node, seconds.thousandfold_ceil().unwrap_or(i64::MIN))
 }
 
 /// The same for whole milliseconds.
@@ -281,12 +278,8 @@ fn deadline(node: &Node, timeout_ms: i64) -> Result<Option<i64>, Failure> {
     match timeout_ms {
         ..0 => Err(Failure::err("timeout is negative")),
         0 => Ok(None),
-        // The clock counts whole milliseconds, and the current one has begun.
-        1.. => {
-            match node.clock.unix_ms().checked_add(timeout_ms).and_then(|at| at.checked_add(1)) {
-                Some(at) => Ok(Some(at)),
-                None => Err(Failure::err("timeout is out of range")),
-            }
-        }
+        // The clock counts whole milliseconds, and the current one has begun. In Redis, too, what
+        // ends beyond the clock's range never ends.
+        1.. => Ok(node.clock.unix_ms().saturating_add(1).checked_add(timeout_ms)),
     }
 }
