@@ -466,10 +466,8 @@ impl<'a> Keys<'a> {
 
     /// Looks again at a key for which somebody may wait, though its value did not change.
     pub(crate) fn look_at_waiters(&mut self, key: Key<'_>) {
-        if self.locked.has_interests(key.shard())
-            && self.locked.waiter(self.database, key, 0).is_some()
-        {
-            self.effects.ready(self.database, key.bytes);
+        if self.locked.has_interests(key.shard()) && self.locked.is_awaited(self.database, key) {
+            self.effects.ready(self.database, key.bytes, Change::Other);
         }
     }
 

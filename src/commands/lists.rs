@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering;
 use super::command::{
     Group::List, at_least, command, exactly, key_range, numbered_keys, one_key, two_keys,
 };
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*};
 use crate::node::Node;
 use crate::settings::{EventClasses, Settings};
 use crate::types::list::{self, Direction, Limits, ListRef};
-use crate::types::{Encoding, Object, Place, Type, Value, ValueRef};
+use crate::types::{Encoding, Place, Remains, Type, ValueRef};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -258,7 +258,7 @@ fn ltrim(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             let back = list::remove_range(place, behind, len - behind);
             [back, list::remove_range(place, 0, start)]
         });
-        removed.into_iter().flatten().for_each(|part| discard(&mut ctx.keys, part));
+        removed.into_iter().flatten().for_each(|part| ctx.keys.bury(Remains::List(part)));
         if count == len {
             // Redis raises the event and marks watchers although nothing is different.
             ctx.keys.changed_too(ctx.keys.database, key, EventClasses::LIST, "ltrim");
@@ -269,11 +269,6 @@ fn ltrim(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     ctx.reply.ok();
     Ok(())
-}
-
-/// Frees what was removed from a list, after the locks are released.
-fn discard(keys: &mut Keys<'_>, removed: Object) {
-    keys.locked.discard(Value::Object(Box::new(removed)));
 }
 
 #[cfg(test)]

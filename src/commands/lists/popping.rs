@@ -1,14 +1,13 @@
 //! Taking elements from an end of a list: LPOP, RPOP, LMPOP, and the part of it that commands which
 //! wait use too.
 
-use super::{Direction, discard, end_named, list_of};
+use super::{Direction, end_named, list_of};
 use crate::commands::{Args, Context, Failure, Handled, Keys};
 use crate::keyspace::Key;
 use crate::number::{Decimal, parse_i64};
 use crate::resp::Output;
 use crate::settings::EventClasses;
-use crate::types::Type;
-use crate::types::list;
+use crate::types::{Remains, Type, list};
 
 /// The command that removes an element at an end.
 pub(super) fn pop_command(end: Direction) -> &'static [u8] {
@@ -99,7 +98,9 @@ pub(super) fn pop_many(
         list.visit_some(first, end, count, |item| Context::reply_item(reply, item));
         (count, list::remove_range(place, start, count))
     });
-    removed.into_iter().for_each(|part| discard(keys, part));
+    if let Some(part) = removed {
+        keys.bury(Remains::List(part));
+    }
     count
 }
 

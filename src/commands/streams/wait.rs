@@ -79,7 +79,7 @@ impl Serve for Reader {
     }
 
     fn serve(&self, _: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled {
-        let stream = find(keys, key).ok_or(Failure::Other(NO_STREAM.into()))?;
+        let stream = find(keys, key).ok_or_else(|| Failure::Other(NO_STREAM.into()))?;
         let Some(consumer) = &self.consumer else {
             begin_streams(reply, 1);
             begin_stream(reply, key);

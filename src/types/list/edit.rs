@@ -144,11 +144,11 @@ pub(crate) fn remove_equal(
 /// Removes up to `count` elements from `start` on. What is removed as whole nodes, which may be much,
 /// is returned, to be freed when no lock is held.
 #[must_use = "it may be large"]
-pub(crate) fn remove_range(place: &mut dyn Place, start: usize, count: usize) -> Option<Object> {
+pub(crate) fn remove_range(place: &mut dyn Place, start: usize, count: usize) -> Option<List> {
     match large(place, Limits::DEFAULT) {
         Some(list) => {
             let removed = list.remove_range(start, count);
-            (!removed.is_empty()).then_some(Object::List(removed))
+            (!removed.is_empty()).then_some(removed)
         }
         None => {
             packed::remove_range(place, start, count);
