@@ -8,8 +8,8 @@
 //! on a `crate::` path that points the other way.
 //!
 //! ```text
-//! glob, number, telemetry   leaves: patterns, numbers as Redis reads and writes them; the log,
-//!                           counters, traces and crash reports
+//! glob, lzf, number         leaves: patterns, compression, numbers as Redis reads and writes them
+//! telemetry                 a leaf: the log, counters, traces and crash reports
 //! process                   a leaf: title, background, supervisor and limits of the process
 //! settings                  a leaf too: files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
@@ -119,10 +119,13 @@ mod commands;
 mod engine;
 mod glob;
 mod keyspace;
+mod lzf;
 mod node;
 mod number;
 mod process;
 mod rdb;
+#[cfg(test)]
+mod real_redis;
 mod replication;
 mod resp;
 mod server;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 const RANKS: &[(&str, u32)] = &[
     ("number", 0),
     ("glob", 0),
+    ("lzf", 0),
+    ("real_redis", 0),
     ("telemetry", 0),
     ("process", 0),
     ("settings", 0),

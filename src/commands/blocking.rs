@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{Context, Failure, Keys};
+use super::effects::Change;
+use super::{Context, Failure, Handled, Keys};
 use crate::keyspace::{Key, ShardSet, Waiter};
 use crate::node::Node;
 use crate::node::client::{Handle, Waiting, WaitsFor};
-use crate::number::{double, parse_i64};
+use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Output, Protocol};
 
 /// Whether a changed key has something for one that waits for it.
@@ -38,11 +39,26 @@ pub(crate) trait Serve: fmt::Debug + Send + Sync {
     fn readiness(&self, keys: &mut Keys<'_>, key: Key<'_>) -> Readiness;
 
     /// Serves the client from a ready key: changes it and replies.
-    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output);
+    ///
+    /// # Errors
+    /// What the client is answered instead; then nothing was changed.
+    fn serve(&self, node: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled;
 
-    /// The reply when the time is up, or when the client must not be blocked.
+    /// Whether changes of a key that was there serve as well, as those of streams do. In Redis,
+    /// clients that wait for a list or a sorted set are only looked at when a key is added: not
+    /// when one comes in the place of a key of another type.
+    fn serves_any_change(&self) -> bool {
+        false
+    }
+
+    /// The reply when the time is up.
     fn nothing(&self, reply: &mut Output) {
         reply.null_array();
+    }
+
+    /// The reply when the client must not be blocked.
+    fn refused(&self, reply: &mut Output) {
+        self.nothing(reply);
     }
 
     /// The key to which an element is moved.
@@ -59,12 +75,18 @@ pub(crate) struct KeyWait {
     protocol: Protocol,
     keys: Vec<Box<[u8]>>,
     wanted: Box<dyn Serve>,
+    /// See [`Replication::generation`](crate::node::replication::Replication::generation).
+    generation: u64,
     claimed: AtomicBool,
     /// Set by whoever served it.
     reply: Mutex<Option<Output>>,
 }
 
-impl Waiter for KeyWait {}
+impl Waiter for KeyWait {
+    fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+}
 
 impl KeyWait {
     /// The wait behind the keyspace's name for it.
@@ -73,13 +95,18 @@ impl KeyWait {
         any.downcast().expect("only clients wait for keys")
     }
 
-    /// Whether the caller may serve or end the wait; true for one caller alone.
-    pub(crate) fn claim(&self) -> bool {
-        !self.claimed.swap(true, Ordering::AcqRel)
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     fn is_over(&self) -> bool {
         self.claimed.load(Ordering::Acquire)
+    }
+
+    /// Whether a change of role ends the wait: that of a replica which was promoted goes on, that of
+    /// one which follows another master does not.
+    pub(crate) fn is_of_another_role(&self, node: &Node) -> bool {
+        self.generation != node.replication.generation() && node.is_replica()
     }
 
     /// Hands the reply to the client's connection.
@@ -100,6 +127,7 @@ impl KeyWait {
 
     /// Forgets the wait at all its keys, once it is over. Takes locks, so hold none.
     pub(crate) fn forget(self: &Arc<Self>, node: &Node) {
+        self.handle.set_key_wait(None);
         let keyspace = &node.keyspace;
         let mut set = ShardSet::default();
         self.keys.iter().for_each(|key| set.insert(keyspace.key(key).shard()));
@@ -126,7 +154,7 @@ pub(crate) fn block(
 ) {
     let (node, client) = (ctx.node, &mut *ctx.client);
     if client.in_exec.is_some() || client.master.is_some() {
-        wanted.nothing(ctx.reply);
+        wanted.refused(ctx.reply);
         return;
     }
     let mut names: Vec<Box<[u8]>> = Vec::with_capacity(keys.len());
@@ -144,6 +172,7 @@ pub(crate) fn block(
         protocol: client.protocol,
         keys: names,
         wanted,
+        generation: node.replication.generation(),
         claimed: AtomicBool::new(false),
         reply: Mutex::default(),
     });
@@ -156,6 +185,7 @@ pub(crate) fn block(
         }
     }
     node.blocked.add_client();
+    client.handle.set_key_wait(Some(Arc::clone(&wait) as _));
     client.waiting = Some(Waiting {
         what: WaitsFor::Keys(wait),
         deadline_ms,
@@ -165,13 +195,23 @@ pub(crate) fn block(
     client.unpublished = true;
 }
 
+/// A client that was served, with its reply.
+pub(crate) struct Served {
+    pub(crate) wait: Arc<KeyWait>,
+    pub(crate) reply: Output,
+    /// The error that the reply is.
+    pub(crate) failure: Option<Failure>,
+}
+
 /// Serves the next client that waits for a changed key, if the key is ready for it. `nth` of them
-/// have been found to want something else. Returns the served wait with its reply.
+/// have been found to want something else.
 pub(crate) fn serve_next(
+    node: &Node,
     keys: &mut Keys<'_>,
     key: Key<'_>,
+    change: Change,
     nth: &mut usize,
-) -> Option<(Arc<KeyWait>, Output)> {
+) -> Option<Served> {
     loop {
         let waiter = keys.locked.waiter(keys.database, key, *nth)?;
         let wait = KeyWait::of(waiter);
@@ -185,13 +225,27 @@ pub(crate) fn serve_next(
             *nth += 1;
             continue;
         }
+        if wait.is_of_another_role(node) {
+            // Its connection ends it.
+            *nth += 1;
+            continue;
+        }
+        if change != Change::Added && !wait.wanted.serves_any_change() {
+            *nth += 1;
+            continue;
+        }
         match wait.wanted.readiness(keys, key) {
             Readiness::Empty => return None,
             Readiness::NotForThis => *nth += 1,
             Readiness::Ready if wait.claim() => {
                 let mut reply = Output::new(wait.protocol);
-                wait.wanted.serve(keys, key, &mut reply);
-                return Some((wait, reply));
+                let start = reply.bookmark();
+                let failure = wait.wanted.serve(node, keys, key, &mut reply).err();
+                if let Some(failure) = &failure {
+                    reply.truncate(start);
+                    reply.error(&failure.text());
+                }
+                return Some(Served { wait, reply, failure });
             }
             Readiness::Ready => {}
         }
@@ -203,13 +257,10 @@ pub(crate) fn serve_next(
 /// # Errors
 /// Redis's texts for what is no timeout.
 pub(crate) fn deadline_of_seconds(node: &Node, arg: &[u8]) -> Result<Option<i64>, Failure> {
-    let seconds = double::parse(arg).filter(|seconds| seconds.is_finite());
+    let seconds = LongDouble::parse(arg);
     let seconds = seconds.ok_or_else(|| Failure::err("timeout is not a float or out of range"))?;
-    let timeout_ms = (seconds * 1000.0).ceil();
-    if timeout_ms > i64::MAX as f64 {
-        return Err(Failure::err("timeout is out of range"));
-    }
-    deadline(node, timeout_ms as i64)
+    // Redis converts what is too large, and so finds the least number.
+    deadline(node, seconds.thousandfold_ceil().unwrap_or(i64::MIN))
 }
 
 /// The same for whole milliseconds.
@@ -227,12 +278,8 @@ fn deadline(node: &Node, timeout_ms: i64) -> Result<Option<i64>, Failure> {
     match timeout_ms {
         ..0 => Err(Failure::err("timeout is negative")),
         0 => Ok(None),
-        // The clock counts whole milliseconds, and the current one has begun.
-        1.. => {
-            match node.clock.unix_ms().checked_add(timeout_ms).and_then(|at| at.checked_add(1)) {
-                Some(at) => Ok(Some(at)),
-                None => Err(Failure::err("timeout is out of range")),
-            }
-        }
+        // The clock counts whole milliseconds, and the current one has begun. In Redis, too, what
+        // ends beyond the clock's range never ends.
+        1.. => Ok(node.clock.unix_ms().saturating_add(1).checked_add(timeout_ms)),
     }
 }

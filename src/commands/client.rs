@@ -442,7 +442,9 @@ fn unblock(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     };
     let id = Context::integer(args.at(2))?;
     let handle = u64::try_from(id).ok().and_then(|id| ctx.node.clients.get(id));
-    let waiting = handle.filter(|handle| handle.shown.lock().waiting);
+    let waits =
+        |handle: &Handle| handle.claim_key_wait().unwrap_or_else(|| handle.shown.lock().waiting);
+    let waiting = handle.filter(|handle| waits(handle));
     if let Some(handle) = &waiting {
         handle.unblock(error);
     }

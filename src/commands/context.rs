@@ -1,6 +1,6 @@
 //! A handler's context: keys under the locks of its row, its client, and its reply.
 
-use super::effects::Effects;
+use super::effects::{Change, Effects};
 use super::registry::Registry;
 use super::{Args, Failure};
 use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
@@ -114,7 +114,7 @@ impl<'a> Keys<'a> {
         self.stats.expired_keys.add(1);
         self.effects.expired(database, key);
         if self.locked.has_interests(key.shard()) && self.locked.note_expiry(database, key) {
-            self.effects.ready(database, key.bytes);
+            self.effects.ready(database, key.bytes, Change::Other);
         }
         self.effects.event(database, key, EventClasses::EXPIRED, "expired");
     }
@@ -355,7 +355,7 @@ impl<'a> Keys<'a> {
         let clock = access_clock(self.now_ms);
         self.effects.modified = true;
         if self.locked.store(self.database, key, content, expire_at_ms, clock) {
-            self.effects.event(self.database, key, EventClasses::NEW, "new");
+            self.added(self.database, key);
         }
     }
 
@@ -392,6 +392,15 @@ impl<'a> Keys<'a> {
     ) {
         self.effects.modified = true;
         self.locked.put(database, key, entry, expire_at_ms);
+        self.added(database, key);
+    }
+
+    /// Notes that a database has a key that it did not have.
+    #[inline]
+    fn added(&mut self, database: usize, key: Key<'_>) {
+        if self.locked.has_interests(key.shard()) && self.locked.is_awaited(database, key) {
+            self.effects.ready(database, key.bytes, Change::Added);
+        }
         self.effects.event(database, key, EventClasses::NEW, "new");
     }
 
@@ -457,10 +466,8 @@ impl<'a> Keys<'a> {
 
     /// Looks again at a key for which somebody may wait, though its value did not change.
     pub(crate) fn look_at_waiters(&mut self, key: Key<'_>) {
-        if self.locked.has_interests(key.shard())
-            && self.locked.waiter(self.database, key, 0).is_some()
-        {
-            self.effects.ready(self.database, key.bytes);
+        if self.locked.has_interests(key.shard()) && self.locked.is_awaited(self.database, key) {
+            self.effects.ready(self.database, key.bytes, Change::Other);
         }
     }
 
@@ -472,7 +479,7 @@ impl<'a> Keys<'a> {
     /// Looks again at all the keys of a database for which somebody waits; needs all the locks.
     pub(crate) fn awaited_changed(&mut self, database: usize) {
         for key in self.locked.awaited_keys(database) {
-            self.effects.ready(database, &key);
+            self.effects.ready(database, &key, Change::Added);
         }
     }
 

@@ -1,6 +1,7 @@
 //! DEBUG: for Redis's test suite and its tools. Requires enable-debug-command.
 
 pub(crate) mod digest;
+mod packing;
 
 use std::sync::atomic::Ordering;
 
@@ -30,6 +31,8 @@ const HELP: &[&str] = &[
     "    A hash of all the data, 40 hexadecimal digits.",
     "DIGEST-VALUE <key> [<key> ...]",
     "    Such a hash of each key's value.",
+    "LISTPACK <key>",
+    "    Log the elements of <key>'s value, if it is kept as a listpack.",
     "OBJECT <key>",
     "    How the value of <key> is kept.",
     "PANIC",
@@ -39,6 +42,10 @@ const HELP: &[&str] = &[
     "PROTOCOL <type>",
     "    A reply of this type: string, integer, double, bignum, null, array, set, map, attrib,",
     "    push, verbatim, true or false.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Log the nodes of the list <key>; with 1 their elements, too.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    From which length a list's element stands alone in its node, below 4 GB; with 0 from 1 GB.",
     "RELOAD [NOSAVE]",
     "    Save the data and load it again; with NOSAVE load the file there is.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -62,6 +69,9 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
         (b"SLEEP", 3) => sleep(ctx, args.at(2)),
         (b"OBJECT", 3) => return object(ctx, args),
+        (b"LISTPACK", 3) => return packing::listpack(ctx, args),
+        (b"QUICKLIST", 3..=4) => return packing::quicklist(ctx, args),
+        (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
         (b"RELOAD", _) => return reload(ctx, args),
         (b"DIGEST", 2) => {
             let digest = digest::of_all_data(ctx);
@@ -130,9 +140,10 @@ fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let refcount = super::object::reference_count(entry);
     let text = format!(
         "Value at:{:p} refcount:{refcount} encoding:{encoding} serializedlength:{serialized} lru:{} \
-         lru_seconds_idle:{idle}",
+         lru_seconds_idle:{idle}{}",
         entry.key().as_ptr(),
         entry.accessed_s() & 0xff_ffff,
+        entry.value().list().map(packing::summary).unwrap_or_default(),
     );
     ctx.reply.simple(&text);
     Ok(())

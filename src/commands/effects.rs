@@ -18,6 +18,23 @@ pub(crate) struct KeyEvent {
     pub(crate) key: Box<[u8]>,
 }
 
+/// What was done to a key for which somebody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The database did not have it before.
+    Added,
+    Other,
+}
+
+/// A changed key for which somebody waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    pub(crate) database: usize,
+    pub(crate) key: Box<[u8]>,
+    /// [`Change::Added`] if any of its changes was that.
+    pub(crate) change: Change,
+}
+
 /// How a command goes into the log.
 #[derive(Debug, Default)]
 enum Form {
@@ -43,7 +60,7 @@ pub(crate) struct Effects {
     /// Indices of the command's arguments that the slow log must not show.
     pub(crate) redacted: Vec<usize>,
     /// See [`Effects::take_ready`].
-    ready: Vec<(usize, Box<[u8]>)>,
+    ready: Vec<Ready>,
     /// Expired keys that were removed; logged before the command.
     expired: Vec<(usize, Box<[u8]>)>,
     /// Expired keys found by a command that held their shards' locks only briefly: checked again
@@ -81,15 +98,18 @@ impl Effects {
 
     pub(super) fn touched(&mut self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
         if locked.has_interests(key.shard()) && locked.note_change(database, key) {
-            self.ready(database, key.bytes);
+            self.ready(database, key.bytes, Change::Other);
         }
     }
 
     /// Notes a changed key for which somebody waits.
     #[cold]
-    pub(super) fn ready(&mut self, database: usize, key: &[u8]) {
-        if !self.ready.iter().any(|(other, ready)| *other == database && **ready == *key) {
-            self.ready.push((database, key.into()));
+    pub(super) fn ready(&mut self, database: usize, key: &[u8], change: Change) {
+        let mut known = self.ready.iter_mut();
+        match known.find(|ready| ready.database == database && *ready.key == *key) {
+            Some(ready) if change == Change::Added => ready.change = change,
+            Some(_) => {}
+            None => self.ready.push(Ready { database, key: key.into(), change }),
         }
     }
 
@@ -100,7 +120,7 @@ impl Effects {
     }
 
     /// Changed keys for which somebody waits, in the order of their first change.
-    pub(crate) fn take_ready(&mut self) -> Vec<(usize, Box<[u8]>)> {
+    pub(crate) fn take_ready(&mut self) -> Vec<Ready> {
         std::mem::take(&mut self.ready)
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod info;
 mod introspection;
 mod keys;
 mod latency;
+mod lists;
 mod object;
 mod pubsub;
 mod replication;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         info::COMMANDS,
         keys::COMMANDS,
         latency::COMMANDS,
+        lists::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,

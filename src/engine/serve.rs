@@ -1,8 +1,8 @@
 //! Serving clients that wait for keys: by whoever changed these, under the same locks.
 
 use super::write::{Writing, settle};
-use crate::commands::blocking::serve_next;
-use crate::commands::effects::Effects;
+use crate::commands::blocking::{Served, serve_next};
+use crate::commands::effects::{Effects, Ready};
 use crate::commands::{Args, Expired, Keys};
 use crate::node::Node;
 use crate::node::stats::WorkerStats;
@@ -37,7 +37,7 @@ impl<'s> Server<'s> {
         let mut at = 0;
         let mut ready = effects.take_ready();
         while at < ready.len() {
-            let (database, bytes) = ready[at].clone();
+            let Ready { database, key: bytes, change } = ready[at].clone();
             at += 1;
             let mut nth = 0;
             loop {
@@ -52,11 +52,14 @@ impl<'s> Server<'s> {
                     effects,
                 };
                 let key = keys.key(&bytes);
-                let served = serve_next(&mut keys, key, &mut nth);
+                let served = serve_next(self.node, &mut keys, key, change, &mut nth);
                 effects.end_command(database, &Args::new(&[], &[], None), 0);
                 settle(self.node, self.stats, effects);
                 ready.append(&mut effects.take_ready());
-                let Some((wait, reply)) = served else { break };
+                let Some(Served { wait, reply, failure }) = served else { break };
+                if let Some(failure) = failure {
+                    self.stats.failed_wait(wait.handle(), &failure.text());
+                }
                 wait.answer(reply);
             }
         }

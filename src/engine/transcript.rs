@@ -10,6 +10,7 @@ mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod object;
 mod sets;
 mod strings;
@@ -54,7 +55,13 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        let arguments = ["--notify-keyspace-events", "EAnm", "--save", ""].map(OsString::from);
+        Self::with(&[])
+    }
+
+    /// A server with further arguments.
+    pub(super) fn with(arguments: &[&str]) -> Self {
+        let own = ["--notify-keyspace-events", "EAnm", "--save", ""];
+        let arguments: Vec<_> = own.iter().chain(arguments).map(OsString::from).collect();
         let loaded = settings::load(&arguments, &[], &mut std::io::empty());
         let Ok(Invocation::Run { settings, .. }) = loaded else { panic!("{loaded:?}") };
         let fixture = fixture::Fixture::with(*settings, &[]);

@@ -8,6 +8,7 @@ use crate::commands::blocking::KeyWait;
 use crate::keyspace::Waiter;
 use crate::node::Node;
 use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 
 const CHANGED_ROLE: &[u8] = b"UNBLOCKED force unblock from blocking operation, instance state \
@@ -20,6 +21,7 @@ impl Executor {
         let Some(waiting) = client.waiting.take() else { return true };
         let engine = Arc::clone(&self.engine);
         let node = &*engine.node;
+        let stats = &node.workers[self.index];
         self.output.begin(client.protocol);
         let over = match &waiting.what {
             WaitsFor::Shutdown => {
@@ -29,10 +31,10 @@ impl Executor {
                 !node.shutdown.is_some()
             }
             WaitsFor::Replicas { offset, needed } => {
-                answer_wait(node, client, &mut self.output, &waiting, (*offset, *needed))
+                answer_wait(node, stats, client, &mut self.output, &waiting, (*offset, *needed))
             }
             WaitsFor::Keys(waiter) => {
-                let over = answer_key_wait(node, client, &mut self.output, &waiting, waiter);
+                let over = answer_key_wait(node, stats, client, &mut self.output, &waiting, waiter);
                 if over {
                     client.write_offset = node.log.offset();
                 }
@@ -62,9 +64,16 @@ pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
     }
 }
 
+/// Answers a client that waits with an error.
+fn end_with_error(stats: &WorkerStats, client: &Client, output: &mut Output, text: &[u8]) {
+    output.error(text);
+    stats.failed_wait(&client.handle, text);
+}
+
 /// A client in WAIT for so many replicas that have an offset.
 fn answer_wait(
     node: &Node,
+    stats: &WorkerStats,
     client: &mut Client,
     output: &mut Output,
     waiting: &Waiting,
@@ -73,11 +82,11 @@ fn answer_wait(
     let acknowledged = node.replication.replicas.acknowledged(offset);
     let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
     if waiting.generation != node.replication.generation() {
-        output.error(CHANGED_ROLE);
+        end_with_error(stats, client, output, CHANGED_ROLE);
         client.closing = true;
     } else if let Some(error) = client.handle.take_unblocked() {
         if error {
-            output.error(UNBLOCKED);
+            end_with_error(stats, client, output, UNBLOCKED);
         } else {
             output.count(acknowledged);
         }
@@ -99,29 +108,28 @@ fn answer_wait(
 /// A client that waits for keys.
 fn answer_key_wait(
     node: &Node,
+    stats: &WorkerStats,
     client: &mut Client,
     output: &mut Output,
     waiting: &Waiting,
     waiter: &Arc<dyn Waiter>,
 ) -> bool {
     let wait = KeyWait::of(Arc::clone(waiter));
-    let changed_role = || {
-        // A replica that was promoted goes on; one that follows another master starts over.
-        waiting.generation != node.replication.generation() && node.is_replica()
-    };
     if let Some(reply) = wait.take_reply() {
         output.append(&reply);
-    } else if changed_role() {
-        if !wait.claim() {
-            return false;
-        }
-        output.error(CHANGED_ROLE);
-        client.closing = true;
     } else if let Some(error) = client.handle.take_unblocked() {
+        // Whoever asked for it has claimed the wait.
+        if error {
+            end_with_error(stats, client, output, UNBLOCKED);
+        } else {
+            wait.nothing(output);
+        }
+    } else if wait.is_of_another_role(node) {
         if !wait.claim() {
             return false;
         }
-        if error { output.error(UNBLOCKED) } else { wait.nothing(output) }
+        end_with_error(stats, client, output, CHANGED_ROLE);
+        client.closing = true;
     } else if waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms()) {
         if !wait.claim() {
             return false;

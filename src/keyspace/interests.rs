@@ -16,7 +16,10 @@ use super::{EntryRef, Key, Keyspace, Locked, ShardSet};
 pub(crate) type Mark = Arc<AtomicBool>;
 
 /// Waits for a key. The layer above knows what for.
-pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {}
+pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {
+    /// Whether the caller may serve or end the wait; true for one caller alone.
+    fn claim(&self) -> bool;
+}
 
 /// Interests by key.
 pub(super) type Interests = HashMap<Box<[u8]>, Interest>;
@@ -32,6 +35,10 @@ pub(super) struct Interest {
 impl Interest {
     fn is_empty(&self) -> bool {
         self.watchers.is_empty() && self.waiters.is_empty()
+    }
+
+    fn is_awaited(&self, database: usize) -> bool {
+        self.waiters.iter().any(|(other, _)| *other == database)
     }
 }
 
@@ -85,6 +92,12 @@ impl Locked<'_> {
         self.interest(key).waiters.push_back((database, waiter));
     }
 
+    /// Whether somebody waits for the key.
+    pub(crate) fn is_awaited(&self, database: usize, key: Key<'_>) -> bool {
+        let interest = self.held.state(key.shard()).interests.get(key.bytes);
+        interest.is_some_and(|interest| interest.is_awaited(database))
+    }
+
     /// Forgets a waiter of a key.
     pub(crate) fn stop_waiting(&mut self, database: usize, key: Key<'_>, waiter: &dyn Waiter) {
         self.lose_interest(key, |interest| {
@@ -111,7 +124,7 @@ impl Locked<'_> {
         let mut keys = Vec::new();
         for shard in ShardSet::ALL.iter() {
             for (key, interest) in &self.held.state(shard).interests {
-                if interest.waiters.iter().any(|(other, _)| *other == database) {
+                if interest.is_awaited(database) {
                     keys.push(key.clone());
                 }
             }
@@ -138,7 +151,7 @@ impl Locked<'_> {
                 watcher.mark.store(true, Ordering::Relaxed);
             }
         }
-        interest.waiters.iter().any(|(other, _)| *other == database)
+        interest.is_awaited(database)
     }
 
     /// Sets the marks of the watched keys of a database which exist in one of `among`, when

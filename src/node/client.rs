@@ -322,6 +322,8 @@ pub(crate) struct Handle {
     /// Most unwritten bytes while the client has subscriptions; 0: no limit.
     pub(crate) pushes_max: AtomicUsize,
     waker: Mutex<Option<Waker>>,
+    /// The client's wait for keys, so that others can end it at once.
+    key_wait: Mutex<Option<Arc<dyn Waiter>>>,
 }
 
 impl Handle {
@@ -395,8 +397,20 @@ impl Handle {
         format!("id={id} addr={address} laddr={local_address} name={name}")
     }
 
+    /// Sets what the client waits for, or that it does not.
+    pub(crate) fn set_key_wait(&self, wait: Option<Arc<dyn Waiter>>) {
+        *self.key_wait.lock() = wait;
+    }
+
+    /// Claims the client's wait for keys, so that nobody serves it any more; `None` if it does not
+    /// wait for keys.
+    pub(crate) fn claim_key_wait(&self) -> Option<bool> {
+        self.key_wait.lock().as_ref().map(|wait| wait.claim())
+    }
+
     /// Ends the connection.
     pub(crate) fn kill(&self) {
+        self.claim_key_wait();
         self.signal(Signal::Kill);
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod spikes;
 pub(crate) mod standing;
 pub(crate) mod stats;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -28,6 +28,7 @@ use crate::keyspace::Keyspace;
 use crate::replication::Log;
 use crate::settings::Settings;
 use crate::telemetry::counter::Distribution;
+use crate::types::list::PLAIN_BYTES_MIN;
 use admission::Admission;
 use blocked::Blocked;
 use clients::Clients;
@@ -92,6 +93,9 @@ pub(crate) struct Node {
     pub(crate) sweeping: AtomicBool,
     /// Whether RESTORE skips checksums; DEBUG can enable that.
     pub(crate) restores_unchecked: AtomicBool,
+    /// Length in bytes from which a list's element stands alone in its node: DEBUG
+    /// QUICKLIST-PACKED-THRESHOLD.
+    pub(crate) list_plain_bytes_min: AtomicU32,
     host: OnceLock<Arc<dyn Host>>,
 }
 
@@ -119,6 +123,7 @@ impl Node {
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
             restores_unchecked: AtomicBool::new(false),
+            list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),
             pace: pace::Pace::default(),
             admission: Admission::default(),

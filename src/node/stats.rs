@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::client::Handle;
 pub(crate) use crate::telemetry::counter::{Counter, SharedCounter};
 use crate::telemetry::counter::{Distribution, Histogram, SharedHistogram};
 
@@ -87,6 +88,15 @@ impl WorkerStats {
             *count += 1;
         } else if errors.len() < ERROR_WORDS_MAX {
             errors.insert(word.into_owned(), 1);
+        }
+    }
+
+    /// Counts an error reply to a client that waited; its command was counted when the wait began.
+    pub(crate) fn failed_wait(&self, client: &Handle, text: &[u8]) {
+        self.error(text);
+        let last = client.last_command.load(Ordering::Relaxed);
+        if let Some(command) = last.checked_sub(1).and_then(|id| self.commands.get(id)) {
+            command.failed.add(1);
         }
     }
 

@@ -96,6 +96,23 @@ impl LongDouble {
         (magnitude != Magnitude::Infinite).then_some(Self { negative: high.0, magnitude })
     }
 
+    /// The least integer that is not below a thousand times the number; `None` beyond an i64.
+    pub(crate) fn thousandfold_ceil(self) -> Option<i64> {
+        let Magnitude::Finite(mantissa, exponent) = self.magnitude else { return None };
+        let product = Magnitude::rounded(u128::from(mantissa) * 1000, false, exponent);
+        let Magnitude::Finite(mantissa, exponent) = product else { return None };
+        let (mantissa, shift) = (i128::from(mantissa), exponent.unsigned_abs());
+        let signed = if self.negative { -mantissa } else { mantissa };
+        let ceil = match exponent {
+            _ if mantissa == 0 => 0,
+            // 64 bits of the mantissa, shifted by more, are beyond an i64 in any case.
+            0.. => signed.checked_shl(shift.min(63))?,
+            // Shifting right rounds down.
+            ..0 => -((-signed).checked_shr(shift).unwrap_or(if self.negative { 0 } else { -1 })),
+        };
+        i64::try_from(ceil).ok()
+    }
+
     /// As C writes it with `%.17Lf`, without zeros at the end and without a negative zero.
     pub(crate) fn to_text(self) -> String {
         let sign = if self.negative { "-" } else { "" };
@@ -270,6 +287,32 @@ mod tests {
     fn sum(a: &str, b: &str) -> Option<String> {
         let parse = |text: &str| LongDouble::parse(text.as_bytes()).expect("a number");
         parse(a).sum(parse(b)).map(LongDouble::to_text)
+    }
+
+    #[test]
+    fn a_thousandfold_is_rounded_up() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("0.001", Some(1)),
+            ("0.0011", Some(2)),
+            ("1.5", Some(1500)),
+            ("1e-400", Some(1)),
+            ("-0.0001", Some(0)),
+            ("-1e-400", Some(0)),
+            ("-0.0015", Some(-1)),
+            ("-0.5", Some(-500)),
+            ("0x1p-6", Some(16)),
+            ("9223372036854775.807", Some(i64::MAX)),
+            ("9223372036854775.808", None),
+            ("-9223372036854775.808", Some(i64::MIN)),
+            ("1e16", None),
+            ("1e40", None),
+            ("1e4932", None),
+            ("-inf", None),
+        ] {
+            let number = LongDouble::parse(text.as_bytes()).expect("a number");
+            assert_eq!(number.thousandfold_ceil(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::mem;
 use super::crc64::Digest;
 use super::error::{Error, ErrorKind};
 use super::format::{length_mark, string_encoding};
-use super::lzf::{self, ExpandError};
+use crate::lzf::{self, ExpandError};
 
 /// Bytes allocated for a claimed length before any arrive. Beyond it, an allocation at most doubles
 /// the bytes that have arrived.

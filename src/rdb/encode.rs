@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::crc64::Digest;
 use super::format::{length_mark, string_encoding};
-use super::lzf::Compressor;
+use crate::lzf::Compressor;
 use crate::types::{Chunks, StringView};
 
 /// The longest string that is tried as an integer, in bytes: as long as -2147483648.
@@ -141,7 +141,8 @@ impl<W: Write> Encoder<W> {
         outcome
     }
 
-    fn lzf(&mut self, compressed: &[u8], expanded_bytes: usize) -> io::Result<()> {
+    /// A string that is compressed already.
+    pub(super) fn lzf(&mut self, compressed: &[u8], expanded_bytes: usize) -> io::Result<()> {
         self.raw(&[length_mark::ENCODED | string_encoding::LZF])?;
         self.length(u64::try_from(compressed.len()).unwrap_or(u64::MAX))?;
         self.length(u64::try_from(expanded_bytes).unwrap_or(u64::MAX))?;

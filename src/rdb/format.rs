@@ -30,6 +30,7 @@ pub(super) mod opcode {
 
 pub(super) mod type_code {
     pub(in crate::rdb) const STRING: u8 = 0;
+    pub(in crate::rdb) const LIST: u8 = 1;
     pub(in crate::rdb) const SET: u8 = 2;
     pub(in crate::rdb) const SORTED_SET: u8 = 3;
     pub(in crate::rdb) const HASH: u8 = 4;
@@ -37,12 +38,15 @@ pub(super) mod type_code {
     pub(in crate::rdb) const MODULE: u8 = 6;
     pub(in crate::rdb) const MODULE_2: u8 = 7;
     pub(in crate::rdb) const HASH_ZIPMAP: u8 = 9;
+    pub(in crate::rdb) const LIST_ZIPLIST: u8 = 10;
     pub(in crate::rdb) const SET_INTSET: u8 = 11;
     pub(in crate::rdb) const SORTED_SET_ZIPLIST: u8 = 12;
     pub(in crate::rdb) const HASH_ZIPLIST: u8 = 13;
+    pub(in crate::rdb) const LIST_QUICKLIST: u8 = 14;
     pub(in crate::rdb) const STREAM_LISTPACKS: u8 = 15;
     pub(in crate::rdb) const HASH_LISTPACK: u8 = 16;
     pub(in crate::rdb) const SORTED_SET_LISTPACK: u8 = 17;
+    pub(in crate::rdb) const LIST_QUICKLIST_2: u8 = 18;
     /// Written by Redis from 7.2 on.
     pub(in crate::rdb) const SET_LISTPACK: u8 = 20;
     /// With the first id, the greatest deleted one, and what groups have read.

@@ -11,8 +11,8 @@
 //! values    a file per type: its forms in the format → a value, and back
 //! decode    bytes → lengths, strings                          encode    lengths, strings → bytes
 //! format    opcodes, type codes and their names
-//! lzf       the compression of strings                        crc64     the checksum
-//! keyspace  entries as they are written                       legacy    packed forms before 7.0
+//! legacy    packed forms before 7.0                           crc64     the checksum
+//! keyspace  entries as they are written
 //! ```
 //!
 //! Input is untrusted: a file, or what a client passes to RESTORE. Any length may be false. No
@@ -36,14 +36,10 @@ mod error;
 mod format;
 mod keyspace;
 mod legacy;
-mod lzf;
 mod payload;
 mod reader;
 mod values;
 mod writer;
-
-#[cfg(test)]
-mod real_redis;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use keyspace::EntryWriter;

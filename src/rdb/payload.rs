@@ -14,9 +14,9 @@ use super::decode::{Checksum, Decoder};
 use super::encode::Encoder;
 use super::error::{Error, ErrorKind};
 use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
-use super::lzf::Compressor;
 use super::reader::unsupported;
 use super::values;
+use crate::lzf::Compressor;
 use crate::settings::Collections;
 use crate::types::{Value, ValueRef};
 

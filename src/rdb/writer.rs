@@ -7,8 +7,8 @@ use super::attributes::Attributes;
 use super::crc64::Digest;
 use super::encode::Encoder;
 use super::format::{VERSION_WRITTEN, opcode};
-use super::lzf::Compressor;
 use super::values;
+use crate::lzf::Compressor;
 use crate::types::ValueRef;
 
 /// How a stream is written.

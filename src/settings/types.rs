@@ -12,7 +12,7 @@ use super::kind::{WRONG_ARITY, not_one_of};
 
 /// The number of bytes in `1gb`, `64mb`, `10k` or `512`; sizes beyond 64 bits are capped. `None` if
 /// the text is not a size.
-pub(super) fn memory_bytes(text: &str) -> Option<u64> {
+pub(crate) fn memory_bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {

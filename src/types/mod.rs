@@ -17,6 +17,7 @@ pub(crate) mod hashing;
 pub(crate) mod hyperloglog;
 pub(crate) mod intset;
 mod kind;
+pub(crate) mod list;
 pub(crate) mod listpack;
 pub(crate) mod members;
 mod object;
@@ -27,6 +28,9 @@ pub(crate) mod stream;
 mod string;
 pub(crate) mod table;
 mod value;
+
+#[cfg(test)]
+mod against_redis;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use damage::Damage;

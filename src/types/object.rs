@@ -1,6 +1,7 @@
 //! Large values, one variant per type.
 
 use super::allocation::size_class;
+use super::list::List;
 use super::sorted_set::SortedSet;
 use super::stream::Stream;
 use super::table::{FieldTable, MemberTable};
@@ -19,6 +20,7 @@ pub(crate) struct Freed {
 pub(crate) enum Object {
     /// A long string.
     String(Chunks),
+    List(List),
     Set(MemberTable),
     Hash(FieldTable),
     SortedSet(SortedSet),
@@ -31,6 +33,7 @@ impl Object {
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Self::String(_) => Encoding::Chunks,
+            Self::List(_) => Encoding::List,
             Self::Set(_) => Encoding::Set,
             Self::Hash(_) => Encoding::Hash,
             Self::SortedSet(_) => Encoding::SortedSet,
@@ -43,6 +46,7 @@ impl Object {
     pub(crate) fn free_some(&mut self, most: Freed) -> Freed {
         match self {
             Self::String(chunks) => chunks.free_some(most),
+            Self::List(list) => list.free_some(most),
             Self::Set(table) => table.free_some(most),
             Self::Hash(table) => table.free_some(most),
             Self::SortedSet(set) => set.free_some(most),
@@ -54,6 +58,7 @@ impl Object {
     pub(crate) fn allocated_bytes(&self) -> usize {
         let inner = match self {
             Self::String(chunks) => chunks.allocated_bytes(),
+            Self::List(list) => list.allocated_bytes(),
             Self::Set(table) => table.allocated_bytes(),
             Self::Hash(table) => table.allocated_bytes(),
             Self::SortedSet(set) => set.allocated_bytes(),

@@ -2,6 +2,7 @@
 
 use super::hash::HashRef;
 use super::intset::Intset;
+use super::list::{ListRef, PackedList};
 use super::listpack::Listpack;
 use super::members::SetRef;
 use super::sorted_set::SortedSetRef;
@@ -12,6 +13,7 @@ use super::{Buffer, Encoding, Object, StringView};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ValueRef<'a> {
     String(StringView<'a>),
+    List(ListRef<'a>),
     Set(SetRef<'a>),
     Hash(HashRef<'a>),
     SortedSet(SortedSetRef<'a>),
@@ -28,6 +30,7 @@ impl<'a> ValueRef<'a> {
                 Self::String(StringView::Int(i64::from_ne_bytes(bytes)))
             }
             Encoding::Embstr | Encoding::Raw => Self::String(StringView::Bytes(bytes)),
+            Encoding::ListPack => Self::List(ListRef::Packed(PackedList::new(bytes))),
             Encoding::IntSet => Self::Set(SetRef::Ints(Intset::new(bytes))),
             Encoding::SetPack => Self::Set(SetRef::Packed(Listpack::new(bytes))),
             Encoding::HashPack => Self::Hash(HashRef::Packed(Listpack::new(bytes))),
@@ -39,6 +42,7 @@ impl<'a> ValueRef<'a> {
     pub(crate) fn object(object: &'a Object) -> Self {
         match object {
             Object::String(chunks) => Self::String(StringView::Chunks(chunks)),
+            Object::List(list) => Self::List(ListRef::Large(list)),
             Object::Set(table) => Self::Set(SetRef::Table(table)),
             Object::Hash(table) => Self::Hash(HashRef::Table(table)),
             Object::SortedSet(set) => Self::SortedSet(SortedSetRef::Tree(set)),
@@ -51,6 +55,15 @@ impl<'a> ValueRef<'a> {
     pub(crate) fn string(self) -> Option<StringView<'a>> {
         match self {
             Self::String(string) => Some(string),
+            _ => None,
+        }
+    }
+
+    /// The value as a list, or `None` for another type.
+    #[inline]
+    pub(crate) fn list(self) -> Option<ListRef<'a>> {
+        match self {
+            Self::List(list) => Some(list),
             _ => None,
         }
     }
@@ -96,6 +109,7 @@ impl<'a> ValueRef<'a> {
         match self {
             // An empty stream remembers its last id and its groups.
             Self::String(_) | Self::Stream(_) => false,
+            Self::List(list) => list.is_empty(),
             Self::Set(set) => set.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
             Self::SortedSet(set) => set.is_empty(),

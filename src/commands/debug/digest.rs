@@ -6,6 +6,7 @@ use crate::commands::{Args, Context};
 use crate::keyspace::EntryRef;
 use crate::number::double::DoubleText;
 use crate::types::ValueRef;
+use crate::types::list::Direction;
 use crate::types::stream::StreamId;
 
 pub(crate) type Hash = [u8; 20];
@@ -43,6 +44,7 @@ fn mix(digest: &mut Hash, bytes: &[u8]) {
 fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
     // The numbers of Redis's types.
     const STRING: u32 = 0;
+    const LIST: u32 = 1;
     const SET: u32 = 2;
     const SORTED_SET: u32 = 3;
     const HASH: u32 = 4;
@@ -51,6 +53,12 @@ fn mix_value(digest: &mut Hash, entry: EntryRef<'_>) {
         ValueRef::String(string) => {
             mix(digest, &STRING.to_be_bytes());
             mix(digest, &string.to_bytes());
+        }
+        ValueRef::List(list) => {
+            mix(digest, &LIST.to_be_bytes());
+            list.visit_some(0, Direction::Forward, list.len(), |item| {
+                item.with_bytes(|element| mix(digest, element));
+            });
         }
         ValueRef::SortedSet(set) => {
             mix(digest, &SORTED_SET.to_be_bytes());

@@ -5,6 +5,7 @@ use super::{count_further, reply_score, view};
 use crate::commands::blocking::{self, Readiness, Serve, deadline_of_seconds};
 use crate::commands::{Args, Context, Failure, Handled, Keys};
 use crate::keyspace::Key;
+use crate::node::Node;
 use crate::number::{Decimal, parse_i64};
 use crate::resp::{Output, Protocol};
 use crate::settings::EventClasses;
@@ -266,9 +267,10 @@ impl Serve for OnePop {
         readiness(keys, key)
     }
 
-    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) {
+    fn serve(&self, _: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled {
         self.take(keys, reply, key);
         note_popped(keys, key, self.0, 1);
+        Ok(())
     }
 }
 
@@ -277,8 +279,9 @@ impl Serve for ManyPop {
         readiness(keys, key)
     }
 
-    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) {
+    fn serve(&self, _: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled {
         let popped = self.take(keys, reply, key);
         note_popped(keys, key, self.end, popped);
+        Ok(())
     }
 }

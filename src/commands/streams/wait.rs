@@ -7,12 +7,14 @@ use super::log::GroupLog;
 use super::read::{Member, begin_stream, begin_streams, deliver, reply_after};
 use super::{Key, Keys, Output, Stream, StreamId};
 use crate::commands::blocking::{Readiness, Serve};
+use crate::commands::{Failure, Handled};
+use crate::node::Node;
 
 /// Entries that a client which had to wait gets at once, unless it says how many.
 const COUNT_DEFAULT: u64 = 1000;
 
-const NO_STREAM: &[u8] = b"UNBLOCKED the stream key no longer exists";
-const NO_GROUP: &[u8] = b"NOGROUP the consumer group this client was blocked on no longer exists";
+const NO_STREAM: &str = "UNBLOCKED the stream key no longer exists";
+const NO_GROUP: &str = "NOGROUP the consumer group this client was blocked on no longer exists";
 
 /// What a client waits for.
 #[derive(Debug)]
@@ -76,27 +78,26 @@ impl Serve for Reader {
         if is_ready { Readiness::Ready } else { Readiness::NotForThis }
     }
 
-    fn serve(&self, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) {
-        let Some(stream) = find(keys, key) else {
-            reply.error(NO_STREAM);
-            keys.stats.error(NO_STREAM);
-            return;
-        };
+    fn serve(&self, _: &Node, keys: &mut Keys<'_>, key: Key<'_>, reply: &mut Output) -> Handled {
+        let stream = find(keys, key).ok_or_else(|| Failure::Other(NO_STREAM.into()))?;
         let Some(consumer) = &self.consumer else {
             begin_streams(reply, 1);
             begin_stream(reply, key);
             reply_after(reply, stream, self.after(key), self.count);
-            return;
+            return Ok(());
         };
         if stream.groups().get(&consumer.group).is_none() {
-            reply.error(NO_GROUP);
-            keys.stats.error(NO_GROUP);
-            return;
+            return Err(Failure::Other(NO_GROUP.into()));
         }
         begin_streams(reply, 1);
         begin_stream(reply, key);
         let mut log = GroupLog::new(key, &consumer.group, keys.is_logging());
         deliver(keys, key, consumer.member(), self.count, (reply, &mut log));
         keys.log_commands(log.commands);
+        Ok(())
+    }
+
+    fn serves_any_change(&self) -> bool {
+        true
     }
 }

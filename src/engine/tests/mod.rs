@@ -1,6 +1,7 @@
 //! Transcripts: what clients send, and what they then read. Each was compared with Redis 7.0.15.
 
 mod admission;
+mod blocking;
 mod client;
 mod config;
 mod connection;

@@ -272,7 +272,7 @@ mod against_redis {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::rdb::real_redis::{RealRedis, Reply};
+    use crate::real_redis::{RealRedis, Reply};
 
     const LIST_ZIPLIST: u8 = 10;
     const HASH_ZIPMAP: u8 = 9;

@@ -3,7 +3,7 @@
 use super::{PayloadChecksum, dump};
 use crate::rdb::crc64::checksum;
 use crate::rdb::error::{Error, ErrorKind};
-use crate::rdb::real_redis::{RealRedis, Reply};
+use crate::real_redis::{RealRedis, Reply};
 use crate::settings::{Collections, Settings};
 use crate::types::{StringView, Value, ValueRef};
 

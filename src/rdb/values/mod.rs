@@ -2,6 +2,7 @@
 //! `decode` and `encode` handle the strings that they consist of.
 
 mod hash;
+mod list;
 mod set;
 mod sorted_set;
 mod stream;
@@ -24,6 +25,10 @@ pub(super) fn read<R: Read>(
 ) -> Result<Option<Value>, Error> {
     match code {
         type_code::STRING => decoder.string().map(Value::String),
+        type_code::LIST
+        | type_code::LIST_ZIPLIST
+        | type_code::LIST_QUICKLIST
+        | type_code::LIST_QUICKLIST_2 => list::read(decoder, code, limits),
         type_code::SET => set::read(decoder, limits),
         type_code::SET_INTSET => set::read_intset(decoder, limits),
         type_code::SET_LISTPACK => set::read_listpack(decoder, limits),
@@ -46,6 +51,7 @@ pub(super) fn read<R: Read>(
 pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => type_code::STRING,
+        ValueRef::List(_) => type_code::LIST_QUICKLIST_2,
         ValueRef::SortedSet(set) => sorted_set::type_code(set),
         ValueRef::Set(set) => set::type_code(set),
         ValueRef::Stream(_) => type_code::STREAM_LISTPACKS_2,
@@ -57,6 +63,7 @@ pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
 pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, value: ValueRef<'_>) -> io::Result<()> {
     match value {
         ValueRef::String(string) => encoder.string(string),
+        ValueRef::List(list) => list::write(encoder, list),
         ValueRef::SortedSet(set) => sorted_set::write(encoder, set),
         ValueRef::Set(set) => set::write(encoder, set),
         ValueRef::Stream(stream) => stream::write(encoder, stream),

@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
 use super::{WriteOptions, Writer};
-use crate::rdb::real_redis::{RealRedis, Reply};
 use crate::rdb::{Attributes, Item, KeyRecord, Reader};
+use crate::real_redis::{RealRedis, Reply};
 use crate::types::{Chunks, StringView, Value, ValueRef};
 
 fn write(items: &[Item], options: WriteOptions) -> Vec<u8> {

@@ -109,6 +109,7 @@ const DEFAULT: &[&str] = &[
     "arity",
     "bitmap",
     "hyperloglog",
+    "list",
     "set",
     "geo",
 ];

@@ -2,8 +2,8 @@
 
 use super::{NO_VALUE, TWICE};
 use crate::rdb::error::{Error, ErrorKind};
-use crate::rdb::real_redis::{RealRedis, Reply};
 use crate::rdb::{PayloadChecksum, dump};
+use crate::real_redis::{RealRedis, Reply};
 use crate::settings::{Collections, Settings};
 use crate::types::listpack::{self, Item};
 use crate::types::{Encoding, Place, Value};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A running server, ended when dropped.
 #[derive(Debug)]
-pub(super) struct RealRedis {
+pub(crate) struct RealRedis {
     process: Child,
     connection: BufReader<TcpStream>,
     dir: tempfile::TempDir,
@@ -17,7 +17,7 @@ pub(super) struct RealRedis {
 
 /// A reply; only the kinds that the tests need.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Line(String),
     Bulk(Vec<u8>),
     Nil,
@@ -25,7 +25,7 @@ pub(super) enum Reply {
 
 impl RealRedis {
     /// Starts a server 7.0.15 that saves only when asked, loading `dump.rdb` if given.
-    pub(super) fn start(dump: Option<&[u8]>) -> Self {
+    pub(crate) fn start(dump: Option<&[u8]>) -> Self {
         let version = Command::new("redis-server").arg("--version").output().unwrap();
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         assert!(version.contains("v=7.0.15"), "these tests compare with 7.0.15, not {version}");
@@ -36,7 +36,17 @@ impl RealRedis {
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--enable-debug-command",
+                "yes",
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+            ])
             .arg(dir.path())
             .stdout(Stdio::null())
             .spawn()
@@ -53,11 +63,11 @@ impl RealRedis {
         Self { process, connection: BufReader::new(connection), dir }
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(super) fn call(&mut self, args: &[&[u8]]) -> Reply {
+    pub(crate) fn call(&mut self, args: &[&[u8]]) -> Reply {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
             request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
@@ -82,7 +92,7 @@ impl RealRedis {
     }
 
     /// Calls and asserts that the answer is `+OK`.
-    pub(super) fn ok(&mut self, args: &[&[u8]]) {
+    pub(crate) fn ok(&mut self, args: &[&[u8]]) {
         assert_eq!(self.call(args), Reply::Line("+OK".to_owned()));
     }
 }

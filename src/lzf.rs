@@ -9,6 +9,15 @@
 //! LLLooooo oooooooo            copy L+2 bytes from o+1 bytes back    (L from 1 to 6)
 //! 111ooooo LLLLLLLL oooooooo   copy L+9 bytes from o+1 bytes back
 //! ```
+// Input is untrusted: see the same lints in `rdb`.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 use std::fmt;
 
@@ -29,7 +38,7 @@ const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 /// input. Here a slot holds position + `base`, and `base` moves past all older positions with each
 /// string: the table counts as empty without being cleared, which would cost more than compressing
 /// a short string, and the output depends on the input alone.
-pub(super) struct Compressor {
+pub(crate) struct Compressor {
     slots: Box<[u32; SLOTS]>,
     base: u32,
     out: Vec<u8>,
@@ -42,7 +51,7 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compressor {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let slots = vec![0; SLOTS].into_boxed_slice();
         Self {
             slots: slots.try_into().expect("the vector was made with SLOTS elements"),
@@ -54,7 +63,7 @@ impl Compressor {
     /// The compressed form of `input`, or `None` if that is longer than `out_bytes_max`.
     ///
     /// Inputs below four bytes or beyond 4 GiB are never compressed.
-    pub(super) fn compress(&mut self, input: &[u8], out_bytes_max: usize) -> Option<&[u8]> {
+    pub(crate) fn compress(&mut self, input: &[u8], out_bytes_max: usize) -> Option<&[u8]> {
         let base = self.advance_base(input.len())?;
         self.out.clear();
         let mut runs = Runs::new(&mut self.out, out_bytes_max);
@@ -85,7 +94,7 @@ impl Compressor {
     }
 
     /// Frees the memory of a large output, which would otherwise be held until the next one.
-    pub(super) fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         self.out.clear();
         self.out.shrink_to(SCRATCH_BYTES_KEPT);
     }
@@ -225,7 +234,7 @@ impl<'a> Runs<'a> {
 
 /// Why compressed bytes were not expanded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum ExpandError {
+pub(crate) enum ExpandError {
     /// They are damaged, or do not expand to the length they should.
     Damaged,
     /// There is no memory for that length.
@@ -233,12 +242,12 @@ pub(super) enum ExpandError {
 }
 
 /// Whether so many compressed bytes can expand to so many. Checked before either is allocated.
-pub(super) fn is_plausible(compressed_bytes: u64, expanded_bytes: u64) -> bool {
+pub(crate) fn is_plausible(compressed_bytes: u64, expanded_bytes: u64) -> bool {
     expanded_bytes > 0 && expanded_bytes <= compressed_bytes.saturating_mul(EXPANSION_MAX)
 }
 
 /// Expands `input` to exactly `len` bytes.
-pub(super) fn expand(mut input: &[u8], len: usize) -> Result<Vec<u8>, ExpandError> {
+pub(crate) fn expand(mut input: &[u8], len: usize) -> Result<Vec<u8>, ExpandError> {
     let compressed_bytes = u64::try_from(input.len()).unwrap_or(u64::MAX);
     if !u64::try_from(len).is_ok_and(|len| is_plausible(compressed_bytes, len)) {
         return Err(ExpandError::Damaged);
