@@ -200,7 +200,8 @@ fn who_waits_while_the_node_becomes_a_replica_is_sent_away() {
     drop(guard);
     let text = "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> \
                 replica?)";
-    assert_eq!(fixture.run("a", "PING"), format!("{text} <close>"));
+    assert_eq!(fixture.send("a", b""), text);
+    assert!(fixture.client("a").closing);
 }
 
 /// A worker with its clients, on a thread of its own.
