@@ -15,7 +15,7 @@ use super::command::{
 use super::scan::{self, ScanOptions};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
 use crate::keyspace::Key;
-use crate::number::double::DoubleText;
+use crate::number::double::{self, DoubleText};
 use crate::resp::Output;
 use crate::settings::EventClasses;
 use crate::types::sorted_set::{self, SortedSetRef};
@@ -273,11 +273,16 @@ fn zscan(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Ok(());
     };
     let options = ScanOptions::parse(args, 3)?;
+    let is_packed = matches!(set, SortedSetRef::Packed(_));
     let (mut found, mut elements) = (Output::new(ctx.reply.protocol), 0);
     let next = set.scan(from.0, options.count, |member, score| {
         if member.with_bytes(|member| options.matches(member)) {
             Context::reply_item(&mut found, member);
-            found.bulk(DoubleText::new(score).as_bytes());
+            match double::integral(score).filter(|_| is_packed) {
+                // Redis shows what the listpack holds, which differs from 2^53 on.
+                Some(integer) => found.bulk_integer(integer),
+                None => found.bulk(DoubleText::new(score).as_bytes()),
+            }
             elements += 1;
         }
     });

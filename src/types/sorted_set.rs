@@ -22,7 +22,7 @@ mod view;
 
 use std::ops::ControlFlow;
 
-pub(crate) use edit::{insert, is_packable, of_ordered, remove, remove_ranks};
+pub(crate) use edit::{empty_for, insert, is_packable, of_ordered, remove, remove_ranks};
 pub(crate) use iter::Elements;
 pub(crate) use view::{SortedSetRef, ViewElements};
 use view::{insert_packed, remove_packed};

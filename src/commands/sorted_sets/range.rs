@@ -6,8 +6,10 @@ use super::bounds::{Bounds, By, Direction, Window};
 use super::{read, reply_score, view};
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::resp::Protocol;
-use crate::types::Type;
+use crate::settings::Collections;
+use crate::types::listpack::Item;
 use crate::types::sorted_set::{self, SortedSetRef};
+use crate::types::{Type, Value};
 
 /// What a command's name says of its range; the rest is said by options.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,31 @@ impl<'a> Query<'a> {
         Ok(Self { bounds, direction, window, scores })
     }
 
+    /// The elements in the direction of the walk, and their number.
+    fn elements<'s>(
+        &self,
+        set: SortedSetRef<'s>,
+    ) -> (impl Iterator<Item = (Item<'s>, f64)>, usize) {
+        let ranks = self.ranks(set);
+        let elements = match self.direction {
+            Direction::Forward => set.iter_from(ranks.start),
+            Direction::Backward => set.iter_before(ranks.end),
+        };
+        (elements.take(ranks.len()), ranks.len())
+    }
+
+    /// A sorted set of the elements. As in Redis they come one by one, and only a range of ranks
+    /// has a known length: a listpack forgets the sign of a zero, even if it becomes a tree later.
+    fn copied(&self, set: SortedSetRef<'_>, limits: &Collections) -> Value {
+        let (elements, len) = self.elements(set);
+        let known = if matches!(self.bounds, Bounds::Ranks(..)) { len } else { 0 };
+        let mut copy = sorted_set::empty_for(known, limits);
+        for (member, score) in elements {
+            member.with_bytes(|member| sorted_set::insert(&mut copy, member, score, limits));
+        }
+        copy
+    }
+
     /// The ranks of what is asked for.
     fn ranks(&self, set: SortedSetRef<'_>) -> Range<usize> {
         self.window.of(self.bounds.ranks(set, self.direction), self.direction)
@@ -108,15 +135,10 @@ fn show(ctx: &mut Context<'_>, args: &Args<'_>, named: Named) -> Handled {
         ctx.reply.array(0);
         return Ok(());
     };
-    let ranks = query.ranks(set);
     let pairs = query.scores && ctx.reply.protocol == Protocol::Resp3;
     let flat = query.scores && !pairs;
-    ctx.reply.array(if flat { 2 * ranks.len() } else { ranks.len() });
-    let elements = match query.direction {
-        Direction::Forward => set.iter_from(ranks.start),
-        Direction::Backward => set.iter_before(ranks.end),
-    };
-    let elements = elements.take(ranks.len());
+    let (elements, len) = query.elements(set);
+    ctx.reply.array(if flat { 2 * len } else { len });
     if query.scores {
         elements.for_each(|(member, score)| {
             if pairs {
@@ -135,10 +157,7 @@ pub(super) fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let query = Query::parse(args, 3, Named { by: None, direction: None }, false)?;
     let (target, source) = (ctx.keys.at(args, 1), ctx.keys.at(args, 2));
     let limits = &ctx.settings.collections;
-    let value = read(&mut ctx.keys, source)?.map(|set| {
-        let ranks = query.ranks(set);
-        sorted_set::of_ordered(set.iter_from(ranks.start).take(ranks.len()), limits)
-    });
+    let value = read(&mut ctx.keys, source)?.map(|set| query.copied(set, limits));
     super::store(ctx, target, value, "zrangestore");
     Ok(())
 }

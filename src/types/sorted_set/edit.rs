@@ -87,6 +87,14 @@ pub(crate) fn remove_ranks(
     }
 }
 
+/// A sorted set to be filled with at least `len` elements.
+pub(crate) fn empty_for(len: usize, limits: &Collections) -> Value {
+    match is_packable(limits, len, 0, 0) {
+        true => Value::empty(Encoding::SortedSetPack),
+        false => Value::Object(Box::new(Object::SortedSet(SortedSet::new()))),
+    }
+}
+
 /// The sorted set of these elements, which come in order and none of them twice.
 pub(crate) fn of_ordered<'a>(
     elements: impl Iterator<Item = (Item<'a>, f64)> + Clone,
