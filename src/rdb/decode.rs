@@ -160,7 +160,7 @@ impl<R: Read> Decoder<R> {
     }
 
     /// The next `len` bytes.
-    fn bytes(&mut self, len: u64) -> Result<Vec<u8>, Error> {
+    pub(super) fn bytes(&mut self, len: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         self.read_onto(&mut bytes, len)?;
         Ok(bytes)

@@ -157,8 +157,8 @@ fn of_pack(pack: Vec<u8>, limits: &Collections) -> Result<Value, ErrorKind> {
     Ok(Value::Packed(Encoding::HashPack, pack))
 }
 
-/// Whether a field stands twice.
-fn has_twice(pack: Listpack<'_>, fields: usize) -> bool {
+/// Whether a field stands twice; in a sorted set's listpack, a member.
+pub(super) fn has_twice(pack: Listpack<'_>, fields: usize) -> bool {
     let mut items = pack.iter().step_by(2);
     if fields > SEARCHED_MAX {
         let mut seen = MemberTable::with_capacity(fields);

@@ -32,6 +32,10 @@ pub(super) fn read<R: Read>(
         type_code::SET => set::read(decoder, limits),
         type_code::SET_INTSET => set::read_intset(decoder, limits),
         type_code::SET_LISTPACK => set::read_listpack(decoder, limits),
+        type_code::SORTED_SET
+        | type_code::SORTED_SET_2
+        | type_code::SORTED_SET_ZIPLIST
+        | type_code::SORTED_SET_LISTPACK => sorted_set::read(decoder, code, limits),
         type_code::STREAM_LISTPACKS
         | type_code::STREAM_LISTPACKS_2
         | type_code::STREAM_LISTPACKS_3 => stream::read(decoder, code),
