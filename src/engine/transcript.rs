@@ -13,6 +13,7 @@ mod keys;
 mod lists;
 mod object;
 mod sets;
+mod streams;
 mod strings;
 
 use std::ffi::OsString;

@@ -248,8 +248,11 @@ impl Drop for Burial<'_> {
 #[cfg(all(test, not(limpid_loom)))]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
     use crate::keyspace::{Content, Keyspace, ShardSet};
+    use crate::types::Remains;
+    use crate::types::stream::{BlockLimits, Precision, Stream, StreamId, Trim, Until};
 
     const LARGE_BYTES: usize = 8 << 20;
 
@@ -312,6 +315,27 @@ mod tests {
             });
             assert_eq!(freed, keys as u64);
         }
+    }
+
+    #[test]
+    fn large_parts_of_a_value_are_freed_by_the_thread_for_it() {
+        let limits = BlockLimits { bytes: 4096, entries: 100 };
+        let mut stream = Stream::default();
+        let value = [7; 1000];
+        for number in 1..10_000 {
+            let fields = std::iter::once((&b"f"[..], &value[..]));
+            stream.append(StreamId::new(number, 0), fields, limits).unwrap();
+        }
+        let trimmed =
+            stream.trim(Trim { until: Until::Length(0), precision: Precision::Exact, limit: 0 });
+        assert!(trimmed.removed.allocated_bytes() > LARGE_BYTES);
+        let keyspace = keyspace();
+        attended(&keyspace, || {
+            let mut guard = keyspace.lock(ShardSet::ALL);
+            guard.locked().bury(Remains::Blocks(trimmed.removed));
+            assert!(keyspace.graveyard().queue.lock().dead.is_empty(), "not under the locks");
+        });
+        assert_eq!(keyspace.graveyard().waiting_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -14,5 +14,6 @@ mod replication;
 mod simulation;
 mod slowlog;
 mod snapshot;
+mod streams;
 mod transactions;
 mod writers;

@@ -112,6 +112,7 @@ const DEFAULT: &[&str] = &[
     "list",
     "set",
     "geo",
+    "stream",
 ];
 
 /// The families of this run: LIMPID_DIFF_FAMILIES names them, separated by commas; `default` and
