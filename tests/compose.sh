@@ -112,13 +112,20 @@ part "replication"
     seq 1 400 | sed 's/.*/SET key:& value-&/'
     seq 1 50 | sed 's/.*/SET passing:& & EX 3600/'
     seq 1 50 | sed 's/.*/SETRANGE binary:& & "\\x00\\xff"/'
+    seq 1 600 | sed 's/.*/RPUSH list element-&/'
+    seq 1 300 | sed 's/.*/SADD numbers &/'
+    seq 1 60 | sed 's/.*/HSET hash field-& value-&/'
+    seq 1 100 | sed 's/.*/ZADD scores &.5 member-&/'
+    seq 1 300 | sed 's/.*/XADD stream * field value-&/'
+    echo 'GEOADD places 13.361389 38.115556 Palermo 15.087269 37.502669 Catania'
+    echo 'PFADD visitors a b c d e'
 } | ask master >/dev/null
 ask master set greeting hello >/dev/null
 for node in replica-1 replica-2; do
     eventually 10 "a write reaches $node" has "$node" greeting hello
 done
 equal "WAIT 2 with two replicas" 2 "$(acknowledged master 1000)"
-equal "keys of replica-2" 502 "$(ask replica-2 dbsize)"
+equal "keys of replica-2" 509 "$(ask replica-2 dbsize)"
 eventually 10 "equal digests" same_digests master
 
 compose stop replica-2

@@ -1,4 +1,4 @@
-//! A client that writes continuously: every command that changes strings, keys and expiries, in
+//! A client that writes continuously: every command that changes values, keys and expiries, in
 //! several databases, alone and in transactions.
 
 use crate::support::connection::{Connection, Words, encode};
@@ -120,7 +120,10 @@ impl Writer {
         if transaction {
             unit.push(vec![b"EXEC".to_vec()]);
         }
-        unit.push(vec![b"DUMP".to_vec(), self.key()]);
+        let any = ["K", "list:", "set:", "hash:", "zset:", "stream:"];
+        let dumped = any[self.random.below(any.len() as u64) as usize];
+        let dumped = self.word(dumped);
+        unit.push(vec![b"DUMP".to_vec(), dumped]);
         let bytes: Vec<u8> = unit.iter().flat_map(|words| encode(words)).collect();
         self.client.send_raw(&bytes).unwrap();
         for words in &unit {
@@ -147,7 +150,8 @@ impl Writer {
         }
     }
 
-    /// Builds a command from its form: K is a key, V a value, N a number, D a database, S a short
+    /// Builds a command from its form: K is a key, `list:` and the like one for that type, E an
+    /// element of few, V a value, N a number, D a database, S a short
     /// time in seconds, M one in milliseconds, A and B the same as Unix times, P a payload.
     fn command(&mut self) -> Words {
         let form = FORMS[self.random.below(FORMS.len() as u64) as usize];
@@ -168,12 +172,16 @@ impl Writer {
             "A" => number((unix_ms + soon_ms) / 1000),
             "B" => number(unix_ms + soon_ms),
             "P" => self.payload.clone(),
+            "E" => format!("element:{}", self.random.below(40)).into_bytes(),
+            prefix if prefix.ends_with(':') => {
+                format!("{prefix}{}", self.random.below(12)).into_bytes()
+            }
             word => word.as_bytes().to_vec(),
         }
     }
 }
 
-/// All commands that change strings, keys and expiries, and some that change nothing.
+/// All commands that change values, keys and expiries, and some that change nothing.
 #[rustfmt::skip]
 pub(crate) const FORMS: &[&str] = &[
     "SELECT D", "SELECT D", "SELECT D",
@@ -190,4 +198,25 @@ pub(crate) const FORMS: &[&str] = &[
     "EXPIRE K S NX", "EXPIRE K S XX", "PEXPIRE K M GT", "PEXPIRE K M LT", "EXPIRE K -1",
     "PEXPIREAT K 1", "RESTORE K 0 P", "RESTORE K M P REPLACE", "RESTORE K B P REPLACE ABSTTL",
     "GET K", "EXISTS K", "SCAN 0 COUNT 20", "PUBLISH news V", "SWAPDB D D",
+    "LPUSH list: V E", "RPUSH list: V E N", "RPUSH list: E E E E E E E E", "LPUSHX list: V", "LPOP list:",
+    "RPOP list: 3", "LSET list: 0 V", "LINSERT list: BEFORE E V", "LREM list: 1 E", "LTRIM list: 1 -2",
+    "LMOVE list: list: LEFT RIGHT", "RPOPLPUSH list: list:", "LMPOP 2 list: list: LEFT COUNT 2",
+    "BLPOP list: list: 0.001", "BLMOVE list: list: LEFT LEFT 0.001",
+    "SADD set: E E N", "SADD set: N N N", "SADD set: V", "SREM set: E N", "SPOP set:", "SPOP set: 3",
+    "SMOVE set: set: E", "SINTERSTORE set: set: set:", "SUNIONSTORE set: set: set:",
+    "SDIFFSTORE set: set: set:",
+    "HSET hash: E V E N", "HSET hash: V E", "HMSET hash: E V", "HSETNX hash: E V", "HDEL hash: E E",
+    "HINCRBY hash: E N", "HINCRBYFLOAT hash: E 0.5",
+    "ZADD zset: N E 1.25 E", "ZADD zset: GT CH N E", "ZADD zset: N V", "ZINCRBY zset: 0.1 E", "ZREM zset: E E",
+    "ZPOPMIN zset:", "ZPOPMAX zset: 2", "ZMPOP 2 zset: zset: MIN", "BZPOPMIN zset: 0.001",
+    "ZREMRANGEBYRANK zset: 0 1", "ZREMRANGEBYSCORE zset: 5 7", "ZREMRANGEBYLEX zset: [a [b",
+    "ZRANGESTORE zset: zset: 0 5", "ZUNIONSTORE zset: 2 zset: set: WEIGHTS 1 2",
+    "ZINTERSTORE zset: 2 zset: zset:", "ZDIFFSTORE zset: 2 zset: zset:",
+    "GEOADD zset: 13.36 38.11 E 15.08 37.5 E", "GEOSEARCHSTORE zset: zset: FROMLONLAT 15 37 BYRADIUS 200 km",
+    "XADD stream: * E V", "XADD stream: MAXLEN ~ 50 * E V E N", "XTRIM stream: MAXLEN 30", "XDEL stream: 1-1",
+    "XGROUP CREATE stream: group 0 MKSTREAM", "XREADGROUP GROUP group E COUNT 2 STREAMS stream: >",
+    "XAUTOCLAIM stream: group E 0 0 COUNT 2", "XGROUP DELCONSUMER stream: group E",
+    "SETBIT bits: 77 1", "BITFIELD bits: INCRBY u8 9 3", "BITOP OR bits: bits: bits:",
+    "PFADD hll: E V", "PFMERGE hll: hll: hll:", "PFCOUNT hll:", "SORT set: ALPHA STORE list:",
+    "RENAME list: list:", "COPY zset: zset: REPLACE", "DEL set: hash:", "PEXPIRE hash: M",
 ];

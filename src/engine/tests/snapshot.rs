@@ -36,7 +36,7 @@ fn requests(random: &mut Random) -> String {
         let (a, b) = (random.next() % 300, random.next() % 300);
         let database = random.next() % 4;
         let value = random.next() % 1000;
-        let line = match random.next() % 24 {
+        let line = match random.next() % 48 {
             0..8 => format!("SET k{a} {value}"),
             8 => format!("SET k{a} {} PXAT 9999999999{value:03}", "long".repeat(3000)),
             9 => format!("APPEND k{a} {value}"),
@@ -54,11 +54,52 @@ fn requests(random: &mut Random) -> String {
             22 if value < 50 => format!("SWAPDB {database} {}", value % 4),
             23 if value < 20 => "FLUSHDB".into(),
             23 if value < 25 => "FLUSHALL".into(),
-            _ => format!("GETDEL k{a}"),
+            23 => format!("GETDEL k{a}"),
+            _ => on_collection(random, a, b),
         };
         write!(batch, "{line}\r\n").expect("writing to memory");
     }
     batch
+}
+
+/// A request that changes a collection: these grow past every limit, and shrink again.
+fn on_collection(random: &mut Random, a: u64, b: u64) -> String {
+    let key = random.next() % 8;
+    let value = random.next() % 1000;
+    match random.next() % 24 {
+        0 | 1 => format!("RPUSH l{key} {value} element:{a} element:{b}"),
+        2 => format!("LPUSH l{key} {} {value}", "long".repeat(200)),
+        3 => format!("LPOP l{key} {}", value % 20),
+        4 => format!("LSET l{key} {} {value}", value % 50),
+        5 => format!("LTRIM l{key} {} -1", value % 5),
+        6 => format!("LINSERT l{key} BEFORE element:{a} {value}"),
+        7 | 8 => format!("SADD s{key} {a} {b}"),
+        9 => format!("SADD s{key} member:{a} member:{b}"),
+        10 => format!("SREM s{key} {a} member:{a} {b}"),
+        11 => format!("SPOP s{key} {}", value % 3),
+        12 | 13 => format!("HSET h{key} field:{a} {value} field:{b} {a}"),
+        14 => format!("HDEL h{key} field:{a} field:{b}"),
+        15 => format!("HINCRBY h{key} field:{a} 7"),
+        16 | 17 => format!("ZADD z{key} {value} member:{a} {a}.5 member:{b}"),
+        18 => format!("ZREM z{key} member:{a} member:{b}"),
+        19 => format!("ZPOPMIN z{key} {}", value % 3),
+        20 => format!("XADD x{key} MAXLEN ~ 100 * field {value} other {a}"),
+        21 => format!("XREADGROUP GROUP g c{} COUNT 3 STREAMS x{key} >", value % 3),
+        22 => format!("XGROUP CREATE x{key} g 0 MKSTREAM"),
+        _ => format!("SETBIT b{key} {} 1", value * 500),
+    }
+}
+
+/// Small limits, so that all forms occur.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    let limits = &mut settings.collections;
+    limits.hash_pack_entries_max = 30;
+    limits.sorted_set_pack_entries_max = 30;
+    limits.set_intset_entries_max = 20;
+    limits.list_node_size = 16;
+    limits.stream_node_entries_max = 10;
+    settings
 }
 
 fn run(executor: &mut Executor, client: &mut Client, mut input: &[u8]) {
@@ -122,7 +163,7 @@ fn replayed(log: &[u8]) -> State {
 
 #[test]
 fn a_snapshot_under_concurrent_writes_is_the_state_at_its_offset() {
-    let fixture = Fixture::with_workers(Settings::default(), &[], WRITERS);
+    let fixture = Fixture::with_workers(settings(), &[], WRITERS);
     let engine = &fixture.engine;
     {
         let _guard = engine.node.keyspace.lock(ShardSet::ALL);
