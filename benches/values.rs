@@ -3,8 +3,10 @@
 //! `cargo bench --bench values` prints the tables in the README. Memory: growth of `used_memory`
 //! per member or key, mean over N, 1.25, 1.5 and 1.75 N, as a segmented table's fill swings. CPU:
 //! the server's own, from the operating system, at depth 16 from 50 connections, one worker; medians
-//! of five interleaved rounds. `-- memory` and `-- cpu` measure that alone; `-- quick` is a smoke
-//! test; `-- only WORD` takes the rows that have the word in their name.
+//! of five interleaved rounds. How long a command on a collection of 10 M members holds its lock: its
+//! time in the slow log. Loading: an RDB file of 5 M mixed keys. `-- memory`, `-- cpu`, `-- locks`
+//! and `-- load` measure that alone; `-- quick` is a smoke test; `-- only WORD` takes the rows that
+//! have the word in their name.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -369,6 +371,115 @@ fn cpu(rounds: usize, divisor: usize, wanted: &dyn Fn(&str) -> bool) {
     }
 }
 
+/// How the members of a large collection are added, and commands on it. `#` is a number.
+const LARGE: &[(&str, &str, &[&str])] = &[
+    ("list", "RPUSH big element:#", &["LPUSH big x", "LSET big 5000000 x", "LPOP big"]),
+    ("set", "SADD big member:#", &["SADD big x", "SREM big x", "SPOP big", "SRANDMEMBER big"]),
+    ("hash", "HSET big field:# #", &["HSET big x 1", "HDEL big x", "HRANDFIELD big"]),
+    (
+        "sorted set",
+        "ZADD big # member:#",
+        &["ZADD big 7 x", "ZRANK big x", "ZREM big x", "ZPOPMIN big"],
+    ),
+    ("stream", "XADD big 1-# field #", &["XADD big * a 1", "XLEN big"]),
+];
+
+/// Microseconds that a command took in the server.
+fn timed(client: &mut Client, line: &str) -> u64 {
+    client.ask(&["SLOWLOG", "RESET"]);
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut bytes = Vec::new();
+    let args: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    command(&mut bytes, &args);
+    client.writer.write_all(&bytes).expect("it reads");
+    skip_reply(client);
+    let mut bytes = Vec::new();
+    command(&mut bytes, &[b"SLOWLOG", b"GET", b"10"]);
+    client.writer.write_all(&bytes).expect("it reads");
+    let entries: usize = client.line()[1..].parse().expect("an array");
+    let mut micros = 0;
+    for _ in 0..entries {
+        assert_eq!(client.line(), "*6");
+        let lines: Vec<String> = (0..3).map(|_| client.line()).collect();
+        let mut name = String::new();
+        let count: usize = client.line()[1..].parse().expect("arguments");
+        for at in 0..count {
+            client.line();
+            let word = client.line();
+            if at == 0 {
+                name = word;
+            }
+        }
+        (0..4).for_each(|_| drop(client.line()));
+        if name.eq_ignore_ascii_case(words[0]) {
+            micros = lines[2][1..].parse().expect("microseconds");
+        }
+    }
+    micros
+}
+
+fn locks(divisor: usize, wanted: &dyn Fn(&str) -> bool) {
+    let members = 10_000_000 / divisor;
+    println!("\n| {members} members | command | µs in the server |\n|---|---|---|");
+    for (kind, add, commands) in LARGE.iter().filter(|(kind, ..)| wanted(kind)) {
+        let server = Server::limpid(2, &["--slowlog-log-slower-than", "0"]);
+        fill(&server, members, |number| {
+            let number = format!("{:012}", number + 1);
+            add.split(' ').map(|word| word.replace('#', &number)).collect()
+        });
+        let mut client = server.connect();
+        let show = |what: &str, micros: u64| println!("| {kind} | {what} | {micros} |");
+        for line in *commands {
+            show(line, timed(&mut client, line));
+        }
+        client.ask(&["BGSAVE"]);
+        let line = commands[0];
+        show(&format!("{line}, first after BGSAVE began"), timed(&mut client, line));
+        support::wait_for("the save", || client.info("persistence", "rdb_bgsave_in_progress") == 0);
+        for line in ["COPY big copy", "RENAME big large", "UNLINK copy", "FLUSHALL"] {
+            show(line, timed(&mut client, line));
+        }
+    }
+}
+
+/// Fills a server with mixed keys, saves, and measures how long either server takes to load that.
+fn load_time(divisor: usize) {
+    let keys = 5_000_000 / divisor;
+    let source = Server::limpid(2, &[]);
+    fill(&source, keys, |number| {
+        let key = format!("key:{number:09}");
+        match number % 10 {
+            0..6 => words(&["SET", &key, &format!("value:{number:010}")]),
+            6 => {
+                numbered(&["HSET", &key], 5, |nth| vec![format!("field-{nth}"), number.to_string()])
+            }
+            7 => numbered(&["RPUSH", &key], 8, |nth| vec![format!("job-{nth}-{number}")]),
+            8 => numbered(&["SADD", &key], 8, |nth| vec![format!("tag-{nth}-{number}")]),
+            _ => numbered(&["ZADD", &key], 8, |nth| vec![nth.to_string(), format!("m{number}")]),
+        }
+    });
+    source.connect().ask(&["SAVE"]);
+    let file = source.folder().join("dump.rdb");
+    let load = |start: &dyn Fn(&[&str]) -> Server| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::copy(&file, folder.path().join("dump.rdb")).expect("a copy");
+        let began = std::time::Instant::now();
+        let server = start(&["--dir", folder.path().to_str().expect("a path")]);
+        let seconds = began.elapsed().as_secs_f64();
+        assert_eq!(server.connect().ask(&["DBSIZE"]), format!(":{keys}"));
+        seconds
+    };
+    println!("\n| load {keys} mixed keys | seconds |\n|---|---|");
+    for round in 0..3 {
+        let redis = load(&|arguments| Server::redis(arguments));
+        let limpid = load(&|arguments| Server::limpid(2, arguments));
+        println!(
+            "| round {round}: Redis, limpid, ratio | {redis:.2}, {limpid:.2}, {:.2} |",
+            limpid / redis
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let given = |word: &str| arguments.iter().any(|argument| argument == word);
@@ -376,10 +487,18 @@ fn main() {
     let only = only.and_then(|at| arguments.get(at + 1)).map(String::as_str);
     let wanted = |name: &str| only.is_none_or(|word| name.contains(word));
     let (rounds, divisor) = if given("quick") { (1, 10) } else { (5, 1) };
-    if !given("memory") {
+    let parts = ["cpu", "memory", "locks", "load"];
+    let all = !parts.iter().any(|part| given(part));
+    if all || given("cpu") {
         cpu(rounds, divisor, &wanted);
     }
-    if !given("cpu") {
+    if all || given("memory") {
         memory(divisor, &wanted);
+    }
+    if all || given("locks") {
+        locks(divisor, &wanted);
+    }
+    if all || given("load") {
+        load_time(divisor);
     }
 }

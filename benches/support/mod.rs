@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An unused port.
@@ -70,7 +70,12 @@ impl Server {
         let ready = lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept")));
         assert!(ready, "{name} ended before it was ready");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { name, port, child, _folder: folder }
+        Self { name, port, child, folder }
+    }
+
+    /// Its working folder, unless an argument named another.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     fn pid(&self) -> u32 {
