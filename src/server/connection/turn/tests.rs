@@ -148,9 +148,11 @@ impl Outlet for Seen {
             return Err(ErrorKind::WouldBlock.into());
         }
         if let Some(client) = &noted.client {
-            client.set_nonblocking(true).expect("a socket");
-            let has_reply = client.peek(&mut [0]).is_ok();
-            client.set_nonblocking(false).expect("a socket");
+            // Not by making the socket non-blocking: the test reads from it at the same time.
+            let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+            let mut byte = [std::mem::MaybeUninit::uninit()];
+            let has_reply =
+                socket2::SockRef::from(client).recv_with_flags(&mut byte, flags).is_ok();
             noted.replies_before += usize::from(has_reply);
         }
         if let Some(node) = &noted.node {
