@@ -2,7 +2,7 @@
 
 use crate::number::double::DoubleText;
 use crate::rdb::error::{Error, ErrorKind};
-use crate::rdb::real_redis::{RealRedis, Reply};
+use crate::real_redis::{RealRedis, Reply};
 use crate::rdb::{PayloadChecksum, dump};
 use crate::settings::{Collections, Settings};
 use crate::types::listpack;
