@@ -11,7 +11,8 @@
 //! glob, lzf, number         leaves: patterns, compression, numbers as Redis reads and writes them
 //! telemetry                 a leaf: the log, counters, traces and crash reports
 //! process                   a leaf: title, background, supervisor and limits of the process
-//! settings                  a leaf too: files, environment and arguments; the parameter table
+//! limits                    a leaf: within which collections are kept packed
+//! settings                  files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
 //! types                     values: what a key can hold
 //! keyspace                  shards, entries, the slot table, scans, snapshots
@@ -119,6 +120,7 @@ mod commands;
 mod engine;
 mod glob;
 mod keyspace;
+mod limits;
 mod lzf;
 mod node;
 mod number;

@@ -16,8 +16,8 @@ use super::error::{Error, ErrorKind};
 use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
 use super::reader::unsupported;
 use super::values;
+use crate::limits::Collections;
 use crate::lzf::Compressor;
-use crate::settings::Collections;
 use crate::types::{Value, ValueRef};
 
 thread_local! {

@@ -9,7 +9,7 @@ use super::decode::{Checksum, Decoder};
 use super::error::{Error, ErrorKind, key_owner, shortened};
 use super::format::{VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, opcode, type_code, type_name};
 use super::values;
-use crate::settings::Collections;
+use crate::limits::Collections;
 use crate::types::Value;
 
 /// How a stream is read.
@@ -78,13 +78,6 @@ pub(crate) struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the header, with default settings.
-    #[cfg(test)]
-    pub(crate) fn new(source: R) -> Result<Self, Error> {
-        let limits = crate::settings::Settings::default().collections;
-        Self::with_options(source, ReadOptions { verify_checksum: true, limits })
-    }
-
     /// Reads the header.
     ///
     /// # Errors

@@ -7,6 +7,14 @@ use super::{Error, ErrorKind, Item, KeyRecord, ReadOptions, Reader};
 use crate::rdb::crc64::checksum;
 use crate::types::Value;
 
+impl<R: std::io::Read> Reader<R> {
+    /// Reads the header, with default settings.
+    pub(crate) fn new(source: R) -> Result<Self, Error> {
+        let limits = crate::settings::Settings::default().collections;
+        Self::with_options(source, ReadOptions { verify_checksum: true, limits })
+    }
+}
+
 fn sample(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

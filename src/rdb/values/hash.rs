@@ -4,12 +4,12 @@
 
 use std::io::{self, Read, Write};
 
+use crate::limits::Collections;
 use crate::rdb::decode::Decoder;
 use crate::rdb::encode::Encoder;
 use crate::rdb::error::{Error, ErrorKind};
 use crate::rdb::format::type_code;
 use crate::rdb::legacy;
-use crate::settings::Collections;
 use crate::types::hash::{HashRef, Inserted, PACK_BYTES_MAX};
 use crate::types::listpack::{self, Item, Listpack};
 use crate::types::table::{FieldTable, MemberTable};

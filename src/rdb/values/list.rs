@@ -3,12 +3,12 @@
 
 use std::io::{self, Read, Write};
 
+use crate::limits::Collections;
 use crate::rdb::decode::Decoder;
 use crate::rdb::encode::Encoder;
 use crate::rdb::error::{Error, ErrorKind};
 use crate::rdb::format::type_code;
 use crate::rdb::legacy;
-use crate::settings::Collections;
 use crate::types::list::{Container, Limits, List, ListRef, PACK_BYTES_MAX, PackedList, Stored};
 use crate::types::listpack::Listpack;
 use crate::types::{Damage, Encoding, Object, Value};

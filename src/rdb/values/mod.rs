@@ -13,7 +13,7 @@ use super::decode::Decoder;
 use super::encode::Encoder;
 use super::error::Error;
 use super::format::type_code;
-use crate::settings::Collections;
+use crate::limits::Collections;
 use crate::types::{Value, ValueRef};
 
 /// Reads the value of a type; `None`, with nothing read, if the type is not supported. Collections

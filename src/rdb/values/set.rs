@@ -3,11 +3,11 @@
 
 use std::io::{self, Read, Write};
 
+use crate::limits::Collections;
 use crate::rdb::decode::Decoder;
 use crate::rdb::encode::Encoder;
 use crate::rdb::error::{Error, ErrorKind};
 use crate::rdb::format::type_code;
-use crate::settings::Collections;
 use crate::types::intset::Intset;
 use crate::types::listpack::{Item, Listpack};
 use crate::types::members::{self, SetRef};

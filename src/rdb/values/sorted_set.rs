@@ -4,13 +4,13 @@
 use std::io::{self, Read, Write};
 
 use super::hash::has_twice;
+use crate::limits::Collections;
 use crate::number::double;
 use crate::rdb::decode::Decoder;
 use crate::rdb::encode::Encoder;
 use crate::rdb::error::{Error, ErrorKind};
 use crate::rdb::format::type_code;
 use crate::rdb::legacy;
-use crate::settings::Collections;
 use crate::types::listpack::{Item, Listpack};
 use crate::types::sorted_set::{self, Inserted, SortedSet, SortedSetRef};
 use crate::types::{Damage, Encoding, Object, Value};

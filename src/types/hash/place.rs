@@ -2,7 +2,7 @@
 //! becomes a table, and stays one.
 
 use super::{FieldTable, HashRef, Inserted};
-use crate::settings::Collections;
+use crate::limits::Collections;
 use crate::types::{Object, Place};
 
 /// Longest listpack in bytes, whatever the settings allow (Redis's LISTPACK_MAX_SAFETY_LIMIT).

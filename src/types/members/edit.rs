@@ -6,8 +6,8 @@
 //! a table. Which of the two depends only on what the set holds when it must change its form.
 
 use super::{PACKED_MEMBER_BYTES_MAX, PACKED_MEMBERS_MAX, SetRef, is_packable};
+use crate::limits::Collections;
 use crate::number::parse_i64;
-use crate::settings::Collections;
 use crate::types::intset::{self, Intset};
 use crate::types::listpack::{self, Item, Listpack};
 use crate::types::table::MemberTable;

@@ -1,8 +1,8 @@
 //! Changes of a sorted set in its place, whichever form it has; and when it leaves the small one.
 
 use super::{Inserted, SortedSet, SortedSetRef, insert_packed, remove_packed};
+use crate::limits::Collections;
 use crate::number::double::{self, DoubleText};
-use crate::settings::Collections;
 use crate::types::listpack::{self, Item};
 use crate::types::{Encoding, Object, Place, Value};
 

@@ -2,8 +2,8 @@
 
 use crate::number::double::DoubleText;
 use crate::rdb::error::{Error, ErrorKind};
-use crate::real_redis::{RealRedis, Reply};
 use crate::rdb::{PayloadChecksum, dump};
+use crate::real_redis::{RealRedis, Reply};
 use crate::settings::{Collections, Settings};
 use crate::types::listpack;
 use crate::types::{Encoding, Place, Value, sorted_set};
