@@ -111,6 +111,7 @@ const DEFAULT: &[&str] = &[
     "hyperloglog",
     "list",
     "set",
+    "hash",
     "geo",
     "stream",
 ];
