@@ -11,6 +11,7 @@ mod introspection;
 mod latency;
 mod propagation;
 mod pubsub;
+mod rdb_samples;
 mod replication;
 mod simulation;
 mod slowlog;
