@@ -112,6 +112,7 @@ const DEFAULT: &[&str] = &[
     "list",
     "set",
     "hash",
+    "sorted_set",
     "geo",
     "stream",
 ];
