@@ -141,3 +141,6 @@ pub(super) fn write<W: Write>(encoder: &mut Encoder<W>, list: ListRef<'_>) -> io
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

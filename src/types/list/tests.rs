@@ -4,6 +4,7 @@ use super::tree::Sum;
 use super::*;
 
 mod against_redis;
+mod edit;
 
 /// Small nodes, so that few elements make many.
 fn limits() -> impl Strategy<Value = Limits> {
