@@ -28,7 +28,7 @@ pub(super) const COMMANDS: &[Command] = &[
              <SET encoding offset value | INCRBY encoding offset increment>]",
             "Reads, sets and increments integers of any width anywhere in a string."),
     command("BITFIELD_RO", bitfield_ro, at_least(2), &[ReadOnly, Fast], one_key(&[Ro, Access]), Bitmap)
-        .docs("6.0.0", "O(1) for each operation", "key [GET encoding offset]",
+        .docs("6.0.0", "O(1) for each operation", "key [GET encoding offset [GET encoding offset ...]]",
             "Reads integers of any width anywhere in a string."),
     command("BITOP", bitop, at_least(4), &[Write, DenyOom],
         one_key_at(2), Bitmap)

@@ -272,6 +272,7 @@ fn reply_arguments(reply: &mut Output, arguments: &[Argument]) {
         let mut flags = Vec::new();
         flags.extend(argument.optional.then_some("optional"));
         flags.extend(argument.multiple.then_some("multiple"));
+        flags.extend(argument.multiple_token.then_some("multiple_token"));
         let fields = 2
             + usize::from(argument.key_spec.is_some())
             + usize::from(argument.token.is_some())

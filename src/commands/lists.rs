@@ -100,7 +100,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 /// The limits of lists that are made now.
 #[inline]
-fn limits(node: &Node, settings: &Settings) -> Limits {
+pub(super) fn limits(node: &Node, settings: &Settings) -> Limits {
     let collections = &settings.collections;
     let depth = usize::try_from(collections.list_compress_depth).unwrap_or(usize::MAX);
     Limits::new(i64::from(collections.list_node_size), depth)

@@ -33,6 +33,7 @@ mod scan;
 mod server;
 mod sets;
 mod slowlog;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
@@ -75,6 +76,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         server::COMMANDS,
         sets::COMMANDS,
         slowlog::COMMANDS,
+        sort::COMMANDS,
         sorted_sets::COMMANDS,
         streams::COMMANDS,
         strings::COMMANDS,

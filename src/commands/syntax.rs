@@ -16,6 +16,8 @@ pub(super) struct Argument {
     pub(super) key_spec: Option<usize>,
     pub(super) optional: bool,
     pub(super) multiple: bool,
+    /// Its token is repeated with it.
+    pub(super) multiple_token: bool,
     pub(super) arguments: Vec<Self>,
 }
 
@@ -128,6 +130,13 @@ impl<'w> Parser<'w> {
         if chooses {
             values.extend(self.argument());
         }
+        let repeated: Vec<&str> =
+            std::iter::once(token).chain(values.iter().map(|value| value.name.as_str())).collect();
+        if !values.is_empty() && self.repeats(0, &repeated) {
+            self.words = &self.words[repeated.len() + 3..];
+            let token = Some(token.to_owned());
+            return Argument { token, multiple: true, multiple_token: true, ..block(values) };
+        }
         if values.is_empty() {
             let name = token.to_ascii_lowercase();
             return Argument {
@@ -195,6 +204,7 @@ mod tests {
             text += &format!("{}:{}", argument.name, argument.kind);
             text += if argument.optional { "?" } else { "" };
             text += if argument.multiple { "+" } else { "" };
+            text += if argument.multiple_token { "+" } else { "" };
             if !argument.arguments.is_empty() {
                 text += &format!("({})", shown(&argument.arguments));
             }
@@ -216,6 +226,10 @@ mod tests {
             ("[message]", "message:string?"),
             ("key [key ...]", "key:key+"),
             ("[channel [channel ...]]", "channel:string?+"),
+            (
+                "[GET pattern [GET pattern ...]] [ALPHA]",
+                "GET=pattern:pattern?++ ALPHA=alpha:pure-token?",
+            ),
             ("key value [key value ...]", "key_value:block+(key:key value:string)"),
             (
                 "timeout [WRITE | ALL]",

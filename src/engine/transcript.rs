@@ -13,6 +13,7 @@ mod keys;
 mod lists;
 mod object;
 mod sets;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;

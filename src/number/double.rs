@@ -36,14 +36,33 @@ pub(crate) fn parse(text: &[u8]) -> Option<f64> {
 /// up to a zero byte, empty for 0, and with what is out of range as an infinity or zero. `None`
 /// for anything else and NaN.
 pub(crate) fn parse_bound(text: &[u8]) -> Option<f64> {
+    match up_to_zero(text)? {
+        Magnitude::Exact(value) | Magnitude::OutOfRange(value) => Some(value),
+    }
+}
+
+/// Reads what SORT sorts by: like a bound, but `None` for what is out of range, or so small that
+/// its digits are lost.
+pub(crate) fn parse_weight(text: &[u8]) -> Option<f64> {
+    match up_to_zero(text)? {
+        Magnitude::Exact(value) if !value.is_subnormal() => Some(value),
+        _ => None,
+    }
+}
+
+/// Reads a number with its sign, with space in front, up to a zero byte; nothing at all is 0.
+fn up_to_zero(text: &[u8]) -> Option<Magnitude> {
     let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
     if text.is_empty() {
-        return Some(0.0);
+        return Some(Magnitude::Exact(0.0));
     }
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let (negative, rest) = sign(&text[text.iter().take_while(|byte| is_space(byte)).count()..]);
-    let (Magnitude::Exact(value) | Magnitude::OutOfRange(value)) = magnitude(rest)?;
-    Some(if negative { -value } else { value })
+    Some(match magnitude(rest)? {
+        Magnitude::Exact(value) if negative => Magnitude::Exact(-value),
+        Magnitude::OutOfRange(value) if negative => Magnitude::OutOfRange(-value),
+        positive => positive,
+    })
 }
 
 /// The integer as which a listpack holds a score. Negative zero becomes zero, as in Redis.

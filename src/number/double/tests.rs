@@ -34,6 +34,27 @@ fn a_score_has_neither_spaces_nor_zero_bytes() {
 }
 
 #[test]
+fn weights_are_read_as_bounds_but_only_within_the_range_of_doubles() {
+    for (text, expected) in [
+        ("", Some(0.0)),
+        (" -1.5", Some(-1.5)),
+        ("0x10\0 and more", Some(16.0)),
+        ("-inf", Some(f64::NEG_INFINITY)),
+        ("0", Some(0.0)),
+        ("2.3e-308", Some(2.3e-308)),
+        ("1e-310", None),
+        ("1e-400", None),
+        ("1e400", None),
+        ("-1e400", None),
+        ("nan", None),
+        ("1 ", None),
+        (" ", None),
+    ] {
+        assert_eq!(parse_weight(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn bounds_of_ranges_are_read_as_c_reads_a_prefix() {
     let infinity = f64::INFINITY;
     let cases: [(&[u8], Option<f64>); 21] = [
