@@ -114,6 +114,7 @@ const DEFAULT: &[&str] = &[
     "hash",
     "sorted_set",
     "geo",
+    "sort",
     "stream",
 ];
 
