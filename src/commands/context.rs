@@ -1,6 +1,7 @@
 //! A handler's context: keys under the locks of its row, its client, and its reply.
 
 use super::effects::{Change, Effects};
+use super::random::Random;
 use super::registry::Registry;
 use super::{Args, Failure};
 use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
@@ -589,22 +590,5 @@ impl Context<'_> {
     /// Hides the argument at `index` from the slow log: it is a password or similar.
     pub(crate) fn redact(&mut self, index: usize) {
         self.keys.effects.redacted.push(index);
-    }
-}
-
-/// A worker's pseudo-random numbers (xorshift64*), seeded by the outer layer.
-#[derive(Debug)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 }

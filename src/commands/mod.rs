@@ -28,6 +28,7 @@ mod latency;
 mod lists;
 mod object;
 mod pubsub;
+mod random;
 mod replication;
 mod scan;
 mod server;
@@ -48,9 +49,10 @@ pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
 pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run};
-pub(crate) use context::{Context, Expired, Keys, Random, access_clock};
+pub(crate) use context::{Context, Expired, Keys, access_clock};
 pub(crate) use failure::{Failure, c_string};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
+pub(crate) use random::Random;
 
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {

@@ -86,6 +86,7 @@ impl Random {
 #[derive(Debug)]
 pub(crate) struct Writer {
     random: Random,
+    port: u16,
     client: Connection,
     /// The last payload from DUMP.
     payload: Vec<u8>,
@@ -95,6 +96,7 @@ impl Writer {
     pub(crate) fn new(port: u16, seed: u64) -> Self {
         Self {
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            port,
             client: Connection::tcp(port).unwrap(),
             payload: Vec::new(),
         }
@@ -127,7 +129,14 @@ impl Writer {
         let bytes: Vec<u8> = unit.iter().flat_map(|words| encode(words)).collect();
         self.client.send_raw(&bytes).unwrap();
         for words in &unit {
-            let reply = self.client.read_reply().unwrap();
+            let Ok(reply) = self.client.read_reply() else {
+                // A change of role ends the connections of those that wait for keys.
+                let waits =
+                    |words: &Words| words[0].starts_with(b"BL") || words[0].starts_with(b"BZ");
+                assert!(unit.iter().any(waits), "a connection was closed");
+                self.client = Connection::tcp(self.port).unwrap();
+                break;
+            };
             if words[0] == b"DUMP"
                 && let Reply::Bulk(payload) = reply
             {

@@ -6,11 +6,12 @@ use crate::engine::fixture::Fixture;
 use crate::engine::rdb_load::{self, Behind};
 use crate::settings::{LocalAccess, Settings};
 
-/// Files, and what DEBUG DIGEST of the server that wrote each said. They hold libraries of
-/// functions, which are cut out.
+/// Files that hold the same data, and their DEBUG DIGEST in Redis 7.0.15, which wrote the first. Newer
+/// servers write some scores in another way, and so have another digest. The files hold libraries
+/// of functions, which are cut out.
 const WRITTEN: &[(&str, &str)] = &[
     ("r70_redis7.0.15.rdb", "909105af4173c62a05fb06cf9739cc82e5ffc2a3"),
-    ("v81_valkey8.1.1.rdb", "a427d99d58354e5ea5547ce1dab7d61a961bca2f"),
+    ("v81_valkey8.1.1.rdb", "909105af4173c62a05fb06cf9739cc82e5ffc2a3"),
 ];
 
 fn sample(name: &str) -> Vec<u8> {
