@@ -115,7 +115,6 @@
 //! - A string longer than 64 KiB that begins like a HyperLogLog is a corrupted one.
 //! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
-
 mod admin;
 mod commands;
 mod engine;

@@ -20,8 +20,6 @@ pub(crate) enum KeyFlag {
     Delete,
     /// A shard channel rather than a key.
     NotKey,
-    /// The specification may not find all the keys.
-    Incomplete,
     VariableFlags,
 }
 
@@ -37,7 +35,6 @@ impl KeyFlag {
             Self::Insert => "insert",
             Self::Delete => "delete",
             Self::NotKey => "not_key",
-            Self::Incomplete => "incomplete",
             Self::VariableFlags => "variable_flags",
         }
     }

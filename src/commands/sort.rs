@@ -20,7 +20,7 @@ use crate::number::double;
 use crate::settings::EventClasses;
 use crate::types::list::{self, Direction};
 use crate::types::partial_sort::partial_sort;
-use crate::types::{Encoding, Object, Place, StringView, Type, Value, ValueRef};
+use crate::types::{Encoding, Object, StringView, Type, Value, ValueRef};
 use elements::Elements;
 use options::{Options, Storing};
 

@@ -32,7 +32,7 @@ use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
 pub(crate) use scan::Cursor;
 
 use crate::number;
-use crate::types::{Chunks, Encoding, Object, Remains, Value};
+use crate::types::{Chunks, Encoding, Object, Remains, Value, hashing};
 use graveyard::{Burial, Displaced, Graveyard};
 use interests::Interests;
 use snapshot::Retention;
@@ -146,6 +146,7 @@ impl Keyspace {
     /// Empty databases, for `readers` threads that prefetch. The seeds key the hash and must be
     /// unknown to clients.
     pub(crate) fn new(databases: usize, readers: usize, seeds: [u64; 4]) -> Self {
+        hashing::seed(seeds);
         let [a, b, c, d] = seeds;
         Self {
             // One more for the walk of a snapshot.

@@ -36,6 +36,7 @@ impl<W> Encoder<W> {
     }
 
     /// Bytes written so far.
+    #[cfg(test)]
     pub(super) fn written(&self) -> u64 {
         self.written
     }

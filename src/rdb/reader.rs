@@ -36,6 +36,7 @@ pub(crate) enum Item {
     /// The keys that follow belong to this database.
     SelectDb(u64),
     /// The size of the current database: a hint, which may be wrong.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tables here need no size in advance"))]
     ResizeDb {
         /// How many keys.
         keys: u64,
@@ -57,6 +58,7 @@ pub(crate) struct KeyRecord {
     /// How long it had not been used, in seconds; written under an LRU policy.
     pub(crate) idle_s: Option<u64>,
     /// Its access counter, logarithmic; written under an LFU policy.
+    #[cfg_attr(not(test), allow(dead_code, reason = "there is no LFU policy yet"))]
     pub(crate) freq: Option<u8>,
     /// What it holds.
     pub(crate) value: Value,
@@ -98,6 +100,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The version in the header: 1 to 12, or 80.
+    #[cfg(test)]
     pub(crate) fn version(&self) -> u16 {
         self.version
     }

@@ -94,6 +94,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Bytes written so far.
+    #[cfg(test)]
     pub(crate) fn written(&self) -> u64 {
         self.encoder.written()
     }

@@ -110,6 +110,7 @@ impl<'a> Intset<'a> {
     }
 
     #[inline]
+    #[cfg(test)]
     pub(crate) fn is_empty(self) -> bool {
         self.integers.is_empty()
     }

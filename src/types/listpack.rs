@@ -75,11 +75,6 @@ impl Item<'_> {
         self.with_bytes(<[u8]>::len)
     }
 
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        matches!(self, Self::Bytes([]))
-    }
-
     /// The element as an integer, if its string is the decimal form of one.
     #[inline]
     pub(crate) fn integer(self) -> Option<i64> {

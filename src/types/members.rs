@@ -12,7 +12,7 @@ pub(crate) use edit::{
     take_nth, union_of_ints,
 };
 
-use super::intset::{self, Intset};
+use super::intset::Intset;
 use super::listpack::{self, Item, Listpack};
 use super::table::{self, MemberTable};
 use super::{buffer::Buffer, uniform};
@@ -30,6 +30,7 @@ pub(crate) fn is_packable(len: usize, longest: usize) -> bool {
 }
 
 /// Adds a member to a packed set, whose limits the caller has checked; false if it was there.
+#[cfg(test)]
 pub(crate) fn insert<B: Buffer + ?Sized>(set: &mut B, member: &[u8]) -> bool {
     let new = Listpack::new(set.bytes()).find(member, 0).is_none();
     if new {
@@ -132,6 +133,7 @@ impl<'a> SetRef<'a> {
     }
 
     /// Bytes of the longest member.
+    #[cfg(test)]
     pub(crate) fn longest(self) -> usize {
         self.iter().map(Item::len).max().unwrap_or(0)
     }
@@ -149,6 +151,7 @@ impl<'a> SetRef<'a> {
     }
 
     /// The members as a listpack, whose limits the caller has checked.
+    #[cfg(test)]
     pub(crate) fn to_packed(self) -> Vec<u8> {
         let mut packed = listpack::EMPTY.to_vec();
         for member in self.iter() {
@@ -161,10 +164,11 @@ impl<'a> SetRef<'a> {
     }
 
     /// The members as an intset; `None` if one is not an integer.
+    #[cfg(test)]
     pub(crate) fn to_ints(self) -> Option<Vec<u8>> {
-        let mut ints = intset::EMPTY.to_vec();
+        let mut ints = super::intset::EMPTY.to_vec();
         for member in self.iter() {
-            intset::insert(&mut ints, member.integer()?);
+            super::intset::insert(&mut ints, member.integer()?);
         }
         Some(ints)
     }

@@ -37,7 +37,7 @@ pub(crate) use damage::Damage;
 pub(crate) use kind::{Encoding, Type};
 pub(crate) use object::{Freed, Object};
 pub(crate) use remains::Remains;
-pub(crate) use string::{CHUNK_BYTES, Chunks, Pieces, StringView};
+pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
 pub(crate) use value::{Place, Value, ValueRef};
 
 /// A uniformly random rank below `len`, from one random number; 0 if there is none.

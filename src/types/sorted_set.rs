@@ -22,9 +22,9 @@ mod view;
 
 use std::ops::ControlFlow;
 
-pub(crate) use edit::{empty_for, insert, is_packable, of_ordered, remove, remove_ranks};
+pub(crate) use edit::{empty_for, insert, of_ordered, remove, remove_ranks};
 pub(crate) use iter::Elements;
-pub(crate) use view::{SortedSetRef, ViewElements};
+pub(crate) use view::SortedSetRef;
 use view::{insert_packed, remove_packed};
 
 use super::Freed;
@@ -85,12 +85,6 @@ impl SortedSet {
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
         let (leaf, position) = self.find(&Key::new(member))?;
         Some(self.parts.leaves.get(leaf).score(position))
-    }
-
-    /// Elements before a member.
-    pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        let (leaf, position) = self.find(&Key::new(member))?;
-        Some(self.rank_at(member, leaf, position).0)
     }
 
     /// Elements before a member, and its score.

@@ -86,10 +86,6 @@ impl<const VALUES: bool> Table<VALUES> {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes allocated, what is shared with clones included.
     pub(crate) fn allocated_bytes(&self) -> usize {
         self.allocated_bytes
@@ -135,6 +131,7 @@ impl<const VALUES: bool> Table<VALUES> {
     }
 
     /// A uniformly random element; `None` if there is none.
+    #[cfg(test)]
     pub(crate) fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<Element<'_>> {
         self.nth(super::uniform(self.len, random))
     }

@@ -197,6 +197,7 @@ fn damage(random: &mut Random, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Restores damaged payloads of a form for a while; returns how many were tried and taken.
+#[allow(clippy::disallowed_methods, reason = "it runs for a time")]
 fn fuzz(seed: u64, form: &[&str], time: Duration) -> (u64, u64) {
     let payload = payload(form);
     let mut fixture = fixture();
@@ -227,7 +228,6 @@ fn fuzz(seed: u64, form: &[&str], time: Duration) -> (u64, u64) {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the time for each form")]
 fn damaged_payloads_are_refused_or_make_sound_values() {
     let seconds = std::env::var("LIMPID_FUZZ_SECONDS");
     let seconds: f64 = seconds.map_or(0.3, |seconds| seconds.parse().expect("a number"));

@@ -185,6 +185,7 @@ fn xsetid_sets_what_a_stream_remembers() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "the steps of one story")]
 fn groups_hand_out_entries_and_remember_whom_they_gave_them_to() {
     Fixture::new().transcript(&[
         ("XGROUP CREATE s g $", NO_STREAM, "", ""),
@@ -288,6 +289,7 @@ fn groups_hand_out_entries_and_remember_whom_they_gave_them_to() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "the steps of one story")]
 fn groups_and_consumers_come_and_go() {
     Fixture::new().transcript(&[
         ("XADD s 1-1 f v", "\"1-1\"", "SELECT 0 | XADD s 1-1 f v", "new s, xadd s"),
@@ -358,6 +360,7 @@ fn groups_and_consumers_come_and_go() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "the steps of one story")]
 fn claims_move_entries_and_forget_those_that_are_gone() {
     Fixture::new().transcript(&[
         ("XADD s 1-1 f v", "\"1-1\"", "SELECT 0 | XADD s 1-1 f v", "new s, xadd s"),

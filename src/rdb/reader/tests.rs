@@ -7,7 +7,7 @@ use super::{Error, ErrorKind, Item, KeyRecord, ReadOptions, Reader};
 use crate::rdb::crc64::checksum;
 use crate::types::Value;
 
-impl<R: std::io::Read> Reader<R> {
+impl<R: Read> Reader<R> {
     /// Reads the header, with default settings.
     pub(crate) fn new(source: R) -> Result<Self, Error> {
         let limits = crate::settings::Settings::default().collections;

@@ -37,12 +37,6 @@ impl<'a> PackedList<'a> {
         pack
     }
 
-    /// The listpack.
-    #[inline]
-    pub(crate) fn pack(self) -> Listpack<'a> {
-        self.pack
-    }
-
     /// The limits that it was made with.
     #[inline]
     pub(crate) fn limits(self) -> Limits {

@@ -88,10 +88,6 @@ impl Groups {
         self.by_name.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
     pub(crate) fn get(&self, name: &[u8]) -> Option<&Group> {
         self.by_name.get(name)
     }
@@ -277,6 +273,7 @@ impl Group {
     }
 
     /// Makes an entry pending for a consumer that gets its first delivery now.
+    #[cfg(test)]
     pub(crate) fn deliver(&mut self, id: StreamId, consumer: ConsumerNumber, now_ms: i64) {
         self.set_pending(id, Pending { consumer, delivered_ms: now_ms, deliveries: 1 });
     }

@@ -25,15 +25,14 @@ mod ordered;
 mod radix;
 mod trim;
 
-pub(crate) use block::{Block, Entry, Fields};
+pub(crate) use block::{Block, Entry};
 pub(crate) use build::{GroupBuilder, Refusal, StreamBuilder};
 pub(crate) use counters::Counters;
-pub(crate) use entries::Entries;
-pub(crate) use groups::{Consumer, ConsumerNumber, Group, Groups, Name, Pending};
-pub(crate) use id::{IdError, IdText, NewId, StreamId, parse_end, parse_start};
+pub(crate) use groups::{Consumer, ConsumerNumber, Group, Groups, Pending};
+pub(crate) use id::{IdError, NewId, StreamId, parse_end, parse_start};
 use memory::Budget;
 use ordered::OrderedMap;
-pub(crate) use trim::{Precision, Removed, Trim, Trimmed, Until};
+pub(crate) use trim::{Precision, Removed, Trim, Until};
 
 /// No block, and no entry, may be longer, in bytes.
 const BLOCK_BYTES_MAX: usize = 1 << 30;
@@ -103,10 +102,6 @@ impl Stream {
     /// Entries that are not deleted.
     pub(crate) fn len(&self) -> u64 {
         self.counters.length
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.counters.length == 0
     }
 
     pub(crate) fn last_id(&self) -> StreamId {

@@ -14,8 +14,6 @@ use crate::types::Freed;
 
 mod iter;
 
-pub(crate) use iter::{Ascend, Descend};
-
 /// Bytes of a leaf's entries, about.
 const NODE_BYTES: usize = 2048;
 
@@ -108,10 +106,6 @@ const fn entries_most(entry_bytes: usize) -> usize {
 impl<K: Ord + Clone, V: Value> OrderedMap<K, V> {
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Bytes allocated for the tree, those shared with clones included.

@@ -49,6 +49,7 @@ impl Removed {
     }
 
     /// Blocks.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -15,37 +15,37 @@ fn apply_to_both(change: Change, place: &mut Value, list: &mut List, now: Limits
     let len = list.len();
     match change {
         Change::PushFront(value) => {
-            list::push_all(place, Direction::Forward, [&value[..]].into_iter(), now);
+            push_all(place, Direction::Forward, [&value[..]].into_iter(), now);
             list.push_front(&value);
         }
         Change::PushBack(value) => {
-            list::push_all(place, Direction::Backward, [&value[..]].into_iter(), now);
+            push_all(place, Direction::Backward, [&value[..]].into_iter(), now);
             list.push_back(&value);
         }
         Change::PushMany(values) => {
             let added = values.iter().map(|value| &value[..]);
-            let len = list::push_all(place, Direction::Backward, added, now);
+            let len = push_all(place, Direction::Backward, added, now);
             values.iter().for_each(|value| list.push_back(value));
             assert_eq!(len, list.len());
         }
         Change::PopFront => {
-            let popped = list::pop_with(place, Direction::Forward, |item| item.to_vec());
+            let popped = pop_with(place, Direction::Forward, |item| item.to_vec());
             assert_eq!(popped, list.pop_front());
         }
         Change::PopBack => {
-            let popped = list::pop_with(place, Direction::Backward, |item| item.to_vec());
+            let popped = pop_with(place, Direction::Backward, |item| item.to_vec());
             assert_eq!(popped, list.pop_back());
         }
         Change::Insert(at, side, value) if len > 0 => {
-            assert_eq!(list::insert(place, at % len, side, &value, now), len + 1);
+            assert_eq!(insert(place, at % len, side, &value, now), len + 1);
             assert!(list.insert(at % len, side, &value));
         }
         Change::Set(at, value) => {
             let at = at % (len + 1);
-            assert_eq!(list::set(place, at, &value, now), list.set(at, &value));
+            assert_eq!(set(place, at, &value, now), list.set(at, &value));
         }
         Change::RemoveRange(at, count) => {
-            drop(list::remove_range(place, at % (len + 2), count));
+            drop(remove_range(place, at % (len + 2), count));
             drop(list.remove_range(at % (len + 2), count));
         }
         Change::RemoveEqual(value, most, direction) => {
@@ -53,7 +53,7 @@ fn apply_to_both(change: Change, place: &mut Value, list: &mut List, now: Limits
             assert_eq!(removed, list.remove_equal(&value, most, direction));
         }
         Change::Keep if len > 0 => {
-            let rotated = list::rotate(place, Direction::Forward, Direction::Backward, now);
+            let rotated = rotate(place, Direction::Forward, Direction::Backward, now);
             let value = list.pop_front().unwrap();
             list.push_back(&value);
             assert_eq!(rotated, Some(value));
@@ -97,10 +97,10 @@ fn a_list_keeps_the_limits_that_it_was_made_with() {
     let (few, many) = (Limits::new(2, 1), Limits::DEFAULT);
     for (made_with, now, nodes) in [(few, many, 3), (many, few, 1)] {
         let mut place = Value::empty(Encoding::ListPack);
-        list::push_all(&mut place, Direction::Backward, [&b"1"[..]].into_iter(), made_with);
-        list::rotate(&mut place, Direction::Forward, Direction::Backward, now);
+        push_all(&mut place, Direction::Backward, [&b"1"[..]].into_iter(), made_with);
+        rotate(&mut place, Direction::Forward, Direction::Backward, now);
         let more = [&b"2"[..], b"3", b"4", b"5"].into_iter();
-        assert_eq!(list::push_all(&mut place, Direction::Backward, more, now), 5);
+        assert_eq!(push_all(&mut place, Direction::Backward, more, now), 5);
         assert_eq!(place.view().list().unwrap().node_count(), nodes);
         assert_eq!(place.view().list().unwrap().limits(), made_with);
     }
@@ -112,7 +112,7 @@ fn what_would_be_much_to_move_is_in_the_large_form() {
     let mut place = Value::empty(Encoding::ListPack);
     let element = [b'x'; 100];
     while place.view().list().unwrap().len() < 600 {
-        list::push_all(&mut place, Direction::Backward, [&element[..]].into_iter(), now);
+        push_all(&mut place, Direction::Backward, [&element[..]].into_iter(), now);
         let is_small = !matches!(place, Value::Object(_));
         let list = place.view().list().unwrap();
         let (_, node) = list.nodes().next().unwrap();
