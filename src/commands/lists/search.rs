@@ -31,18 +31,6 @@ pub(super) fn linsert(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// A number from -(2^63-1) on, and so one that can be negated.
-fn symmetric(arg: &[u8]) -> Result<i64, Failure> {
-    match Context::integer(arg)? {
-        i64::MIN => Err(Failure::err(format_args!(
-            "value is out of range, value must between {} and {}",
-            -i64::MAX,
-            i64::MAX
-        ))),
-        number => Ok(number),
-    }
-}
-
 /// A signed number of elements or matches: negative ones are those from the end.
 fn directed(number: i64) -> (usize, Direction) {
     let direction = if number < 0 { Direction::Backward } else { Direction::Forward };
@@ -50,7 +38,7 @@ fn directed(number: i64) -> (usize, Direction) {
 }
 
 pub(super) fn lrem(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let (most, direction) = directed(symmetric(args.at(2))?);
+    let (most, direction) = directed(Context::integer(args.at(2))?);
     let most = if most == 0 { usize::MAX } else { most };
     let key = ctx.keys.at(args, 1);
     let removed = ctx
@@ -70,6 +58,8 @@ pub(super) fn lrem(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 struct Wanted {
     /// The first match that counts, from 1 on.
     rank: usize,
+    /// False for a rank of -2^63, which Redis negates to itself: then all matches count.
+    ranked: bool,
     direction: Direction,
     /// How many matches, as an array; one alone without it.
     count: Option<usize>,
@@ -79,13 +69,20 @@ struct Wanted {
 
 impl Wanted {
     fn parse(args: &Args<'_>) -> Result<Self, Failure> {
-        let mut wanted =
-            Self { rank: 1, direction: Direction::Forward, count: None, most: usize::MAX };
+        let mut wanted = Self {
+            rank: 1,
+            ranked: true,
+            direction: Direction::Forward,
+            count: None,
+            most: usize::MAX,
+        };
         let mut at = 3;
         while at < args.len() {
             let value = args.get(at + 1).ok_or(Failure::Syntax)?;
             if args.is(at, "RANK") {
-                (wanted.rank, wanted.direction) = directed(symmetric(value)?);
+                let rank = Context::integer(value)?;
+                wanted.ranked = rank != i64::MIN;
+                (wanted.rank, wanted.direction) = directed(rank);
                 if wanted.rank == 0 {
                     return Err(Failure::err(
                         "RANK can't be zero: use 1 to start from the first match, 2 from the \
@@ -120,11 +117,15 @@ pub(super) fn lpos(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let mut found = Vec::new();
     if let Some(value) = ctx.keys.read_of(key, Type::List)? {
         let list = list_of(value);
-        let most = unlimited_if_zero(wanted.count.unwrap_or(1));
+        let most = match wanted.count {
+            Some(count) if wanted.ranked => unlimited_if_zero(count),
+            Some(_) => usize::MAX,
+            None => 1,
+        };
         let mut matches = 0;
         list.visit_equal(args.at(2), wanted.direction, wanted.most, |steps| {
             matches += 1;
-            if matches >= wanted.rank {
+            if matches >= wanted.rank || !wanted.ranked {
                 found.push(match wanted.direction {
                     Direction::Forward => steps,
                     Direction::Backward => list.len() - 1 - steps,
