@@ -77,7 +77,7 @@ fn setbit(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         target.write(at, &[byte[0] ^ mask]);
     }
     let changed = was != bit || target.is_lengthened();
-    target.changed(u64::from(changed));
+    target::record(&mut ctx.keys, key, u64::from(changed));
     ctx.reply.integer(i64::from(was));
     Ok(())
 }
@@ -292,6 +292,7 @@ fn write_fields(
         changes += u64::from(new != old || target.is_lengthened());
         ctx.reply.integer(reply.unwrap_or(new));
     }
-    target.changed(changes);
+    ctx.replied_before_events();
+    target::record(&mut ctx.keys, key, changes);
     Ok(())
 }

@@ -202,10 +202,20 @@ fn note_removed(keys: &mut Keys<'_>, key: Key<'_>, event: &'static str, elements
 /// Makes a key hold a result, or removes it if there is none; replies with the number of elements.
 fn store(ctx: &mut Context<'_>, target: Key<'_>, result: Option<Value>, event: &'static str) {
     let len = result.as_ref().map_or(0, |result| view(result.view()).len());
-    ctx.reply.count(len);
+    let was_there = ctx.keys.has(target);
+    if let (1.., Some(result)) = (len, result) {
+        ctx.keys.store_owned(target, result, None);
+        ctx.reply.count(len);
+        ctx.replied_before_events();
+        ctx.keys.changed(target, EventClasses::SORTED_SET, event);
+        return;
+    }
+    ctx.reply.integer(0);
     ctx.replied_before_events();
-    let result = result.unwrap_or_else(|| Value::empty(crate::types::Encoding::SortedSetPack));
-    ctx.keys.store_result(target, result, EventClasses::SORTED_SET, event);
+    if was_there {
+        ctx.keys.remove(target);
+        ctx.keys.changed(target, EventClasses::GENERIC, "del");
+    }
 }
 
 fn zcard(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -49,15 +49,8 @@ pub(super) fn run(
     if flow != Flow::Done {
         return flow;
     }
-    if client.reply_mode != ReplyMode::On {
-        match client.reply_mode {
-            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
-            ReplyMode::Skip => {
-                output.truncate(start);
-                client.reply_mode = ReplyMode::On;
-            }
-            _ => output.truncate(start),
-        }
+    if client.reply_mode != ReplyMode::On && client.waiting.is_none() {
+        apply_reply_mode(client, output, start);
     }
     // Messages that this command caused precede its reply, as in Redis, or the part of it written
     // after they were published.
@@ -72,6 +65,20 @@ pub(super) fn run(
         }
     }
     Flow::Done
+}
+
+/// Drops the reply to a command, from `start` on, if the client has asked for none.
+#[cold]
+pub(super) fn apply_reply_mode(client: &mut Client, output: &mut Output, start: Bookmark) {
+    match client.reply_mode {
+        ReplyMode::On => {}
+        ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
+        ReplyMode::Skip => {
+            output.truncate(start);
+            client.reply_mode = ReplyMode::On;
+        }
+        ReplyMode::Off => output.truncate(start),
+    }
 }
 
 /// Finds the row, also among a container's subcommands, and checks the arity.

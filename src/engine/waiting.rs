@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Executor;
+use super::{Executor, request};
 use crate::commands::blocking::KeyWait;
 use crate::keyspace::Waiter;
 use crate::node::Node;
@@ -23,6 +23,7 @@ impl Executor {
         let node = &*engine.node;
         let stats = &node.workers[self.index];
         self.output.begin(client.protocol);
+        let start = self.output.bookmark();
         let over = match &waiting.what {
             WaitsFor::Shutdown => {
                 if !node.shutdown.is_some() {
@@ -42,6 +43,7 @@ impl Executor {
             }
         };
         if over {
+            request::apply_reply_mode(client, &mut self.output, start);
             client.publish();
         } else {
             client.waiting = Some(waiting);

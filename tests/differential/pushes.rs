@@ -438,7 +438,10 @@ fn differences(before: &[&[&str]], commands: &[&str]) -> Vec<String> {
             call(connection, &words!["UNWATCH"]);
             got
         });
-        if redis != limpid {
+        // limpid's messages stand before or after a reply, never within one.
+        let is_torn = redis.iter().any(is_torn);
+        let excepted = is_torn || EXCEPT.iter().any(|(except, _)| except == command);
+        if redis != limpid && !excepted {
             let show = |replies: &[Reply]| -> String {
                 replies.iter().map(|reply| format!("\n    {reply}")).collect()
             };
@@ -447,6 +450,20 @@ fn differences(before: &[&[&str]], commands: &[&str]) -> Vec<String> {
         }
     }
     differences
+}
+
+/// Commands that differ, with the reason.
+const EXCEPT: &[(&str, &str)] =
+    &[("XREAD STREAMS s missing 0 0", "Redis tells of a missing key twice, once after the reply")];
+
+/// Whether Redis wrote a message into an unfinished reply, which no client can read.
+fn is_torn(reply: &Reply) -> bool {
+    let holds = |inner: &Reply| matches!(inner, Reply::Push(_)) || is_torn(inner);
+    match reply {
+        Reply::Array(inner) | Reply::Set(inner) => inner.iter().any(holds),
+        Reply::Map(inner) => inner.iter().any(|(key, value)| holds(key) || holds(value)),
+        _ => false,
+    }
 }
 
 /// Sends a command and discards the first reply or message.

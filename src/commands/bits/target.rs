@@ -77,16 +77,16 @@ impl<'t, 'k> Target<'t, 'k> {
         field.write(bytes, value);
         self.write(range.start as usize, bytes);
     }
+}
 
-    /// Records how many changes were made. Without any, a key that was created, lengthened or made
-    /// raw is not told of, as in Redis.
-    pub(super) fn changed(self, changes: u64) {
-        match changes.checked_sub(1) {
-            None => self.keys.keep_to_ourselves(),
-            Some(more) => {
-                self.keys.changed(self.key, EventClasses::STRING, "setbit");
-                self.keys.changed_much(more);
-            }
+/// Records how many changes were made to a target. Without any, a key that was created, lengthened
+/// or made raw is not told of, as in Redis.
+pub(super) fn record(keys: &mut Keys<'_>, key: Key<'_>, changes: u64) {
+    match changes.checked_sub(1) {
+        None => keys.keep_to_ourselves(),
+        Some(more) => {
+            keys.changed(key, EventClasses::STRING, "setbit");
+            keys.changed_much(more);
         }
     }
 }

@@ -241,3 +241,13 @@ fn what_a_pause_holds_back_is_read_once_more_from_its_start() {
     fixture.transcript("A: CLIENT UNPAUSE -> +OK");
     assert_eq!(fixture.send("B", b"cde\r\n"), ":0 $5 abcde");
 }
+
+#[test]
+fn who_wants_no_reply_gets_none_after_a_wait_either() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.run("a", "CLIENT REPLY SKIP"), "");
+    assert_eq!(fixture.run("a", "BLPOP l 1"), "<wait>");
+    fixture.run("b", "RPUSH l x");
+    assert_eq!(fixture.send("a", b""), "");
+    assert_eq!(fixture.run("a", "PING"), "+PONG");
+}
