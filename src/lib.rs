@@ -38,6 +38,31 @@
 //! directly into it, and the parser resumes where it stopped. Displaced values are freed after
 //! the unlock, large ones by the thread of `keyspace::graveyard`.
 //!
+//! # A value
+//!
+//! Small values are packed bytes within their entry: one allocation a key, of exactly the size class
+//! that it needs. `types::Encoding` in the entry's header says which. Large ones are a
+//! `types::Object`: trees of small nodes behind `Arc`, so that a snapshot's clone is one reference and
+//! a write copies a few nodes. `types::ValueRef` reads both alike; `types::Place` changes both,
+//! in an entry (`keyspace::Editor`) or without one (`types::Value`, as RDB makes it).
+//!
+//! ```text
+//! list        one listpack; a counted tree of listpack nodes
+//! set, hash   intset, listpack; a tree of packed segments in the order of the members' hash, whose
+//!             prefix is the cursor of SSCAN and HSCAN
+//! sorted set  listpack; a counted B+ tree by score and member, and beside it an index from a member's
+//!             hash to its leaf: the member's bytes stand once
+//! stream      listpack blocks in an ordered map, groups and pending entries in others
+//! ```
+//!
+//! # Waiting for keys
+//!
+//! A client in BLPOP and its kind leaves a waiter in the interests of its keys' shards
+//! (`keyspace::interests`). Whoever changes such a key serves those who wait, in order and under the
+//! same locks (`engine::serve`), by the function that the family gave (`commands::blocking::Serve`).
+//! One atomic claim decides between that, the timeout, CLIENT UNBLOCK and the connection's end. A
+//! move fills another key: commands lock what waiting moves reach (`node::blocked`).
+//!
 //! # The path of a write to a replica
 //!
 //! Under its locks a write is appended to `replication::Log`, whose last bytes are the backlog.
@@ -104,7 +129,8 @@
 //! A command: its row and handler in the family's file under `commands`. A setting: a row in
 //! `settings/table.rs` and a field in `settings/values.rs`. A counter: `node/stats.rs`, and one row
 //! in its section's file under `commands/info`, which names its field in INFO and its metric. A
-//! type of value: `types`, then `rdb`'s value, reader and writer.
+//! type of value: a file in `types` with its variants of `Encoding`, `Object` and `ValueRef`, one in
+//! `commands`, one in `rdb/values`, and its digest in `commands/debug/digest.rs`.
 //!
 //! # Differences from common expectations
 //!
