@@ -224,7 +224,7 @@ fn of_zipmap(blob: &[u8], limits: &Collections) -> Result<Value, ErrorKind> {
     hash.finish()
 }
 
-/// The type code under which [`write`] writes this hash.
+/// The type code under which [`write()`] writes this hash.
 pub(super) fn type_code(hash: HashRef<'_>) -> u8 {
     match hash {
         HashRef::Packed(_) => type_code::HASH_LISTPACK,

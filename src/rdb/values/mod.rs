@@ -51,7 +51,7 @@ pub(super) fn read<R: Read>(
     .map(Some)
 }
 
-/// The type code under which [`write`] writes this value.
+/// The type code under which [`write()`] writes this value.
 pub(super) fn type_code(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::String(_) => type_code::STRING,

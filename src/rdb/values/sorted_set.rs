@@ -159,7 +159,7 @@ fn is_in_order(set: SortedSetRef<'_>) -> bool {
     })
 }
 
-/// The type code under which [`write`] writes this sorted set.
+/// The type code under which [`write()`] writes this sorted set.
 pub(super) fn type_code(set: SortedSetRef<'_>) -> u8 {
     match set {
         SortedSetRef::Packed(_) => type_code::SORTED_SET_LISTPACK,
