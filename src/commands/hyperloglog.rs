@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::command::{
     Begin, Find, Group::HyperLogLog, NO_KEYS, at_least, command, exactly, key_range, one_key,
 };
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string};
+use super::{
+    Args, Command, Context, Expired, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string,
+};
 use crate::keyspace::{Content, INLINE_BYTES_MAX, Key};
 use crate::settings::EventClasses;
 use crate::types::hyperloglog::{self, Corrupted, Registers};
@@ -156,8 +158,11 @@ fn count_one(keys: &mut Keys<'_>, key: Key<'_>) -> Result<u64, Failure> {
     let count = hyperloglog::count(bytes);
     make_raw(keys, key);
     let count = count?;
-    edit(keys, key, |bytes| hyperloglog::cache_count(bytes, count));
-    keys.changed_silently(key);
+    // A replica's data stay its master's: it counts again each time.
+    if keys.expired != Expired::Hide {
+        edit(keys, key, |bytes| hyperloglog::cache_count(bytes, count));
+        keys.changed_silently(key);
+    }
     Ok(count)
 }
 
