@@ -41,11 +41,11 @@ grep -q 'errors: 0, replies: 45000' "$work/pipe" || fail "redis-cli --pipe: $(ta
 ok "redis-cli --pipe of 45,000 commands"
 cli --bigkeys >"$work/bigkeys"
 for kind in list set hash zset stream; do
-    grep -Eq "Biggest +$kind found .$kind. has 5000" "$work/bigkeys" || fail "redis-cli --bigkeys: $kind"
+    grep -Eq "Biggest +$kind found '\"$kind\"' has 5000" "$work/bigkeys" || fail "redis-cli --bigkeys: $kind"
 done
 ok "redis-cli --bigkeys finds the largest of each type"
 cli --memkeys >"$work/memkeys"
-grep -q 'Biggest *zset found .zset.' "$work/memkeys" || fail "redis-cli --memkeys"
+grep -q 'Biggest *zset found .*zset' "$work/memkeys" || fail "redis-cli --memkeys"
 ok "redis-cli --memkeys"
 cli --rdb "$work/copy.rdb" >/dev/null
 redis-check-rdb "$work/copy.rdb" >"$work/check" || fail "redis-check-rdb: $(tail -1 "$work/check")"
