@@ -313,7 +313,12 @@ fn a_replica_acknowledges_while_its_master_never_stops_sending() {
     let mut sender = script.link.try_clone().unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| while !stop.load(Ordering::Relaxed) && sender.send_raw(&stream).is_ok() {});
+        scope.spawn(|| {
+            let mut link_is_up = true;
+            while link_is_up && !stop.load(Ordering::Relaxed) {
+                link_is_up = sender.send_raw(&stream).is_ok();
+            }
+        });
         let began = now();
         let heard = [script.hear(), script.hear(), script.hear()];
         let took = began.elapsed();
