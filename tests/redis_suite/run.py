@@ -1,0 +1,392 @@
+#!/usr/bin/env python3
+"""Redis 7.0.15's own test suite against limpid.
+
+The suite comes from Debian's source package and runs as it is; nothing of it is kept in this
+repository. limpid stands in the place of src/redis-server; redis-cli and the other tools are
+Debian's. Units run one after the other, or several at a time, each in a folder and a range of
+ports of its own. A unit that hangs or whose server crashes ends by a time limit, and the next one
+begins.
+
+    run.py UNIT...            these units, as unit/type/list
+    run.py --choice           the choice of units that units.tsv marks, 12 minutes at most
+    run.py --all              all units of units.tsv
+
+Exits with 1 if a test fails that expected.tsv does not list, or if a listed one passes.
+Needs Debian 12 (apt-get as root to install tcl and redis-tools) and python3.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+VERSION = "7.0.15"
+TOOLS = ["redis-cli", "redis-benchmark", "redis-check-rdb", "redis-check-aof"]
+SOURCES = """\
+deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
+deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
+"""
+
+# Changes to our copy of the suite, none of which touches what a test asks for: file, before, after.
+PATCHES = [
+    # The suite waits two minutes for the PID of a server that has refused its configuration and ended.
+    (
+        "tests/support/server.tcl",
+        "set maxiter [expr {120*1000/$checkperiod}]",
+        "set maxiter [expr {10*1000/$checkperiod}]",
+    ),
+    # With --durable an exception ends its test alone; one outside of tests ends its block of a server,
+    # without the surrounding one, which the suite would take down as well.
+    (
+        "tests/support/server.tcl",
+        "if {!$assertion && $::durable} {",
+        "if {$::durable && $::cur_test eq {}} {",
+    ),
+    (
+        "tests/support/server.tcl",
+        "            } else {\n                # Re-raise, let handler up the stack take care of this.\n"
+        "                error $error $backtrace",
+        "                set ::tags [lrange $::tags 0 end-[llength $tags]]\n                return\n"
+        "            } else {\n                error $error $backtrace",
+    ),
+    # A test that failed within MULTI does not take those after it along.
+    (
+        "tests/support/test.tcl",
+        "                lappend details $::errorInfo\n            }\n",
+        "                lappend details $::errorInfo\n            }\n            catch {r discard}\n",
+    ),
+]
+
+PORTS_PER_JOB = 800
+
+# What expected.tsv calls a unit that does not reach its end.
+END = "(the unit's end)"
+
+
+@dataclasses.dataclass
+class Test:
+    """One line of the suite's output: outcome is passed, failed or skipped."""
+
+    name: str
+    outcome: str
+    text: str = ""
+
+
+@dataclasses.dataclass
+class Unit:
+    """What a unit came to. `end` says how it ended: done, aborted, or at the time limit."""
+
+    name: str
+    tests: list
+    end: str
+    seconds: float
+
+    def count(self, outcome):
+        return sum(test.outcome == outcome for test in self.tests)
+
+    def failures(self):
+        """Names of tests of which a run failed, with the text of the first failure."""
+        found = {}
+        for test in self.tests:
+            if test.outcome == "failed":
+                found.setdefault(test.name, test.text)
+        if self.end != "done":
+            found.setdefault(END, self.end)
+        return found
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+# ---------------------------------------------------------------------------- what a run needs
+
+
+def install_tools():
+    wanted = {"tclsh": "tcl", "redis-cli": "redis-tools", "redis-check-aof": "redis-tools", "dpkg-source": "dpkg-dev"}
+    missing = sorted({package for tool, package in wanted.items() if not shutil.which(tool)})
+    if missing:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
+    version = subprocess.run(["redis-cli", "--version"], check=True, capture_output=True, text=True).stdout
+    if VERSION not in version:
+        sys.exit(f"redis-tools {VERSION} wanted, found: {version.strip()}")
+
+
+def fetch_suite(folder):
+    """Fetches and unpacks the source package once, with lists of apt's own in `folder`."""
+    suite = folder / f"redis-{VERSION}"
+    if (suite / "tests" / "test_helper.tcl").exists():
+        return suite
+    shutil.rmtree(suite, ignore_errors=True)
+    lists = folder / "apt"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    (folder / "sources.list").write_text(SOURCES)
+    apt = ["apt-get", "-qq", "-o", f"Dir::Etc::SourceList={folder / 'sources.list'}", "-o", "Dir::Etc::SourceParts=-"]
+    apt += ["-o", f"Dir::State::Lists={lists}", "-o", "APT::Sandbox::User=root"]
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "source", "redis"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    source = (suite / "src" / "version.h") if suite.exists() else None
+    if source is None or f'"{VERSION}"' not in source.read_text():
+        sys.exit(f"apt-get source redis did not give Redis {VERSION}")
+    for name, before, after in PATCHES:
+        text = (suite / name).read_text()
+        if text.count(before) != 1:
+            sys.exit(f"the suite's {name} is not the one that this script knows")
+        (suite / name).write_text(text.replace(before, after))
+    return suite
+
+
+def table(name):
+    """Rows of a file of tab-separated columns beside this script."""
+    path = HERE / name
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.split("\t") for line in lines if line and not line.startswith("#")]
+
+
+def stage(suite, server, place):
+    """A folder in which the suite finds what it expects, with a tests/tmp of its own."""
+    shutil.rmtree(place, ignore_errors=True)
+    (place / "src").mkdir(parents=True)
+    (place / "tests" / "tmp").mkdir(parents=True)
+    for entry in (suite / "tests").iterdir():
+        if entry.name != "tmp":
+            (place / "tests" / entry.name).symlink_to(entry)
+    (place / "utils").symlink_to(suite / "utils")
+    (place / "src" / "redis-server").symlink_to(server)
+    for tool in TOOLS:
+        (place / "src" / tool).symlink_to(shutil.which(tool))
+
+
+# ---------------------------------------------------------------------------- one unit
+
+
+def end_processes(place):
+    """Ends what still runs in the folder of a unit: the suite's servers and clients have it as theirs."""
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if pathlib.Path(os.readlink(entry / "cwd")).is_relative_to(place):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            continue  # It has ended meanwhile, or is not ours.
+
+
+STARTED = re.compile(r"^### Starting test (.*) in tests/\S+$", re.M)
+OUTCOMES = {"ok": "passed", "err": "failed", "skip": "skipped", "ignore": "skipped"}
+LINE = re.compile(r"^\[(ok|err|skip|ignore|exception|TIMEOUT)\]: ?(.*)$")
+DONE = re.compile(r"^\[\d+/\d+ done\]: ")
+
+
+def running_test(place):
+    """The test that the logs of the unit's servers name last."""
+    logs = sorted(place.glob("tests/tmp/server*/stdout"), key=lambda path: path.stat().st_mtime)
+    for log in reversed(logs):
+        names = STARTED.findall(log.read_text(errors="replace"))
+        if names:
+            return names[-1]
+    return None
+
+
+def parse(output):
+    """The tests in the suite's output, and whether it reached the unit's end."""
+    tests, done, exception = [], False, None
+    text = None
+    for line in output.splitlines():
+        match = LINE.match(line)
+        if match:
+            kind, rest = match.groups()
+            if kind == "ok":
+                tests.append(Test(re.sub(r" \(\d+ ms\)$", "", rest), "passed"))
+                text = None
+            elif kind in ("skip", "ignore"):
+                tests.append(Test(rest, "skipped"))
+                text = None
+            elif kind == "exception":
+                exception = text = [rest]
+            elif kind == "err":
+                named = re.match(r"(.*) in tests/\S+\.tcl$", rest)
+                test = Test(named.group(1) if named else "(outside of a test)", "failed")
+                text = test.text = [] if named else [rest]
+                tests.append(test)
+        elif DONE.match(line):
+            done, text = True, None
+        elif line.strip() == "The End":
+            break
+        elif text is not None and not line.startswith(("Waiting for process", "[ready]")):
+            text.append(line)
+    for test in tests:
+        test.text = "\n".join(test.text)
+    return tests, done, "\n".join(exception) if exception else None
+
+
+@dataclasses.dataclass
+class Limits:
+    """Seconds without a line of output, and seconds for a unit as a whole."""
+
+    stall: float
+    unit: float
+
+
+class Attempt:
+    """One start of the suite for one unit."""
+
+    def __init__(self, command, place, log):
+        self.place, self.log = place, log
+        environment = {**os.environ, "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def wait(self, stall, deadline):
+        """Waits for the end and returns None; or for a limit, and returns it with the test that ran then."""
+        size, since, limit = 0, time.monotonic(), None
+        while self.process.poll() is None and not limit:
+            time.sleep(0.2)
+            now = time.monotonic()
+            if self.log.stat().st_size != size:
+                size, since = self.log.stat().st_size, now
+            if now - since > stall:
+                limit = f"no progress for {stall:.0f} s", running_test(self.place)
+            elif now > deadline:
+                limit = "time limit", running_test(self.place)
+        if limit:
+            self.process.kill()
+        self.process.wait()
+        end_processes(self.place)
+        return limit
+
+
+def run_unit(name, suite, server, folder, limits, port):
+    """Runs a unit. If it hangs in a test, it is started again without that test."""
+    flat = name.replace("/", "-")
+    place, begin, hanging = folder / "run" / flat, time.monotonic(), {}
+    while True:
+        stage(suite, server, place)
+        log = folder / "logs" / f"{flat}.{len(hanging)}.log"
+        command = ["tclsh", "tests/test_helper.tcl", "--single", name, "--clients", "1", "--durable"]
+        command += ["--baseport", str(port), "--portcount", str(PORTS_PER_JOB)]
+        for test in hanging:
+            command += ["--skiptest", test]
+        limit = Attempt(command, place, log).wait(limits.stall, begin + limits.unit)
+        if not (limit and limit[0] != "time limit" and limit[1] and limit[1] not in hanging):
+            break
+        hanging[limit[1]] = limit[0]
+    tests, done, exception = parse(log.read_text(errors="replace"))
+    tests = [test for test in tests if not (test.outcome == "skipped" and test.name in hanging)]
+    tests += [Test(test, "failed", reason) for test, reason in hanging.items()]
+    end = "done" if done else f"ends early: {exception or 'killed'}"
+    if limit:
+        end = f"{limit[0]} in {limit[1]}"
+    return Unit(name, tests, end, time.monotonic() - begin)
+
+
+# ---------------------------------------------------------------------------- all units
+
+
+def compare(units):
+    """Failures that expected.tsv does not list, and listed ones that are none, as lines to print."""
+    expected = {(row[0], row[1]) for row in table("expected.tsv")}
+    ran = {unit.name for unit in units}
+    failed = {(unit.name, test) for unit in units for test in unit.failures()}
+    passed = {(unit.name, test.name) for unit in units for test in unit.tests if test.outcome == "passed"}
+    ended = {(unit.name, END) for unit in units if unit.end == "done"}
+    lines = [f"FAIL  {unit}: {test}" for unit, test in sorted(failed - expected)]
+    for unit, test in sorted(expected - failed):
+        if unit in ran and (unit, test) in passed | ended:
+            lines.append(f"FAIL  {unit}: {test}: passes, but expected.tsv lists it")
+    return lines
+
+
+def show(unit, tests_of_redis):
+    ran = sum(unit.count(outcome) for outcome in ("passed", "failed", "skipped"))
+    unrun = max(0, tests_of_redis - ran) if tests_of_redis else 0
+    counts = unit.count("passed"), unit.count("failed"), unit.count("skipped"), unrun
+    say("%-40s %5d passed %4d failed %4d skipped %4d unrun %5.0f s  %s" % (
+        unit.name, *counts, unit.seconds, unit.end.splitlines()[0][:100]))
+    return counts
+
+
+def run_all(names, suite, server, folder, limits, ports):
+    """Runs the units, one at a time for each of `ports`, and yields each as it ends."""
+    free = queue.SimpleQueue()
+    for port in ports:
+        free.put(port)
+
+    def one(name):
+        port = free.get()
+        try:
+            return run_unit(name, suite, server, folder, limits, port)
+        finally:
+            free.put(port)
+
+    with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(one, name) for name in names]):
+            yield done.result()
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("units", nargs="*", help="as unit/type/list")
+    parser.add_argument("--choice", action="store_true", help="the units that units.tsv marks")
+    parser.add_argument("--all", action="store_true", help="all units of units.tsv")
+    parser.add_argument("--server", type=pathlib.Path, default=ROOT / "target/release/limpid-server")
+    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target/redis-suite", help="of the build")
+    parser.add_argument("--jobs", type=int, default=1, help="units at a time")
+    parser.add_argument("--port", type=int, default=21111, help="first port, of 800 for each job")
+    parser.add_argument("--stall", type=float, default=120, help="seconds without progress that end a test")
+    parser.add_argument("--limit", type=float, default=900, help="seconds that end a unit")
+    parser.add_argument("--failures", action="store_true", help="print the failures' texts")
+    chosen = parser.parse_args()
+    known = table("units.tsv")
+    if chosen.all:
+        chosen.units = [row[0] for row in known]
+    elif chosen.choice:
+        chosen.units = [row[0] for row in known if row[2] == "choice"]
+    if not chosen.units:
+        parser.error("name units, or give --choice or --all")
+    return chosen, {row[0]: int(row[1]) for row in known}
+
+
+def main():
+    chosen, tests_of_redis = arguments()
+    folder = chosen.folder.resolve()
+    for part in ("logs", "results", "bin"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    install_tools()
+    suite = fetch_suite(folder)
+    # A copy, so that a build meanwhile does not change what runs.
+    server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / "redis-server"))
+    units, total = [], [0, 0, 0, 0]
+    ports = [chosen.port + job * PORTS_PER_JOB for job in range(chosen.jobs)]
+    limits = Limits(chosen.stall, chosen.limit)
+    for unit in run_all(chosen.units, suite, server, folder, limits, ports):
+        units.append(unit)
+        total = [sum(pair) for pair in zip(total, show(unit, tests_of_redis.get(unit.name, 0)))]
+        result = folder / "results" / f"{unit.name.replace('/', '-')}.json"
+        result.write_text(json.dumps(dataclasses.asdict(unit), indent=1))
+        if chosen.failures:
+            for test, text in unit.failures().items():
+                say(f"--- {test}\n{text}")
+    say("total: %d passed, %d failed, %d skipped, %d unrun in %d units" % (*total, len(units)))
+    differences = compare(units)
+    for line in differences:
+        say(line)
+    sys.exit(1 if differences else 0)
+
+
+if __name__ == "__main__":
+    main()
