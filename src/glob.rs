@@ -1,5 +1,8 @@
 //! Glob patterns as Redis matches them: `*`, `?`, `[a-c]`, `[^a]` and `\` before any of these.
 
+/// A pattern with more stars than this, but for stars at its end, matches nothing, as in Redis.
+const STARS_MAX: usize = 1000;
+
 /// Whether `text` matches `pattern`. Takes time proportional to the product of their lengths at
 /// most, where naive matching of many stars takes exponential time.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
@@ -16,14 +19,21 @@ fn matches_with(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8) -> bool {
         // Even a star does not match empty text, a quirk of Redis's.
         return pattern.is_empty();
     }
-    let (mut p, mut t) = (0, 0);
+    let (mut p, mut t, mut stars) = (0, 0, 0);
     // Where to continue when the text after the last star does not match: that star takes one byte
     // more. An earlier star never needs to.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
-            retry = Some((p + 1, t));
-            p += 1;
+            p += pattern[p..].iter().take_while(|&&byte| byte == b'*').count();
+            if p == pattern.len() {
+                return true;
+            }
+            stars += 1;
+            if stars > STARS_MAX {
+                return false;
+            }
+            retry = Some((p, t));
             continue;
         }
         match element(&pattern[p..], fold(text[t]), &fold) {
@@ -126,5 +136,16 @@ mod tests {
     fn many_stars_take_no_exponential_time() {
         let pattern = "a*".repeat(200) + "b";
         assert!(!matches(pattern.as_bytes(), "a".repeat(2000).as_bytes()));
+    }
+
+    #[test]
+    fn a_thousand_stars_are_the_most() {
+        let text = "a".repeat(2000);
+        for (stars, end, matched) in
+            [(1000, "", true), (1001, "", false), (1000, "**", true), (1000, "*?", false)]
+        {
+            let pattern = "*?".repeat(stars) + end;
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), matched, "{stars} {end}");
+        }
     }
 }

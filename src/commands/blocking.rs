@@ -9,8 +9,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -78,8 +78,20 @@ pub(crate) struct KeyWait {
     /// See [`Replication::generation`](crate::node::replication::Replication::generation).
     generation: u64,
     claimed: AtomicBool,
+    asked: OnceLock<Asked>,
     /// Set by whoever served it.
     reply: Mutex<Option<Output>>,
+}
+
+/// The command that waits. It is recorded when it is served, for the time that both took.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The id of its row.
+    pub(crate) command: usize,
+    /// As the slow log keeps them; `None` if it keeps nothing.
+    pub(crate) args: Option<Vec<Vec<u8>>>,
+    /// The time until it began to wait.
+    pub(crate) nanos: u64,
 }
 
 impl Waiter for KeyWait {
@@ -97,6 +109,15 @@ impl KeyWait {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Keeps what to record, under the locks of the command that waits.
+    pub(crate) fn ask(&self, asked: Asked) {
+        self.asked.set(asked).expect("a command waits once");
+    }
+
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        self.asked.get()
     }
 
     fn is_over(&self) -> bool {
@@ -174,6 +195,7 @@ pub(crate) fn block(
         wanted,
         generation: node.replication.generation(),
         claimed: AtomicBool::new(false),
+        asked: OnceLock::new(),
         reply: Mutex::default(),
     });
     for bytes in &wait.keys {

@@ -145,6 +145,7 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         Begun::Waiting => {
             let generation = ctx.node.replication.generation();
             let what = WaitsFor::Shutdown;
+            ctx.node.shutdown.add_client();
             let began_nanos = ctx.node.clock.nanos();
             ctx.client.waiting = Some(Waiting { what, deadline_ms: None, generation, began_nanos });
             ctx.client.unpublished = true;
@@ -202,15 +203,16 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     ctx.node.replication.forget_all_own_expiring();
     ctx.keys.log_always();
-    ctx.keys.changed_much(1);
     if !ctx.node.settings.load().snapshot.save.is_empty() {
         // The file must not restore the keys. A running save has the older state, so another must
         // follow.
         if ctx.node.persistence.get().running.is_some() {
             ctx.node.persistence.update(|saving| saving.scheduled = true);
-        } else {
-            // The saver logs the error; the flush itself succeeds, as in Redis.
-            drop(ctx.node.host().save(&mut ctx.keys.locked));
+        } else if ctx.node.host().save(&mut ctx.keys.locked).is_ok() {
+            // The file has these changes, which count once the command ends. A failure is logged by
+            // the saver; the flush itself succeeds, as in Redis.
+            let dirty = ctx.keys.effects.dirty;
+            ctx.node.persistence.update(|saving| saving.saved_dirty += dirty);
         }
     }
     ctx.reply.ok();

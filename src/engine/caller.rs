@@ -144,7 +144,8 @@ impl<'e> Caller<'e> {
         Server {
             node: self.node,
             stats: self.stats,
-            now_ms: self.now_ms,
+            // Within a transaction, time may have passed since the batch began.
+            now_ms: self.node.clock.unix_ms(),
             expired,
             classes: self.settings.keyspace.notify_events,
         }

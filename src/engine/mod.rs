@@ -10,6 +10,7 @@ mod call;
 mod caller;
 pub(crate) mod follow;
 pub(crate) mod full_resync;
+pub(crate) mod key_delay;
 mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;

@@ -1,11 +1,17 @@
 //! Records a command after it has run: statistics, the slow log, latency spikes and traces.
 
+use std::sync::Arc;
+
 use super::caller::{Caller, Tools};
+use crate::commands::blocking::{Asked, KeyWait};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
-use crate::node::client::Client;
+use crate::node::Node;
+use crate::node::client::{Client, Handle, Waiting, WaitsFor};
 use crate::node::slowlog::{self, SlowCommand};
 use crate::node::spikes::Spike;
+use crate::node::stats::WorkerStats;
+use crate::settings::Settings;
 use crate::telemetry::traces::{self, CommandSpan};
 
 /// Records a command that a handler ran.
@@ -17,21 +23,59 @@ pub(super) fn command(
     args: &Args<'_>,
     failure: Option<&Failure>,
 ) {
-    let nanos = count(caller, registered);
-    let settings = &caller.settings.slowlog;
-    let threshold = settings.slower_than_us;
-    let slow = threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs();
-    let spike_ms = settings.spike_ms;
+    let (nanos, slow) = match &tools.client.waiting {
+        Some(Waiting { what: WaitsFor::Keys(waiter), .. }) => {
+            let wait = KeyWait::of(Arc::clone(waiter));
+            (ask(caller, registered, args, &wait), false)
+        }
+        _ => {
+            let nanos = count(caller, registered);
+            let spike_ms = caller.settings.slowlog.spike_ms;
+            if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
+                note_spike(caller, registered, nanos);
+            }
+            (nanos, is_slow(&caller.settings, nanos))
+        }
+    };
     if slow {
         note_slow(caller, tools, registered, args, nanos / 1000);
-    }
-    if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
-        note_spike(caller, registered, nanos);
     }
     if traces::is_on() && (failure.is_some() || slow || traces::is_sampled(tools.random.next())) {
         let error = failure.map(Failure::text);
         let ended = Ended { nanos, error: error.as_deref(), slow };
         trace(caller, tools.client, Some(registered), args.len(), ended);
+    }
+}
+
+#[inline]
+fn is_slow(settings: &Settings, nanos: u64) -> bool {
+    let threshold = settings.slowlog.slower_than_us;
+    threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs()
+}
+
+/// Counts a command that waits for keys, and returns its time. The rest follows when it is served; a
+/// wait that ends otherwise takes no time, as in Redis.
+#[cold]
+fn ask(caller: &mut Caller<'_>, registered: &Registered, args: &Args<'_>, wait: &KeyWait) -> u64 {
+    let nanos = lap(caller);
+    caller.stats.commands[registered.id].calls.add(1);
+    let is_logged = caller.settings.slowlog.slower_than_us >= 0;
+    let args = is_logged.then(|| slowlog::shortened(args.from(0)));
+    wait.ask(Asked { command: registered.id, args, nanos });
+    nanos
+}
+
+/// Records a command that was served after a wait; `serving_nanos` is the time that this took.
+pub(super) fn served(node: &Node, stats: &WorkerStats, wait: &KeyWait, serving_nanos: u64) {
+    let Some(asked) = wait.asked() else { return };
+    let nanos = asked.nanos + serving_nanos;
+    stats.commands[asked.command].nanos.add(nanos);
+    stats.commands[asked.command].latency.observe(nanos);
+    let settings = node.settings.load();
+    if let Some(args) = &asked.args
+        && is_slow(&settings, nanos)
+    {
+        log_slow(node, &settings, args.clone(), wait.handle(), nanos / 1000);
     }
 }
 
@@ -55,13 +99,20 @@ pub(super) fn refused(
 /// a transaction count separately, so EXEC's time is the remainder.
 #[inline]
 pub(super) fn count(caller: &mut Caller<'_>, registered: &Registered) -> u64 {
-    let now = caller.node.clock.nanos();
-    let nanos = now.saturating_sub(caller.last_nanos);
-    caller.last_nanos = now;
+    let nanos = lap(caller);
     let command = &caller.stats.commands[registered.id];
     command.calls.add(1);
     command.nanos.add(nanos);
     command.latency.observe(nanos);
+    nanos
+}
+
+/// The nanoseconds since the last command ended.
+#[inline]
+fn lap(caller: &mut Caller<'_>) -> u64 {
+    let now = caller.node.clock.nanos();
+    let nanos = now.saturating_sub(caller.last_nanos);
+    caller.last_nanos = now;
     nanos
 }
 
@@ -90,16 +141,27 @@ fn note_slow(
         .from(0)
         .enumerate()
         .map(|(index, arg)| if redacted.contains(&index) { &b"(redacted)"[..] } else { arg });
+    let args = slowlog::shortened(shown);
+    log_slow(caller.node, &caller.settings, args, &client.handle, duration_us);
+}
+
+fn log_slow(
+    node: &Node,
+    settings: &Settings,
+    args: Vec<Vec<u8>>,
+    client: &Handle,
+    duration_us: u64,
+) {
     let command = SlowCommand {
         id: 0,
-        at_s: caller.node.clock.unix_ms() / 1000,
+        at_s: node.clock.unix_ms() / 1000,
         duration_us,
-        args: slowlog::shortened(shown),
-        address: client.handle.origin.address.clone(),
-        client_name: client.handle.shown.lock().name.clone(),
+        args,
+        address: client.origin.address.clone(),
+        client_name: client.shown.lock().name.clone(),
     };
-    let len_max = usize::try_from(caller.settings.slowlog.max_len).unwrap_or(usize::MAX);
-    caller.node.slowlog.add(command, len_max);
+    let len_max = usize::try_from(settings.slowlog.max_len).unwrap_or(usize::MAX);
+    node.slowlog.add(command, len_max);
 }
 
 /// How a command ended.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::key_delay::KeyDelay;
 use crate::commands::access_clock;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
@@ -106,6 +107,7 @@ pub(crate) fn load(
     let mut loaded = Loaded::default();
     let mut fields = Fields::default();
     let mut database = 0;
+    let (mut delay, mut rests) = (KeyDelay::default(), settings.snapshot.key_load_delay_us != 0);
     while let Some(item) = reader.next().map_err(|error| error.to_string())? {
         if node.admission.has(Condition::ShuttingDown) {
             return Err("the process is ending".to_owned());
@@ -128,6 +130,10 @@ pub(crate) fn load(
                 let at = reader.position();
                 store(database, record).map_err(|reason| format!("at byte {at}: {reason}"))?;
                 loaded.keys += 1;
+                if rests || loaded.keys.is_multiple_of(PROGRESS_KEYS) {
+                    let is_over = || node.admission.has(Condition::ShuttingDown);
+                    rests = delay.rest(node, |all| all.snapshot.key_load_delay_us, 1, is_over);
+                }
                 if loaded.keys.is_multiple_of(PROGRESS_KEYS) {
                     progress(at);
                 }

@@ -1,5 +1,6 @@
 //! Serving clients that wait for keys: by whoever changed these, under the same locks.
 
+use super::observe;
 use super::write::{Writing, settle};
 use crate::commands::blocking::{Served, serve_next};
 use crate::commands::effects::{Effects, Ready};
@@ -52,11 +53,14 @@ impl<'s> Server<'s> {
                     effects,
                 };
                 let key = keys.key(&bytes);
+                let began = self.node.clock.nanos();
                 let served = serve_next(self.node, &mut keys, key, change, &mut nth);
                 effects.end_command(database, &Args::new(&[], &[], None), 0);
                 settle(self.node, self.stats, effects);
                 ready.append(&mut effects.take_ready());
                 let Some(Served { wait, reply, failure }) = served else { break };
+                let nanos = self.node.clock.nanos().saturating_sub(began);
+                observe::served(self.node, self.stats, &wait, nanos);
                 if let Some(failure) = failure {
                     self.stats.failed_wait(wait.handle(), &failure.text());
                 }

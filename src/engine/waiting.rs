@@ -26,10 +26,12 @@ impl Executor {
         let start = self.output.bookmark();
         let over = match &waiting.what {
             WaitsFor::Shutdown => {
-                if !node.shutdown.is_some() {
+                let over = !node.shutdown.is_some();
+                if over {
                     self.output.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
+                    node.shutdown.remove_client();
                 }
-                !node.shutdown.is_some()
+                over
             }
             WaitsFor::Replicas { offset, needed } => {
                 answer_wait(node, stats, client, &mut self.output, &waiting, (*offset, *needed))
@@ -61,7 +63,10 @@ pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
             wait.claim();
             wait.forget(node);
         }
-        Some(_) => node.replication.replicas.stop_waiting(client.handle.origin.id),
+        Some(WaitsFor::Replicas { .. }) => {
+            node.replication.replicas.stop_waiting(client.handle.origin.id);
+        }
+        Some(WaitsFor::Shutdown) => node.shutdown.remove_client(),
         None => {}
     }
 }

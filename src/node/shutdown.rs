@@ -1,6 +1,8 @@
 //! Shutdown with replicas: holds back writes and waits until the replicas have caught up, at most
 //! `shutdown-timeout`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use parking_lot::Mutex;
 
 use super::Node;
@@ -22,16 +24,34 @@ struct Pending {
 
 /// The pending shutdown, if any.
 #[derive(Debug, Default)]
-pub(crate) struct PendingShutdown(Mutex<Option<Pending>>);
+pub(crate) struct PendingShutdown {
+    pending: Mutex<Option<Pending>>,
+    clients: AtomicUsize,
+}
 
 impl PendingShutdown {
     pub(crate) fn is_some(&self) -> bool {
-        self.0.lock().is_some()
+        self.pending.lock().is_some()
     }
 
     /// Milliseconds until it stops waiting for lagging replicas.
     pub(crate) fn left_ms(&self, now_ms: i64) -> Option<i64> {
-        self.0.lock().map(|pending| (pending.deadline_ms - now_ms).max(0))
+        self.pending.lock().map(|pending| (pending.deadline_ms - now_ms).max(0))
+    }
+
+    /// A client begins to wait in SHUTDOWN.
+    pub(crate) fn add_client(&self) {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such a client was answered, or has left.
+    pub(crate) fn remove_client(&self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Clients that wait in SHUTDOWN.
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
     }
 }
 
@@ -54,6 +74,7 @@ impl Node {
         locked: &mut Locked<'_>,
         how: Shutdown,
     ) -> Result<Begun, String> {
+        log!(Warning, "User requested shutdown...");
         let timeout_s = self.settings.load().process.shutdown_timeout_secs;
         let offset = self.log.offset();
         let replicas = &self.replication.replicas;
@@ -62,7 +83,7 @@ impl Node {
             return self.end(locked, how).map(|()| Begun::Ending);
         }
         let deadline_ms = self.clock.unix_ms() + i64::from(timeout_s) * 1000;
-        *self.shutdown.0.lock() = Some(Pending { how, offset, deadline_ms });
+        *self.shutdown.pending.lock() = Some(Pending { how, offset, deadline_ms });
         self.admission.set(locked, Condition::EndingSoon, true);
         replicas.want_ack();
         log!(Notice, "Waiting for replicas before shutting down.");
@@ -71,44 +92,51 @@ impl Node {
 
     /// Ends the process once its replicas have caught up or the timeout has passed.
     pub(crate) fn advance_shutdown(&self) {
-        let Some(pending) = *self.shutdown.0.lock() else { return };
+        let Some(pending) = *self.shutdown.pending.lock() else { return };
         let over = pending.deadline_ms <= self.clock.unix_ms();
         if !over && !self.replication.replicas.all_acknowledged(pending.offset) {
             return;
         }
         let mut guard = self.keyspace.lock(ShardSet::ALL);
         let mut locked = guard.locked();
-        if self.shutdown.0.lock().take().is_none() {
+        if self.shutdown.pending.lock().take().is_none() {
             return;
         }
-        self.log_laggards(pending.offset);
         if let Err(reason) = self.end(&mut locked, pending.how) {
             log!(Warning, "Errors trying to shut down the server: {reason}");
             self.resume_after_shutdown(&locked);
         }
     }
 
-    fn log_laggards(&self, offset: u64) {
-        for view in self.replication.replicas.views() {
-            if view.phase == Phase::Online && view.acked < offset {
-                log!(
-                    Notice,
-                    "Lagging replica {}:{} reported offset {} behind master, lag={}, state={}.",
-                    view.ip,
-                    view.port,
-                    offset - view.acked,
-                    (self.clock.unix_ms() - view.acked_ms) / 1000,
-                    view.phase.name()
-                );
-            }
+    /// Logs which replicas lack writes now that the node ends.
+    fn log_replicas(&self) {
+        let (offset, views) = (self.log.offset(), self.replication.replicas.views());
+        let lagging = views.iter().filter(|view| view.acked != offset);
+        for view in lagging.clone() {
+            let lag_s = match view.phase {
+                Phase::Online => (self.clock.unix_ms() - view.acked_ms) / 1000,
+                _ => 0,
+            };
+            log!(
+                Warning,
+                "Lagging replica {}:{} reported offset {} behind master, lag={lag_s}, state={}.",
+                view.ip,
+                view.port,
+                offset.saturating_sub(view.acked),
+                view.phase.name()
+            );
+        }
+        if !views.is_empty() {
+            let (in_sync, all) = (views.len() - lagging.count(), views.len());
+            log!(Notice, "{in_sync} of {all} replicas are in sync when shutting down.");
         }
     }
 
     /// Cancels a pending shutdown; false if there is none.
     pub(crate) fn abort_shutdown(&self, locked: &Locked<'_>) -> bool {
-        let aborted = self.shutdown.0.lock().take().is_some();
+        let aborted = self.shutdown.pending.lock().take().is_some();
         if aborted {
-            log!(Warning, "Shutdown manually aborted.");
+            log!(Notice, "Shutdown manually aborted.");
             self.resume_after_shutdown(locked);
         }
         aborted
@@ -122,6 +150,7 @@ impl Node {
     }
 
     fn end(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
+        self.log_replicas();
         self.host().shutdown(locked, how)
     }
 }

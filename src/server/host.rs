@@ -80,9 +80,10 @@ impl Host for ServerHost {
     }
 
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
-        log!(Warning, "User requested shutdown...");
         let settings = self.node.settings.load();
-        self.saver.give_up();
+        if self.saver.give_up() {
+            log!(Warning, "There is a child saving an .rdb. Killing it!");
+        }
         // The first half of a file being loaded must not overwrite that file.
         let loaded = !self.node.admission.has(Condition::Loading);
         let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());

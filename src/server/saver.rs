@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::files::{Files, Target};
 use super::snapshots::{Snapshots, Turn};
+use crate::engine::key_delay::KeyDelay;
 use crate::engine::rdb_save::{self, Cut};
 use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Locked, ShardSet};
@@ -176,7 +177,7 @@ impl Saver {
             let mut pace = Pace::default();
             let written = rdb_save::write_snapshot(&mut snapshot, writer, |written| {
                 keys = written;
-                if pace.step() {
+                if pace.step(&self.node, keys, || running.retention.is_given_up()) {
                     show_progress(&self.node, running, keys);
                 }
             });
@@ -225,28 +226,36 @@ impl Saver {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync()
     }
 
-    /// Gives up a background save; its file will no longer replace another.
-    pub(super) fn give_up(&self) {
-        if let Some(running) = self.node.persistence.get().running {
-            running.retention.give_up();
-            let _commit = self.commit.lock();
-            drop(self.files.remove(&self.temporary("background-")));
-        }
+    /// Gives up a background save; its file will no longer replace another. False if none runs.
+    pub(super) fn give_up(&self) -> bool {
+        let Some(running) = self.node.persistence.get().running else { return false };
+        running.retention.give_up();
+        let _commit = self.commit.lock();
+        drop(self.files.remove(&self.temporary("background-")));
+        true
     }
 }
 
 /// Paces a walk: makes it rest now and then.
 #[derive(Debug, Default)]
-pub(super) struct Pace(usize);
+pub(super) struct Pace {
+    steps: usize,
+    keys: usize,
+    delay: KeyDelay,
+}
 
 impl Pace {
-    /// Called after a step; returns whether to update the progress.
-    pub(super) fn step(&mut self) -> bool {
-        self.0 += 1;
-        if self.0.is_multiple_of(BREATH_STEPS) {
+    /// Called after a step, with the keys walked so far; returns whether to update the progress.
+    /// `is_over` says that nobody needs the walk any more.
+    pub(super) fn step(&mut self, node: &Node, keys: usize, is_over: impl Fn() -> bool) -> bool {
+        self.steps += 1;
+        if self.steps.is_multiple_of(BREATH_STEPS) {
             std::thread::sleep(BREATH);
         }
-        self.0.is_multiple_of(PROGRESS_STEPS)
+        let new = keys.saturating_sub(self.keys) as u64;
+        self.keys = keys;
+        self.delay.rest(node, |settings| settings.snapshot.key_save_delay_us, new, is_over);
+        self.steps.is_multiple_of(PROGRESS_STEPS)
     }
 }
 

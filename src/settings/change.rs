@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use super::error::SetError;
 use super::kind::Kind;
-use super::parameter::{Change, PARAMETERS, Parameter, Standing};
+use super::parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
 use super::values::Settings;
 
 impl Settings {
     /// CONFIG GET: names and values of the parameters that match any of the patterns, in the order
     /// of the table, none twice. `matches(pattern, name)` is the glob matcher; it gets names and
-    /// patterns in lower case. A name without wildcards is returned as the client wrote it.
+    /// patterns in lower case. A name without wildcards is returned as the client wrote it; only such
+    /// a one shows a hidden parameter.
     ///
     /// Ignored parameters have no value and are not shown; refused ones show their accepted value.
     #[must_use]
@@ -34,7 +35,8 @@ impl Settings {
                     if lower == name.as_bytes() {
                         return Some(String::from_utf8_lossy(written).into_owned());
                     }
-                    let is_glob = lower.iter().any(|byte| b"*?[".contains(byte));
+                    let is_glob = lower.iter().any(|byte| b"*?[".contains(byte))
+                        && parameter.exposure != Exposure::Hidden;
                     (is_glob && matches(lower, name.as_bytes())).then(|| name.to_owned())
                 });
                 found.extend(shown.map(|name| (name, value.clone())));

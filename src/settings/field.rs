@@ -4,8 +4,8 @@
 use super::choice::Choice;
 use super::default_user::DefaultUser;
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
-    Secret, ShutdownFlags,
+    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
+    SavePoint, Secret, ShutdownFlags,
 };
 use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
 
@@ -166,6 +166,17 @@ impl Value for EventClasses {
 
     fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
         *self = Self::parse(only(canonical)?)?;
+        Ok(())
+    }
+}
+
+impl Value for Percentiles {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+
+    fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
+        *self = Self::parse(canonical)?;
         Ok(())
     }
 }

@@ -4,7 +4,8 @@
 use super::check::Check;
 use super::default_user::DefaultUser;
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, MasterAddress, SavePoint, ShutdownFlags, memory_bytes,
+    ClientOutputBufferLimits, EventClasses, MasterAddress, Percentiles, SavePoint, ShutdownFlags,
+    memory_bytes,
 };
 
 /// The kind of values that a parameter accepts.
@@ -34,6 +35,8 @@ pub enum Kind {
     Words { max: usize, excess: &'static str },
     /// Pairs of seconds and changes.
     SavePoints,
+    /// Numbers from 0 to 100.
+    Percentiles,
     /// Letters of keyspace event classes.
     EventClasses,
     /// Groups of class, hard limit, soft limit, seconds.
@@ -65,6 +68,7 @@ impl Kind {
         match self {
             Self::Words { .. }
             | Self::SavePoints
+            | Self::Percentiles
             | Self::BufferLimits
             | Self::ShutdownFlags
             | Self::Rename
@@ -121,6 +125,9 @@ impl Kind {
                 let points = SavePoint::parse_list(words)?;
                 let numbers = points.iter().flat_map(|p| [p.seconds, p.changes]);
                 Ok(numbers.map(|number| number.to_string()).collect())
+            }
+            Self::Percentiles => {
+                Ok(Percentiles::parse(words)?.0.iter().map(f64::to_string).collect())
             }
             Self::BufferLimits => ClientOutputBufferLimits::canonical(words),
             Self::ShutdownFlags => {

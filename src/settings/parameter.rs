@@ -24,7 +24,7 @@ pub struct Parameter {
     pub change: Change,
     /// How limpid treats it.
     pub standing: Standing,
-    /// Whether its value must not appear in logs and traces.
+    /// Where its value must not appear.
     pub exposure: Exposure,
     /// One line on its purpose.
     pub description: &'static str,
@@ -43,12 +43,14 @@ pub enum Change {
     FileOnly,
 }
 
-/// Whether logs and traces may show a value.
+/// Where a value may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// They may.
+    /// Everywhere.
     Open,
-    /// They may not: it is a password or the like.
+    /// By CONFIG GET only to a client that gives the whole name: it is for tests.
+    Hidden,
+    /// Not in logs and traces: it is a password or the like.
     Secret,
 }
 
@@ -142,6 +144,11 @@ impl Parameter {
 
     pub(super) const fn secret(mut self) -> Self {
         self.exposure = Exposure::Secret;
+        self
+    }
+
+    pub(super) const fn hidden(mut self) -> Self {
+        self.exposure = Exposure::Hidden;
         self
     }
 

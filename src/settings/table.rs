@@ -32,6 +32,7 @@ const fn memory(min: u64, max: u64) -> Kind {
 }
 
 const NATURAL: Kind = integer(0, INT_MAX);
+const ANY_INT: Kind = integer(-INT_MAX - 1, INT_MAX);
 const WORDS: Kind = Kind::Words { max: usize::MAX, excess: "" };
 
 const BACKLOG_SIZE: Field = Field {
@@ -57,7 +58,6 @@ const APPLIES_ALL: &str = "a replica applies what its master sends, and logs wha
 const NO_CLUSTER: &str = "there is no cluster mode";
 const NO_TLS: &str = "there is no TLS yet";
 const NO_TRACKING: &str = "there is no client tracking yet";
-const NO_LATENCY: &str = "latency is shown by the metrics";
 const PROCESS: &str = "limpid leaves this to the system that runs it";
 
 /// All parameters.
@@ -85,7 +85,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("notify-keyspace-events", EventClasses, "", Live, field!(keyspace.notify_events), "classes of keyspace events to publish"),
     P::honoured("hash-max-listpack-entries", integer(0, i64::MAX), "512", Live, field!(collections.hash_pack_entries_max), "fields up to which a hash is one listpack").alias(&["hash-max-ziplist-entries"]),
     P::honoured("hash-max-listpack-value", memory(0, LONG_MAX), "64", Live, field!(collections.hash_pack_value_bytes_max), "bytes of a field or value up to which a hash is one listpack").alias(&["hash-max-ziplist-value"]),
-    P::honoured("list-max-listpack-size", integer(-INT_MAX - 1, INT_MAX), "-2", Live, field!(collections.list_node_size), "size of a node of a list: elements, or -1 to -5 for 4 to 64 KB").alias(&["list-max-ziplist-size"]),
+    P::honoured("list-max-listpack-size", ANY_INT, "-2", Live, field!(collections.list_node_size), "size of a node of a list: elements, or -1 to -5 for 4 to 64 KB").alias(&["list-max-ziplist-size"]),
     P::honoured("list-compress-depth", NATURAL, "0", Live, field!(collections.list_compress_depth), "nodes at each end of a list that stay uncompressed; 0: all"),
     P::honoured("set-max-intset-entries", integer(0, i64::MAX), "512", Live, field!(collections.set_intset_entries_max), "integers up to which a set is kept as an intset"),
     P::honoured("zset-max-listpack-entries", integer(0, i64::MAX), "128", Live, field!(collections.sorted_set_pack_entries_max), "members up to which a sorted set is one listpack").alias(&["zset-max-ziplist-entries"]),
@@ -100,6 +100,8 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("rdbchecksum", Bool, "yes", AtStart, field!(snapshot.rdbchecksum), "checksum at the end of the RDB file"),
     P::honoured("stop-writes-on-bgsave-error", Bool, "yes", Live, field!(snapshot.stop_writes_on_bgsave_error), "refuse writes after a failed background save"),
     P::honoured("snapshot-retained-max", memory(MB, LONG_MAX), "1073741824", Live, field!(snapshot.retained_max_bytes), "memory a running snapshot may retain before it is aborted"),
+    P::honoured("rdb-key-save-delay", ANY_INT, "0", Live, field!(snapshot.key_save_delay_us), "for tests: microseconds of rest after each saved key; -n: one after n keys").hidden(),
+    P::honoured("key-load-delay", ANY_INT, "0", Live, field!(snapshot.key_load_delay_us), "for tests: microseconds of rest after each loaded key; -n: one after n keys").hidden(),
     P::honoured("repl-backlog-size", memory(1, LONG_MAX), "1048576", Live, BACKLOG_SIZE, "bytes of the log of writes kept for replicas that come back"),
     P::honoured("replicaof", Master, "", AtStart, field!(replication.master), "host and port of the master to follow").alias(&["slaveof"]),
     P::honoured("masterauth", Text, "", Live, field!(replication.masterauth), "password for the master").later_alias(&["primaryauth"]).secret(),
@@ -138,6 +140,8 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("trace-sample-every", integer(0, INT_MAX), "1000", AtStart, field!(admin.trace_every), "one command in so many is traced; 0: only slow ones and those that fail"),
     P::honoured("metrics-prefix", Checked(Check::MetricsPrefix), "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
     P::honoured("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, field!(slowlog.spike_ms), "milliseconds beyond which LATENCY tells of a command; 0: none"),
+    P::honoured("latency-tracking", Bool, "yes", Live, field!(slowlog.latency_tracking), "show percentiles of how long commands take in INFO"),
+    P::honoured("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Live, field!(slowlog.latency_percentiles), "the percentiles, 0 to 100"),
     P::honoured("daemonize", Bool, "no", AtStart, field!(process.daemonize), "go into the background"),
     P::honoured("supervised", Choice(Supervised::NAMES), "no", AtStart, field!(process.supervised), "tell a supervisor when the server serves"),
     P::honoured("pidfile", Checked(Check::Path), "", AtStart, field!(process.pidfile), "path of a file that holds the process id"),
@@ -194,6 +198,7 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("hz", NATURAL, "10", Live, TIMING),
     P::ignored("dynamic-hz", Bool, "yes", Live, TIMING),
     P::ignored("active-expire-effort", integer(1, 10), "1", Live, TIMING),
+    P::ignored("loading-process-events-interval-bytes", integer(1024, INT_MAX), "2097152", Live, "clients are answered at any time of a load").hidden(),
     P::ignored("activedefrag", Bool, "no", Live, FREEING),
     P::ignored("active-defrag-ignore-bytes", memory(1, LONG_MAX), "104857600", Live, FREEING),
     P::ignored("active-defrag-threshold-lower", integer(0, 1000), "10", Live, FREEING),
@@ -230,8 +235,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
     P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),
     P::ignored("busy-reply-threshold", integer(0, i64::MAX), "5000", Live, "there are no scripts yet").alias(&["lua-time-limit"]),
-    P::ignored("latency-tracking", Bool, "yes", Live, "latency is always tracked"),
-    P::ignored("latency-tracking-info-percentiles", WORDS, "50 99 99.9", Live, NO_LATENCY),
     P::ignored("acllog-max-len", integer(0, i64::MAX), "128", Live, "there are no ACL users yet"),
     P::ignored("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, NO_TRACKING),
     P::ignored("maxmemory-samples", integer(1, INT_MAX), "5", Live, NO_EVICTION),

@@ -384,6 +384,33 @@ impl fmt::Display for ShutdownFlags {
     }
 }
 
+/// Percentiles, each of 0 to 100.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Percentiles(pub Vec<f64>);
+
+impl Percentiles {
+    /// # Errors
+    /// If a word is no number from 0 to 100, in Redis's words.
+    pub(super) fn parse(words: &[String]) -> Result<Self, String> {
+        let parse = |word: &String| match word.parse::<f64>() {
+            Ok(percentile) if (0.0..=100.0).contains(&percentile) => Ok(percentile),
+            Ok(number) if !number.is_nan() => {
+                Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+            }
+            _ => Err("Invalid latency-tracking-info-percentiles parameters"),
+        };
+        let words = words.iter().filter(|word| !word.is_empty());
+        Ok(Self(words.map(parse).collect::<Result<_, _>>()?))
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(f64::to_string).collect();
+        f.write_str(&texts.join(" "))
+    }
+}
+
 /// Permissions of a file, 0 to 0o777. 0: leave the permissions unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileMode(pub u32);

@@ -8,8 +8,8 @@ use super::default_user::DefaultUser;
 use super::origins::Origins;
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
-    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand, SavePoint,
-    Secret, ShutdownFlags,
+    ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
+    SavePoint, Secret, ShutdownFlags,
 };
 pub use crate::limits::Collections;
 
@@ -120,6 +120,10 @@ pub struct Snapshot {
     pub stop_writes_on_bgsave_error: bool,
     /// Memory that writes may retain for a running snapshot before it is aborted.
     pub retained_max_bytes: u64,
+    /// Rest after each key that a snapshot saves. Negative: 1 µs after so many.
+    pub key_save_delay_us: i32,
+    /// Rest after each key that is loaded. Negative: 1 µs after so many.
+    pub key_load_delay_us: i32,
 }
 
 /// Masters and replicas. `default()` is empty; see [`Settings::default`].
@@ -190,6 +194,10 @@ pub struct Slowlog {
     pub max_len: u64,
     /// Duration from which an event is a latency spike, in milliseconds; 0: none is.
     pub spike_ms: i64,
+    /// Whether INFO shows percentiles of how long commands take.
+    pub latency_tracking: bool,
+    /// Which.
+    pub latency_percentiles: Percentiles,
 }
 
 /// The admin server and traces. `default()` is empty; see [`Settings::default`].

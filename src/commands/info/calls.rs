@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::look::Look;
 use super::reading::{
-    Each, Part, Row, Value, counter, histogram_usec, part, part_only, summary_usec, unlabelled,
+    Each, Items, Part, Row, Series, Value, counter, histogram_usec, part, part_only, summary_usec,
 };
 use crate::node::stats::CommandStats;
 use crate::telemetry::counter::Distribution;
 
 pub(super) const COMMANDS: &[Row] = &[Row::Each(&CALLS)];
-pub(super) const LATENCIES: &[Row] = &[Row::Each(&PERCENTILES)];
+pub(super) const LATENCIES: &[Row] = &[Row::Each(&Percentiles)];
 pub(super) const ERRORS: &[Row] = &[Row::Each(&ERROR_WORDS)];
 
 /// The calls of one command.
@@ -73,19 +73,31 @@ fn latency(_: &Look<'_>, command: &Calls) -> Value {
 }
 
 /// Percentiles of each command's latency, accurate to a factor of two: computed from the buckets.
-static PERCENTILES: Each<Calls> = Each {
-    items: called,
-    field: |_, command| Some(format!("latency_percentiles_usec_{}", command.name)),
-    labels: unlabelled,
-    parts: &[
-        part("p50", |_, command| percentile(command, 0.5)),
-        part("p99", |_, command| percentile(command, 0.99)),
-        part("p99.9", |_, command| percentile(command, 0.999)),
-    ],
-};
+/// Latencies are always measured, for the metrics; `latency-tracking no` hides them here.
+#[derive(Debug)]
+struct Percentiles;
 
-fn percentile(command: &Calls, share: f64) -> Value {
-    command.latency.quantile_us(share).map_or(Value::Absent, |us| Value::Decimal(us, 3))
+impl Items for Percentiles {
+    fn fields(&self, look: &Look<'_>, fields: &mut Vec<(String, String)>) {
+        let settings = &look.settings.slowlog;
+        if !settings.latency_tracking {
+            return;
+        }
+        for command in called(look) {
+            let told = settings.latency_percentiles.0.iter().filter_map(|percentile| {
+                let us = command.latency.quantile_us(percentile / 100.0)?;
+                Some(format!("p{percentile}={us:.3}"))
+            });
+            let told: Vec<String> = told.collect();
+            if !told.is_empty() {
+                let name = format!("latency_percentiles_usec_{}", command.name);
+                fields.push((name, told.join(",")));
+            }
+        }
+    }
+
+    /// The metrics have them by command, beside its other figures.
+    fn series(&self, _: &Look<'_>, _: &mut dyn FnMut(Series<'_>)) {}
 }
 
 static ERROR_WORDS: Each<(String, u64)> = Each {

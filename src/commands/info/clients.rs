@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("client_recent_max_input_buffer_bytes", "The largest input buffer of a client.")),
     field("client_recent_max_output_buffer", |look| look.clients().output_bytes_max.into())
         .is(gauge("client_recent_max_output_buffer_bytes", "The largest output buffer of a client.")),
-    field("blocked_clients", |look| (look.node.admission.waiting() + look.node.replication.replicas.waiting() + look.node.blocked.clients()).into())
+    field("blocked_clients", |look| (look.node.admission.waiting() + look.node.replication.replicas.waiting() + look.node.blocked.clients() + look.node.shutdown.clients()).into())
         .is(gauge("blocked_clients", "Clients that wait in a command or a pause.")),
     only(gauge("config_maxclients", "The setting."), |look| look.settings.clients.maxclients.into()),
     only(gauge("limpid_admin_connections", "Connections to the admin server."), |look| look.node.stats.admin_connections.load(Ordering::Relaxed).into()),

@@ -348,8 +348,3 @@ impl<T: fmt::Debug> Items for Each<T> {
 pub(super) fn unshown<T>(_: usize, _: &T) -> Option<String> {
     None
 }
-
-/// For items without metrics.
-pub(super) fn unlabelled<T>(_: &T) -> Labels {
-    Vec::new()
-}

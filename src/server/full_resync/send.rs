@@ -74,10 +74,11 @@ fn write(
     let mut writer = rdb_save::begin(node, sink, Some(cut))?;
     let mut pace = Pace::default();
     rdb_save::write_snapshot(snapshot, &mut writer, |keys| {
-        if pace.step() {
+        // All receivers have gone.
+        let is_over = || running.retention.is_given_up() || !spool.is_read();
+        if pace.step(node, keys, is_over) {
             show_progress(node, running, keys);
             if !spool.is_read() {
-                // All receivers have gone.
                 running.retention.give_up();
             }
         }
