@@ -66,6 +66,13 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Bytes of the request as clients send it: an array of bulk strings.
+    pub(crate) fn request_bytes(&self) -> usize {
+        let framed = |len: usize| 1 + len.to_string().len() + 2;
+        let arguments = self.spans.iter().map(|span| span.len as usize);
+        framed(self.spans.len()) + arguments.map(|len| framed(len) + len + 2).sum::<usize>()
+    }
+
     /// Total bytes of all arguments.
     pub(crate) fn total_bytes(&self) -> usize {
         self.spans.iter().map(|span| span.len as usize).sum()

@@ -146,6 +146,17 @@ fn present(ctx: &mut Context<'_>) -> Vec<Arc<Handle>> {
     all
 }
 
+/// The lines of clients. That of the one that asks counts the request, which is still being executed.
+fn lines(ctx: &Context<'_>, args: &Args<'_>, clients: &[Arc<Handle>]) -> Vec<u8> {
+    let input = &ctx.client.handle.input_bytes;
+    let waiting = input.load(Ordering::Relaxed);
+    input.store(waiting + args.request_bytes(), Ordering::Relaxed);
+    let lines: Vec<Vec<u8>> =
+        clients.iter().map(|handle| line(ctx.node, ctx.registry, handle)).collect();
+    input.store(waiting, Ordering::Relaxed);
+    lines.concat()
+}
+
 /// A client's line in CLIENT LIST, in the format of Redis 7.0 with the library fields of 7.2.
 fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     let now_ms = node.clock.unix_ms();
@@ -222,16 +233,15 @@ fn list(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     } else {
         return Err(Failure::Syntax);
     };
-    let lines: Vec<Vec<u8>> =
-        clients.iter().map(|handle| line(ctx.node, ctx.registry, handle)).collect();
-    ctx.reply.verbatim(b"txt", &lines.concat());
+    let lines = lines(ctx, args, &clients);
+    ctx.reply.verbatim(b"txt", &lines);
     Ok(())
 }
 
-fn info(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+fn info(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     note_command(ctx, b"client|info");
     note_activity(ctx);
-    let line = line(ctx.node, ctx.registry, &ctx.client.handle);
+    let line = lines(ctx, args, &[Arc::clone(&ctx.client.handle)]);
     ctx.reply.verbatim(b"txt", &line);
     Ok(())
 }

@@ -118,6 +118,7 @@ fn resetstat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     ctx.node.counted().for_each(|stats| stats.reset());
     ctx.node.stats.reset();
     ctx.node.replication.replicas.stats.reset();
+    ctx.node.keyspace.graveyard().reset();
     ctx.reply.ok();
     Ok(())
 }

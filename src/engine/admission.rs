@@ -81,6 +81,10 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     if let Some(failure) = candidate.refused_as_write().or_else(|| candidate.refused()) {
         return Verdict::Refuse(failure);
     }
+    if client.replica.is_some() && candidate.touches_keys() {
+        // A pause holds back clients, but no replica.
+        return refuse("ERR Replica can't interact with the keyspace");
+    }
     if candidate.waits() {
         return Verdict::Wait;
     }
@@ -103,6 +107,11 @@ impl Candidate<'_> {
 
     fn writes(&self) -> bool {
         self.holds(&|row| row.flags.has(Flag::Write))
+    }
+
+    fn touches_keys(&self) -> bool {
+        let flags = [Flag::Write, Flag::ReadOnly, Flag::MayReplicate];
+        self.holds(&|row| flags.iter().any(|&flag| row.flags.has(flag)))
     }
 
     /// Why writes are refused now.

@@ -6,12 +6,13 @@
 use super::call;
 use super::caller::Caller;
 use super::request::{self, Flow};
-use super::{Executor, Scratch};
+use super::{Engine, Executor, Scratch};
 use crate::commands::Args;
 use crate::commands::registry::Registry;
 use crate::node::Node;
 use crate::node::client::Client;
 use crate::resp::{Limits, Output, Parser, ProtocolError, Request, Span, split_inline};
+use crate::telemetry::log::log;
 
 /// Maximum number of requests parsed before any of them runs.
 const REQUESTS_MAX: usize = 32;
@@ -124,12 +125,28 @@ impl Executor {
         let owed = caller.finish(client);
         self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
-        if is_replica {
+        if is_replica && self.output.len() > 0 {
             // A replica would take a reply for a part of the stream.
             self.output.clear();
+            log_reply_to_replica(&self.engine, caller.last_command, client);
+            after = After::Close;
         }
         Ran { consumed, after, owed }
     }
+}
+
+/// Logs why a replica is disconnected that sent a command with a reply.
+#[cold]
+fn log_reply_to_replica(engine: &Engine, last_command: usize, client: &Client) {
+    let command = last_command.checked_sub(1);
+    let command = command.map_or("<unknown>", |id| &engine.registry.by_id(id).name);
+    let origin = &client.handle.origin;
+    log!(
+        Warning,
+        "Replica generated a reply to command '{command}', disconnecting it: id={} addr={}",
+        origin.id,
+        origin.address
+    );
 }
 
 impl Scratch {
@@ -243,6 +260,7 @@ impl Scratch {
         let requests = std::mem::take(&mut self.requests);
         let mut done = 0;
         let mut after = After::Continue;
+        let was_replica = client.replica.is_some();
         for pending in &requests {
             let (first, last) = pending.spans;
             if last > first {
@@ -275,6 +293,11 @@ impl Scratch {
             }
             if client.waiting.is_some() {
                 after = After::Block;
+                break;
+            }
+            if client.replica.is_some() && !was_replica {
+                // What follows comes from a replica.
+                after = After::More;
                 break;
             }
         }

@@ -8,6 +8,7 @@ use crate::keyspace::Locked;
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::{Output, ProtocolError};
 use crate::telemetry::crash;
+use crate::telemetry::log::log;
 
 /// Runs a handler under locks and counts it.
 #[inline]
@@ -54,6 +55,7 @@ pub(super) fn run<'e>(
         tools.output.error(&text);
         caller.stats.error(&text);
         caller.stats.commands[registered.id].failed.add(1);
+        log_error_to_replica(tools.client, &registered.name, &text);
     }
     if registered.row.flags.has(Flag::Admin) {
         // CONFIG SET applies to its own entry in the slow log, too.
@@ -133,9 +135,24 @@ pub(super) fn refuse(
     }
     tools.output.error(&text);
     caller.stats.error(&text);
+    let name = registered.map_or("<unknown>", |registered| &registered.name);
+    log_error_to_replica(tools.client, name, &text);
     observe::refused(caller, tools.client, registered, args, &text);
     if let Some(multi) = &mut tools.client.multi {
         multi.broken = true;
+    }
+}
+
+/// A replica sends nothing that fails, unless one of the two has gone astray.
+#[cold]
+fn log_error_to_replica(client: &Client, command: &str, text: &[u8]) {
+    if client.replica.is_some() {
+        let text = String::from_utf8_lossy(text);
+        log!(
+            Warning,
+            "== CRITICAL == This master is sending an error to its replica: '{text}' after \
+             processing the command '{command}'"
+        );
     }
 }
 

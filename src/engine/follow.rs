@@ -276,9 +276,21 @@ impl Session {
         let silent_ms = self.node.clock.unix_ms() - self.last_io_ms;
         let max_ms = i64::try_from(self.silence_max().as_millis()).unwrap_or(i64::MAX);
         if silent_ms > max_ms && !self.loading {
-            return Err(Lost::Failed("MASTER timeout: no data nor PING received...".into()));
+            return Err(Lost::Failed(self.silence().into()));
         }
         Ok(())
+    }
+
+    /// What the master's silence interrupted, in Redis's words.
+    fn silence(&self) -> &'static str {
+        match self.node.replication.link().state {
+            LinkState::Connected => "MASTER timeout: no data nor PING received...",
+            LinkState::Sync => {
+                "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
+                 'repl-timeout' parameter in redis.conf to a larger value."
+            }
+            _ => "Timeout connecting to the MASTER...",
+        }
     }
 
     /// Time until an acknowledgement of applied data is due; `None`: none is due.

@@ -43,3 +43,36 @@ impl KeyDelay {
         delay() != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::Fixture;
+
+    #[test]
+    fn rests_add_up_to_milliseconds_and_end_when_they_are_pointless() {
+        for (delay_us, keys, over, rested_ms) in [
+            (0, 1_000_000, false, 0),
+            (400, 1, false, 0),
+            (400, 3, false, 1),
+            (-50, 100_000, false, 2),
+            (i32::MAX, 1, true, 0),
+            (25_000, 2, false, 50),
+        ] {
+            let mut settings = Settings::default();
+            settings.snapshot.key_save_delay_us = delay_us;
+            let fixture = Fixture::with(settings, &[]);
+            let began_ms = fixture.node().clock.unix_ms();
+            let mut delay = KeyDelay::default();
+            let is_on = delay.rest(
+                fixture.node(),
+                |settings| settings.snapshot.key_save_delay_us,
+                keys,
+                || over,
+            );
+            assert_eq!(is_on, delay_us != 0);
+            let rested = fixture.node().clock.unix_ms() - began_ms;
+            assert_eq!(rested, rested_ms, "{delay_us} {keys}");
+        }
+    }
+}

@@ -14,6 +14,9 @@ use crate::telemetry::log::log;
 /// Keys between two progress reports.
 const PROGRESS_KEYS: u64 = 1024;
 
+/// Most keys without elements that a load logs by name, as in Redis.
+const EMPTY_KEYS_LOGGED_MAX: u64 = 10;
+
 /// The field of an RDB file in which a replica stores which master its data come from.
 pub(crate) const SYNCED_FROM: &[u8] = b"limpid-synced-from";
 
@@ -23,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) keys: u64,
     /// Expired keys, left out.
     pub(crate) expired: u64,
+    /// Keys without elements, left out.
+    pub(crate) empty: u64,
     /// The data's position in a history.
     pub(crate) history: Option<History>,
     /// The master that the data came from.
@@ -120,6 +125,13 @@ pub(crate) fn load(
             Item::Aux { name, value } => {
                 note(node, &name, &value);
                 fields.note(&name, &value);
+            }
+            Item::EmptyKey(key) => {
+                if loaded.empty < EMPTY_KEYS_LOGGED_MAX {
+                    let key = key.escape_ascii();
+                    log!(Warning, "rdbLoadObject skipping empty key: {key}");
+                }
+                loaded.empty += 1;
             }
             Item::Key(record) => {
                 let expired = record.expire_at_ms.is_some_and(|at| at < now_ms);

@@ -68,7 +68,9 @@ pub(crate) struct Graveyard {
     changed: Condvar,
     waiting_bytes: AtomicUsize,
     waiting_keys: AtomicUsize,
+    /// By the freeing thread, and by those that displaced them.
     freed_keys: AtomicU64,
+    freed_at_once_keys: AtomicU64,
 }
 
 impl Graveyard {
@@ -79,7 +81,14 @@ impl Graveyard {
 
     /// Keys whose values were freed after their removal.
     pub(crate) fn freed_keys(&self) -> u64 {
-        self.freed_keys.load(Ordering::Relaxed)
+        let counters = [&self.freed_keys, &self.freed_at_once_keys];
+        counters.into_iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Resets what CONFIG RESETSTAT resets.
+    pub(crate) fn reset(&self) {
+        self.freed_keys.store(0, Ordering::Relaxed);
+        self.freed_at_once_keys.store(0, Ordering::Relaxed);
     }
 
     /// Frees tables of a flushed database; large ones later. Called without locks.
@@ -98,7 +107,9 @@ impl Graveyard {
         let tables = bytes == usize::MAX;
         let outrun = self.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX;
         if bytes <= FREED_AT_ONCE_BYTES || outrun && !tables {
+            let keys: usize = dead.iter().map(Dead::keys).sum();
             drop(dead);
+            self.freed_at_once_keys.fetch_add(keys as u64, Ordering::Relaxed);
         } else {
             self.enqueue(dead, if tables { 0 } else { bytes });
         }
@@ -282,7 +293,7 @@ mod tests {
         attendant.join().expect("it ends");
         let graveyard = keyspace.graveyard();
         assert_eq!((graveyard.waiting_keys(), graveyard.queue.lock().dead.len()), (0, 0));
-        graveyard.freed_keys()
+        graveyard.freed_keys.load(Ordering::Relaxed)
     }
 
     #[test]

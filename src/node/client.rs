@@ -194,6 +194,7 @@ impl Client {
             && self.multi.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.is_subscribed()
+            && self.replica.is_none()
     }
 
     /// Stops watching. Takes locks, so hold none; EXEC, which holds them, does it itself.

@@ -179,7 +179,7 @@ impl fmt::Display for ErrorKind {
             }
             Self::ChecksumMismatch { stored, computed } => write!(
                 f,
-                "the checksum is {computed:016x}, but {stored:016x} is stored: the data is damaged"
+                "RDB CRC error: the checksum is {computed:016x}, but {stored:016x} is stored"
             ),
             Self::OutOfMemory(bytes) => write!(f, "no memory for a string of {bytes} bytes"),
             Self::PayloadTooShort => f.write_str("the payload is too short"),

@@ -33,6 +33,9 @@ pub(crate) enum Item {
         /// Its value; numbers in decimal.
         value: Vec<u8>,
     },
+    /// The name of a key whose value is a collection without elements. Redis skips it: some of its
+    /// versions wrote such.
+    EmptyKey(Vec<u8>),
     /// The keys that follow belong to this database.
     SelectDb(u64),
     /// The size of the current database: a hint, which may be wrong.
@@ -180,14 +183,13 @@ impl<R: Read> Reader<R> {
                 return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
             }
             opcode::SLOT_IMPORT => return Err(Error::new(offset, ErrorKind::SlotImport)),
-            _ => return Ok(self.key(code, offset)?.map(Item::Key)),
+            _ => return self.key(code, offset).map(Some),
         }
         Ok(None)
     }
 
-    /// A key with its value; `None` if that is a collection without elements, which Redis skips:
-    /// some of its versions wrote such.
-    fn key(&mut self, code: u8, offset: u64) -> Result<Option<KeyRecord>, Error> {
+    /// A key with its value.
+    fn key(&mut self, code: u8, offset: u64) -> Result<Item, Error> {
         let Some(name) = type_name(code) else {
             return Err(Error::new(offset, ErrorKind::UnknownOpcode(code)));
         };
@@ -200,12 +202,12 @@ impl<R: Read> Reader<R> {
                 let owner = key_owner(&key, self.db);
                 return Err(unsupported(&mut self.decoder, offset, owner, (code, name)));
             }
-            Err(Error { kind: ErrorKind::EmptyCollection, .. }) => return Ok(None),
+            Err(Error { kind: ErrorKind::EmptyCollection, .. }) => return Ok(Item::EmptyKey(key)),
             Err(error) => return Err(error),
         };
         // Redis treats a stored expiry of -1 as none.
         let expire_at_ms = expire_at_ms.filter(|expire_at_ms| *expire_at_ms != -1);
-        Ok(Some(KeyRecord { key, expire_at_ms, idle_s, freq, value }))
+        Ok(Item::Key(KeyRecord { key, expire_at_ms, idle_s, freq, value }))
     }
 
     /// Reads the checksum and compares it. A stored 0 means that the writer computed none.

@@ -237,7 +237,11 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
             takeover::resume_history(&engine.node, history, loaded.synced_from.clone());
         }
         let (keys, expired) = (loaded.keys, loaded.expired);
-        log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+        let empty = match loaded.empty {
+            0 => String::new(),
+            empty => format!(", empty keys skipped: {empty}"),
+        };
+        log!(Notice, "Done loading RDB, keys loaded: {keys}, keys expired: {expired}{empty}.");
         let seconds = engine.node.clock.nanos().saturating_sub(began) as f64 / 1e9;
         log!(Notice, "DB loaded from disk: {seconds:.3} seconds");
         engine.node.persistence.update(|saving| {

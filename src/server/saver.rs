@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::persistence::Running;
 use crate::rdb::EntryWriter;
+use crate::settings::Settings;
 use crate::telemetry::log::log;
 use crate::telemetry::traces::{in_span, work_span};
 
@@ -79,6 +80,7 @@ impl Saver {
         let (dirty, began_ms) = (self.node.dirty(), self.node.clock.unix_ms());
         let keyspace = locked.keyspace();
         let cut = rdb_save::cut(&self.node);
+        let mut delay = KeyDelay::default();
         let written = self.write(&self.temporary(""), None, cut.as_ref(), |writer| {
             for database in 0..keyspace.databases() {
                 if keyspace.len(database) == 0 {
@@ -89,6 +91,7 @@ impl Saver {
                 locked.for_each(database, |entry| {
                     if result.is_ok() {
                         result = writer.entry(database, entry);
+                        delay.rest(&self.node, key_save_delay_us, 1, || false);
                     }
                 });
                 result?;
@@ -236,6 +239,10 @@ impl Saver {
     }
 }
 
+fn key_save_delay_us(settings: &Settings) -> i32 {
+    settings.snapshot.key_save_delay_us
+}
+
 /// Paces a walk: makes it rest now and then.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -254,7 +261,7 @@ impl Pace {
         }
         let new = keys.saturating_sub(self.keys) as u64;
         self.keys = keys;
-        self.delay.rest(node, |settings| settings.snapshot.key_save_delay_us, new, is_over);
+        self.delay.rest(node, key_save_delay_us, new, is_over);
         self.steps.is_multiple_of(PROGRESS_STEPS)
     }
 }

@@ -1,5 +1,6 @@
 //! The command line in redis-server's form: `[config-file] [-] [--name value …]`. Each option is a
-//! directive of redis.conf; its arguments go on until the next word that begins with `--`.
+//! directive of redis.conf; its arguments go on until the next word that begins with `--`. So is what
+//! stands before the options: `redis.conf loglevel verbose`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,15 +26,14 @@ pub(super) struct CommandLine {
     pub(super) file: Option<PathBuf>,
     /// `-`: read a redis.conf from standard input.
     pub(super) reads_standard_input: bool,
-    /// Names and arguments of the options.
-    options: Vec<(String, Vec<String>)>,
+    options: Vec<Line>,
 }
 
 impl Request {
     /// Parses the arguments after the program's name.
     ///
     /// # Errors
-    /// If an argument belongs to no option, is not UTF-8, or has unbalanced quotes.
+    /// If an argument is not UTF-8 or has unbalanced quotes.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Self, LoadError> {
         let arguments = arguments.iter().map(|argument| argument.to_str());
         let Some(mut arguments) = arguments.collect::<Option<Vec<&str>>>() else {
@@ -65,10 +65,10 @@ impl Request {
 
 /// A word that begins with `--` is an option, unless the option before still lacks an argument:
 /// `--requirepass --secret` has one.
-fn options(arguments: &[&str]) -> Result<Vec<(String, Vec<String>)>, LoadError> {
-    let mut options: Vec<(String, Vec<String>)> = Vec::new();
+fn options(arguments: &[&str]) -> Result<Vec<Line>, LoadError> {
+    let mut options: Vec<Line> = Vec::new();
     for (index, argument) in arguments.iter().enumerate() {
-        let awaits_value = options.last().is_some_and(|(_, words)| words.is_empty());
+        let awaits_value = options.last().is_some_and(|option| option.words.is_empty());
         match (argument.strip_prefix("--"), options.last_mut()) {
             (Some(option), _) if !awaits_value => {
                 let (name, mut words) = option_words(option)?;
@@ -78,13 +78,15 @@ fn options(arguments: &[&str]) -> Result<Vec<(String, Vec<String>)>, LoadError> 
                 if words.is_empty() && ends && name.eq_ignore_ascii_case("save") {
                     words.push(String::new());
                 }
-                options.push((name, words));
+                options.push(Line { origin: format!("command line --{name}"), name, words });
             }
-            (_, Some((_, words))) => words.push((*argument).to_owned()),
-            (_, None) => {
-                let reason = format!("unexpected argument '{argument}'");
-                return Err(LoadError::new("command line", reason));
-            }
+            (_, Some(option)) => option.words.push((*argument).to_owned()),
+            // Redis takes what stands before all options as a directive.
+            (_, None) => options.push(Line {
+                origin: "command line".to_owned(),
+                name: (*argument).to_owned(),
+                words: Vec::new(),
+            }),
         }
     }
     Ok(options)
@@ -105,10 +107,8 @@ fn option_words(option: &str) -> Result<(String, Vec<String>), LoadError> {
 impl CommandLine {
     fn layer(&self) -> Result<Layer, LoadError> {
         let mut layer = Layer::default();
-        for (name, words) in &self.options {
-            let origin = format!("command line --{name}");
-            let line = Line { origin, name: name.clone(), words: words.clone() };
-            redis_conf::push(line, &mut layer, 0)?;
+        for option in &self.options {
+            redis_conf::push(option.clone(), &mut layer, 0)?;
         }
         Ok(layer)
     }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct LoadError {
     /// Where: `redis.conf:12`, `environment LIMPID_PORT`, `command line --port`.
     pub origin: String,
-    /// The problem there. Holds no values, which may be secret.
+    /// The problem there. Holds no secret.
     pub reason: String,
 }
 

@@ -10,13 +10,13 @@ use config::{Map, Value, ValueKind};
 
 use super::error::LoadError;
 use super::kind::{Combination, Kind};
-use super::parameter::{PARAMETERS, Parameter, Standing};
+use super::parameter::{Exposure, PARAMETERS, Parameter, Standing};
 use super::types::buffer_class;
 use super::values::Settings;
 use super::words;
 
 /// One directive's arguments, and where they were written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) origin: String,
     /// As written: an alias, or another case.
@@ -25,9 +25,14 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The error for an invalid line.
+    /// The error for an invalid line, which it shows as Redis does unless it holds a secret.
     pub(super) fn misfit(&self, reason: &str) -> LoadError {
-        LoadError::new(self.origin.as_str(), format!("'{}': {reason}", self.name))
+        let parameter = Parameter::named(&self.name);
+        let is_open = parameter.is_some_and(|known| known.exposure != Exposure::Secret);
+        let words =
+            self.words.iter().filter(|_| is_open).map(|word| format!(" {}", words::quote(word)));
+        let shown: String = std::iter::once(self.name.clone()).chain(words).collect();
+        LoadError::new(self.origin.as_str(), format!("'{shown}': {reason}"))
     }
 }
 

@@ -199,6 +199,7 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("dynamic-hz", Bool, "yes", Live, TIMING),
     P::ignored("active-expire-effort", integer(1, 10), "1", Live, TIMING),
     P::ignored("loading-process-events-interval-bytes", integer(1024, INT_MAX), "2097152", Live, "clients are answered at any time of a load").hidden(),
+    P::ignored("use-exit-on-panic", Bool, "no", Live, "a panic ends the process in one way").hidden(),
     P::ignored("activedefrag", Bool, "no", Live, FREEING),
     P::ignored("active-defrag-ignore-bytes", memory(1, LONG_MAX), "104857600", Live, FREEING),
     P::ignored("active-defrag-threshold-lower", integer(0, 1000), "10", Live, FREEING),

@@ -43,8 +43,9 @@ PATCHES = [
     # The suite waits two minutes for the PID of a server that has refused its configuration and ended.
     (
         "tests/support/server.tcl",
-        "set maxiter [expr {120*1000/$checkperiod}]",
-        "set maxiter [expr {10*1000/$checkperiod}]",
+        "        incr maxiter -1\n        if {$maxiter == 0} {\n            start_server_error $config_file \"No PID",
+        "        incr maxiter -1\n        if {![is_alive [dict create pid $pid]]} {set maxiter 0}\n"
+        "        if {$maxiter == 0} {\n            start_server_error $config_file \"No PID",
     ),
     # With --durable an exception ends its test alone; one outside of tests ends its block of a server,
     # without the surrounding one, which the suite would take down as well.

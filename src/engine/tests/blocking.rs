@@ -2,6 +2,7 @@
 //! served twice where several workers race.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -13,7 +14,7 @@ use crate::engine::{Engine, Executor};
 use crate::keyspace::ShardSet;
 use crate::node::client::{Client, Handle, Origin};
 use crate::resp::Parser;
-use crate::settings::{MasterAddress, Settings};
+use crate::settings::{LocalAccess, MasterAddress, Settings};
 
 #[test]
 fn who_came_first_is_served_first() {
@@ -29,6 +30,27 @@ fn who_came_first_is_served_first() {
         p: LRANGE k 0 -1 -> *1 $1 4
         p: RPUSH other x -> :1
         p: LLEN other -> :1
+        ",
+    );
+}
+
+#[test]
+fn nobody_is_served_what_expired_within_the_transaction_that_made_it() {
+    let mut settings = Settings::default();
+    settings.security.enable_debug_command = LocalAccess::Yes;
+    let mut fixture = Fixture::with(settings, &[]);
+    fixture.node().sweeping.store(false, Ordering::Relaxed);
+    fixture.transcript(
+        "
+        a: BLPOP k 0 -> <wait>
+        p: MULTI -> +OK
+        p: RPUSH k v -> +QUEUED
+        p: PEXPIRE k 100 -> +QUEUED
+        p: DEBUG SLEEP 0.2 -> +QUEUED
+        p: EXEC -> *3 :1 :1 +OK
+        a: (reads) -> <wait>
+        p: RPUSH k w -> :1
+        a: (reads) -> *2 $1 k $1 w
         ",
     );
 }

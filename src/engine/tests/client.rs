@@ -40,6 +40,8 @@ fn a_line_has_the_fields_of_redis_in_their_order() {
     }
     let own = fixture.run("B", "CLIENT INFO");
     assert!(own.contains(" idle=0 ") && own.contains(" cmd=client|info "), "{own}");
+    // The request itself: *2 $6 CLIENT $4 INFO with five line ends.
+    assert!(own.contains(" qbuf=26 "), "{own}");
 }
 
 #[test]

@@ -47,3 +47,26 @@ fn entries_say_when_how_long_what_and_who() {
     let entry = "*1 *6 :0 :1700000000 :50000 *3 $5 DEBUG $5 SLEEP $4 0.05 $15 127.0.0.1:50001 $0";
     assert_eq!(fixture.run("A", "SLOWLOG GET"), entry);
 }
+
+#[test]
+fn a_command_that_waited_is_logged_once_it_is_served() {
+    let mut fixture = Fixture::new();
+    fixture.run("A", "CLIENT SETNAME bob");
+    fixture.run("A", "CONFIG SET slowlog-log-slower-than 0");
+    fixture.transcript(
+        "
+        A: BLPOP list 0 -> <wait>
+        B: MULTI -> +OK
+        B: RPUSH list x -> +QUEUED
+        B: SLOWLOG RESET -> +QUEUED
+        B: EXEC -> *2 :1 +OK
+        A: (reads) -> *2 $4 list $1 x
+        ",
+    );
+    let log = fixture.run("B", "SLOWLOG GET");
+    let waited = "*3 $5 BLPOP $4 list $1 0 $15 127.0.0.1:50001 $3 bob";
+    assert!(log.contains(waited), "{log}");
+    assert_eq!(log.matches("BLPOP").count(), 1, "{log}");
+    let calls = fixture.run("B", "INFO commandstats");
+    assert!(calls.contains("cmdstat_blpop:calls=1,"), "{calls}");
+}

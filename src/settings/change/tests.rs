@@ -287,3 +287,29 @@ fn a_protected_parameter_is_marked_for_the_caller() {
         "CONFIG SET failed (possibly related to argument 'dir') - can't set protected config"
     );
 }
+
+#[test]
+fn hidden_parameters_are_shown_to_who_names_them() {
+    let settings = Settings::default();
+    assert_eq!(get(&settings, &["key-load-delay"]), ["key-load-delay=0"]);
+    let all = get(&settings, &["*"]);
+    assert!(!all.iter().any(|line| line.starts_with("key-load-delay")));
+    let (settings, changed) = set(&[("rdb-key-save-delay", "-50")]).unwrap();
+    assert_eq!((settings.snapshot.key_save_delay_us, changed), (-50, vec!["rdb-key-save-delay"]));
+}
+
+#[test]
+fn percentiles_lie_between_0_and_100() {
+    let name = "latency-tracking-info-percentiles";
+    let (settings, _) = set(&[(name, "0.0 50.0 99.9 100.0")]).unwrap();
+    assert_eq!(get(&settings, &[name]), [format!("{name}=0 50 99.9 100")]);
+    let (settings, _) = set(&[(name, "")]).unwrap();
+    assert_eq!(get(&settings, &[name]), [format!("{name}=")]);
+    for (value, reason) in [
+        ("10.0 50.0 a", "Invalid latency-tracking-info-percentiles parameters"),
+        ("nan", "Invalid latency-tracking-info-percentiles parameters"),
+        ("10 101", "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"),
+    ] {
+        assert!(error(&[(name, value)]).ends_with(reason), "{value}");
+    }
+}

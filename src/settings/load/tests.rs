@@ -241,34 +241,37 @@ const MISTAKES: &[(&str, &str)] = &[
     ("requirepass foo # no\n", "redis.conf:1: 'requirepass': wrong number of arguments"),
     (
         "maxclients 0\nmaxclients 5\n",
-        "redis.conf:1: 'maxclients': argument must be between 1 and 4294967295 inclusive",
+        "redis.conf:1: 'maxclients \"0\"': argument must be between 1 and 4294967295 inclusive",
     ),
-    ("port x", "redis.conf:1: 'port': argument couldn't be parsed into an integer"),
-    ("rdbchecksum x", "redis.conf:1: 'rdbchecksum': argument must be 'yes' or 'no'"),
-    ("repl-backlog-size x", "redis.conf:1: 'repl-backlog-size': argument must be a memory value"),
+    ("port x", "redis.conf:1: 'port \"x\"': argument couldn't be parsed into an integer"),
+    ("rdbchecksum x", "redis.conf:1: 'rdbchecksum \"x\"': argument must be 'yes' or 'no'"),
+    (
+        "repl-backlog-size x",
+        "redis.conf:1: 'repl-backlog-size \"x\"': argument must be a memory value",
+    ),
     (
         "log-format xml",
-        "redis.conf:1: 'log-format': argument(s) must be one of the following: text, json",
+        "redis.conf:1: 'log-format \"xml\"': argument(s) must be one of the following: text, json",
     ),
-    ("save 900 1\nsave 900", "redis.conf:2: 'save': Invalid save parameters"),
+    ("save 900 1\nsave 900", "redis.conf:2: 'save \"900\"': Invalid save parameters"),
     (
         "client-output-buffer-limit normal 1 1",
-        "redis.conf:1: 'client-output-buffer-limit': Wrong number of arguments in buffer limit configuration.",
+        "redis.conf:1: 'client-output-buffer-limit \"normal\" \"1\" \"1\"': Wrong number of arguments in buffer limit configuration.",
     ),
     (
         "client-output-buffer-limit foo 1 1 1",
-        "redis.conf:1: 'client-output-buffer-limit': Invalid client class specified in buffer limit configuration.",
+        "redis.conf:1: 'client-output-buffer-limit \"foo\" \"1\" \"1\" \"1\"': Invalid client class specified in buffer limit configuration.",
     ),
-    ("rename-command GET", "redis.conf:1: 'rename-command': wrong number of arguments"),
+    ("rename-command GET", "redis.conf:1: 'rename-command \"GET\"': wrong number of arguments"),
     (
         "unixsocketperm 9",
-        "redis.conf:1: 'unixsocketperm': argument couldn't be parsed as an octal number",
+        "redis.conf:1: 'unixsocketperm \"9\"': argument couldn't be parsed as an octal number",
     ),
     (
         "shutdown-on-sigint",
         "redis.conf:1: 'shutdown-on-sigint': argument(s) must be one of the following: default, save, nosave, now, force",
     ),
-    ("hz abc", "redis.conf:1: 'hz': argument couldn't be parsed into an integer"),
+    ("hz abc", "redis.conf:1: 'hz \"abc\"': argument couldn't be parsed into an integer"),
     ("include", "redis.conf:1: 'include': wrong number of arguments"),
     (
         "include /nonexistent/x.conf",
@@ -282,11 +285,11 @@ const MISTAKES: &[(&str, &str)] = &[
         "maxmemory 100mb",
         "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
     ),
-    ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof': Invalid master port"),
-    ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof': wrong number of arguments"),
+    ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof \"10.0.0.1\" \"0\"': Invalid master port"),
+    ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof \"10.0.0.1\"': wrong number of arguments"),
     (
         "user alice on",
-        "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
+        "redis.conf:1: 'user \"alice\" \"on\"': limpid cannot honour users other than 'default' yet: there is no \
          ACL",
     ),
     (
@@ -312,14 +315,23 @@ fn mistakes_in_a_toml_file_name_file_line_and_reason() {
         ("\nport = { a = 1 }", "limpid.toml:2: 'port': value must not be a table"),
         ("port = 1979-05-27", "limpid.toml:1: 'port': value has a wrong type"),
         ("bind = [1979-05-27]", "limpid.toml:1: 'bind': value has a wrong type"),
-        ("port = true", "limpid.toml:1: 'port': argument couldn't be parsed into an integer"),
-        ("port = 1.5", "limpid.toml:1: 'port': argument couldn't be parsed into an integer"),
-        ("port = 70000", "limpid.toml:1: 'port': argument must be between 0 and 65535 inclusive"),
-        ("rdbchecksum = 1", "limpid.toml:1: 'rdbchecksum': argument must be 'yes' or 'no'"),
-        ("save = [[900]]", "limpid.toml:1: 'save': Invalid save parameters"),
+        (
+            "port = true",
+            "limpid.toml:1: 'port \"yes\"': argument couldn't be parsed into an integer",
+        ),
+        (
+            "port = 1.5",
+            "limpid.toml:1: 'port \"1.5\"': argument couldn't be parsed into an integer",
+        ),
+        (
+            "port = 70000",
+            "limpid.toml:1: 'port \"70000\"': argument must be between 0 and 65535 inclusive",
+        ),
+        ("rdbchecksum = 1", "limpid.toml:1: 'rdbchecksum \"1\"': argument must be 'yes' or 'no'"),
+        ("save = [[900]]", "limpid.toml:1: 'save \"900\"': Invalid save parameters"),
         (
             "[client-output-buffer-limit]\nnormal = \"1 1 1\"\nfoo = \"1 1 1\"",
-            "limpid.toml:3: 'client-output-buffer-limit': Invalid client class specified in buffer limit configuration.",
+            "limpid.toml:3: 'client-output-buffer-limit \"foo\" \"1\" \"1\" \"1\"': Invalid client class specified in buffer limit configuration.",
         ),
         (
             "appendonly = true",
@@ -339,7 +351,7 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
         (
             "LIMPID_MAXCLIENTS",
             "x",
-            "environment LIMPID_MAXCLIENTS: 'maxclients': argument couldn't be parsed into an integer",
+            "environment LIMPID_MAXCLIENTS: 'maxclients \"x\"': argument couldn't be parsed into an integer",
         ),
     ] {
         assert_eq!(variables(&[(variable, value)]).unwrap_err(), message);
@@ -348,17 +360,20 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
         (&["--foo", "1"][..], "command line --foo: unknown directive 'foo'"),
         (&["--port=7000"], "command line --port=7000: unknown directive 'port=7000'"),
         (&["--port"], "command line --port: 'port': wrong number of arguments"),
-        (&["--port", "1", "2"], "command line --port: 'port': wrong number of arguments"),
+        (
+            &["--port", "1", "2"],
+            "command line --port: 'port \"1\" \"2\"': wrong number of arguments",
+        ),
         (
             &["--timeout", "-5"],
-            "command line --timeout: 'timeout': argument must be between 0 and 2147483647 inclusive",
+            "command line --timeout: 'timeout \"-5\"': argument must be between 0 and 2147483647 inclusive",
         ),
-        (&["-x"], "command line: unexpected argument '-x'"),
+        (&["-x"], "command line: unknown directive '-x'"),
         (&["--logfile \"x"], "command line --logfile: unbalanced quotes in configuration line"),
         (&["--"], "command line: option '--' has no name"),
         (
             &["--replicaof", "10.0.0.1", "x"],
-            "command line --replicaof: 'replicaof': Invalid master port",
+            "command line --replicaof: 'replicaof \"10.0.0.1\" \"x\"': Invalid master port",
         ),
         (
             &["/nonexistent.conf"],
@@ -369,6 +384,13 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
         assert_eq!(options(arguments).unwrap_err(), message, "{arguments:?}");
     }
     assert!(options(&["--replicaof", "no", "one"]).is_ok());
+    let before = options(&["file.conf", "loglevel", "verbose"]);
+    assert_eq!(
+        before.unwrap_err(),
+        "file.conf: cannot be read: No such file or directory (os error 2)"
+    );
+    let secret = options(&["--requirepass", "one", "two"]).unwrap_err();
+    assert_eq!(secret, "command line --requirepass: 'requirepass': wrong number of arguments");
     for arguments in [&["--replicaof", "10.0.0.1", "6379"][..], &["--replicaof", "10.0.0.1 6379"]] {
         assert!(options(arguments).is_ok(), "{arguments:?}");
     }

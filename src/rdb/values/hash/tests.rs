@@ -149,13 +149,15 @@ fn an_empty_hash_in_a_file_is_skipped_with_its_attributes() {
     ]
     .concat();
     let mut reader = crate::rdb::Reader::new(&*file).unwrap();
-    let mut keys = Vec::new();
+    let (mut keys, mut empty) = (Vec::new(), Vec::new());
     while let Some(item) = reader.next().unwrap() {
-        if let crate::rdb::Item::Key(record) = item {
-            keys.push((record.key, record.expire_at_ms));
+        match item {
+            crate::rdb::Item::Key(record) => keys.push((record.key, record.expire_at_ms)),
+            crate::rdb::Item::EmptyKey(key) => empty.push(key),
+            _ => {}
         }
     }
-    assert_eq!(keys, [(b"k".to_vec(), None)]);
+    assert_eq!((keys, empty), (vec![(b"k".to_vec(), None)], vec![b"e".to_vec()]));
 }
 
 #[test]
