@@ -12,6 +12,7 @@ use crate::keyspace::{Content, EntryRef};
 use crate::rdb;
 use crate::resp::{Output, Protocol};
 use crate::settings::LocalAccess;
+use crate::telemetry::log::log;
 
 pub(super) const COMMANDS: &[Command] =
     &[command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
@@ -33,6 +34,8 @@ const HELP: &[&str] = &[
     "    Such a hash of each key's value.",
     "LISTPACK <key>",
     "    Log the elements of <key>'s value, if it is kept as a listpack.",
+    "LOG <text>",
+    "    Write <text> into the log.",
     "OBJECT <key>",
     "    How the value of <key> is kept.",
     "PANIC",
@@ -48,6 +51,8 @@ const HELP: &[&str] = &[
     "    From which length a list's element stands alone in its node, below 4 GB; with 0 from 1 GB.",
     "RELOAD [NOSAVE]",
     "    Save the data and load it again; with NOSAVE load the file there is.",
+    "REPLICATE <command> [<arg> ...]",
+    "    Send a command to the replicas without running it here.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether expired keys are removed that nobody asks for.",
     "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
@@ -88,6 +93,15 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
         (b"CHANGE-REPL-ID", 2) => {
             ctx.node.log.begin_history(ctx.node.host().new_id());
+            ctx.reply.ok();
+        }
+        (b"LOG", 3) => {
+            log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
+            ctx.reply.ok();
+        }
+        (b"REPLICATE", 3..) => {
+            let command: Vec<&[u8]> = args.from(2).collect();
+            ctx.keys.log_instead(&[&command]);
             ctx.reply.ok();
         }
         (b"PANIC", 2) => panic!("DEBUG PANIC asked for it"),

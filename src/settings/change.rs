@@ -14,7 +14,8 @@ impl Settings {
     /// patterns in lower case. A name without wildcards is returned as the client wrote it; only such
     /// a one shows a hidden parameter.
     ///
-    /// Ignored parameters have no value and are not shown; refused ones show their accepted value.
+    /// Ignored parameters show what was set, though it has no effect; refused ones their accepted
+    /// value.
     #[must_use]
     pub fn get(
         &self,
@@ -84,6 +85,16 @@ impl Settings {
         Ok((settings, changed))
     }
 
+    /// Keeps the value of an ignored parameter.
+    pub(super) fn keep_ignored(&mut self, parameter: &Parameter, canonical: &[String]) {
+        let text = canonical.join(" ");
+        if text == parameter.default {
+            self.ignored.remove(parameter.name);
+        } else {
+            self.ignored.insert(parameter.name, text);
+        }
+    }
+
     fn set_one(&mut self, parameter: &Parameter, name: &str, value: &[u8]) -> Result<(), String> {
         let text = String::from_utf8_lossy(value);
         if matches!(text, Cow::Owned(_)) && parameter.kind.takes_any_text() {
@@ -104,7 +115,11 @@ impl Settings {
         self.warnings.extend(parameter.warning(name));
         match parameter.standing {
             Standing::Honoured(field) => (field.assign)(self, &canonical),
-            Standing::Ignored(_) | Standing::Refused { .. } => Ok(()),
+            Standing::Ignored(_) => {
+                self.keep_ignored(parameter, &canonical);
+                Ok(())
+            }
+            Standing::Refused { .. } => Ok(()),
         }
     }
 }
@@ -122,7 +137,10 @@ impl Parameter {
             _ if self.change == Change::FileOnly => None,
             Standing::Honoured(field) => Some((field.text)(settings)),
             Standing::Refused { .. } => Some(self.default.to_owned()),
-            Standing::Ignored(_) => None,
+            Standing::Ignored(_) => {
+                let kept = settings.ignored.get(self.name).map(String::as_str);
+                Some(kept.unwrap_or(self.default).to_owned())
+            }
         }
     }
 }

@@ -193,6 +193,9 @@ fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Resu
                 if let Some(reason) = parameter.refusal(&line.name, &canonical) {
                     return Err(LoadError::new(line.origin.as_str(), reason));
                 }
+                if matches!(parameter.standing, Standing::Ignored(_)) {
+                    settings.keep_ignored(parameter, &canonical);
+                }
                 let warning = parameter.warning(&line.name);
                 settings.warnings.extend(warning.map(|text| format!("{}: {text}", line.origin)));
             }

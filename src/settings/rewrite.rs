@@ -4,8 +4,7 @@
 //! Lines that match the current values stay as written, with comments, order and blanks. A changed
 //! value replaces the first line that named the parameter; further lines of it are removed.
 //! Parameters that the file does not name and that differ from the default are appended below a
-//! marker line. Lines on `include`, `rename-command`, `user` and parameters that limpid ignores
-//! stay.
+//! marker line. Lines on `include`, `rename-command` and `user` stay.
 
 use std::path::Path;
 
@@ -45,7 +44,8 @@ impl Settings {
 /// The parameters that a rewrite writes.
 pub(super) fn rewritable() -> impl Iterator<Item = &'static Parameter> {
     PARAMETERS.iter().filter(|parameter| {
-        matches!(parameter.standing, Standing::Honoured(_)) && parameter.change != Change::FileOnly
+        !matches!(parameter.standing, Standing::Refused { .. })
+            && parameter.change != Change::FileOnly
     })
 }
 

@@ -1,6 +1,7 @@
 //! [`Settings`]: a typed field for each parameter that limpid honours. Owns no names, bounds or
 //! defaults: those are in the table of parameters.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::choice::{Choice, choices};
@@ -38,6 +39,9 @@ pub struct Settings {
     pub process: Process,
     /// The admin server.
     pub admin: Admin,
+    /// Values of ignored parameters that differ from the default, by name: CONFIG GET and REWRITE
+    /// keep them.
+    pub ignored: BTreeMap<&'static str, String>,
     /// Settings that the last load or change accepted without effect: one line each, for the
     /// logger.
     pub warnings: Vec<String>,
@@ -356,6 +360,7 @@ impl Settings {
             slowlog: Slowlog::default(),
             admin: Admin::default(),
             process: Process::default(),
+            ignored: BTreeMap::new(),
             warnings: Vec::new(),
             origins: Origins::default(),
         }
