@@ -57,14 +57,14 @@ impl Node {
         };
         let ready = views.iter().filter(is_target).find(has_all);
         let chosen = match (ready, target, over && force) {
-            (Some(view), ..) => MasterAddress { host: view.ip.clone(), port: view.port },
+            (Some(view), ..) => {
+                let (host, port) = (view.ip.clone(), view.port);
+                log!(Notice, "Failover target {host}:{port} is synced, failing over.");
+                MasterAddress { host, port }
+            }
             (None, Some(target), true) => {
-                log!(
-                    Warning,
-                    "Failover target {}:{} did not catch up in time. Failing over all the same.",
-                    target.host,
-                    target.port
-                );
+                let MasterAddress { host, port } = &target;
+                log!(Notice, "FAILOVER to {host}:{port} time out exceeded, failing over.");
                 target
             }
             _ if over => {
@@ -73,7 +73,6 @@ impl Node {
             }
             _ => return,
         };
-        log!(Notice, "Failover target is synced, failing over to {}:{}.", chosen.host, chosen.port);
         self.replication.set_failover(Failover::InProgress { target: chosen.clone() });
         self.replication.give_consent();
         self.follow(&locked, chosen);

@@ -259,6 +259,9 @@ impl Log {
         let offset = state.end;
         let earlier = std::mem::replace(&mut state.ids.id, id);
         state.ids.earlier = Some((earlier, offset));
+        // Their replicas are being disconnected, and know the earlier id alone. Bytes from here on
+        // would be of the new history, and make a full resync of each.
+        state.readers.clear();
     }
 
     /// Takes over a history at an offset, after a full resync or from a file, with an empty
@@ -503,6 +506,18 @@ mod tests {
         log.stop(id("c"));
         assert_eq!(log.resync(id("b").as_bytes(), 28), Resync::UnknownHistory);
         assert_eq!(log.resync(id("c").as_bytes(), 28), Resync::OutsideBacklog);
+    }
+
+    #[test]
+    fn a_reader_of_the_earlier_id_gets_nothing_of_the_later_one() {
+        let log = Log::new(id("a"));
+        log.start(1 << 20);
+        let earlier = log.attach(0).expect("nothing is written yet");
+        log.continue_history(id("b"));
+        let later = log.attach(0).expect("nothing is written yet");
+        log.append_bare(&[b"PING"]);
+        assert_eq!(log.read(earlier, 100, &mut Vec::new()), None);
+        assert_eq!(log.read(later, 100, &mut Vec::new()), Some(14));
     }
 
     #[test]
