@@ -91,6 +91,8 @@ pub(crate) struct Node {
     average_ttl_ms: Box<[AtomicI64]>,
     /// Whether the sweeper looks for expired keys; DEBUG can stop it.
     pub(crate) sweeping: AtomicBool,
+    /// Whether periodic work stands still: DEBUG PAUSE-CRON.
+    pub(crate) cron_paused: AtomicBool,
     /// Whether RESTORE skips checksums; DEBUG can enable that.
     pub(crate) restores_unchecked: AtomicBool,
     /// Length in bytes from which a list's element stands alone in its node: DEBUG
@@ -122,6 +124,7 @@ impl Node {
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
+            cron_paused: AtomicBool::new(false),
             restores_unchecked: AtomicBool::new(false),
             list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),

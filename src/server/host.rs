@@ -12,11 +12,14 @@ use super::full_resync::send;
 use super::ids::Ids;
 use super::loader;
 use super::saver::Saver;
+use crate::engine::rdb_load::There;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::host::{BackgroundSave, Host, HostResult, Memory, SettingRefused, Shutdown};
-use crate::settings::{self, Settings};
+use crate::node::host::{
+    BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
+};
+use crate::settings::{self, Rewrite, Settings};
 use crate::telemetry::log::{self, Level, log};
 
 /// The host of a server process.
@@ -67,16 +70,31 @@ impl Host for ServerHost {
         }
     }
 
-    fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult {
-        if save {
+    fn reload(&self, locked: &mut Locked<'_>, how: Reload) -> HostResult {
+        if how.save {
             self.save(locked)?;
         }
         let path = self.saver.path();
-        loader::validate(&self.node, &path)?;
-        for database in 0..self.node.keyspace.databases() {
-            self.node.keyspace.graveyard().leave(locked.flush(database));
+        let there = if how.merge { There::Replaced } else { There::Refused };
+        if how.flush {
+            loader::validate(&self.node, &path, None)?;
+            for database in 0..self.node.keyspace.databases() {
+                self.node.keyspace.graveyard().leave(locked.flush(database));
+            }
+        } else {
+            let beside = (there == There::Refused).then_some(&*locked);
+            loader::validate(&self.node, &path, beside)?;
         }
-        loader::load_locked(&self.node, &path, locked)
+        loader::load_locked(&self.node, &path, locked, there)?;
+        log!(Warning, "DB reloaded by DEBUG RELOAD");
+        Ok(())
+    }
+
+    fn fault(&self) {
+        use rustix::process::{Signal, getpid, kill_process};
+        if let Err(error) = kill_process(getpid(), Signal::SEGV) {
+            log!(Warning, "The process cannot signal itself: {error}");
+        }
     }
 
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
@@ -135,7 +153,7 @@ impl Host for ServerHost {
         Ok(())
     }
 
-    fn rewrite_settings(&self) -> HostResult {
+    fn rewrite_settings(&self, which: Rewrite) -> HostResult {
         let Some(path) = &self.node.identity.config_file else {
             return Err("The server is running without a config file".into());
         };
@@ -148,7 +166,7 @@ impl Host for ServerHost {
             Err(error) => return Err(failed(&error)),
         };
         let settings = self.node.settings.load();
-        let new = settings.rewritten(path, &old).map_err(|error| failed(&error))?;
+        let new = settings.rewritten(path, &old, which).map_err(|error| failed(&error))?;
         write_whole(path, &new).map_err(|error| failed(&error))
     }
 
