@@ -29,6 +29,7 @@ mod keys;
 mod latency;
 mod lists;
 mod lolwut;
+mod migrate;
 mod modules;
 mod object;
 mod pubsub;
@@ -76,6 +77,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         latency::COMMANDS,
         lists::COMMANDS,
         lolwut::COMMANDS,
+        migrate::COMMANDS,
         modules::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,

@@ -10,6 +10,7 @@ mod call;
 mod caller;
 pub(crate) mod follow;
 pub(crate) mod full_resync;
+mod migrate;
 mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
+pub(crate) use migrate::remove_confirmed;
 pub(crate) use sweep::Sweeper;
 pub(crate) use waiting::forget_wait;
 

@@ -1,7 +1,9 @@
 //! What commands need from the outer layer, which has files, threads and the clock.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::migration::Migration;
 use crate::keyspace::Locked;
 use crate::settings::{Rewrite, Settings};
 
@@ -90,6 +92,10 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Starts or stops the link to the master as needed: the role, the master or a failover's
     /// progress may have changed.
     fn look_at_role(&self);
+    /// Sends the keys of a migration, and has its client answered. Returns at once.
+    fn migrate(&self, migration: Arc<Migration>) {
+        migration.answer(Err(b"IOERR this server has no network".to_vec()));
+    }
     /// CPU time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
     /// CPU time by thread, user and system seconds; the main thread first. Empty if there is no

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
+pub(crate) mod migration;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
@@ -33,6 +34,7 @@ use admission::Admission;
 use blocked::Blocked;
 use clients::Clients;
 use host::{Clock, Host};
+use migration::Migrations;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
@@ -76,6 +78,7 @@ pub(crate) struct Node {
     pub(crate) pace: pace::Pace,
     /// Statistics of the periodic thread: the sweeper's work, and commands run without a client.
     pub(crate) background: WorkerStats,
+    pub(crate) migrations: Migrations,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
@@ -112,6 +115,7 @@ impl Node {
         log_id: String,
     ) -> Self {
         let databases = settings.keyspace.databases as usize;
+        let commands = workers.first().map_or(0, |worker| worker.commands.len());
         Self {
             keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
             clients: Clients::default(),
@@ -119,7 +123,8 @@ impl Node {
             slowlog: Slowlog::default(),
             spikes: Spikes::default(),
             stats: ServerStats::default(),
-            background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
+            background: WorkerStats::new(commands),
+            migrations: Migrations::new(commands),
             applier: workers.len().saturating_sub(1),
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
@@ -187,7 +192,7 @@ impl Node {
 
     /// All sets of counters.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
-        self.workers.iter().chain(std::iter::once(&self.background))
+        self.workers.iter().chain([&self.background, &self.migrations.stats])
     }
 
     /// A command's latency distribution.

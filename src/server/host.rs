@@ -11,6 +11,7 @@ use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
 use super::loader;
+use super::migrator::Migrator;
 use super::saver::Saver;
 use crate::engine::rdb_load::There;
 use crate::keyspace::Locked;
@@ -19,6 +20,7 @@ use crate::node::admission::Condition;
 use crate::node::host::{
     BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
 };
+use crate::node::migration::Migration;
 use crate::settings::{self, Rewrite, Settings};
 use crate::telemetry::log::{self, Level, log};
 
@@ -30,6 +32,7 @@ pub(super) struct ServerHost {
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     rewriting: Mutex<()>,
+    migrator: Migrator,
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
@@ -43,7 +46,8 @@ impl ServerHost {
         look: Arc<Notify>,
         ids: Ids,
     ) -> Self {
-        Self { node, saver, ending, rewriting: Mutex::new(()), look, ids }
+        let migrator = Migrator::default();
+        Self { node, saver, ending, rewriting: Mutex::new(()), migrator, look, ids }
     }
 }
 
@@ -180,6 +184,10 @@ impl Host for ServerHost {
 
     fn look_at_role(&self) {
         self.look.notify_one();
+    }
+
+    fn migrate(&self, migration: Arc<Migration>) {
+        self.migrator.take(&self.node, migration);
     }
 
     fn processor_seconds(&self) -> [f64; 2] {
