@@ -92,6 +92,8 @@ pub(crate) enum Flag {
     AllowBusy = 1 << 16,
     /// The positions of the keys depend on the arguments.
     MovableKeys = 1 << 17,
+    /// For a slot that another node moves to this one.
+    Asking = 1 << 18,
 }
 
 impl Flag {
@@ -108,6 +110,7 @@ impl Flag {
         (Self::Stale, "stale"),
         (Self::SkipMonitor, "skip_monitor"),
         (Self::SkipSlowlog, "skip_slowlog"),
+        (Self::Asking, "asking"),
         (Self::Fast, "fast"),
         (Self::NoAuth, "no_auth"),
         (Self::NoAsyncLoading, "no_async_loading"),
@@ -165,6 +168,7 @@ pub(crate) enum Group {
     PubSub,
     Server,
     Transactions,
+    Cluster,
 }
 
 impl Group {
@@ -184,6 +188,7 @@ impl Group {
             Self::PubSub => "pubsub",
             Self::Server => "server",
             Self::Transactions => "transactions",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -272,7 +277,7 @@ pub(super) const fn command(
         Group::Generic => &[Category::Keyspace],
         Group::Connection => &[Category::Connection],
         Group::PubSub => &[Category::PubSub],
-        Group::Server => &[],
+        Group::Server | Group::Cluster => &[],
         Group::Transactions => &[Category::Transaction],
     };
     Command {

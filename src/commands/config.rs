@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, container, exactly};
 use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::glob;
-use crate::settings::{Change, Exposure, LocalAccess, Parameter, SetError};
+use crate::settings::{Change, Exposure, LocalAccess, Parameter, Rewrite, SetError};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server)
@@ -29,17 +29,14 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[&str] = &[
-    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GET <pattern>",
-    "    The settings whose names match the glob-style <pattern>, and their values.",
+    "    Return parameters matching the glob-like <pattern> and their values.",
     "SET <directive> <value>",
-    "    Set the setting <directive> to <value>.",
+    "    Set the configuration <directive> to <value>.",
     "RESETSTAT",
-    "    Set the statistics of INFO back.",
+    "    Reset statistics reported by the INFO command.",
     "REWRITE",
-    "    Write the settings to the file they came from.",
-    "HELP",
-    "    This text.",
+    "    Rewrite the configuration file.",
 ];
 
 fn get(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -124,12 +121,12 @@ fn resetstat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
 }
 
 fn rewrite(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.node.host().rewrite_settings().map_err(Failure::err)?;
+    ctx.node.host().rewrite_settings(Rewrite::Changed).map_err(Failure::err)?;
     ctx.reply.ok();
     Ok(())
 }
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply_help(HELP);
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }

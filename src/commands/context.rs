@@ -554,12 +554,6 @@ impl Context<'_> {
         }
     }
 
-    /// Answers a HELP subcommand.
-    pub(crate) fn reply_help(&mut self, lines: &[&str]) {
-        self.reply.array(lines.len());
-        lines.iter().for_each(|line| self.reply.simple(line));
-    }
-
     /// Parses an argument as an integer.
     ///
     /// # Errors

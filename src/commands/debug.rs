@@ -1,17 +1,20 @@
 //! DEBUG: for Redis's test suite and its tools. Requires enable-debug-command.
 
 pub(crate) mod digest;
+mod faults;
 mod packing;
+mod reload;
 
 use std::sync::atomic::Ordering;
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, c_string};
 use crate::glob;
-use crate::keyspace::{Content, EntryRef};
+use crate::keyspace::Content;
 use crate::rdb;
 use crate::resp::{Output, Protocol};
 use crate::settings::LocalAccess;
+use crate::settings::Rewrite;
 use crate::telemetry::log::log;
 
 pub(super) const COMMANDS: &[Command] =
@@ -25,59 +28,122 @@ pub(super) const COMMANDS: &[Command] =
         )];
 
 const HELP: &[&str] = &[
-    "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "AOF-FLUSH-SLEEP <microsec>",
+    "    Server will sleep before flushing the AOF, this is used for testing.",
+    "ASSERT",
+    "    Crash by assertion failed.",
     "CHANGE-REPL-ID",
-    "    Begin a new history of replication: replicas will need all the data again.",
+    "    Change the replication IDs of the instance.",
+    "    Dangerous: should be used only for testing the replication subsystem.",
+    "CONFIG-REWRITE-FORCE-ALL",
+    "    Like CONFIG REWRITE but writes all configuration options, including",
+    "    keywords not listed in original configuration file or default values.",
+    "CRASH-AND-RECOVER [<milliseconds>]",
+    "    Hard crash and restart after a <milliseconds> delay (default 0).",
     "DIGEST",
-    "    A hash of all the data, 40 hexadecimal digits.",
+    "    Output a hex signature representing the current DB content.",
     "DIGEST-VALUE <key> [<key> ...]",
-    "    Such a hash of each key's value.",
-    "LISTPACK <key>",
-    "    Log the elements of <key>'s value, if it is kept as a listpack.",
-    "LOG <text>",
-    "    Write <text> into the log.",
+    "    Output a hex signature of the values of all the specified keys.",
+    "ERROR <string>",
+    "    Return a Redis protocol error with <string> as message. Useful for clients",
+    "    unit tests to simulate Redis errors.",
+    "LEAK <string>",
+    "    Create a memory leak of the input string.",
+    "LOG <message>",
+    "    Write <message> to the server log.",
+    "HTSTATS <dbid>",
+    "    Return hash table statistics of the specified Redis database.",
+    "HTSTATS-KEY <key>",
+    "    Like HTSTATS but for the hash table stored at <key>'s value.",
+    "LOADAOF",
+    "    Flush the AOF buffers on disk and reload the AOF in memory.",
+    "REPLICATE <string>",
+    "    Replicates the provided string to replicas, allowing data divergence.",
+    "MALLCTL <key> [<val>]",
+    "    Get or set a malloc tuning integer.",
+    "MALLCTL-STR <key> [<val>]",
+    "    Get or set a malloc tuning string.",
     "OBJECT <key>",
-    "    How the value of <key> is kept.",
+    "    Show low level info about `key` and associated value.",
+    "DROP-CLUSTER-PACKET-FILTER <packet-type>",
+    "    Drop all packets that match the filtered type. Set to -1 allow all packets.",
+    "OOM",
+    "    Crash the server simulating an out-of-memory error.",
     "PANIC",
-    "    End the process as an error in it would: by a panic.",
+    "    Crash the server simulating a panic.",
     "POPULATE <count> [<prefix>] [<size>]",
-    "    Make <count> strings named key:<number>, or <prefix>:<number>.",
+    "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+    "    it is used instead of the 'key' prefix. These are not propagated to",
+    "    replicas. Cluster slots are not respected so keys not belonging to the",
+    "    current node can be created in cluster mode.",
     "PROTOCOL <type>",
-    "    A reply of this type: string, integer, double, bignum, null, array, set, map, attrib,",
-    "    push, verbatim, true or false.",
-    "QUICKLIST <key> [<0|1>]",
-    "    Log the nodes of the list <key>; with 1 their elements, too.",
-    "QUICKLIST-PACKED-THRESHOLD <size>",
-    "    From which length a list's element stands alone in its node, below 4 GB; with 0 from 1 GB.",
-    "RELOAD [NOSAVE]",
-    "    Save the data and load it again; with NOSAVE load the file there is.",
-    "REPLICATE <command> [<arg> ...]",
-    "    Send a command to the replicas without running it here.",
+    "    Reply with a test value of the specified type. <type> can be: string,",
+    "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
+    "    true, false.",
+    "RELOAD [option ...]",
+    "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+    "    * MERGE: conflicting keys will be loaded from RDB.",
+    "    * NOFLUSH: the existing database will not be removed before load, but",
+    "      conflicting keys will generate an exception and kill the server.",
+    "    * NOSAVE: the database will be loaded from an existing RDB file.",
+    "    Examples:",
+    "    * DEBUG RELOAD: verify that the server is able to persist, flush and reload",
+    "      the database.",
+    "    * DEBUG RELOAD NOSAVE: replace the current database with the contents of an",
+    "      existing RDB file.",
+    "    * DEBUG RELOAD NOSAVE NOFLUSH MERGE: add the contents of an existing RDB",
+    "      file to the database.",
+    "RESTART [<milliseconds>]",
+    "    Graceful restart: save config, db, restart after a <milliseconds> delay (default 0).",
+    "SDSLEN <key>",
+    "    Show low level SDS string info representing `key` and value.",
+    "SEGFAULT",
+    "    Crash the server with sigsegv.",
     "SET-ACTIVE-EXPIRE <0|1>",
-    "    Whether expired keys are removed that nobody asks for.",
+    "    Setting it to 0 disables expiring keys in background when they are not",
+    "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
+    "    default.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+    "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
     "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
-    "    Whether RESTORE takes payloads whatever their checksum.",
+    "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
     "SLEEP <seconds>",
-    "    Stand still for so long. Decimals allowed.",
+    "    Stop the server for <seconds>. Decimals allowed.",
     "STRINGMATCH-TEST",
-    "    Match random texts with random glob patterns.",
-    "HELP",
-    "    This text.",
+    "    Run a fuzz tester against the stringmatchlen() function.",
+    "STRUCTSIZE",
+    "    Return the size of different Redis core C structures.",
+    "LISTPACK <key>",
+    "    Show low level info about the listpack encoding of <key>.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show low level info about the quicklist encoding of <key>.",
+    "    The optional argument (0 by default) sets the level of detail",
+    "CLIENT-EVICTION",
+    "    Show low level client eviction pools info (maxmemory-clients).",
+    "PAUSE-CRON <0|1>",
+    "    Stop periodic cron job processing.",
+    "REPLYBUFFER PEAK-RESET-TIME <NEVER||RESET|time>",
+    "    Sets the time (in milliseconds) to wait between client reply buffer peak resets.",
+    "    In case NEVER is provided the last observed peak will never be reset",
+    "    In case RESET is provided the peak reset time will be restored to the default value",
+    "REPLYBUFFER RESIZING <0|1>",
+    "    Enable or disable the reply buffer resize cron job",
+    "CLUSTERLINK KILL <to|from|all> <node-id>",
+    "    Kills the link based on the direction to/from (both) with the provided node.",
 ];
 
 fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    check_allowed(ctx)?;
+    let access = ctx.settings.security.enable_debug_command;
+    ctx.check_access(access, "DEBUG", "enable-debug-command")?;
     match (args.at(1).to_ascii_uppercase().as_slice(), args.len()) {
-        (b"HELP", 2) => {
-            ctx.reply.array(HELP.len());
-            HELP.iter().for_each(|line| ctx.reply.simple(line));
-        }
+        (b"HELP", 2) => ctx.reply_help(args, HELP),
         (b"SLEEP", 3) => sleep(ctx, args.at(2)),
         (b"OBJECT", 3) => return object(ctx, args),
         (b"LISTPACK", 3) => return packing::listpack(ctx, args),
         (b"QUICKLIST", 3..=4) => return packing::quicklist(ctx, args),
         (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
-        (b"RELOAD", _) => return reload(ctx, args),
+        (b"RELOAD", _) => return reload::reload(ctx, args),
         (b"DIGEST", 2) => {
             let digest = digest::of_all_data(ctx);
             ctx.reply.simple(&digest);
@@ -95,8 +161,11 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.node.log.begin_history(ctx.node.host().new_id());
             ctx.reply.ok();
         }
+        (b"ASSERT" | b"OOM" | b"PANIC" | b"SEGFAULT", _) => return faults::crash(ctx, args),
+        (b"LEAK", 3) => faults::leak(ctx, args.at(2)),
+        (b"ERROR", 3) => return faults::error(args.at(2)),
         (b"LOG", 3) => {
-            log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
+            log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(c_string(args.at(2))));
             ctx.reply.ok();
         }
         (b"REPLICATE", 3..) => {
@@ -104,7 +173,20 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.keys.log_instead(&[&command]);
             ctx.reply.ok();
         }
-        (b"PANIC", 2) => panic!("DEBUG PANIC asked for it"),
+        (b"PAUSE-CRON", 3) => {
+            ctx.node.cron_paused.store(is_on(args.at(2)), Ordering::Relaxed);
+            ctx.reply.ok();
+        }
+        (b"CONFIG-REWRITE-FORCE-ALL", 2) => {
+            ctx.node.host().rewrite_settings(Rewrite::All).map_err(|reason| {
+                Failure::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {reason}"))
+            })?;
+            ctx.reply.ok();
+        }
+        (b"CLUSTERLINK", 5) if args.is(2, "KILL") => {
+            let text = "Debug option only available for cluster mode enabled setup!";
+            return Err(Failure::err(text));
+        }
         (b"POPULATE", 3..=5) => return populate(ctx, args),
         (b"PROTOCOL", 3) => return protocol(ctx, args.at(2)),
         (b"STRINGMATCH-TEST", 2) => string_match_test(ctx),
@@ -114,18 +196,6 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
     }
     Ok(())
-}
-
-fn check_allowed(ctx: &Context<'_>) -> Handled {
-    match ctx.node.settings.load().security.enable_debug_command {
-        LocalAccess::Yes => Ok(()),
-        LocalAccess::Local if ctx.client.handle.origin.is_local() => Ok(()),
-        _ => Err(Failure::err(
-            "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-             you can run it from a local connection, otherwise you need to set this option in the \
-             configuration file, and then restart the server.",
-        )),
-    }
 }
 
 /// Parses a switch like C's `atoi`: off if the digits give 0 or there are none, else on.
@@ -160,31 +230,6 @@ fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         entry.value().list().map(packing::summary).unwrap_or_default(),
     );
     ctx.reply.simple(&text);
-    Ok(())
-}
-
-fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let mut save = true;
-    for arg in args.from(2) {
-        if arg.eq_ignore_ascii_case(b"NOSAVE") {
-            save = false;
-        } else {
-            return Err(Failure::err("DEBUG RELOAD only supports the option NOSAVE."));
-        }
-    }
-    if ctx.node.persistence.get().running.is_some() {
-        return Err(Failure::err("Background save already in progress"));
-    }
-    // Reloaded keys count as changed.
-    let now_ms = ctx.keys.now_ms;
-    for database in 0..ctx.node.keyspace.databases() {
-        let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
-        ctx.keys.locked.mark_watchers_of_database(database, &[database], alive);
-    }
-    ctx.node.host().reload(&mut ctx.keys.locked, save).map_err(|reason| {
-        Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
-    })?;
-    ctx.reply.ok();
     Ok(())
 }
 
@@ -263,7 +308,7 @@ fn populate(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             continue;
         }
         let mut value = format!("value:{number}").into_bytes();
-        if let Some(size) = size {
+        if let Some(size) = size.filter(|&size| size > 0) {
             value.resize(usize::try_from(size).unwrap_or(usize::MAX), 0);
         }
         store_populated(&mut ctx.keys, key, &value);

@@ -45,23 +45,24 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[&str] = &[
-    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "(no subcommand)",
-    "    Tell of all commands.",
+    "    Return details about all Redis commands.",
     "COUNT",
-    "    How many commands there are.",
-    "LIST [FILTERBY (MODULE <module>|ACLCAT <category>|PATTERN <pattern>)]",
-    "    The names of the commands.",
+    "    Return the total number of commands in this Redis server.",
+    "LIST",
+    "    Return a list of all commands in this Redis server.",
     "INFO [<command-name> ...]",
-    "    Tell of these commands, or of all.",
+    "    Return details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
     "DOCS [<command-name> ...]",
-    "    The documentation of these commands, or of all.",
+    "    Return documentation details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
     "GETKEYS <full-command>",
-    "    The keys of a whole command.",
+    "    Return the keys from a full Redis command.",
     "GETKEYSANDFLAGS <full-command>",
-    "    The keys of a whole command, and what it does with each.",
-    "HELP",
-    "    This text.",
+    "    Return the keys and the access flags from a full Redis command.",
 ];
 
 fn all(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
@@ -363,7 +364,7 @@ fn getkeysandflags(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply_help(HELP);
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }

@@ -21,6 +21,8 @@ pub(crate) enum KeyFlag {
     /// A shard channel rather than a key.
     NotKey,
     VariableFlags,
+    /// The specification misses some keys.
+    Incomplete,
 }
 
 impl KeyFlag {
@@ -36,6 +38,7 @@ impl KeyFlag {
             Self::Delete => "delete",
             Self::NotKey => "not_key",
             Self::VariableFlags => "variable_flags",
+            Self::Incomplete => "incomplete",
         }
     }
 }

@@ -1,7 +1,10 @@
 //! LATENCY: histograms of command latencies, and the spikes over a threshold.
 
+mod doctor;
+mod graph;
+
 use super::command::{Group::Server, NO_KEYS, at_least, command, container, exactly};
-use super::{Args, Command, Context, Flag::*, Handled};
+use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::telemetry::counter::{BUCKETS, bound_us};
 
 #[rustfmt::skip]
@@ -10,6 +13,12 @@ pub(super) const COMMANDS: &[Command] = &[container("LATENCY", SUBCOMMANDS, Serv
 
 #[rustfmt::skip]
 const SUBCOMMANDS: &[Command] = &[
+    command("DOCTOR", doctor::doctor, exactly(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .tips(&["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"])
+        .docs("2.8.13", "O(1)", "", "Reports on the spikes and what may help against them."),
+    command("GRAPH", graph, exactly(3), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
+        .tips(&["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"])
+        .docs("2.8.13", "O(1)", "event", "Draws an event's spikes in text."),
     command("HELP", help, exactly(2), &[Loading, Stale], NO_KEYS, Server)
         .docs("2.8.13", "O(1)", "", "Tells of the subcommands."),
     command("HISTOGRAM", histogram, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
@@ -27,21 +36,24 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[&str] = &[
-    "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "HISTOGRAM [<command> ...]",
-    "    How long calls took, by command.",
+    "DOCTOR",
+    "    Return a human readable latency analysis report.",
+    "GRAPH <event>",
+    "    Return an ASCII latency graph for the <event> class.",
     "HISTORY <event>",
-    "    Time and milliseconds of an event's spikes beyond latency-monitor-threshold.",
+    "    Return time-latency samples for the <event> class.",
     "LATEST",
-    "    Each event's last spike: its time, its milliseconds, the most there were.",
+    "    Return the latest latency samples for all events.",
     "RESET [<event> ...]",
-    "    Forget the spikes, all or of some events.",
-    "HELP",
-    "    This text.",
+    "    Reset latency data of one or more <event> classes.",
+    "    (default: reset all data for all event classes)",
+    "HISTOGRAM [COMMAND ...]",
+    "    Return a cumulative distribution of latencies in the format of a histogram for the specified command names.",
+    "    If no commands are specified then all histograms are replied.",
 ];
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply_help(HELP);
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }
 
@@ -89,6 +101,19 @@ fn history(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         ctx.reply.integer(spike.at_s);
         ctx.reply.integer(spike.ms);
     }
+    Ok(())
+}
+
+fn graph(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let latest = ctx.node.spikes.latest().into_iter();
+    let Some((event, _, most_ms)) = latest.rev().find(|(event, ..)| event.as_bytes() == args.at(2))
+    else {
+        let text = [b"ERR No samples available for event '", args.at(2), b"'"];
+        return Err(Failure::Bytes(text.concat()));
+    };
+    let spikes = ctx.node.spikes.of(args.at(2));
+    let text = graph::drawn(event, &spikes, most_ms, ctx.keys.now_ms / 1000);
+    ctx.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 

@@ -14,18 +14,23 @@ pub(crate) mod registry;
 
 mod bits;
 mod client;
+mod cluster;
 mod config;
 mod connection;
 pub(crate) mod debug;
 mod expiry;
 mod geo;
 mod hashes;
+mod help;
 mod hyperloglog;
 pub(crate) mod info;
 mod introspection;
 mod keys;
 mod latency;
 mod lists;
+mod lolwut;
+mod migrate;
+mod modules;
 mod object;
 mod pubsub;
 mod random;
@@ -59,6 +64,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
         bits::COMMANDS,
         client::COMMANDS,
+        cluster::COMMANDS,
         config::COMMANDS,
         connection::COMMANDS,
         debug::COMMANDS,
@@ -70,6 +76,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         keys::COMMANDS,
         latency::COMMANDS,
         lists::COMMANDS,
+        lolwut::COMMANDS,
+        migrate::COMMANDS,
+        modules::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,

@@ -30,6 +30,11 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("2.6.0", "O(1) to make the key and O(N) for the size of its value",
             "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
             "Makes a key of a value that DUMP has given."),
+    command("RESTORE-ASKING", restore, at_least(4), &[Write, DenyOom, Asking], one_key(&[Ow, Update]), Group::Server)
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .docs("3.0.0", "O(1) to make the key and O(N) for the size of its value",
+            "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            "RESTORE for a slot that moves to this node."),
 ];
 
 #[rustfmt::skip]
@@ -114,34 +119,42 @@ fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ))
 }
 
-fn object_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
-    let lines = [
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ENCODING <key>",
-        "    In which form the value of <key> is kept.",
-        "FREQ <key>",
-        "    How often <key> is used, on a logarithmic scale.",
-        "IDLETIME <key>",
-        "    How many seconds ago <key> was last used.",
-        "REFCOUNT <key>",
-        "    How many references to the value of <key> there are.",
-        "HELP",
-        "    This text.",
-    ];
-    ctx.reply_help(&lines);
+const OBJECT_HELP: &[&str] = &[
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+];
+
+fn object_help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, OBJECT_HELP);
     Ok(())
 }
 
-fn memory_help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
-    let lines = [
-        "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "USAGE <key> [SAMPLES <count>]",
-        "    How many bytes <key> takes with its value. <count> is not needed: values know",
-        "    their size.",
-        "HELP",
-        "    This text.",
-    ];
-    ctx.reply_help(&lines);
+const MEMORY_HELP: &[&str] = &[
+    "DOCTOR",
+    "    Return memory problems reports.",
+    "MALLOC-STATS",
+    "    Return internal statistics report from the memory allocator.",
+    "PURGE",
+    "    Attempt to purge dirty pages for reclamation by the allocator.",
+    "STATS",
+    "    Return information about the memory usage of the server.",
+    "USAGE <key> [SAMPLES <count>]",
+    "    Return memory in bytes used by <key> and its value. Nested values are",
+    "    sampled up to <count> times (default: 5, 0 means sample all).",
+];
+
+fn memory_help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, MEMORY_HELP);
     Ok(())
 }
 

@@ -59,19 +59,17 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[&str] = &[
-    "PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CHANNELS [<pattern>]",
-    "    The channels with subscribers, all or those that match <pattern>.",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
     "NUMPAT",
-    "    How many different patterns have subscribers.",
+    "    Return number of subscriptions to patterns.",
     "NUMSUB [<channel> ...]",
-    "    How many subscribers each channel has; subscribers to patterns do not count.",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
     "SHARDCHANNELS [<pattern>]",
-    "    The shard channels with subscribers, all or those that match <pattern>.",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
     "SHARDNUMSUB [<shardchannel> ...]",
-    "    How many subscribers each shard channel has.",
-    "HELP",
-    "    This text.",
+    "    Return the number of subscribers for the specified shard level channel(s)",
 ];
 
 /// A client's subscriptions of one kind.
@@ -267,7 +265,7 @@ fn numpat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply_help(HELP);
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }

@@ -24,17 +24,15 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[&str] = &[
-    "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GET [<count>]",
-    "    The newest <count> entries (10 if not given, -1 for all), each with:",
-    "    id, Unix time in seconds, time in microseconds, arguments, client's address",
-    "    and client's name.",
+    "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+    "    Entries are made of:",
+    "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+    "    client name",
     "LEN",
-    "    How many entries there are.",
+    "    Return the length of the slowlog.",
     "RESET",
-    "    Empty the log.",
-    "HELP",
-    "    This text.",
+    "    Reset the slowlog.",
 ];
 
 /// Default number of entries for GET.
@@ -75,7 +73,7 @@ fn reset(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-fn help(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply_help(HELP);
+fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }

@@ -14,13 +14,13 @@ use crate::commands::registry::Registry;
 use crate::keyspace::Locked;
 use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{
-    BackgroundSave, Clock, Host, HostResult, Memory, SettingRefused, Shutdown,
+    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
 };
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
 use crate::resp::{Parser, split_inline};
-use crate::settings::Settings;
+use crate::settings::{Rewrite, Settings};
 
 /// When every fixture starts, in Unix milliseconds.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -105,7 +105,7 @@ impl Host for StubHost {
         BackgroundSave::Started
     }
 
-    fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {
+    fn reload(&self, _: &mut Locked<'_>, _: Reload) -> HostResult {
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Host for StubHost {
         self.refusal.lock().take().map_or(Ok(()), Err)
     }
 
-    fn rewrite_settings(&self) -> HostResult {
+    fn rewrite_settings(&self, _: Rewrite) -> HostResult {
         Err("The server is running without a config file".into())
     }
 

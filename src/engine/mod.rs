@@ -11,6 +11,7 @@ mod caller;
 pub(crate) mod follow;
 pub(crate) mod full_resync;
 pub(crate) mod key_delay;
+mod migrate;
 mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
+pub(crate) use migrate::remove_confirmed;
 pub(crate) use sweep::Sweeper;
 pub(crate) use waiting::forget_wait;
 

@@ -55,8 +55,16 @@ pub(crate) fn one_by_one(
     move |database, record| {
         let mut set = ShardSet::default();
         set.insert(keyspace.key(&record.key).shard());
-        store(&mut keyspace.lock(set).locked(), database, record, accessed_s)
+        store(&mut keyspace.lock(set).locked(), database, record, accessed_s, There::Refused)
     }
+}
+
+/// What becomes of a key that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum There {
+    /// The load ends with an error.
+    Refused,
+    Replaced,
 }
 
 /// Stores a key under held locks.
@@ -65,20 +73,31 @@ pub(crate) fn store(
     database: usize,
     record: KeyRecord,
     accessed_s: u32,
+    existing: There,
 ) -> Result<(), String> {
-    let key = locked.key(&record.key);
-    if locked.get(database, key).is_some() {
-        return Err(format!(
-            "key \"{}\" stands twice in database {database}",
-            record.key.escape_ascii().to_string().chars().take(64).collect::<String>()
-        ));
+    if existing == There::Refused {
+        check_absent(locked, database, &record.key)?;
     }
+    let key = locked.key(&record.key);
     let idle_s = u32::try_from(record.idle_s.unwrap_or(0)).unwrap_or(u32::MAX);
     let accessed_s = accessed_s.saturating_sub(idle_s);
     Content::with(record.value, |content| {
         locked.store(database, key, content, record.expire_at_ms, accessed_s)
     });
     Ok(())
+}
+
+/// Fails if the database has the key.
+pub(crate) fn check_absent(
+    locked: &Locked<'_>,
+    database: usize,
+    name: &[u8],
+) -> Result<(), String> {
+    if locked.get(database, locked.key(name)).is_none() {
+        return Ok(());
+    }
+    let shown: String = name.escape_ascii().to_string().chars().take(64).collect();
+    Err(format!("key \"{shown}\" stands twice in database {database}"))
 }
 
 /// What may follow the end of a stream.

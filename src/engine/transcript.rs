@@ -12,6 +12,7 @@ mod hyperloglog;
 mod keys;
 mod lists;
 mod object;
+mod server;
 mod sets;
 mod sort;
 mod sorted_sets;

@@ -8,6 +8,7 @@ use crate::commands::blocking::KeyWait;
 use crate::keyspace::Waiter;
 use crate::node::Node;
 use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::node::migration::Migration;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 
@@ -35,6 +36,13 @@ impl Executor {
             }
             WaitsFor::Replicas { offset, needed } => {
                 answer_wait(node, stats, client, &mut self.output, &waiting, (*offset, *needed))
+            }
+            WaitsFor::Migration(migration) => {
+                let over = answer_migration(stats, client, &mut self.output, migration);
+                if over {
+                    client.write_offset = node.log.offset();
+                }
+                over
             }
             WaitsFor::Keys(waiter) => {
                 let over = answer_key_wait(node, stats, client, &mut self.output, &waiting, waiter);
@@ -67,6 +75,8 @@ pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
             node.replication.replicas.stop_waiting(client.handle.origin.id);
         }
         Some(WaitsFor::Shutdown) => node.shutdown.remove_client(),
+        // What was sent is still removed here.
+        Some(WaitsFor::Migration(_)) => {}
         None => {}
     }
 }
@@ -110,6 +120,28 @@ fn answer_wait(
     }
     node.replication.replicas.stop_waiting(client.handle.origin.id);
     true
+}
+
+/// A client whose keys are sent elsewhere.
+fn answer_migration(
+    stats: &WorkerStats,
+    client: &mut Client,
+    output: &mut Output,
+    migration: &Migration,
+) -> bool {
+    // CLIENT UNBLOCK does not end it.
+    client.handle.take_unblocked();
+    match migration.take_outcome() {
+        None => false,
+        Some(Ok(())) => {
+            output.ok();
+            true
+        }
+        Some(Err(text)) => {
+            end_with_error(stats, client, output, &text);
+            true
+        }
+    }
 }
 
 /// A client that waits for keys.

@@ -23,7 +23,7 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
-pub(crate) use interests::Waiter;
+pub(crate) use interests::{Mark, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};

@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use super::migration::Migration;
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
@@ -72,6 +73,8 @@ pub(crate) enum WaitsFor {
     Keys(Arc<dyn Waiter>),
     /// The end of the process.
     Shutdown,
+    /// Keys to be sent elsewhere.
+    Migration(Arc<Migration>),
 }
 
 /// A blocked client.

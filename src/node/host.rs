@@ -1,9 +1,11 @@
 //! What commands need from the outer layer, which has files, threads and the clock.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::migration::Migration;
 use crate::keyspace::Locked;
-use crate::settings::Settings;
+use crate::settings::{Rewrite, Settings};
 
 /// The time source.
 pub(crate) trait Clock: Send + Sync + fmt::Debug {
@@ -50,14 +52,29 @@ pub(crate) struct Shutdown {
     pub(crate) force: bool,
 }
 
+/// How DEBUG RELOAD loads the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reload {
+    /// Saves first.
+    pub(crate) save: bool,
+    /// Empties the databases first.
+    pub(crate) flush: bool,
+    /// The file's keys replace those that are there.
+    pub(crate) merge: bool,
+}
+
 /// What commands request from the outer layer. Methods with [`Locked`] require all locks.
 pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Saves synchronously.
     fn save(&self, locked: &mut Locked<'_>) -> HostResult;
     /// Cuts a snapshot and saves it in the background, unless one is already being written.
     fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave;
-    /// Saves, empties all databases and loads the file again.
-    fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult;
+    /// Loads the file again. An invalid file changes nothing, and neither does one with a key that
+    /// is there already and not to be replaced.
+    fn reload(&self, locked: &mut Locked<'_>, how: Reload) -> HostResult;
+    /// Ends the process by the signal of a wrong access to memory; returns where there is no
+    /// process.
+    fn fault(&self) {}
     /// Ends the process, after a save if requested. Returns only on failure, or once the end has
     /// begun.
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult;
@@ -67,7 +84,7 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// The setting that cannot be applied; then none is.
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused>;
     /// Writes the settings back to the file they came from.
-    fn rewrite_settings(&self) -> HostResult;
+    fn rewrite_settings(&self, which: Rewrite) -> HostResult;
     /// 40 unpredictable hexadecimal digits, the form of replication ids.
     fn new_id(&self) -> String;
     /// Begins a snapshot for waiting replicas, if due.
@@ -75,6 +92,10 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Starts or stops the link to the master as needed: the role, the master or a failover's
     /// progress may have changed.
     fn look_at_role(&self);
+    /// Sends the keys of a migration, and has its client answered. Returns at once.
+    fn migrate(&self, migration: Arc<Migration>) {
+        migration.answer(Err(b"IOERR this server has no network".to_vec()));
+    }
     /// CPU time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
     /// CPU time by thread, user and system seconds; the main thread first. Empty if there is no

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
+pub(crate) mod migration;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
@@ -33,6 +34,7 @@ use admission::Admission;
 use blocked::Blocked;
 use clients::Clients;
 use host::{Clock, Host};
+use migration::Migrations;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
@@ -76,6 +78,7 @@ pub(crate) struct Node {
     pub(crate) pace: pace::Pace,
     /// Statistics of the periodic thread: the sweeper's work, and commands run without a client.
     pub(crate) background: WorkerStats,
+    pub(crate) migrations: Migrations,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
     pub(crate) persistence: Persistence,
@@ -91,6 +94,8 @@ pub(crate) struct Node {
     average_ttl_ms: Box<[AtomicI64]>,
     /// Whether the sweeper looks for expired keys; DEBUG can stop it.
     pub(crate) sweeping: AtomicBool,
+    /// Whether periodic work stands still: DEBUG PAUSE-CRON.
+    pub(crate) cron_paused: AtomicBool,
     /// Whether RESTORE skips checksums; DEBUG can enable that.
     pub(crate) restores_unchecked: AtomicBool,
     /// Length in bytes from which a list's element stands alone in its node: DEBUG
@@ -110,6 +115,7 @@ impl Node {
         log_id: String,
     ) -> Self {
         let databases = settings.keyspace.databases as usize;
+        let commands = workers.first().map_or(0, |worker| worker.commands.len());
         Self {
             keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
             clients: Clients::default(),
@@ -117,11 +123,13 @@ impl Node {
             slowlog: Slowlog::default(),
             spikes: Spikes::default(),
             stats: ServerStats::default(),
-            background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
+            background: WorkerStats::new(commands),
+            migrations: Migrations::new(commands),
             applier: workers.len().saturating_sub(1),
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
+            cron_paused: AtomicBool::new(false),
             restores_unchecked: AtomicBool::new(false),
             list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),
@@ -184,7 +192,7 @@ impl Node {
 
     /// All sets of counters.
     pub(crate) fn counted(&self) -> impl Iterator<Item = &WorkerStats> {
-        self.workers.iter().chain(std::iter::once(&self.background))
+        self.workers.iter().chain([&self.background, &self.migrations.stats])
     }
 
     /// A command's latency distribution.

@@ -391,8 +391,9 @@ impl Connection {
     /// Answers a blocked command if its wait is over. While it lasts, input is only buffered.
     fn end_wait(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<bool, Over> {
         self.handle.take_look();
-        let waits_for_keys = |waiting: &Waiting| matches!(waiting.what, WaitsFor::Keys(_));
-        let served = self.client.waiting.as_ref().is_some_and(waits_for_keys);
+        let changes =
+            |waiting: &Waiting| matches!(waiting.what, WaitsFor::Keys(_) | WaitsFor::Migration(_));
+        let served = self.client.waiting.as_ref().is_some_and(changes);
         loop {
             if worker.executor.answer_waiting(&mut self.client) {
                 self.waiting = None;

@@ -61,7 +61,9 @@ impl Cron {
         pace.begin();
         while !*ended.borrow() {
             let began = clock.nanos();
-            self.round();
+            if !engine.node.cron_paused.load(Ordering::Relaxed) {
+                self.round();
+            }
             if self.has_work() {
                 let spent = Duration::from_nanos(clock.nanos().saturating_sub(began));
                 std::thread::park_timeout(INTERVAL.saturating_sub(spent));

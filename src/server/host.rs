@@ -11,12 +11,17 @@ use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
 use super::loader;
+use super::migrator::Migrator;
 use super::saver::Saver;
+use crate::engine::rdb_load::There;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::host::{BackgroundSave, Host, HostResult, Memory, SettingRefused, Shutdown};
-use crate::settings::{self, Settings};
+use crate::node::host::{
+    BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
+};
+use crate::node::migration::Migration;
+use crate::settings::{self, Rewrite, Settings};
 use crate::telemetry::log::{self, Level, log};
 
 /// The host of a server process.
@@ -27,6 +32,7 @@ pub(super) struct ServerHost {
     /// Becomes true when the process is to end.
     ending: watch::Sender<bool>,
     rewriting: Mutex<()>,
+    migrator: Migrator,
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
@@ -40,7 +46,8 @@ impl ServerHost {
         look: Arc<Notify>,
         ids: Ids,
     ) -> Self {
-        Self { node, saver, ending, rewriting: Mutex::new(()), look, ids }
+        let migrator = Migrator::default();
+        Self { node, saver, ending, rewriting: Mutex::new(()), migrator, look, ids }
     }
 }
 
@@ -67,16 +74,31 @@ impl Host for ServerHost {
         }
     }
 
-    fn reload(&self, locked: &mut Locked<'_>, save: bool) -> HostResult {
-        if save {
+    fn reload(&self, locked: &mut Locked<'_>, how: Reload) -> HostResult {
+        if how.save {
             self.save(locked)?;
         }
         let path = self.saver.path();
-        loader::validate(&self.node, &path)?;
-        for database in 0..self.node.keyspace.databases() {
-            self.node.keyspace.graveyard().leave(locked.flush(database));
+        let there = if how.merge { There::Replaced } else { There::Refused };
+        if how.flush {
+            loader::validate(&self.node, &path, None)?;
+            for database in 0..self.node.keyspace.databases() {
+                self.node.keyspace.graveyard().leave(locked.flush(database));
+            }
+        } else {
+            let beside = (there == There::Refused).then_some(&*locked);
+            loader::validate(&self.node, &path, beside)?;
         }
-        loader::load_locked(&self.node, &path, locked)
+        loader::load_locked(&self.node, &path, locked, there)?;
+        log!(Warning, "DB reloaded by DEBUG RELOAD");
+        Ok(())
+    }
+
+    fn fault(&self) {
+        use rustix::process::{Signal, getpid, kill_process};
+        if let Err(error) = kill_process(getpid(), Signal::SEGV) {
+            log!(Warning, "The process cannot signal itself: {error}");
+        }
     }
 
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
@@ -136,7 +158,7 @@ impl Host for ServerHost {
         Ok(())
     }
 
-    fn rewrite_settings(&self) -> HostResult {
+    fn rewrite_settings(&self, which: Rewrite) -> HostResult {
         let Some(path) = &self.node.identity.config_file else {
             return Err("The server is running without a config file".into());
         };
@@ -149,7 +171,7 @@ impl Host for ServerHost {
             Err(error) => return Err(failed(&error)),
         };
         let settings = self.node.settings.load();
-        let new = settings.rewritten(path, &old).map_err(|error| failed(&error))?;
+        let new = settings.rewritten(path, &old, which).map_err(|error| failed(&error))?;
         write_whole(path, &new).map_err(|error| failed(&error))
     }
 
@@ -163,6 +185,10 @@ impl Host for ServerHost {
 
     fn look_at_role(&self) {
         self.look.notify_one();
+    }
+
+    fn migrate(&self, migration: Arc<Migration>) {
+        self.migrator.take(&self.node, migration);
     }
 
     fn processor_seconds(&self) -> [f64; 2] {

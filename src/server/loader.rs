@@ -5,10 +5,11 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use crate::commands::access_clock;
-use crate::engine::rdb_load::{self, Behind, Loaded, Store};
+use crate::engine::rdb_load::{self, Behind, Loaded, Store, There};
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::persistence::Loading;
+use crate::rdb::KeyRecord;
 use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes read from the file at once.
@@ -23,15 +24,30 @@ pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, 
     load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))
 }
 
-/// Validates the file without keeping anything: whether [`load_locked`] will succeed.
-pub(super) fn validate(node: &Node, path: &Path) -> Result<(), String> {
-    there(load(node, path, &mut |_, _| Ok(()))?, path)
+/// Validates the file without keeping anything: whether [`load_locked`] will succeed. The file must
+/// have no key that is in `beside`.
+pub(super) fn validate(
+    node: &Node,
+    path: &Path,
+    beside: Option<&Locked<'_>>,
+) -> Result<(), String> {
+    let mut check = |database, record: KeyRecord| match beside {
+        Some(locked) => rdb_load::check_absent(locked, database, &record.key),
+        None => Ok(()),
+    };
+    there(load(node, path, &mut check)?, path)
 }
 
-/// Loads the file into the locked, empty keyspace.
-pub(super) fn load_locked(node: &Node, path: &Path, locked: &mut Locked<'_>) -> Result<(), String> {
+/// Loads the file into the locked keyspace.
+pub(super) fn load_locked(
+    node: &Node,
+    path: &Path,
+    locked: &mut Locked<'_>,
+    existing: There,
+) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
-    let mut store = |database, record| rdb_load::store(locked, database, record, accessed_s);
+    let mut store =
+        |database, record| rdb_load::store(locked, database, record, accessed_s, existing);
     there(load(node, path, &mut store)?, path)
 }
 

@@ -15,6 +15,7 @@ mod host;
 mod ids;
 mod listener;
 mod loader;
+mod migrator;
 mod role_file;
 mod saver;
 mod sentinels;

@@ -47,6 +47,7 @@ pub use lag::Lag;
 pub use load::{Invocation, load};
 pub use origins::Origins;
 pub use parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
+pub use rewrite::Rewrite;
 pub(crate) use types::memory_bytes;
 pub use types::{
     BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand,

@@ -61,10 +61,8 @@ pub enum Standing {
     Honoured(Field),
     /// It only tunes Redis internals: accepted with a warning that gives this reason.
     Ignored(&'static str),
-    /// It needs a feature that limpid lacks. Only the default and `also` are accepted.
+    /// It needs a feature that limpid lacks. Only the default is accepted.
     Refused {
-        /// Further canonical values that do not need the feature.
-        also: &'static [&'static str],
         /// The missing feature.
         reason: &'static str,
     },
@@ -126,7 +124,7 @@ impl Parameter {
             kind,
             default,
             change,
-            standing: Standing::Refused { also: &[], reason },
+            standing: Standing::Refused { reason },
             exposure: Exposure::Open,
             description: "not honoured yet",
         }
@@ -156,14 +154,6 @@ impl Parameter {
     /// CONFIG.
     pub(super) const fn later(mut self) -> Self {
         self.change = Change::FileOnly;
-        self
-    }
-
-    /// Makes a refused row accept these values too.
-    pub(super) const fn also(mut self, values: &'static [&'static str]) -> Self {
-        if let Standing::Refused { also, .. } = &mut self.standing {
-            *also = values;
-        }
         self
     }
 
@@ -198,7 +188,7 @@ impl Parameter {
     /// For a refused row: why it refuses these canonical words; `None` if it accepts them. `name`
     /// is the name as written.
     pub(super) fn refusal(&self, name: &str, canonical: &[String]) -> Option<String> {
-        let Standing::Refused { also, reason } = self.standing else {
+        let Standing::Refused { reason } = self.standing else {
             return None;
         };
         let text = canonical.join(" ");
@@ -206,7 +196,7 @@ impl Parameter {
         if self.change == Change::FileOnly && matches!(self.kind, Kind::Words { .. }) {
             return Some(format!("limpid cannot honour '{name}' yet: {reason}"));
         }
-        if text == self.default || also.iter().any(|value| value.eq_ignore_ascii_case(&text)) {
+        if text == self.default {
             return None;
         }
         Some(match self.default {

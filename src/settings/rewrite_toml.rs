@@ -8,7 +8,7 @@ use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
 use super::parameter::Parameter;
-use super::rewrite::{SIGNATURE, buffer_limits, rewritable, size_text};
+use super::rewrite::{Rewrite, SIGNATURE, buffer_limits, rewritable, size_text};
 use super::toml_file;
 use super::values::Settings;
 
@@ -20,6 +20,7 @@ pub(super) fn rewritten_toml(
     settings: &Settings,
     name: &str,
     old: &str,
+    which: Rewrite,
 ) -> Result<String, LoadError> {
     let mut document: DocumentMut = old
         .parse()
@@ -41,7 +42,7 @@ pub(super) fn rewritten_toml(
     }
     let mut is_marked = old.lines().any(|line| line == SIGNATURE);
     for parameter in rewritable() {
-        if layer.text_of(parameter) == parameter.value(settings) {
+        if which == Rewrite::Changed && layer.text_of(parameter) == parameter.value(settings) {
             continue;
         }
         let value = value(parameter, settings);

@@ -90,6 +90,8 @@ pub struct Security {
     pub requirepass: Secret,
     /// Whether DEBUG is available.
     pub enable_debug_command: LocalAccess,
+    /// Whether MODULE may be asked to load modules, which it refuses otherwise.
+    pub enable_module_command: LocalAccess,
     /// Whether CONFIG SET may change protected parameters.
     pub enable_protected_configs: LocalAccess,
     /// The file's `user default` line, which agrees with `requirepass`.

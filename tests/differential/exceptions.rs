@@ -109,8 +109,6 @@ const UNCOMMON: &[(&str, &str)] = &[
     ("memory|malloc-stats", "not there yet"),
     ("memory|purge", "not there yet"),
     ("memory|stats", "not there yet"),
-    ("latency|doctor", "not there yet"),
-    ("latency|graph", "not there yet"),
 ];
 
 /// Whether one of the servers lacks a subcommand, by its full name.

@@ -8,7 +8,7 @@
 //! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: the messages
 //! - [`bytes`]: malformed requests; [`command_table`]: COMMAND INFO; [`restore`]: malformed
 //!   payloads
-//! - [`access_clock`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
+//! - [`access_clock`], [`faces`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
 //!   commands do not reach
 //! - [`blocking`]: scripts of clients that wait for each other's writes
 //! - [`streams`]: the replication streams of both
@@ -39,6 +39,7 @@ mod command_form;
 mod command_table;
 mod compare;
 mod exceptions;
+mod faces;
 mod families;
 mod info_sections;
 mod mangle;

@@ -12,6 +12,7 @@ mod descriptors;
 mod hardship;
 mod lifecycle;
 mod limits;
+mod migrate;
 mod process;
 mod rest;
 mod start;

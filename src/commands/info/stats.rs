@@ -34,6 +34,8 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("rejected_connections_total", "Connections turned away.")),
     field("expired_keys", |look| look.node.sum(|stats| &stats.expired_keys).into())
         .is(counter("expired_keys_total", "Keys removed as they had expired.")),
+    field("migrate_cached_sockets", |look| look.node.migrations.cached.load(Ordering::Relaxed).into())
+        .is(gauge("migrate_cached_sockets_total", "Connections kept for further migrations.")),
     field("slave_expires_tracked_keys", |look| look.node.replication.own_expiring_len().into())
         .is(gauge("slave_expires_tracked_keys", "Keys with an expiry that clients wrote to this replica.")),
     field("expired_stale_perc", |look| Value::Decimal(look.node.stats.expired_stale_permyriad.load(Ordering::Relaxed) as f64 / 100.0, 2))

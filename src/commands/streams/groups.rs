@@ -8,27 +8,25 @@ use crate::types::Remains;
 
 const CONTAINER: &str = "XGROUP";
 
-pub(super) fn help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
-    let lines = [
-        "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CREATE <key> <groupname> <id|$> [option]",
-        "    Add a group that has read up to <id>, or all ($). Options are:",
-        "    * MKSTREAM",
-        "      Make an empty stream if there is none.",
-        "    * ENTRIESREAD entries_read",
-        "      Set how many entries the group has read (for replication).",
-        "CREATECONSUMER <key> <groupname> <consumer>",
-        "    Add a consumer to the group.",
-        "DELCONSUMER <key> <groupname> <consumer>",
-        "    Remove a consumer with all that is pending for it.",
-        "DESTROY <key> <groupname>",
-        "    Remove a group.",
-        "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
-        "    Set up to where the group has read.",
-        "HELP",
-        "    This text.",
-    ];
-    ctx.reply_help(&lines);
+const HELP: &[&str] = &[
+    "CREATE <key> <groupname> <id|$> [option]",
+    "    Create a new consumer group. Options are:",
+    "    * MKSTREAM",
+    "      Create the empty stream if it does not exist.",
+    "    * ENTRIESREAD entries_read",
+    "      Set the group's entries_read counter (internal use).",
+    "CREATECONSUMER <key> <groupname> <consumer>",
+    "    Create a new consumer in the specified group.",
+    "DELCONSUMER <key> <groupname> <consumer>",
+    "    Remove the specified consumer.",
+    "DESTROY <key> <groupname>",
+    "    Remove the specified group.",
+    "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
+    "    Set the current group ID and entries_read counter.",
+];
+
+pub(super) fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }
 

@@ -10,19 +10,17 @@ const CONTAINER: &str = "XINFO";
 /// Entries that FULL shows of each list unless told otherwise.
 const COUNT_DEFAULT: u64 = 10;
 
-pub(super) fn help(ctx: &mut Context<'_>, _: &Args<'_>) -> Handled {
-    let lines = [
-        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CONSUMERS <key> <groupname>",
-        "    List the consumers of a group.",
-        "GROUPS <key>",
-        "    List the groups of a stream.",
-        "STREAM <key> [FULL [COUNT <count>]",
-        "    Describe a stream; FULL: with entries and all that is pending.",
-        "HELP",
-        "    This text.",
-    ];
-    ctx.reply_help(&lines);
+const HELP: &[&str] = &[
+    "CONSUMERS <key> <groupname>",
+    "    Show consumers of <groupname>.",
+    "GROUPS <key>",
+    "    Show the stream consumer groups.",
+    "STREAM <key> [FULL [COUNT <count>]",
+    "    Show information about the stream.",
+];
+
+pub(super) fn help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    ctx.reply_help(args, HELP);
     Ok(())
 }
 

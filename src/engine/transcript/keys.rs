@@ -176,3 +176,27 @@ fn random_keys_are_never_expired_ones() {
     fixture.run("DEL a b");
     assert_eq!(fixture.run("RANDOMKEY").reply, "nil");
 }
+
+#[test]
+fn migrate_looks_at_its_arguments_and_keys_first() {
+    let syntax = "-ERR syntax error";
+    let number = "-ERR value is not an integer or out of range";
+    let keys =
+        "-ERR When using MIGRATE KEYS option, the key argument must be set to the empty string";
+    Fixture::new().transcript(&[
+        ("MIGRATE h 1 a 0", "-ERR wrong number of arguments for 'migrate' command", "", ""),
+        ("MIGRATE h 1 a 0 100", "NOKEY", "", "keymiss a"),
+        ("MIGRATE h 1 \"\" 0 100 COPY KEYS a b", "NOKEY", "", "keymiss a, keymiss b"),
+        ("MIGRATE h 1 a 0 100 KEYS b", keys, "", ""),
+        ("MIGRATE h 1 a 0 x", number, "", ""),
+        ("MIGRATE h 1 a x 100", number, "", ""),
+        ("MIGRATE h 1 a 0 100 FOO", syntax, "", ""),
+        ("MIGRATE h 1 a 0 100 AUTH", syntax, "", ""),
+        ("MIGRATE h 1 a 0 100 AUTH2 x", syntax, "", ""),
+        ("COMMAND GETKEYS MIGRATE h 1 \"\" 0 100 AUTH keys KEYS a b", "[\"a\", \"b\"]", "", ""),
+        ("COMMAND GETKEYS MIGRATE h 1 a 0 100 COPY", "[\"a\"]", "", ""),
+        ("MULTI", "OK", "", ""),
+        ("MIGRATE h 1 a 0 100", "QUEUED", "", ""),
+        ("EXEC", "[-ERR MIGRATE waits for another server, which a transaction cannot]", "", ""),
+    ]);
+}

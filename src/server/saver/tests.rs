@@ -13,7 +13,7 @@ use super::super::loader;
 use super::*;
 use crate::keyspace::Content;
 use crate::node::Identity;
-use crate::node::host::BackgroundSave;
+use crate::node::host::{BackgroundSave, Reload};
 use crate::node::stats::WorkerStats;
 use crate::settings::Settings;
 
@@ -322,7 +322,36 @@ fn a_file_that_is_not_there_is_not_loaded_in_the_place_of_data() {
     set_all(&fixture.node, "kept");
     let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
     let mut locked = guard.locked();
-    let refused = fixture.node.host().reload(&mut locked, false).expect_err("there is none");
+    let refused = fixture
+        .node
+        .host()
+        .reload(&mut locked, Reload { save: false, flush: true, merge: false })
+        .expect_err("there is none");
     assert!(refused.starts_with("There is no file "), "{refused}");
     assert!(fixture.node.keyspace.len(0) > 0);
+}
+
+#[test]
+fn a_file_is_loaded_over_what_is_there_only_if_asked() {
+    let fixture = fixture(Arc::new(FileSystem));
+    set_all(&fixture.node, "filed");
+    save(&fixture, false).expect("saves");
+    set_all(&fixture.node, "newer");
+    let reload = |merge| {
+        let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
+        let how = Reload { save: false, flush: false, merge };
+        fixture.node.host().reload(&mut guard.locked(), how)
+    };
+    let values = || {
+        save(&fixture, false).expect("saves");
+        values_in_file(&fixture).into_keys().collect::<Vec<_>>()
+    };
+    let file = fixture.saver.path();
+    let old = fs::read(&file).expect("it was saved");
+    let refused = reload(false).expect_err("the keys are there");
+    assert!(refused.contains("stands twice in database 0"), "{refused}");
+    assert_eq!(values(), ["newer"]);
+    fs::write(&file, old).expect("the old file is back");
+    reload(true).expect("keys may be replaced");
+    assert_eq!(values(), ["filed"]);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::Rewrite;
 use super::tests::{conf, options, toml};
 
 /// SHA-256 of `secret`.
@@ -51,7 +52,7 @@ fn a_rewritten_file_says_of_the_default_user_what_holds_then() {
         ("a.toml", "# a\nuser = \"default on nopass ~* &* +@all\"\n# b\n", "# b\n"),
     ] {
         let (settings, _) = super::Settings::default().set(&[(b"requirepass", b"secret")]).unwrap();
-        let text = settings.rewritten(Path::new(name), old.as_bytes()).unwrap();
+        let text = settings.rewritten(Path::new(name), old.as_bytes(), Rewrite::Changed).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains(SECRET) && text.contains(kept) && !text.contains("nopass"), "{text}");
         let dir = tempfile::tempdir().unwrap();
@@ -72,7 +73,7 @@ fn bytes_that_are_no_text_may_stand_in_comments_and_stay_in_a_rewritten_file() {
     assert_eq!(settings.clients.timeout_secs, 3);
     settings.clients.timeout_secs = 4;
     settings.snapshot.dir = ".".to_owned();
-    let new = settings.rewritten(&path, old).unwrap();
+    let new = settings.rewritten(&path, old, Rewrite::Changed).unwrap();
     assert_eq!(new, b"# caf\xe9 \xff\n  #\xfe\ntimeout 4\n");
 }
 

@@ -3,7 +3,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::{
-    BufferLimit, LogFormat, RenamedCommand, SavePoint, Settings, ShutdownFlags, ShutdownSave,
+    BufferLimit, LogFormat, RenamedCommand, Rewrite, SavePoint, Settings, ShutdownFlags,
+    ShutdownSave,
 };
 use super::{Invocation, LoadError, load};
 
@@ -490,9 +491,9 @@ fn a_rewritten_file_loads_as_the_settings_it_was_made_of() {
         ("limpid.toml", ""),
         ("limpid.toml", "bind = \"127.0.0.1\"\nsave = \"1 1\"\n[client-output-buffer-limit]\n"),
     ] {
-        let text = settings.rewritten(Path::new(name), old.as_bytes()).unwrap();
+        let text = settings.rewritten(Path::new(name), old.as_bytes(), Rewrite::Changed).unwrap();
         let shown = String::from_utf8_lossy(&text).into_owned();
         assert_eq!(file(name, &shown).unwrap(), settings, "{shown}");
-        assert_eq!(settings.rewritten(Path::new(name), &text).unwrap(), text);
+        assert_eq!(settings.rewritten(Path::new(name), &text, Rewrite::Changed).unwrap(), text);
     }
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::super::values::Settings;
+use super::Rewrite;
 
 fn changed(pairs: &[(&str, &str)]) -> Settings {
     let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
@@ -8,7 +9,10 @@ fn changed(pairs: &[(&str, &str)]) -> Settings {
 }
 
 fn rewritten(settings: &Settings, name: &str, old: &str) -> String {
-    String::from_utf8(settings.rewritten(Path::new(name), old.as_bytes()).unwrap()).unwrap()
+    String::from_utf8(
+        settings.rewritten(Path::new(name), old.as_bytes(), Rewrite::Changed).unwrap(),
+    )
+    .unwrap()
 }
 
 fn conf(old: &str, pairs: &[(&str, &str)]) -> String {
@@ -104,6 +108,8 @@ fn a_toml_table_of_limits_is_rewritten_within() {
 
 #[test]
 fn a_toml_file_that_became_invalid_is_not_rewritten() {
-    let error = Settings::default().rewritten(Path::new("x.toml"), b"port = ").unwrap_err();
+    let error = Settings::default()
+        .rewritten(Path::new("x.toml"), b"port = ", Rewrite::Changed)
+        .unwrap_err();
     assert_eq!(error.to_string(), "x.toml: cannot be rewritten: it is not valid TOML");
 }

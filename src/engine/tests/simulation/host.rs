@@ -13,11 +13,11 @@ use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::host::{
-    BackgroundSave, Clock, Host, HostResult, Memory, SettingRefused, Shutdown,
+    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
 };
 use crate::node::persistence::Running;
 use crate::replication::{Overflow, Spool};
-use crate::settings::Settings;
+use crate::settings::{Rewrite, Settings};
 
 /// A manual clock. Those of two nodes may differ.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Host for SimHost {
         BackgroundSave::Started
     }
 
-    fn reload(&self, _: &mut Locked<'_>, _: bool) -> HostResult {
+    fn reload(&self, _: &mut Locked<'_>, _: Reload) -> HostResult {
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Host for SimHost {
         Ok(())
     }
 
-    fn rewrite_settings(&self) -> HostResult {
+    fn rewrite_settings(&self, _: Rewrite) -> HostResult {
         Ok(())
     }
 
