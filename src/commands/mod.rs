@@ -26,6 +26,7 @@ mod introspection;
 mod keys;
 mod latency;
 mod lists;
+mod monitor;
 mod object;
 mod pubsub;
 mod random;
@@ -70,6 +71,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         keys::COMMANDS,
         latency::COMMANDS,
         lists::COMMANDS,
+        monitor::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,

@@ -189,6 +189,7 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
 fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     check_flush(args)?;
     flush(ctx, ctx.keys.database);
+    ctx.keys.invalidate_caches(ctx.node);
     // Logged even for an empty database, which may not be empty on replicas.
     ctx.keys.log_always();
     ctx.reply.ok();
@@ -200,6 +201,7 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     for database in 0..ctx.node.keyspace.databases() {
         flush(ctx, database);
     }
+    ctx.keys.invalidate_caches(ctx.node);
     ctx.node.replication.forget_all_own_expiring();
     ctx.keys.log_always();
     ctx.keys.changed_much(1);

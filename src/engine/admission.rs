@@ -81,6 +81,13 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     if let Some(failure) = candidate.refused_as_write().or_else(|| candidate.refused()) {
         return Verdict::Refuse(failure);
     }
+    let touches = |row: &Command| {
+        [Flag::Write, Flag::ReadOnly, Flag::MayReplicate].iter().any(|&flag| row.flags.has(flag))
+    };
+    if client.is_fed() && candidate.holds(&touches) {
+        // No pause holds it back.
+        return refuse("ERR Replica can't interact with the keyspace");
+    }
     if candidate.waits() {
         return Verdict::Wait;
     }
@@ -166,7 +173,7 @@ impl Candidate<'_> {
         let waits = paused && !ends_it && admission.paused_until_ms() > node.clock.unix_ms()
             || admission.is_held() && writes();
         // Nor a replica: it has to report its offset.
-        waits && self.client.replica.is_none()
+        waits && !self.client.is_fed()
     }
 }
 

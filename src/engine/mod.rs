@@ -10,12 +10,14 @@ mod call;
 mod caller;
 pub(crate) mod follow;
 pub(crate) mod full_resync;
+mod monitor;
 mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
 mod request;
 mod serve;
 mod sweep;
+mod tracking;
 mod transaction;
 #[cfg(test)]
 mod transcript;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
 pub(crate) use sweep::Sweeper;
+pub(crate) use tracking::fit_in_background;
 pub(crate) use waiting::forget_wait;
 
 use crate::commands::effects::Effects;

@@ -1,6 +1,8 @@
-//! Records a command after it has run: statistics, the slow log, latency spikes and traces.
+//! Records a command after it has run: statistics, the slow log, monitors, latency spikes and
+//! traces.
 
 use super::caller::{Caller, Tools};
+use super::monitor;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
 use crate::node::client::Client;
@@ -24,6 +26,10 @@ pub(super) fn command(
     let spike_ms = settings.spike_ms;
     if slow {
         note_slow(caller, tools, registered, args, nanos / 1000);
+    }
+    let (admin, skips) = (Flag::Admin, Flag::SkipMonitor);
+    if caller.monitored && !registered.row.flags.has(admin) && !registered.row.flags.has(skips) {
+        monitor::tell(caller, tools, args);
     }
     if spike_ms > 0 && nanos / 1_000_000 >= spike_ms.unsigned_abs() {
         note_spike(caller, registered, nanos);

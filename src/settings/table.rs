@@ -56,7 +56,6 @@ const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
 const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
 const NO_TLS: &str = "there is no TLS yet";
-const NO_TRACKING: &str = "there is no client tracking yet";
 const NO_LATENCY: &str = "latency is shown by the metrics";
 const PROCESS: &str = "limpid leaves this to the system that runs it";
 
@@ -75,6 +74,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("client-query-buffer-limit", memory(MB, LONG_MAX), "1073741824", Live, field!(clients.query_buffer_limit_bytes), "bytes of one client's unparsed requests"),
     P::honoured("client-output-buffer-limit", BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", Live, field!(clients.output_buffer_limits), "unsent reply bytes by class: hard, soft, seconds over soft"),
     P::honoured("proto-max-bulk-len", memory(MB, LONG_MAX), "536870912", Live, field!(clients.proto_max_bulk_len_bytes), "bytes of the longest single argument"),
+    P::honoured("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, field!(clients.tracking_keys_max), "keys in clients' caches that the server remembers; 0: any number"),
     P::honoured("protected-mode", Bool, "yes", Live, field!(security.protected_mode), "without a password only this machine may connect"),
     P::honoured("requirepass", Text, "", Live, field!(security.requirepass), "the default user's password").secret(),
     P::honoured("enable-debug-command", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_debug_command), "who may use DEBUG"),
@@ -233,7 +233,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("latency-tracking", Bool, "yes", Live, "latency is always tracked"),
     P::ignored("latency-tracking-info-percentiles", WORDS, "50 99 99.9", Live, NO_LATENCY),
     P::ignored("acllog-max-len", integer(0, i64::MAX), "128", Live, "there are no ACL users yet"),
-    P::ignored("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, NO_TRACKING),
     P::ignored("maxmemory-samples", integer(1, INT_MAX), "5", Live, NO_EVICTION),
     P::ignored("maxmemory-eviction-tenacity", integer(0, 100), "10", Live, NO_EVICTION),
     P::ignored("lfu-log-factor", NATURAL, "10", Live, NO_EVICTION),
