@@ -260,6 +260,7 @@ pub(crate) fn serve_next(
             Readiness::Empty => return None,
             Readiness::NotForThis => *nth += 1,
             Readiness::Ready if wait.claim() => {
+                keys.effects.actor = wait.handle.origin.id;
                 let mut reply = Output::new(wait.protocol);
                 let start = reply.bookmark();
                 let failure = wait.wanted.serve(node, keys, key, &mut reply).err();

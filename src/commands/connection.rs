@@ -188,6 +188,10 @@ fn reset(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     client.reply_mode = ReplyMode::On;
     client.forget_watches(ctx.keys.keyspace());
     pubsub::leave_all(ctx.node, client);
+    ctx.node.tracking.disable(client);
+    if std::mem::take(&mut client.monitor) {
+        ctx.node.monitors.remove(client.handle.origin.id);
+    }
     client.handle.shown.lock().name.clear();
     speak(ctx, Protocol::Resp2);
     ctx.reply.simple("RESET");

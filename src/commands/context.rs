@@ -113,11 +113,7 @@ impl<'a> Keys<'a> {
     pub(crate) fn remove_expired(&mut self, database: usize, key: Key<'_>) {
         self.locked.remove(database, key);
         self.stats.expired_keys.add(1);
-        self.effects.expired(database, key);
-        if self.locked.has_interests(key.shard()) && self.locked.note_expiry(database, key) {
-            self.effects.ready(database, key.bytes, Change::Other);
-        }
-        self.effects.event(database, key, EventClasses::EXPIRED, "expired");
+        self.effects.expired(&mut self.locked, database, key);
     }
 
     /// Removes expired keys found by a scan: at once if the command holds their shards' locks
@@ -419,7 +415,7 @@ impl<'a> Keys<'a> {
     /// Records a change of a key: counts it, marks watchers and queues the event `name` of a class.
     #[inline]
     pub(crate) fn changed(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {
-        self.effects.changed(&self.locked, self.database, key, class, name);
+        self.effects.changed(&mut self.locked, self.database, key, class, name);
     }
 
     /// The same in another database.
@@ -430,13 +426,13 @@ impl<'a> Keys<'a> {
         class: EventClasses,
         name: &'static str,
     ) {
-        self.effects.changed(&self.locked, database, key, class, name);
+        self.effects.changed(&mut self.locked, database, key, class, name);
     }
 
     /// Records a change of a key that raises no event.
     pub(crate) fn changed_silently(&mut self, key: Key<'_>) {
         self.effects.dirty += 1;
-        self.effects.touched(&self.locked, self.database, key);
+        self.effects.touched(&mut self.locked, self.database, key);
     }
 
     /// Records another changed key as part of a change that is already counted.
@@ -447,7 +443,7 @@ impl<'a> Keys<'a> {
         class: EventClasses,
         name: &'static str,
     ) {
-        self.effects.touched(&self.locked, database, key);
+        self.effects.touched(&mut self.locked, database, key);
         self.effects.event(database, key, class, name);
     }
 
@@ -459,9 +455,7 @@ impl<'a> Keys<'a> {
         name: &'static str,
     ) {
         self.effects.dirty += 1;
-        if self.locked.has_interests(key.shard()) {
-            self.locked.note_change(self.database, key);
-        }
+        self.effects.touched_for_nobody(&mut self.locked, self.database, key);
         self.event(key, class, name);
     }
 
@@ -481,6 +475,15 @@ impl<'a> Keys<'a> {
     pub(crate) fn awaited_changed(&mut self, database: usize) {
         for key in self.locked.awaited_keys(database) {
             self.effects.ready(database, &key, Change::Added);
+        }
+    }
+
+    /// Tells clients that nothing in their caches is valid any more, whatever databases were flushed,
+    /// as in Redis; needs all the locks.
+    pub(crate) fn invalidate_caches(&mut self, node: &Node) {
+        self.locked.untrack_all();
+        if node.tracking.tell_of_flush(&node.clients, self.effects.runner) {
+            self.effects.own_invalid.push(None);
         }
     }
 
@@ -549,7 +552,7 @@ impl Context<'_> {
     #[inline]
     pub(crate) fn replied_before_events(&mut self) {
         if self.client.is_subscribed() {
-            let events = self.keys.effects.events.len();
+            let events = self.keys.effects.told.len();
             self.client.replied = Some(Replied { events, reply_end: self.reply.bookmark() });
         }
     }

@@ -4,7 +4,10 @@
 //! under the locks held. After the handler, the engine uses what is collected here to write the
 //! log, publish keyspace events and count changes. No handler does any of this by hand.
 
-use crate::keyspace::{Key, Locked};
+use std::sync::Arc;
+
+use crate::keyspace::{Key, Locked, Noted};
+use crate::node::tracking::{Broadcasts, Tracker};
 use crate::replication::Batch;
 use crate::settings::EventClasses;
 
@@ -17,6 +20,17 @@ pub(crate) struct KeyEvent {
     pub(crate) database: usize,
     pub(crate) key: Box<[u8]>,
 }
+
+/// Something to tell clients of, while the locks are still held.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Event(KeyEvent),
+    /// These have the key in their caches, and it changed.
+    Invalid(Box<[u8]>, Vec<Arc<Tracker>>),
+}
+
+/// A key of the running client's own cache that became invalid; `None`: all of them did.
+pub(crate) type OwnInvalid = Option<Box<[u8]>>;
 
 /// What was done to a key for which somebody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +70,21 @@ pub(crate) struct Effects {
     pub(crate) logging: bool,
     /// Which events are published.
     pub(crate) classes: EventClasses,
-    pub(crate) events: Vec<KeyEvent>,
+    pub(crate) told: Vec<Told>,
+    /// The number of the client whose commands run; 0: none.
+    pub(crate) runner: u64,
+    /// The client on whose behalf keys are changed: the runner, or one that it serves.
+    pub(crate) actor: u64,
+    /// Whether clients want to be told of prefixes.
+    pub(crate) broadcasting: bool,
+    /// Changed keys, each with its actor, while clients want to be told of prefixes.
+    pub(crate) changed: Vec<(Box<[u8]>, u64)>,
+    /// What the batch has yet to broadcast.
+    pub(crate) broadcasts: Broadcasts,
+    /// What the runner is told after its reply.
+    pub(crate) own_invalid: Vec<OwnInvalid>,
+    /// Lines of the runner's own commands, if it is a monitor: they follow its reply.
+    pub(crate) own_lines: Vec<u8>,
     /// Indices of the command's arguments that the slow log must not show.
     pub(crate) redacted: Vec<usize>,
     /// See [`Effects::take_ready`].
@@ -80,12 +108,19 @@ impl Effects {
         self.dirty = 0;
         self.logging = logging;
         self.classes = classes;
-        debug_assert!(self.events.is_empty() && self.log.is_empty() && self.expired.is_empty());
+        self.actor = self.runner;
+        debug_assert!(self.told.is_empty() && self.log.is_empty() && self.expired.is_empty());
+    }
+
+    /// Whether the runner is told something after its reply.
+    #[inline]
+    pub(crate) fn tells_own(&self) -> bool {
+        !self.own_invalid.is_empty() || !self.own_lines.is_empty()
     }
 
     pub(super) fn changed(
         &mut self,
-        locked: &Locked<'_>,
+        locked: &mut Locked<'_>,
         database: usize,
         key: Key<'_>,
         class: EventClasses,
@@ -96,9 +131,52 @@ impl Effects {
         self.event(database, key, class, event);
     }
 
-    pub(super) fn touched(&mut self, locked: &Locked<'_>, database: usize, key: Key<'_>) {
-        if locked.has_interests(key.shard()) && locked.note_change(database, key) {
+    #[inline]
+    pub(super) fn touched(&mut self, locked: &mut Locked<'_>, database: usize, key: Key<'_>) {
+        if self.touched_for_nobody(locked, database, key) {
             self.ready(database, key.bytes, Change::Other);
+        }
+    }
+
+    /// The same for a change that cannot be what somebody waits for. Returns whether somebody waits
+    /// for the key.
+    #[inline]
+    pub(super) fn touched_for_nobody(
+        &mut self,
+        locked: &mut Locked<'_>,
+        database: usize,
+        key: Key<'_>,
+    ) -> bool {
+        let mut awaited = false;
+        if locked.has_interests(key.shard()) {
+            let noted = locked.note_change(database, key);
+            awaited = noted.awaited;
+            self.invalid(key, noted);
+        }
+        if self.broadcasting {
+            self.changed.push((key.bytes.into(), self.actor));
+        }
+        awaited
+    }
+
+    /// Notes whose caches have a key that changed.
+    #[inline]
+    fn invalid(&mut self, key: Key<'_>, noted: Noted) {
+        if !noted.trackers.is_empty() {
+            self.invalid_for(key, noted);
+        }
+    }
+
+    #[cold]
+    fn invalid_for(&mut self, key: Key<'_>, noted: Noted) {
+        let mut trackers: Vec<Arc<Tracker>> = noted.trackers.into_iter().map(Tracker::of).collect();
+        if let Some(own) = trackers.iter().position(|tracker| tracker.client() == self.runner)
+            && trackers.remove(own).is_told_of_own()
+        {
+            self.own_invalid.push(Some(key.bytes.into()));
+        }
+        if !trackers.is_empty() {
+            self.told.push(Told::Invalid(key.bytes.into(), trackers));
         }
     }
 
@@ -132,13 +210,25 @@ impl Effects {
         name: &'static str,
     ) {
         if self.classes.contains(class) {
-            self.events.push(KeyEvent { name, database, key: key.bytes.into() });
+            self.told.push(Told::Event(KeyEvent { name, database, key: key.bytes.into() }));
         }
     }
 
-    pub(super) fn expired(&mut self, database: usize, key: Key<'_>) {
+    /// Notes an expired key that was removed.
+    pub(super) fn expired(&mut self, locked: &mut Locked<'_>, database: usize, key: Key<'_>) {
         if self.logging {
             self.expired.push((database, key.bytes.into()));
+        }
+        self.event(database, key, EventClasses::EXPIRED, "expired");
+        if locked.has_interests(key.shard()) {
+            let noted = locked.note_expiry(database, key);
+            if noted.awaited {
+                self.ready(database, key.bytes, Change::Other);
+            }
+            self.invalid(key, noted);
+        }
+        if self.broadcasting {
+            self.changed.push((key.bytes.into(), 0));
         }
     }
 

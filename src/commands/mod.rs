@@ -31,6 +31,7 @@ mod lists;
 mod lolwut;
 mod migrate;
 mod modules;
+mod monitor;
 mod object;
 mod pubsub;
 mod random;
@@ -79,6 +80,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         lolwut::COMMANDS,
         migrate::COMMANDS,
         modules::COMMANDS,
+        monitor::COMMANDS,
         object::COMMANDS,
         introspection::COMMANDS,
         pubsub::COMMANDS,

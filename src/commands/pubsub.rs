@@ -151,6 +151,10 @@ fn unsubscribe_from(ctx: &mut Context<'_>, kind: Kind, args: &Args<'_>) -> Handl
     };
     for name in &names {
         let had = names_of(ctx.client, kind).remove(name);
+        if !ctx.client.is_subscribed() {
+            // From the confirmation on it gets no messages of caches in RESP2.
+            ctx.client.publish();
+        }
         let confirmation = confirmation(ctx.client, kind, Change::Unsubscribed, Some(name));
         let pushed = placed(ctx, &confirmation);
         let handle = &ctx.client.handle;

@@ -190,6 +190,7 @@ fn flush(ctx: &mut Context<'_>, database: usize) {
 fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     check_flush(args)?;
     flush(ctx, ctx.keys.database);
+    ctx.keys.invalidate_caches(ctx.node);
     // Logged even for an empty database, which may not be empty on replicas.
     ctx.keys.log_always();
     ctx.reply.ok();
@@ -201,6 +202,7 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     for database in 0..ctx.node.keyspace.databases() {
         flush(ctx, database);
     }
+    ctx.keys.invalidate_caches(ctx.node);
     ctx.node.replication.forget_all_own_expiring();
     ctx.keys.log_always();
     if !ctx.node.settings.load().snapshot.save.is_empty() {

@@ -81,8 +81,8 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
     if let Some(failure) = candidate.refused_as_write().or_else(|| candidate.refused()) {
         return Verdict::Refuse(failure);
     }
-    if client.replica.is_some() && candidate.touches_keys() {
-        // A pause holds back clients, but no replica.
+    if client.is_fed() && candidate.touches_keys() {
+        // A pause holds back clients, but none of these.
         return refuse("ERR Replica can't interact with the keyspace");
     }
     if candidate.waits() {
@@ -175,7 +175,7 @@ impl Candidate<'_> {
         let waits = paused && !ends_it && admission.paused_until_ms() > node.clock.unix_ms()
             || admission.is_held() && writes();
         // Nor a replica: it has to report its offset.
-        waits && self.client.replica.is_none()
+        waits && !self.client.is_fed()
     }
 }
 

@@ -11,6 +11,7 @@ use super::Executor;
 use super::batch::Pending;
 use super::caller::Caller;
 use super::request::{self, Flow};
+use super::write;
 use crate::commands::Args;
 use crate::node::client::{Client, Handle};
 use crate::node::replication::TimeMark;
@@ -111,6 +112,7 @@ impl Executor {
         let engine = Arc::clone(&self.engine);
         let node = &*engine.node;
         let mut caller = Caller::new(&engine, self.index);
+        self.scratch.effects.runner = applier.client.handle.origin.id;
         let limits = Limits { bulk_bytes_max: i64::MAX, authenticated: true };
         let mut used = 0;
         let result = loop {
@@ -137,6 +139,7 @@ impl Executor {
             // This node's replicas get the stream unchanged.
             node.feed_replicas();
         }
+        write::broadcast(node, &mut self.scratch.effects);
         node.keyspace.collect();
         result
     }

@@ -87,6 +87,7 @@ impl Executor {
         let node = &*self.engine.node;
         let mut caller = Caller::new(&self.engine, self.index);
         self.output.begin(client.protocol);
+        self.scratch.effects.runner = client.handle.origin.id;
         let mut consumed = 0;
         let mut after = After::Continue;
         let is_replica = client.replica.is_some();
@@ -123,6 +124,11 @@ impl Executor {
             after = After::More;
         }
         let owed = caller.finish(client);
+        let broadcasts = &mut self.scratch.effects.broadcasts;
+        if !broadcasts.is_empty() {
+            let own = (client.handle.origin.id, &mut self.output);
+            node.tracking.broadcast(broadcasts, &node.clients, Some(own));
+        }
         self.batch_nanos = caller.batch_nanos();
         node.keyspace.collect();
         if is_replica && self.output.len() > 0 {

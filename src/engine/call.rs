@@ -1,7 +1,7 @@
 //! Runs one command under its locks, or answers it with an error.
 
 use super::caller::{Caller, Tools};
-use super::observe;
+use super::{observe, tracking};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Context, EngineCommand, Expired, Failure, Flag, Keys, Run};
 use crate::keyspace::Locked;
@@ -48,6 +48,9 @@ pub(super) fn run<'e>(
     if expired.is_ours() && failure.is_none() && caller.node.is_replica() {
         note_own_expiring(&context.keys, caller, registered, args);
     }
+    if context.client.tracking.is_some() && registered.row.flags.has(Flag::ReadOnly) {
+        tracking::remember(&mut context, registered, args);
+    }
     tools.effects.end_command(database, args, dirty);
     if let Some(failure) = &failure {
         tools.output.truncate(start);
@@ -60,6 +63,10 @@ pub(super) fn run<'e>(
     if registered.row.flags.has(Flag::Admin) {
         // CONFIG SET applies to its own entry in the slow log, too.
         caller.settings = caller.node.settings.load();
+    }
+    if tools.client.monitor {
+        // It sees what follows MONITOR in its batch.
+        caller.monitored = caller.node.monitors.any();
     }
     observe::command(caller, tools, registered, args, failure.as_ref());
     tools.effects.redacted.clear();

@@ -34,6 +34,9 @@ pub(super) struct Caller<'e> {
     /// When the last command ended, and so the next one begins.
     pub(super) last_nanos: u64,
     pub(super) last_command: usize,
+    /// Whether there are monitors; as of the start of the batch, and after a command that may add
+    /// one.
+    pub(super) monitored: bool,
     /// Something was logged.
     logged: Cell<bool>,
 }
@@ -45,6 +48,24 @@ pub(super) struct Tools<'t> {
     pub(super) output: &'t mut Output,
     pub(super) effects: &'t mut Effects,
     pub(super) random: &'t mut Random,
+    /// Messages to the client that were taken under the command's locks: they precede its reply.
+    pub(super) pushed: Option<Output>,
+}
+
+impl Tools<'_> {
+    /// Takes the client's messages. The caller holds the command's locks, so that none tells of a
+    /// later change of a key than the reply does; or the command reads no values.
+    #[inline]
+    pub(super) fn take_pushes(&mut self) {
+        let handle = &self.client.handle;
+        if handle.has_pushes() {
+            let pushes = handle.take_pushes();
+            match &mut self.pushed {
+                Some(pushed) => pushed.append(&pushes),
+                None => self.pushed = Some(pushes),
+            }
+        }
+    }
 }
 
 impl<'e> Caller<'e> {
@@ -63,6 +84,7 @@ impl<'e> Caller<'e> {
             began_nanos,
             last_nanos: began_nanos,
             last_command: 0,
+            monitored: node.monitors.any(),
             logged: Cell::new(false),
         }
     }

@@ -234,6 +234,8 @@ impl Fixture {
         for channel in &client.channels {
             node.pubsub.forget(Kind::Channel, channel, client.handle.origin.id);
         }
+        node.monitors.remove(client.handle.origin.id);
+        node.tracking.forget(&mut client);
         node.admission.forget(&client.handle);
         node.clients.remove(client.handle.origin.id);
     }

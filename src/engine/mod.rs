@@ -12,12 +12,14 @@ pub(crate) mod follow;
 pub(crate) mod full_resync;
 pub(crate) mod key_delay;
 mod migrate;
+mod monitor;
 mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
 mod request;
 mod serve;
 mod sweep;
+mod tracking;
 mod transaction;
 #[cfg(test)]
 mod transcript;
@@ -35,6 +37,7 @@ pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
 pub(crate) use migrate::remove_confirmed;
 pub(crate) use sweep::Sweeper;
+pub(crate) use tracking::fit_in_background;
 pub(crate) use waiting::forget_wait;
 
 use crate::commands::effects::Effects;

@@ -1,9 +1,11 @@
-//! Records a command after it has run: statistics, the slow log, latency spikes and traces.
+//! Records a command after it has run: statistics, the slow log, monitors, latency spikes and
+//! traces.
 
 use std::sync::Arc;
 
 use super::caller::{Caller, Tools};
 use crate::commands::blocking::{Asked, KeyWait};
+use super::monitor;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
 use crate::node::Node;
@@ -39,6 +41,10 @@ pub(super) fn command(
     };
     if slow {
         note_slow(caller, tools, registered, args, nanos / 1000);
+    }
+    let (admin, skips) = (Flag::Admin, Flag::SkipMonitor);
+    if caller.monitored && !registered.row.flags.has(admin) && !registered.row.flags.has(skips) {
+        monitor::tell(caller, tools, args);
     }
     if traces::is_on() && (failure.is_some() || slow || traces::is_sampled(tools.random.next())) {
         let error = failure.map(Failure::text);

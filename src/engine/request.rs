@@ -2,7 +2,7 @@
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, begin_write};
-use super::{admission, call, sweep, transaction};
+use super::{admission, call, monitor, sweep, tracking, transaction};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Failure, Random, c_string};
@@ -33,36 +33,41 @@ pub(super) fn run(
 ) -> Flow {
     let resolved = resolve(caller, command, args);
     let exec = resolved.as_ref().is_ok_and(|found| found.row.run_by_engine().is_some());
-    if exec && client.handle.has_pushes() {
+    if client.handle.has_pushes() {
         output.append(&client.handle.take_pushes());
     }
     let start = output.bookmark();
-    let mut tools = Tools { client, output, effects, random };
-    let flow = match resolved {
-        Ok(registered) => admit_and_call(caller, &mut tools, registered, args),
+    let tracks = client.tracking.is_some();
+    let mut tools = Tools { client, output, effects, random, pushed: None };
+    let (flow, registered) = match resolved {
+        Ok(registered) => (admit_and_call(caller, &mut tools, registered, args), Some(registered)),
         Err(_) if is_cross_protocol(args) => return Flow::Abort,
         Err((registered, failure)) => {
             call::refuse(caller, &mut tools, registered, args.len(), &failure);
-            Flow::Done
+            (Flow::Done, registered)
         }
     };
     if flow != Flow::Done {
         return flow;
     }
+    let Tools { client, output, effects, random, pushed } = tools;
     if client.reply_mode != ReplyMode::On && client.waiting.is_none() {
         apply_reply_mode(client, output, start);
     }
     // Messages that this command caused precede its reply, as in Redis, or the part of it written
     // after they were published.
     let before = client.replied.take().map_or(start, |replied| replied.reply_end);
-    if client.handle.has_pushes() {
-        let pushes = client.handle.take_pushes();
-        if exec {
-            // A transaction's messages follow its array, which contains its own confirmations.
-            output.append(&pushes);
-        } else {
-            output.insert(before, &pushes);
-        }
+    match pushed {
+        // A transaction's messages follow its array, which contains its own confirmations.
+        Some(pushes) if exec => output.append(&pushes),
+        Some(pushes) => output.insert(before, &pushes),
+        None => {}
+    }
+    if effects.tells_own() {
+        tracking::tell_own(caller.node, client, effects, output);
+    }
+    if tracks {
+        tracking::end_command(caller, client, random, output, registered);
     }
     Flow::Done
 }
@@ -122,6 +127,10 @@ fn admit_and_call<'e>(
                 }
                 Verdict::Refuse(failure) => {
                     call::refuse(caller, tools, Some(registered), args.len(), &failure);
+                    if caller.monitored && registered.row.run_by_engine().is_some() {
+                        // Monitors have seen MULTI, and now see that its transaction is over.
+                        monitor::tell(caller, tools, args);
+                    }
                     return Flow::Done;
                 }
                 Verdict::Wait => return Flow::Wait,
@@ -129,7 +138,7 @@ fn admit_and_call<'e>(
             }
         }
         if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
-            if transaction::execute(caller, tools, registered, epoch) {
+            if transaction::execute(caller, tools, registered, args, epoch) {
                 return Flow::Done;
             }
             continue;
@@ -152,9 +161,13 @@ fn admit_and_call<'e>(
             caller.server(tools.client).serve_ready(&mut writing, tools.effects);
         }
         caller.note_offset(tools.client, set);
+        tools.take_pushes();
         drop(writing);
+        #[cfg(test)]
+        interleave::run();
         if !tools.effects.met_expired.is_empty() {
             sweep::remove_met(caller, tools);
+            tools.take_pushes();
         }
         return Flow::Done;
     }
@@ -165,9 +178,9 @@ fn admit_and_call<'e>(
 #[cold]
 fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookmark) {
     let Some(replied) = &mut tools.client.replied else { return };
-    let later = tools.effects.events.split_off(replied.events);
-    write::publish(caller.node, tools.effects);
-    tools.effects.events = later;
+    let later = tools.effects.told.split_off(replied.events);
+    write::tell(caller.node, tools.effects);
+    tools.effects.told = later;
     let handle = &tools.client.handle;
     if tools.client.reply_mode != ReplyMode::On {
         // There is no reply left for them to precede.
@@ -176,6 +189,27 @@ fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookm
         let pushes = handle.take_pushes();
         tools.output.insert(start, &pushes);
         replied.reply_end = replied.reply_end.later_by(&pushes);
+    }
+}
+
+/// What tests have happen between a command's unlock and its reply.
+#[cfg(test)]
+pub(super) mod interleave {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static ACT: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    }
+
+    /// Has this thread call `act` after its next command's unlock.
+    pub(crate) fn at_next_unlock(act: impl FnOnce() + 'static) {
+        ACT.set(Some(Box::new(act)));
+    }
+
+    pub(super) fn run() {
+        if let Some(act) = ACT.take() {
+            act();
+        }
     }
 }
 

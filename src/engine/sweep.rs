@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::Engine;
 use super::caller::{Caller, Tools};
 use super::serve::Server;
-use super::write::{Right, Writing, begin_write, settle};
+use super::write::{Right, Writing, begin_write, broadcast, settle};
 use crate::commands::effects::Effects;
 use crate::keyspace::{SHARDS, ShardSet};
 use crate::node::Node;
@@ -48,7 +48,11 @@ enum Cut {
 impl Sweeper {
     /// Runs one round. A pause or a change of role ends it anywhere.
     pub(crate) fn round(&mut self, engine: &Engine) {
-        let node = &engine.node;
+        self.sweep(&engine.node);
+        broadcast(&engine.node, &mut self.effects);
+    }
+
+    fn sweep(&mut self, node: &Node) {
         if !node.sweeping.load(Ordering::Relaxed) {
             return;
         }

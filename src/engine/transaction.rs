@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{call, observe};
+use super::{call, monitor, observe};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Locks};
 use crate::keyspace::{Locked, ShardSet};
@@ -37,18 +37,48 @@ pub(super) fn execute<'e>(
     caller: &mut Caller<'e>,
     tools: &mut Tools<'_>,
     exec: &'e Registered,
+    args: &Args<'_>,
     epoch: u64,
 ) -> bool {
-    let Some(multi) = &tools.client.multi else {
-        call::fail(caller, tools, exec, "ERR EXEC without MULTI");
-        return true;
-    };
-    if multi.broken {
-        tools.client.forget_transaction(&caller.node.keyspace);
-        let text = "EXECABORT Transaction discarded because of previous errors.";
-        call::fail(caller, tools, exec, text);
-        return true;
+    match refused(tools.client) {
+        Some(text) => {
+            if tools.client.multi.is_some() {
+                tools.client.forget_transaction(&caller.node.keyspace);
+            }
+            call::fail(caller, tools, exec, text);
+            show(caller, tools, args);
+            true
+        }
+        None => execute_queued(caller, tools, exec, args, epoch),
     }
+}
+
+/// Why EXEC cannot even look at its watched keys.
+fn refused(client: &Client) -> Option<&'static str> {
+    match &client.multi {
+        None => Some("ERR EXEC without MULTI"),
+        Some(multi) if multi.broken => {
+            Some("EXECABORT Transaction discarded because of previous errors.")
+        }
+        Some(_) => None,
+    }
+}
+
+/// Shows EXEC to monitors, after the commands of its transaction.
+fn show(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
+    if caller.monitored {
+        monitor::tell(caller, tools, args);
+    }
+}
+
+fn execute_queued<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    exec: &'e Registered,
+    args: &Args<'_>,
+    epoch: u64,
+) -> bool {
+    let multi = tools.client.multi.as_ref().expect("looked at above");
     let set = union(caller, tools.client, multi);
     let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
         return false;
@@ -65,7 +95,9 @@ pub(super) fn execute<'e>(
     } else {
         run_all(caller, tools, &mut writing, &multi);
     }
+    show(caller, tools, args);
     caller.note_offset(tools.client, set);
+    tools.take_pushes();
     drop(writing);
     observe::count(caller, exec);
     true
@@ -84,9 +116,9 @@ fn run_all(
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
         call::run(caller, tools, writing.locked(), registered, &args);
-        if !tools.effects.events.is_empty() {
+        if !tools.effects.told.is_empty() {
             // Before the next one can publish.
-            write::publish(caller.node, tools.effects);
+            write::tell(caller.node, tools.effects);
         }
         // Within a transaction there is one reply, and all messages follow it.
         tools.client.replied = None;

@@ -3,7 +3,7 @@
 //! Role, pauses and loading change only under all the locks. A right found valid under a lock stays
 //! valid until the unlock; whoever locks repeatedly checks each time.
 
-use crate::commands::effects::Effects;
+use crate::commands::effects::{Effects, KeyEvent, Told};
 use crate::commands::{Expired, Keys};
 use crate::keyspace::{Guard, Locked, ShardSet};
 use crate::node::Node;
@@ -69,6 +69,7 @@ impl Writing<'_> {
     #[inline]
     pub(super) fn begin(&self, effects: &mut Effects, classes: EventClasses) {
         effects.begin(self.logging, classes);
+        effects.broadcasting = self.node.tracking.prefixes() != 0;
     }
 
     /// The keys of a database; expired ones are removed when met.
@@ -91,7 +92,8 @@ impl Writing<'_> {
     }
 }
 
-/// Applies collected effects: the log, the count of changes, events. The caller holds the locks.
+/// Applies collected effects: the log, the count of changes, events, invalid cached keys. The
+/// caller holds the locks: who reads a key later is told later.
 #[inline]
 pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
     if effects.dirty != 0 {
@@ -101,25 +103,47 @@ pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
         node.log.append(&effects.log);
         effects.log.clear();
     }
-    if !effects.events.is_empty() {
-        publish(node, effects);
+    if !effects.told.is_empty() {
+        tell(node, effects);
+    }
+    if !effects.changed.is_empty() {
+        for (key, actor) in effects.changed.drain(..) {
+            node.tracking.collect(&mut effects.broadcasts, key, actor);
+        }
     }
 }
 
-/// Publishes the events collected so far.
+/// Tells clients of what was collected so far.
 #[cold]
-pub(super) fn publish(node: &Node, effects: &mut Effects) {
+pub(super) fn tell(node: &Node, effects: &mut Effects) {
     let classes = effects.classes;
-    for event in effects.events.drain(..) {
-        let (database, name) = (event.database, event.name.as_bytes());
-        if classes.contains(EventClasses::KEYSPACE) {
-            let mut channel = format!("__keyspace@{database}__:").into_bytes();
-            channel.extend_from_slice(&event.key);
-            node.pubsub.publish(&channel, name);
+    for told in effects.told.drain(..) {
+        match told {
+            Told::Event(event) => publish(node, classes, &event),
+            Told::Invalid(key, trackers) => {
+                trackers.iter().for_each(|tracker| tracker.tell_of_key(&node.clients, &key, None));
+            }
         }
-        if classes.contains(EventClasses::KEYEVENT) {
-            let channel = format!("__keyevent@{database}__:{}", event.name);
-            node.pubsub.publish(channel.as_bytes(), &event.key);
-        }
+    }
+}
+
+fn publish(node: &Node, classes: EventClasses, event: &KeyEvent) {
+    let (database, name) = (event.database, event.name.as_bytes());
+    if classes.contains(EventClasses::KEYSPACE) {
+        let mut channel = format!("__keyspace@{database}__:").into_bytes();
+        channel.extend_from_slice(&event.key);
+        node.pubsub.publish(&channel, name);
+    }
+    if classes.contains(EventClasses::KEYEVENT) {
+        let channel = format!("__keyevent@{database}__:{}", event.name);
+        node.pubsub.publish(channel.as_bytes(), &event.key);
+    }
+}
+
+/// Sends the broadcasts that no batch of a client will send.
+#[inline]
+pub(super) fn broadcast(node: &Node, effects: &mut Effects) {
+    if !effects.broadcasts.is_empty() {
+        node.tracking.broadcast(&mut effects.broadcasts, &node.clients, None);
     }
 }

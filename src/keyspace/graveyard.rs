@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::interests::Untracked;
 use super::{Entry, Flushed};
 use crate::types::{Freed, Object, Remains};
 
@@ -31,24 +32,27 @@ enum Dead {
     /// Parts of a value that stays.
     Remains(Remains),
     Tables(Flushed),
+    Trackers(Untracked),
 }
 
 impl Dead {
     fn keys(&self) -> usize {
         match self {
             Self::Entry(_) => 1,
-            Self::Remains(_) => 0,
+            Self::Remains(_) | Self::Trackers(_) => 0,
             Self::Tables(flushed) => flushed.len(),
         }
     }
 
-    /// Bytes outside entries; `usize::MAX` for tables with many keys.
+    /// Bytes outside entries; `usize::MAX` for tables with many keys, or trackers of many.
     fn bytes(&self) -> usize {
         match self {
             Self::Entry(entry) => entry.view().object_bytes(),
             Self::Remains(remains) => remains.allocated_bytes(),
             Self::Tables(flushed) if flushed.len() > FREED_AT_ONCE_KEYS => usize::MAX,
             Self::Tables(flushed) => flushed.object_bytes(),
+            Self::Trackers(untracked) if untracked.len() > FREED_AT_ONCE_KEYS => usize::MAX,
+            Self::Trackers(_) => 0,
         }
     }
 }
@@ -152,6 +156,7 @@ impl Graveyard {
                     drop(remains);
                     self.note(left, 0);
                 }
+                Dead::Trackers(untracked) => drop(untracked),
                 Dead::Tables(mut flushed) => {
                     while let Some(keys) = flushed.free_one() {
                         self.note(0, keys);
@@ -230,6 +235,11 @@ impl Displaced {
     /// Frees tables after the locks are released.
     pub(super) fn add_tables(&mut self, flushed: Flushed) {
         self.0.push(Dead::Tables(flushed));
+    }
+
+    /// Frees forgotten trackers after the locks are released.
+    pub(super) fn add_trackers(&mut self, untracked: Untracked) {
+        self.0.push(Dead::Trackers(untracked));
     }
 }
 

@@ -1,14 +1,17 @@
-//! Who cares for the keys of one shard: transactions that watch them, clients that wait for them.
-//! A change of a key looks here once.
+//! Who cares for the keys of one shard: transactions that watch them, clients that wait for them,
+//! clients that have them in a cache. A change of a key looks here once.
 //!
 //! A watcher is a mark, a flag that a transaction checks before it runs. A waiter is served by
-//! whoever makes its key ready. This module knows the owners of neither.
+//! whoever makes its key ready. A tracker is told of the next change of a key, and then forgets
+//! the key. This module knows the owners of none of them.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use indexmap::IndexMap;
 
 use super::{EntryRef, Key, Keyspace, Locked, ShardSet};
 
@@ -21,8 +24,14 @@ pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {
     fn claim(&self) -> bool;
 }
 
-/// Interests by key.
-pub(super) type Interests = HashMap<Box<[u8]>, Interest>;
+/// Has keys in a cache, and is told of their next change. The layer above knows how.
+pub(crate) trait Tracker: Any + fmt::Debug + Send + Sync {
+    /// The client's number; one tracker has it.
+    fn client(&self) -> u64;
+}
+
+/// Interests by key; any of them can be drawn by its index.
+pub(super) type Interests = IndexMap<Box<[u8]>, Interest>;
 
 /// Interest in the keys of one name, in any database.
 #[derive(Debug, Default)]
@@ -30,15 +39,75 @@ pub(super) struct Interest {
     watchers: Vec<Watcher>,
     /// In the order of their arrival.
     waiters: VecDeque<(usize, Arc<dyn Waiter>)>,
+    /// In the order of their clients' numbers; of a key in whatever database, as in Redis.
+    trackers: Vec<Arc<dyn Tracker>>,
+}
+
+/// How many keys clients have in their caches, in all the shards.
+#[derive(Debug, Default)]
+pub(crate) struct Tracked {
+    /// Distinct keys.
+    keys: AtomicUsize,
+    /// Pairs of key and client.
+    items: AtomicUsize,
+}
+
+impl Tracked {
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn items(&self) -> usize {
+        self.items.load(Ordering::Relaxed)
+    }
+}
+
+/// Who must be told of a change.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Noted {
+    /// Somebody waits for the key.
+    pub(crate) awaited: bool,
+    /// These have it in a cache.
+    pub(crate) trackers: Vec<Arc<dyn Tracker>>,
+}
+
+/// Forgotten trackers of whole shards: perhaps many, and so not to be freed under locks.
+#[derive(Debug)]
+pub(super) struct Untracked {
+    shards: Vec<Interests>,
+}
+
+impl Untracked {
+    /// The number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|interests| interests.len()).sum()
+    }
 }
 
 impl Interest {
     fn is_empty(&self) -> bool {
-        self.watchers.is_empty() && self.waiters.is_empty()
+        self.watchers.is_empty() && self.waiters.is_empty() && self.trackers.is_empty()
     }
 
     fn is_awaited(&self, database: usize) -> bool {
         self.waiters.iter().any(|(other, _)| *other == database)
+    }
+
+    fn mark_watchers(&self, database: usize, wanted: impl Fn(&Watcher) -> bool) {
+        for watcher in self.watchers.iter().filter(|watcher| watcher.database == database) {
+            if wanted(watcher) {
+                watcher.mark.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Tracked {
+    /// A key with so many trackers is forgotten.
+    fn forget(&self, trackers: usize) {
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        self.items.fetch_sub(trackers, Ordering::Relaxed);
     }
 }
 
@@ -82,7 +151,7 @@ impl Locked<'_> {
         if let Some(interest) = interests.get_mut(key.bytes) {
             lose(interest);
             if interest.is_empty() {
-                interests.remove(key.bytes);
+                interests.swap_remove(key.bytes);
             }
         }
     }
@@ -132,26 +201,104 @@ impl Locked<'_> {
         keys
     }
 
-    /// Sets the marks of a key that changed. Returns whether somebody waits for the key.
-    pub(crate) fn note_change(&self, database: usize, key: Key<'_>) -> bool {
+    /// Sets the marks of a key that changed, and forgets its trackers: the caller tells them.
+    pub(crate) fn note_change(&mut self, database: usize, key: Key<'_>) -> Noted {
         self.note_where(database, key, |_| true)
     }
 
     /// The same for a key that is removed because it has expired.
-    pub(crate) fn note_expiry(&self, database: usize, key: Key<'_>) -> bool {
+    pub(crate) fn note_expiry(&mut self, database: usize, key: Key<'_>) -> Noted {
         self.note_where(database, key, |watcher| watcher.alive)
     }
 
-    fn note_where(&self, database: usize, key: Key<'_>, wanted: impl Fn(&Watcher) -> bool) -> bool {
-        let Some(interest) = self.held.state(key.shard()).interests.get(key.bytes) else {
-            return false;
-        };
-        for watcher in interest.watchers.iter().filter(|watcher| watcher.database == database) {
-            if wanted(watcher) {
-                watcher.mark.store(true, Ordering::Relaxed);
+    fn note_where(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        wanted: impl Fn(&Watcher) -> bool,
+    ) -> Noted {
+        let interests = &mut self.held.state_mut(key.shard()).interests;
+        let Some(interest) = interests.get_mut(key.bytes) else { return Noted::default() };
+        interest.mark_watchers(database, wanted);
+        let awaited = interest.is_awaited(database);
+        let trackers = std::mem::take(&mut interest.trackers);
+        if !trackers.is_empty() {
+            if interest.is_empty() {
+                interests.swap_remove(key.bytes);
             }
+            self.keyspace.tracked.forget(trackers.len());
         }
-        interest.is_awaited(database)
+        Noted { awaited, trackers }
+    }
+
+    /// Tells a client's tracker of the next change of a key.
+    pub(crate) fn track(&mut self, key: Key<'_>, tracker: &Arc<dyn Tracker>) {
+        let tracked = &self.keyspace.tracked;
+        let interests = &mut self.held.state_mut(key.shard()).interests;
+        let trackers = match interests.get_mut(key.bytes) {
+            Some(interest) => &mut interest.trackers,
+            None => &mut interests.entry(key.bytes.into()).or_default().trackers,
+        };
+        let at = trackers.binary_search_by_key(&tracker.client(), |tracker| tracker.client());
+        if let Err(at) = at {
+            if trackers.is_empty() {
+                tracked.keys.fetch_add(1, Ordering::Relaxed);
+                // Most keys are in one client's cache.
+                trackers.reserve_exact(1);
+            }
+            tracked.items.fetch_add(1, Ordering::Relaxed);
+            trackers.insert(at, Arc::clone(tracker));
+        }
+    }
+
+    /// Forgets the trackers of some key of a locked shard, the first that is tracked from the
+    /// `random`th on. Returns the key with them; `None` if none is tracked.
+    pub(crate) fn untrack_any(
+        &mut self,
+        shard: usize,
+        random: u64,
+    ) -> Option<(Box<[u8]>, Vec<Arc<dyn Tracker>>)> {
+        let interests = &mut self.held.state_mut(shard).interests;
+        let len = interests.len();
+        let first = usize::try_from(random).unwrap_or(usize::MAX).checked_rem(len)?;
+        let is_tracked = |index: &usize| !interests[*index].trackers.is_empty();
+        let index = (first..len).chain(0..first).find(is_tracked)?;
+        let (key, interest) = interests.get_index_mut(index)?;
+        let (key, trackers) = (key.clone(), std::mem::take(&mut interest.trackers));
+        if interest.is_empty() {
+            interests.swap_remove_index(index);
+        }
+        self.keyspace.tracked.forget(trackers.len());
+        Some((key, trackers))
+    }
+
+    /// Forgets all trackers; needs all the locks.
+    pub(crate) fn untrack_all(&mut self) {
+        if self.keyspace.tracked.keys() == 0 {
+            return;
+        }
+        let mut untracked = Untracked { shards: Vec::new() };
+        for shard in ShardSet::ALL.iter() {
+            let interests = &mut self.held.state_mut(shard).interests;
+            let mut all = std::mem::take(interests);
+            let others =
+                |interest: &Interest| !interest.watchers.is_empty() || !interest.waiters.is_empty();
+            let kept: Vec<Box<[u8]>> = all
+                .iter()
+                .filter(|(_, interest)| others(interest))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in kept {
+                let mut interest = all.swap_remove(&key).expect("found above");
+                interest.trackers = Vec::new();
+                interests.insert(key, interest);
+            }
+            untracked.shards.push(all);
+        }
+        let tracked = &self.keyspace.tracked;
+        tracked.keys.store(0, Ordering::Relaxed);
+        tracked.items.store(0, Ordering::Relaxed);
+        self.displaced.add_trackers(untracked);
     }
 
     /// Sets the marks of the watched keys of a database which exist in one of `among`, when
@@ -164,10 +311,13 @@ impl Locked<'_> {
         alive: impl Fn(EntryRef<'_>) -> bool,
     ) {
         for shard in ShardSet::ALL.iter() {
-            for bytes in self.held.state(shard).interests.keys() {
+            for (bytes, interest) in &self.held.state(shard).interests {
+                if interest.watchers.is_empty() {
+                    continue;
+                }
                 let key = self.keyspace.key(bytes);
                 if among.iter().any(|&database| self.get(database, key).is_some_and(&alive)) {
-                    self.note_change(database, key);
+                    interest.mark_watchers(database, |_| true);
                 }
             }
         }

@@ -23,7 +23,7 @@ use ahash::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
-pub(crate) use interests::{Mark, Waiter};
+pub(crate) use interests::{Mark, Noted, Tracked, Tracker, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
@@ -51,6 +51,7 @@ pub(crate) struct Keyspace {
     /// shard locks.
     mapping: Box<[AtomicUsize]>,
     graveyard: Arc<Graveyard>,
+    tracked: Tracked,
 }
 
 /// What a shard's lock guards besides its tables.
@@ -155,6 +156,7 @@ impl Keyspace {
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
             graveyard: Arc::default(),
+            tracked: Tracked::default(),
         }
     }
 
@@ -166,6 +168,7 @@ impl Keyspace {
             hasher: self.hasher.clone(),
             mapping: (0..self.databases()).map(AtomicUsize::new).collect(),
             graveyard: Arc::clone(&self.graveyard),
+            tracked: Tracked::default(),
         };
         let epoch = {
             let mut guard = self.shards.lock(ShardSet::ALL);
@@ -206,6 +209,11 @@ impl Keyspace {
     pub(crate) fn lock(&self, set: ShardSet) -> Guard<'_> {
         let burial = Burial::new(&self.graveyard);
         Guard { keyspace: self, held: self.shards.lock(set), burial }
+    }
+
+    /// Counts of what clients have in their caches. Takes no lock.
+    pub(crate) fn tracked(&self) -> &Tracked {
+        &self.tracked
     }
 
     /// Frees what is removed.

@@ -1,13 +1,14 @@
 //! A client: its state, owned by its connection, and the handle by which others reach it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
 use super::migration::Migration;
+use super::tracking::{OwnTracking, Tracker};
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
@@ -124,6 +125,10 @@ pub(crate) struct Client {
     pub(crate) closing: bool,
     /// Commands do not count as accesses of keys.
     pub(crate) no_touch: bool,
+    /// It gets a line for every command: MONITOR.
+    pub(crate) monitor: bool,
+    /// Set while it tracks keys.
+    pub(crate) tracking: Option<Box<OwnTracking>>,
     /// The published state is outdated; updated at the end of the batch.
     pub(crate) unpublished: bool,
     /// Offset of the log after its last command: what WAIT waits for.
@@ -159,6 +164,8 @@ impl Client {
             shard_channels: BTreeSet::new(),
             closing: false,
             no_touch: false,
+            monitor: false,
+            tracking: None,
             unpublished: false,
             write_offset: 0,
             waits_for_writes: false,
@@ -197,7 +204,13 @@ impl Client {
             && self.multi.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.is_subscribed()
-            && self.replica.is_none()
+            && !self.is_fed()
+    }
+
+    /// Whether it is a replica or a monitor, which Redis takes for a kind of replica.
+    #[inline]
+    pub(crate) fn is_fed(&self) -> bool {
+        self.monitor || self.replica.is_some()
     }
 
     /// Stops watching. Takes locks, so hold none; EXEC, which holds them, does it itself.
@@ -230,6 +243,7 @@ impl Client {
         shown.replica = self.replica.is_some();
         shown.waiting = self.waiting.is_some();
         shown.no_touch = self.no_touch;
+        shown.monitor = self.monitor;
     }
 }
 
@@ -249,6 +263,7 @@ pub(crate) struct Shown {
     pub(crate) closing: bool,
     pub(crate) no_touch: bool,
     pub(crate) no_evict: bool,
+    pub(crate) monitor: bool,
     pub(crate) replica: bool,
     pub(crate) master: bool,
     /// Blocked in a command.
@@ -325,6 +340,8 @@ pub(crate) struct Handle {
     overflow_bytes: AtomicUsize,
     /// Most unwritten bytes while the client has subscriptions; 0: no limit.
     pub(crate) pushes_max: AtomicUsize,
+    /// Set once the client tracks keys.
+    pub(crate) tracker: OnceLock<Arc<Tracker>>,
     waker: Mutex<Option<Waker>>,
     /// The client's wait for keys, so that others can end it at once.
     key_wait: Mutex<Option<Arc<dyn Waiter>>>,

@@ -10,6 +10,7 @@ pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
 pub(crate) mod migration;
+pub(crate) mod monitors;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
@@ -19,6 +20,7 @@ pub(crate) mod slowlog;
 pub(crate) mod spikes;
 pub(crate) mod standing;
 pub(crate) mod stats;
+pub(crate) mod tracking;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,7 @@ use blocked::Blocked;
 use clients::Clients;
 use host::{Clock, Host};
 use migration::Migrations;
+use monitors::Monitors;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
@@ -43,6 +46,7 @@ use slowlog::Slowlog;
 use spikes::Spikes;
 use standing::Standing;
 use stats::{Counter, ServerStats, WorkerStats};
+use tracking::Tracking;
 
 /// Constants of a process.
 #[derive(Clone, Debug)]
@@ -68,6 +72,8 @@ pub(crate) struct Node {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) clients: Clients,
     pub(crate) pubsub: PubSub,
+    pub(crate) monitors: Monitors,
+    pub(crate) tracking: Tracking,
     pub(crate) slowlog: Slowlog,
     pub(crate) spikes: Spikes,
     pub(crate) stats: ServerStats,
@@ -120,6 +126,8 @@ impl Node {
             keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
             clients: Clients::default(),
             pubsub: PubSub::default(),
+            monitors: Monitors::default(),
+            tracking: Tracking::default(),
             slowlog: Slowlog::default(),
             spikes: Spikes::default(),
             stats: ServerStats::default(),

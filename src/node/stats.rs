@@ -153,6 +153,8 @@ pub(crate) struct ServerStats {
     /// Clients disconnected because of their output limit.
     pub(crate) output_limit_disconnections: SharedCounter,
     pub(crate) query_limit_disconnections: SharedCounter,
+    /// Clients disconnected because of maxmemory-clients.
+    pub(crate) evicted_clients: SharedCounter,
     /// Resyncs that replicas requested.
     pub(crate) sync_full: SharedCounter,
     /// By [`FullResyncReason`].
@@ -191,6 +193,7 @@ impl ServerStats {
             &self.expire_cycles_cut,
             &self.output_limit_disconnections,
             &self.query_limit_disconnections,
+            &self.evicted_clients,
             &self.sync_full,
             &self.sync_partial_ok,
             &self.sync_partial_err,

@@ -48,6 +48,15 @@ impl<'a> Part<'a> {
             Self::Shared(Bytes::copy_from_slice(bytes))
         }
     }
+
+    /// The same for bytes that can be shared as they are.
+    pub(crate) fn sharing(bytes: &'a Bytes) -> Self {
+        if bytes.len() < SHARED_BYTES_MIN {
+            Self::Copied(bytes)
+        } else {
+            Self::Shared(bytes.clone())
+        }
+    }
 }
 
 /// A shared piece that goes out after the first `at` bytes.
@@ -242,6 +251,16 @@ impl Output {
         self.length(b'$', bytes.len());
         self.raw(bytes);
         self.raw(b"\r\n");
+    }
+
+    /// Encoded bytes shared with other outputs.
+    pub(crate) fn raw_part(&mut self, part: &Part<'_>) {
+        match part {
+            Part::Copied(bytes) => self.raw(bytes),
+            Part::Shared(bytes) => {
+                self.pieces.push(Piece { at: self.bytes.len(), bytes: bytes.clone() });
+            }
+        }
     }
 
     /// A bulk string shared with other outputs.

@@ -12,7 +12,7 @@ use super::balance::Balancer;
 use super::role_file::RoleFile;
 use super::upkeep::Upkeep;
 use super::worker::Workers;
-use crate::engine::{Engine, Sweeper};
+use crate::engine::{Engine, Sweeper, fit_in_background};
 use crate::keyspace::ShardSet;
 use crate::node::admission::Condition;
 use crate::node::host::BackgroundSave;
@@ -84,6 +84,7 @@ impl Cron {
         sample(engine);
         save_when_due(engine);
         disconnect_idle(engine);
+        fit_in_background(&engine.node);
         self.replication.round(&engine.node);
         engine.node.look_at_standing();
         self.role_file.round(&engine.node);
@@ -180,7 +181,11 @@ fn disconnect_idle(engine: &Engine) {
     for handle in node.clients.all() {
         let spared = {
             let shown = handle.shown.lock();
-            shown.subscriptions() > 0 || shown.replica || shown.master || shown.waiting
+            shown.subscriptions() > 0
+                || shown.replica
+                || shown.monitor
+                || shown.master
+                || shown.waiting
         };
         let idle_ms = now_ms - handle.active_ms.load(Ordering::Relaxed);
         if !spared && idle_ms > i64::from(timeout_s) * 1000 {

@@ -90,6 +90,10 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
         node.look_at_good_replicas();
         log!(Notice, "Connection with replica {}:{} lost.", replica.ip, replica.announced.port);
     }
+    if client.monitor {
+        node.monitors.remove(id);
+    }
+    node.tracking.forget(client);
     node.admission.forget(&client.handle);
     node.clients.remove(id);
 }

@@ -79,6 +79,8 @@ pub struct Clients {
     pub output_buffer_limits: ClientOutputBufferLimits,
     /// Maximum length of a single argument of a request.
     pub proto_max_bulk_len_bytes: u64,
+    /// Keys that clients have in their caches, of which the server remembers whose. 0: any number.
+    pub tracking_keys_max: u64,
 }
 
 /// Authentication and protection. `default()` is empty; see [`Settings::default`].

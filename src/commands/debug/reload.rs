@@ -30,6 +30,7 @@ pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.node.host().reload(&mut ctx.keys.locked, how).map_err(|reason| {
         Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
     })?;
+    ctx.keys.invalidate_caches(ctx.node);
     ctx.reply.ok();
     Ok(())
 }

@@ -17,6 +17,8 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("client_recent_max_output_buffer_bytes", "The largest output buffer of a client.")),
     field("blocked_clients", |look| (look.node.admission.waiting() + look.node.replication.replicas.waiting() + look.node.blocked.clients() + look.node.shutdown.clients()).into())
         .is(gauge("blocked_clients", "Clients that wait in a command or a pause.")),
+    field("tracking_clients", |look| look.node.tracking.clients().into())
+        .is(gauge("tracking_clients", "Clients that are told when keys in their caches change.")),
     only(gauge("config_maxclients", "The setting."), |look| look.settings.clients.maxclients.into()),
     only(gauge("limpid_admin_connections", "Connections to the admin server."), |look| look.node.stats.admin_connections.load(Ordering::Relaxed).into()),
     only(counter("limpid_admin_connections_cut_total", "Connections to the admin server that asked nothing and gave way to new ones, at admin-max-connections."),

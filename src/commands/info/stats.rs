@@ -44,6 +44,8 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("expired_time_cap_reached_total", "Searches for expired keys that ended with their time.")),
     field("expire_cycle_cpu_milliseconds", |look| (look.node.stats.expire_cycle_us.get() / 1000).into())
         .is(counter("expire_cycle_cpu_time_ms_total", "Time spent looking for expired keys.")),
+    field("evicted_clients", |look| look.node.stats.evicted_clients.get().into())
+        .is(counter("evicted_clients_total", "Clients disconnected as all clients together used more than maxmemory-clients.")),
     field("keyspace_hits", |look| look.node.sum(|stats| &stats.keyspace_hits).into())
         .is(counter("keyspace_hits_total", "Reads that found their key.")),
     field("keyspace_misses", |look| look.node.sum(|stats| &stats.keyspace_misses).into())
@@ -54,6 +56,12 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("pubsub_patterns", "Patterns with subscribers.")),
     field("pubsubshard_channels", |look| look.node.pubsub.count(Kind::ShardChannel).into())
         .is(gauge("pubsubshard_channels", "Shard channels with subscribers.")),
+    field("tracking_total_keys", |look| look.node.keyspace.tracked().keys().into())
+        .is(gauge("tracking_total_keys", "Keys in clients' caches.")),
+    field("tracking_total_items", |look| look.node.keyspace.tracked().items().into())
+        .is(gauge("tracking_total_items", "Keys in clients' caches, each as often as there are clients that have it.")),
+    field("tracking_total_prefixes", |look| look.node.tracking.prefixes().into())
+        .is(gauge("tracking_total_prefixes", "Prefixes of keys of whose changes clients are told.")),
     field("total_error_replies", |look| look.node.sum(|stats| &stats.error_replies).into())
         .is(counter("total_error_replies", "Error replies.")),
     field("total_reads_processed", |look| look.node.sum(|stats| &stats.reads).into())

@@ -126,6 +126,7 @@ pub(crate) fn take_over(
         let flushed = locked.adopt(&beside.keyspace);
         forget_figures(node);
         mark_all_watchers(node, &locked);
+        invalidate_caches(node, &mut locked);
         finish(node, &locked, master, offer, &beside.loaded);
         flushed
     };
@@ -160,6 +161,7 @@ pub(crate) fn load_in_place(
         node.log.begin_history(node.host().new_id());
         node.replication.replicas.disconnect_all();
         mark_all_watchers(node, &locked);
+        invalidate_caches(node, &mut locked);
         forget_figures(node);
         (0..node.keyspace.databases()).map(|database| locked.flush(database)).collect()
     };
@@ -195,6 +197,12 @@ fn mark_all_watchers(node: &Node, locked: &Locked<'_>) {
     for database in 0..node.keyspace.databases() {
         locked.mark_watchers_of_database(database, &[database], |_| true);
     }
+}
+
+/// Tells clients that nothing in their caches is valid any more.
+fn invalidate_caches(node: &Node, locked: &mut Locked<'_>) {
+    locked.untrack_all();
+    node.tracking.tell_of_flush(&node.clients, 0);
 }
 
 /// Adopts the master's history along with its data.

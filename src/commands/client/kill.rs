@@ -1,0 +1,93 @@
+//! CLIENT KILL.
+
+use std::sync::Arc;
+
+use super::super::connection::DEFAULT_USER;
+use super::super::{Args, Context, Failure, Handled, c_string};
+use super::listing::{Type, present};
+use super::yes_or_no;
+use crate::node::client::Handle;
+use crate::number::parse_i64;
+
+/// Which clients CLIENT KILL selects.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<i64>,
+    kind: Option<Type>,
+    address: Option<&'a [u8]>,
+    local_address: Option<&'a [u8]>,
+    /// Those of the only user: all but the link to a master.
+    of_user: bool,
+    skip_me: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn parse(args: &Args<'a>) -> Result<Self, Failure> {
+        if args.len() == 3 {
+            // The old form lets clients kill themselves.
+            return Ok(Self { address: Some(args.at(2)), ..Self::default() });
+        }
+        let mut filter = Self { skip_me: true, ..Self::default() };
+        let mut at = 2;
+        while at < args.len() {
+            let Some(value) = args.get(at + 1) else { return Err(Failure::Syntax) };
+            match args.at(at).to_ascii_uppercase().as_slice() {
+                b"ID" => {
+                    let id = parse_i64(value).filter(|&id| id > 0);
+                    let wrong = || Failure::err("client-id should be greater than 0");
+                    filter.id = Some(id.ok_or_else(wrong)?);
+                }
+                b"TYPE" => filter.kind = Some(Type::named(value)?),
+                b"ADDR" => filter.address = Some(value),
+                b"LADDR" => filter.local_address = Some(value),
+                b"USER" if value == DEFAULT_USER => filter.of_user = true,
+                b"USER" => {
+                    let text = [b"ERR No such user '", c_string(value), b"'"];
+                    return Err(Failure::Bytes(text.concat()));
+                }
+                b"SKIPME" => filter.skip_me = yes_or_no(value, "YES", "NO")?,
+                _ => return Err(Failure::Syntax),
+            }
+            at += 2;
+        }
+        Ok(filter)
+    }
+
+    fn means(&self, handle: &Handle) -> bool {
+        let origin = &handle.origin;
+        self.address.is_none_or(|address| address == origin.address.as_bytes())
+            && self.local_address.is_none_or(|address| address == origin.local_address.as_bytes())
+            && self.kind.is_none_or(|kind| kind == Type::of(&handle.shown.lock()))
+            && !(self.of_user && handle.shown.lock().master)
+            && self.id.is_none_or(|id| id == origin.id.cast_signed())
+    }
+}
+
+pub(super) fn kill(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let filter = Filter::parse(args)?;
+    let mut killed = 0;
+    let mut me = false;
+    for handle in present(ctx) {
+        let is_me = Arc::ptr_eq(&handle, &ctx.client.handle);
+        if !filter.means(&handle) || is_me && filter.skip_me {
+            continue;
+        }
+        if is_me {
+            me = true;
+        } else {
+            handle.kill();
+        }
+        killed += 1;
+    }
+    if args.len() > 3 {
+        ctx.reply.integer(killed);
+    } else if killed == 0 {
+        return Err(Failure::err("No such client"));
+    } else {
+        ctx.reply.ok();
+    }
+    if me {
+        ctx.client.closing = true;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! MONITOR: a line for every command that runs, in the order in which they ran on any key.
+
+use bytes::Bytes;
+
+use super::caller::{Caller, Tools};
+use crate::commands::Args;
+use crate::node::admission::Condition;
+use crate::node::client::ReplyMode;
+
+/// Sends the command's line to all monitors; the running client's own line follows its reply. The
+/// caller holds the command's locks.
+#[cold]
+pub(super) fn tell(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
+    let node = caller.node;
+    if node.admission.has(Condition::Loading) {
+        return;
+    }
+    let line = line(caller, tools, args);
+    if tools.client.monitor
+        && matches!(tools.client.reply_mode, ReplyMode::On | ReplyMode::SkipNext)
+    {
+        tools.effects.own_lines.extend_from_slice(&line);
+    }
+    node.monitors.tell(&Bytes::from(line), tools.client.handle.origin.id);
+}
+
+/// `+<Unix time> [<database> <address>] "<argument>" ...`, in Redis's format.
+fn line(caller: &Caller<'_>, tools: &Tools<'_>, args: &Args<'_>) -> Vec<u8> {
+    let now_us = caller.node.clock.unix_us();
+    let (origin, database) = (&tools.client.handle.origin, tools.client.database);
+    let address = match origin.unix_socket {
+        true => format!("unix:{}", caller.settings.network.unixsocket),
+        false => origin.address.clone(),
+    };
+    let (seconds, us) = (now_us / 1_000_000, now_us % 1_000_000);
+    let mut line = format!("+{seconds}.{us:06} [{database} {address}]").into_bytes();
+    line.reserve(args.total_bytes() + 3 * args.len() + 2);
+    for (index, arg) in args.from(0).enumerate() {
+        line.push(b' ');
+        let redacted = tools.effects.redacted.contains(&index);
+        quote(&mut line, if redacted { b"(redacted)" } else { arg });
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// Appends an argument in quotes; what is not printable ASCII is escaped.
+fn quote(line: &mut Vec<u8>, arg: &[u8]) {
+    line.push(b'"');
+    for &byte in arg {
+        match byte {
+            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0x07 => line.extend_from_slice(b"\\a"),
+            0x08 => line.extend_from_slice(b"\\b"),
+            b' '..=b'~' => line.push(byte),
+            _ => line.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+    line.push(b'"');
+}
