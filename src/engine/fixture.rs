@@ -128,6 +128,8 @@ impl Host for StubHost {
 
     fn sync_replicas(&self, _: &mut Locked<'_>) {}
 
+    fn relieve(&self, _: usize) {}
+    fn end_relief(&self, _: usize) {}
     fn look_at_role(&self) {}
 
     fn processor_seconds(&self) -> [f64; 2] {

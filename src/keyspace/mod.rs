@@ -208,6 +208,19 @@ impl Keyspace {
         Guard { keyspace: self, held: self.shards.lock(set), burial }
     }
 
+    /// The same, but gives up while a script holds locks for long.
+    #[inline]
+    pub(crate) fn lock_unless_busy(&self, set: ShardSet) -> Option<Guard<'_>> {
+        let burial = Burial::new(&self.graveyard);
+        let held = self.shards.lock_unless_busy(set)?;
+        Some(Guard { keyspace: self, held, burial })
+    }
+
+    /// Makes those give up, or no longer, who lock by [`Keyspace::lock_unless_busy`].
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.shards.set_busy(busy);
+    }
+
     /// Frees what is removed.
     pub(crate) fn graveyard(&self) -> &Arc<Graveyard> {
         &self.graveyard
@@ -307,6 +320,16 @@ pub(crate) struct Guard<'k> {
 }
 
 impl Guard<'_> {
+    /// Locks all the shards that are not locked yet. Only one thread may do so at a time.
+    pub(crate) fn extend(&mut self) {
+        self.held.extend();
+    }
+
+    /// Which shards are locked.
+    pub(crate) fn set(&self) -> ShardSet {
+        self.held.set()
+    }
+
     /// The locked keys.
     #[inline]
     pub(crate) fn locked(&mut self) -> Locked<'_> {

@@ -75,6 +75,11 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Starts or stops the link to the master as needed: the role, the master or a failover's
     /// progress may have changed.
     fn look_at_role(&self);
+    /// Lets others serve the clients of a worker that is stuck in a script. Called on its thread,
+    /// repeatedly until [`Host::end_relief`].
+    fn relieve(&self, worker: usize);
+    /// The worker is no longer stuck.
+    fn end_relief(&self, worker: usize);
     /// CPU time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
     /// CPU time by thread, user and system seconds; the main thread first. Empty if there is no

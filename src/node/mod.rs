@@ -72,6 +72,8 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<WorkerStats>,
     /// Index of the last worker, the link to a master: it applies the stream.
     pub(crate) applier: usize,
+    /// Index of the worker before it, which serves the clients of those that are stuck in a script.
+    pub(crate) relief: usize,
     /// How often periodic work runs.
     pub(crate) pace: pace::Pace,
     /// Statistics of the periodic thread: the sweeper's work, and commands run without a client.
@@ -119,6 +121,7 @@ impl Node {
             stats: ServerStats::default(),
             background: WorkerStats::new(workers.first().map_or(0, |worker| worker.commands.len())),
             applier: workers.len().saturating_sub(1),
+            relief: workers.len().saturating_sub(2),
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),

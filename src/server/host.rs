@@ -1,7 +1,7 @@
 //! The outer layer's services for commands.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
@@ -12,6 +12,7 @@ use super::full_resync::send;
 use super::ids::Ids;
 use super::loader;
 use super::saver::Saver;
+use super::worker::Workers;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -30,6 +31,8 @@ pub(super) struct ServerHost {
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
+    /// Set once they run.
+    workers: OnceLock<Arc<Workers>>,
 }
 
 impl ServerHost {
@@ -40,7 +43,13 @@ impl ServerHost {
         look: Arc<Notify>,
         ids: Ids,
     ) -> Self {
-        Self { node, saver, ending, rewriting: Mutex::new(()), look, ids }
+        let (rewriting, workers) = (Mutex::new(()), OnceLock::new());
+        Self { node, saver, ending, rewriting, look, ids, workers }
+    }
+
+    /// Called once, when the workers run.
+    pub(super) fn set_workers(&self, workers: Arc<Workers>) {
+        assert!(self.workers.set(workers).is_ok(), "a process starts its workers once");
     }
 }
 
@@ -100,6 +109,18 @@ impl Host for ServerHost {
         self.node.admission.set(locked, Condition::ShuttingDown, true);
         self.ending.send_replace(true);
         Ok(())
+    }
+
+    fn relieve(&self, worker: usize) {
+        if let Some(workers) = self.workers.get().filter(|_| worker != self.node.applier) {
+            workers.relieve(worker);
+        }
+    }
+
+    fn end_relief(&self, worker: usize) {
+        if let Some(workers) = self.workers.get().filter(|_| worker != self.node.applier) {
+            workers.end_relief(worker);
+        }
     }
 
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused> {

@@ -219,6 +219,8 @@ impl Host for SimHost {
         *self.sending.lock() = Some(Sending { snapshot, bytes: Vec::new(), spool });
     }
 
+    fn relieve(&self, _: usize) {}
+    fn end_relief(&self, _: usize) {}
     fn look_at_role(&self) {
         self.looked.store(true, Ordering::Relaxed);
     }
