@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ahash::RandomState;
+use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
@@ -51,6 +52,8 @@ pub(crate) struct Keyspace {
     /// shard locks.
     mapping: Box<[AtomicUsize]>,
     graveyard: Arc<Graveyard>,
+    /// Marks to forget once a script no longer holds the locks.
+    unwatched: Mutex<Vec<(usize, Box<[u8]>, interests::Mark)>>,
 }
 
 /// What a shard's lock guards besides its tables.
@@ -155,6 +158,7 @@ impl Keyspace {
             hasher: RandomState::with_seeds(a, b, c, d),
             mapping: (0..databases).map(AtomicUsize::new).collect(),
             graveyard: Arc::default(),
+            unwatched: Mutex::default(),
         }
     }
 
@@ -166,6 +170,7 @@ impl Keyspace {
             hasher: self.hasher.clone(),
             mapping: (0..self.databases()).map(AtomicUsize::new).collect(),
             graveyard: Arc::clone(&self.graveyard),
+            unwatched: Mutex::default(),
         };
         let epoch = {
             let mut guard = self.shards.lock(ShardSet::ALL);

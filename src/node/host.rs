@@ -75,6 +75,8 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Starts or stops the link to the master as needed: the role, the master or a failover's
     /// progress may have changed.
     fn look_at_role(&self);
+    /// Ends the process at once, without saving: a script runs without end.
+    fn end_at_once(&self);
     /// Lets others serve the clients of a worker that is stuck in a script. Called on its thread,
     /// repeatedly until [`Host::end_relief`].
     fn relieve(&self, worker: usize);

@@ -14,6 +14,7 @@ pub(crate) mod persistence;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
 pub(crate) mod shutdown;
+pub(crate) mod scripts;
 pub(crate) mod slowlog;
 pub(crate) mod spikes;
 pub(crate) mod standing;
@@ -84,6 +85,7 @@ pub(crate) struct Node {
     pub(crate) replication: Replication,
     /// Clients that wait for keys.
     pub(crate) blocked: Blocked,
+    pub(crate) scripts: scripts::Gate,
     /// Whether the role is confirmed.
     pub(crate) standing: Standing,
     pub(crate) shutdown: PendingShutdown,
@@ -133,6 +135,7 @@ impl Node {
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
             blocked: Blocked::default(),
+            scripts: scripts::Gate::default(),
             standing: Standing::default(),
             shutdown: PendingShutdown::default(),
             identity,

@@ -111,6 +111,17 @@ impl Host for ServerHost {
         Ok(())
     }
 
+    fn end_at_once(&self) {
+        log!(Warning, "User requested shutdown...");
+        let pidfile = &self.node.settings.load().process.pidfile;
+        if !pidfile.is_empty() {
+            // Somebody else may have removed it.
+            drop(fs::remove_file(pidfile));
+        }
+        log!(Warning, "Redis is now ready to exit, bye bye...");
+        std::process::exit(0);
+    }
+
     fn relieve(&self, worker: usize) {
         if let Some(workers) = self.workers.get().filter(|_| worker != self.node.applier) {
             workers.relieve(worker);

@@ -80,6 +80,11 @@ impl ShardSet {
         None
     }
 
+    /// Whether it has all the shards of another.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).all(|(own, other)| other & !own == 0)
+    }
+
     /// Those of its shards that stand before one.
     fn before(self, shard: usize) -> Self {
         let mut before = Self::default();
