@@ -12,6 +12,7 @@
 //! telemetry                 a leaf: the log, counters, traces and crash reports
 //! process                   a leaf: title, background, supervisor and limits of the process
 //! limits                    a leaf: within which collections are kept packed
+//! scripting                 a leaf: Lua, what scripts see of it, and the libraries of functions
 //! settings                  files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
 //! types                     values: what a key can hold
@@ -156,6 +157,7 @@ mod rdb;
 mod real_redis;
 mod replication;
 mod resp;
+mod scripting;
 mod server;
 pub mod settings;
 mod telemetry;

@@ -19,13 +19,16 @@ impl Decimal {
         let mut bytes = [0; 20];
         let mut at = bytes.len();
         let mut rest = value.unsigned_abs();
-        loop {
+        // Two digits per division, which is what this costs.
+        while rest >= 10 {
+            let two = (rest % 100) as u8;
+            at -= 2;
+            bytes[at..at + 2].copy_from_slice(&[b'0' + two / 10, b'0' + two % 10]);
+            rest /= 100;
+        }
+        if rest > 0 || at == bytes.len() {
             at -= 1;
-            bytes[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
+            bytes[at] = b'0' + rest as u8;
         }
         if value < 0 {
             at -= 1;

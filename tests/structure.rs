@@ -13,6 +13,7 @@ const RANKS: &[(&str, u32)] = &[
     ("telemetry", 0),
     ("process", 0),
     ("limits", 0),
+    ("scripting", 0),
     ("settings", 1),
     ("resp", 1),
     ("types", 1),

@@ -152,11 +152,13 @@ impl KeyWait {
         let keyspace = &node.keyspace;
         let mut set = ShardSet::default();
         self.keys.iter().for_each(|key| set.insert(keyspace.key(key).shard()));
-        let mut guard = keyspace.lock(set);
-        let mut locked = guard.locked();
+        // While a script holds the locks for long, whoever comes to these keys removes the rest.
+        let mut guard = keyspace.lock_unless_busy(set);
         for bytes in &self.keys {
             let key = keyspace.key(bytes);
-            locked.stop_waiting(self.database, key, &**self);
+            if let Some(guard) = &mut guard {
+                guard.locked().stop_waiting(self.database, key, &**self);
+            }
             if let Some(target) = self.wanted.target() {
                 node.blocked.remove_move(key.shard(), keyspace.key(target).shard());
             }

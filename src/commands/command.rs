@@ -8,6 +8,7 @@ pub(super) use super::keyspec::{
     Begin, Find, KeyPlaces, NO_KEYS, key_range, numbered_keys, one_key, two_keys,
 };
 use super::{Args, Context, Failure};
+use crate::node::scripts::Scripts;
 
 /// A handler's result: its reply is written, or it failed and changed nothing.
 pub(crate) type Handled = Result<(), Failure>;
@@ -15,10 +16,15 @@ pub(crate) type Handled = Result<(), Failure>;
 /// A handler: synchronous, holds the locks that its row names.
 pub(crate) type Handler = fn(&mut Context<'_>, &Args<'_>) -> Handled;
 
+/// A handler of a command about scripts, which the engine has locked before the shards.
+pub(crate) type ScriptsHandler = fn(&mut Context<'_>, &mut Scripts, &Args<'_>) -> Handled;
+
 /// How a command runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Run {
     Handler(Handler),
+    /// A handler that needs the scripts.
+    Scripts(ScriptsHandler),
     /// Only a container of subcommands.
     Subcommands,
     /// Run by the engine, which identifies it by this.
@@ -29,6 +35,19 @@ pub(crate) enum Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EngineCommand {
     Exec,
+    /// Runs a script.
+    Script(Source),
+}
+
+/// Where a script comes from: what the first argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Its text.
+    Text,
+    /// The SHA-1 digest of one that is known.
+    Digest,
+    /// A function's name.
+    Function,
 }
 
 /// One row.
@@ -94,6 +113,8 @@ pub(crate) enum Flag {
     MovableKeys = 1 << 17,
     /// For a slot that another node moves to this one.
     Asking = 1 << 18,
+    /// It may have no keys at all.
+    NoMandatoryKeys = 1 << 19,
 }
 
 impl Flag {
@@ -113,6 +134,7 @@ impl Flag {
         (Self::Asking, "asking"),
         (Self::Fast, "fast"),
         (Self::NoAuth, "no_auth"),
+        (Self::NoMandatoryKeys, "no_mandatory_keys"),
         (Self::NoAsyncLoading, "no_async_loading"),
         (Self::NoMulti, "no_multi"),
         (Self::MovableKeys, "movablekeys"),
@@ -169,6 +191,7 @@ pub(crate) enum Group {
     Server,
     Transactions,
     Cluster,
+    Scripting,
 }
 
 impl Group {
@@ -189,6 +212,7 @@ impl Group {
             Self::Server => "server",
             Self::Transactions => "transactions",
             Self::Cluster => "cluster",
+            Self::Scripting => "scripting",
         }
     }
 }
@@ -217,6 +241,7 @@ pub(crate) enum Category {
     Dangerous,
     Connection,
     Transaction,
+    Scripting,
 }
 
 impl Category {
@@ -241,6 +266,7 @@ impl Category {
         (Self::Dangerous, "dangerous"),
         (Self::Connection, "connection"),
         (Self::Transaction, "transaction"),
+        (Self::Scripting, "scripting"),
     ];
 }
 
@@ -279,6 +305,7 @@ pub(super) const fn command(
         Group::PubSub => &[Category::PubSub],
         Group::Server | Group::Cluster => &[],
         Group::Transactions => &[Category::Transaction],
+        Group::Scripting => &[Category::Scripting],
     };
     Command {
         name,
@@ -349,6 +376,17 @@ impl Command {
     pub(super) const fn by_engine(mut self, command: EngineCommand) -> Self {
         self.run = Run::Engine(command);
         self
+    }
+
+    /// Makes a handler run the command that needs the scripts.
+    pub(super) const fn with_scripts(mut self, handler: ScriptsHandler) -> Self {
+        self.run = Run::Scripts(handler);
+        self
+    }
+
+    /// Whether the scripts must be locked before the command runs.
+    pub(crate) fn needs_scripts(&self) -> bool {
+        matches!(self.run, Run::Scripts(_) | Run::Engine(EngineCommand::Script(_)))
     }
 
     /// Adds subcommands; the handler runs when none is given.

@@ -412,6 +412,11 @@ impl<'a> Keys<'a> {
         self.locked.set_expiry(self.database, key, expire_at_ms);
     }
 
+    /// Records a change of what is no key.
+    pub(crate) fn changed_no_key(&mut self) {
+        self.effects.dirty += 1;
+    }
+
     /// Records a change of a key: counts it, marks watchers and queues the event `name` of a class.
     #[inline]
     pub(crate) fn changed(&mut self, key: Key<'_>, class: EventClasses, name: &'static str) {

@@ -37,6 +37,7 @@ mod pubsub;
 mod random;
 mod replication;
 mod scan;
+mod scripts;
 mod server;
 mod sets;
 mod slowlog;
@@ -54,11 +55,12 @@ mod tests;
 pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use args::Args;
-pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run};
+pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run, Source};
 pub(crate) use context::{Context, Expired, Keys, access_clock};
 pub(crate) use failure::{Failure, c_string};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 pub(crate) use random::Random;
+pub(crate) use scripts::log_from_script;
 
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
@@ -86,6 +88,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         pubsub::COMMANDS,
         replication::COMMANDS,
         scan::COMMANDS,
+        scripts::COMMANDS,
         server::COMMANDS,
         sets::COMMANDS,
         slowlog::COMMANDS,

@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use crate::commands::registry::Registered;
-use crate::commands::{Command, Failure, Flag};
+use crate::commands::{Command, EngineCommand, Failure, Flag};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::resp::Protocol;
@@ -42,7 +42,11 @@ to persist to disk. Commands that may modify the data set are disabled, because 
 configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error \
 option). Please check the Redis logs for details about the RDB error.";
 
-const MASTERDOWN: &str =
+const READONLY: &str = "READONLY You can't write against a read only replica.";
+
+const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
+
+pub(super) const MASTERDOWN: &str =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 
 /// A master has already run its commands: they skip the checks.
@@ -99,7 +103,7 @@ impl Candidate<'_> {
     fn holds(&self, wanted: &dyn Fn(&Command) -> bool) -> bool {
         let row = self.registered.row;
         wanted(row)
-            || row.run_by_engine().is_some()
+            || row.run_by_engine() == Some(EngineCommand::Exec)
                 && self.client.multi.as_ref().is_some_and(|multi| {
                     multi.queued.iter().any(|queued| wanted(self.caller.row(queued.command).row))
                 })
@@ -117,20 +121,14 @@ impl Candidate<'_> {
     /// Why writes are refused now.
     fn refused_as_write(&self) -> Option<Failure> {
         let (admission, settings) = (&self.caller.node.admission, &self.caller.settings);
-        if admission.has(Condition::SaveFailed)
-            && (self.writes() || self.registered.name == "ping")
-            && settings.snapshot.stop_writes_on_bgsave_error
-            && !settings.snapshot.save.is_empty()
-        {
+        if is_save_failed(self.caller) && (self.writes() || self.registered.name == "ping") {
             return Some(Failure::Other(MISCONF.into()));
         }
         if admission.has(Condition::TooFewReplicas) && self.writes() {
-            let text = "NOREPLICAS Not enough good replicas to write.";
-            return Some(Failure::Other(text.into()));
+            return Some(Failure::Other(NOREPLICAS.into()));
         }
         if admission.has(Condition::Replica) && settings.replication.read_only && self.writes() {
-            let text = "READONLY You can't write against a read only replica.";
-            return Some(Failure::Other(text.into()));
+            return Some(Failure::Other(READONLY.into()));
         }
         None
     }
@@ -159,6 +157,10 @@ impl Candidate<'_> {
             let text = "LOADING Redis is loading the dataset in memory";
             return Some(Failure::Other(text.into()));
         }
+        if admission.has(Condition::Busy) && !registered.row.flags.has(Flag::AllowBusy) {
+            let busy = self.caller.node.scripts.busy();
+            return busy.map(|busy| Failure::Other(busy.kind.busy_text().into()));
+        }
         None
     }
 
@@ -177,6 +179,29 @@ impl Candidate<'_> {
         // Nor a replica: it has to report its offset.
         waits && !self.client.is_fed()
     }
+}
+
+/// Why a script of `client` may not begin to write now.
+pub(super) fn refused_as_script_write(caller: &Caller<'_>, client: &Client) -> Option<&'static str> {
+    let (admission, settings) = (&caller.node.admission, &caller.settings);
+    if admission.is_calm() || client.master.is_some() {
+        return None;
+    }
+    if admission.has(Condition::Replica) && settings.replication.read_only {
+        return Some(READONLY);
+    }
+    if is_save_failed(caller) {
+        return Some(MISCONF);
+    }
+    admission.has(Condition::TooFewReplicas).then_some(NOREPLICAS)
+}
+
+/// Whether the last background save failed, where that refuses writes.
+pub(super) fn is_save_failed(caller: &Caller<'_>) -> bool {
+    let snapshot = &caller.settings.snapshot;
+    caller.node.admission.has(Condition::SaveFailed)
+        && snapshot.stop_writes_on_bgsave_error
+        && !snapshot.save.is_empty()
 }
 
 fn refuse(text: &'static str) -> Verdict {

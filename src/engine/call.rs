@@ -19,9 +19,6 @@ pub(super) fn run<'e>(
     registered: &'e Registered,
     args: &Args<'_>,
 ) {
-    let Run::Handler(handler) = registered.row.run else {
-        unreachable!("containers resolve to subcommands, and the engine runs its own")
-    };
     crash::begin_command(registered.path);
     let start = tools.output.bookmark();
     let dirty = tools.effects.dirty;
@@ -44,7 +41,17 @@ pub(super) fn run<'e>(
         reply: tools.output,
         random: tools.random,
     };
-    let failure = handler(&mut context, args).err();
+    let handled = match registered.row.run {
+        Run::Handler(handler) => handler(&mut context, args),
+        Run::Scripts(handler) => {
+            let scripts = tools.scripts.as_mut().expect("locked before the command");
+            handler(&mut context, scripts, args)
+        }
+        Run::Subcommands | Run::Engine(_) => {
+            unreachable!("containers resolve to subcommands, and the engine runs its own")
+        }
+    };
+    let failure = handled.err();
     if expired.is_ours() && failure.is_none() && caller.node.is_replica() {
         note_own_expiring(&context.keys, caller, registered, args);
     }

@@ -15,6 +15,7 @@ use crate::commands::{Args, Expired, Flag, Locks, Others, Random};
 use crate::keyspace::ShardSet;
 use crate::node::Node;
 use crate::node::client::Client;
+use crate::node::scripts::Scripts;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub(super) struct Caller<'e> {
     pub(super) settings: Guard<Arc<Settings>>,
     settings_epoch: u64,
     pub(super) stats: &'e WorkerStats,
+    /// The number of the worker, of the link to a master among them.
+    pub(super) worker: usize,
     /// Unix milliseconds at the start of the batch.
     pub(super) now_ms: i64,
     began_nanos: u64,
@@ -50,6 +53,8 @@ pub(super) struct Tools<'t> {
     pub(super) random: &'t mut Random,
     /// Messages to the client that were taken under the command's locks: they precede its reply.
     pub(super) pushed: Option<Output>,
+    /// For commands that need them.
+    pub(super) scripts: Option<&'t mut Scripts>,
 }
 
 impl Tools<'_> {
@@ -80,6 +85,7 @@ impl<'e> Caller<'e> {
             settings: node.settings.load(),
             settings_epoch,
             stats: &node.workers[worker],
+            worker,
             now_ms: node.clock.unix_ms(),
             began_nanos,
             last_nanos: began_nanos,

@@ -128,6 +128,9 @@ impl Host for StubHost {
 
     fn sync_replicas(&self, _: &mut Locked<'_>) {}
 
+    fn end_at_once(&self) {}
+    fn relieve(&self, _: usize) {}
+    fn end_relief(&self, _: usize) {}
     fn look_at_role(&self) {}
 
     fn processor_seconds(&self) -> [f64; 2] {

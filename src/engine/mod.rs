@@ -17,6 +17,7 @@ mod observe;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
 mod request;
+mod script;
 mod serve;
 mod sweep;
 mod tracking;

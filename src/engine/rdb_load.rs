@@ -32,6 +32,8 @@ pub(crate) struct Loaded {
     pub(crate) history: Option<History>,
     /// The master that the data came from.
     pub(crate) synced_from: Option<MasterAddress>,
+    /// The texts of the libraries of functions.
+    pub(crate) libraries: Vec<Vec<u8>>,
 }
 
 /// A position in a history.
@@ -169,6 +171,7 @@ pub(crate) fn load(
                     progress(at);
                 }
             }
+            Item::Library(code) => loaded.libraries.push(code),
             _ => {}
         }
     }

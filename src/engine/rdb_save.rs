@@ -1,6 +1,7 @@
 //! The keyspace as an RDB stream: for the file and for full resyncs alike.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::rdb_load::SYNCED_FROM;
 use crate::commands::REDIS_VERSION;
@@ -9,34 +10,43 @@ use crate::node::Node;
 use crate::rdb::{EntryWriter, WriteOptions, Writer};
 use crate::settings::MasterAddress;
 
-/// The log's position at a snapshot's cut.
+/// What goes with the keys of a snapshot, as of its cut.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
+    /// `None` where there is no log: the written data then belong to no history.
+    pub(crate) position: Option<Position>,
+    /// The texts of the libraries of functions.
+    libraries: Arc<Vec<Box<[u8]>>>,
+}
+
+/// A position in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Position {
     pub(crate) id: String,
     pub(crate) offset: u64,
     selected: usize,
     synced_from: Option<MasterAddress>,
 }
 
-/// The log's position; called under all the locks. `None` where there is no log: the written data
-/// then belong to no history.
-pub(crate) fn cut(node: &Node) -> Option<Cut> {
-    node.log.is_recording().then(|| Cut {
+/// Called under all the locks.
+pub(crate) fn cut(node: &Node) -> Cut {
+    let position = node.log.is_recording().then(|| Position {
         id: node.log.ids().id,
         offset: node.log.offset(),
         selected: node.log.selected().unwrap_or(0),
         synced_from: node.replication.synced_from(),
-    })
+    });
+    Cut { position, libraries: node.scripts.libraries() }
 }
 
-/// Begins a stream: its header and fields.
+/// Begins a stream: its header, its fields and the functions.
 ///
 /// # Errors
 /// When the sink fails; likewise below.
 pub(crate) fn begin<W: Write>(
     node: &Node,
     sink: W,
-    cut: Option<&Cut>,
+    cut: &Cut,
 ) -> io::Result<EntryWriter<W>> {
     let settings = node.settings.load();
     let options = WriteOptions {
@@ -50,14 +60,18 @@ pub(crate) fn begin<W: Write>(
     writer.aux(b"redis-bits", b"64")?;
     writer.aux(b"ctime", ctime.as_bytes())?;
     writer.aux(b"used-mem", used.as_bytes())?;
-    if let Some(cut) = cut {
-        writer.aux(b"repl-stream-db", cut.selected.to_string().as_bytes())?;
-        writer.aux(b"repl-id", cut.id.as_bytes())?;
-        writer.aux(b"repl-offset", cut.offset.to_string().as_bytes())?;
+    let position = cut.position.as_ref();
+    if let Some(position) = position {
+        writer.aux(b"repl-stream-db", position.selected.to_string().as_bytes())?;
+        writer.aux(b"repl-id", position.id.as_bytes())?;
+        writer.aux(b"repl-offset", position.offset.to_string().as_bytes())?;
     }
     writer.aux(b"aof-base", b"0")?;
-    if let Some(master) = cut.and_then(|cut| cut.synced_from.as_ref()) {
+    if let Some(master) = position.and_then(|position| position.synced_from.as_ref()) {
         writer.aux(SYNCED_FROM, master.to_string().as_bytes())?;
+    }
+    for library in &*cut.libraries {
+        writer.library(library)?;
     }
     Ok(EntryWriter::new(writer))
 }

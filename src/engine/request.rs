@@ -2,10 +2,10 @@
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, begin_write};
-use super::{admission, call, monitor, sweep, tracking, transaction};
+use super::{admission, call, monitor, script, sweep, tracking, transaction};
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, EngineCommand, Failure, Random, c_string};
+use crate::commands::{Args, EngineCommand, Failure, Random, Run, c_string};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::{Bookmark, Output};
 use admission::Verdict;
@@ -32,13 +32,15 @@ pub(super) fn run(
     args: &Args<'_>,
 ) -> Flow {
     let resolved = resolve(caller, command, args);
-    let exec = resolved.as_ref().is_ok_and(|found| found.row.run_by_engine().is_some());
+    let exec = resolved
+        .as_ref()
+        .is_ok_and(|found| found.row.run_by_engine() == Some(EngineCommand::Exec));
     if client.handle.has_pushes() {
         output.append(&client.handle.take_pushes());
     }
     let start = output.bookmark();
     let tracks = client.tracking.is_some();
-    let mut tools = Tools { client, output, effects, random, pushed: None };
+    let mut tools = Tools { client, output, effects, random, pushed: None, scripts: None };
     let (flow, registered) = match resolved {
         Ok(registered) => (admit_and_call(caller, &mut tools, registered, args), Some(registered)),
         Err(_) if is_cross_protocol(args) => return Flow::Abort,
@@ -50,7 +52,7 @@ pub(super) fn run(
     if flow != Flow::Done {
         return flow;
     }
-    let Tools { client, output, effects, random, pushed } = tools;
+    let Tools { client, output, effects, random, pushed, .. } = tools;
     if client.reply_mode != ReplyMode::On && client.waiting.is_none() {
         apply_reply_mode(client, output, start);
     }
@@ -137,14 +139,21 @@ fn admit_and_call<'e>(
                 Verdict::Abort => return Flow::Abort,
             }
         }
-        if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
-            if transaction::execute(caller, tools, registered, args, epoch) {
+        if !matches!(registered.row.run, Run::Handler(_)) {
+            let done = match registered.row.run_by_engine() {
+                Some(EngineCommand::Exec) => transaction::execute(caller, tools, registered, args, epoch),
+                _ => script::execute(caller, tools, registered, args, epoch),
+            };
+            if done || refused_while_busy(caller, tools, registered, args) {
                 return Flow::Done;
             }
             continue;
         }
         let set = caller.lock_set(registered, args);
         let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
+            if refused_while_busy(caller, tools, registered, args) {
+                return Flow::Done;
+            }
             continue;
         };
         if !caller.covers_moves(set) {
@@ -171,6 +180,29 @@ fn admit_and_call<'e>(
         }
         return Flow::Done;
     }
+}
+
+/// Deals with a command that did not get its locks because a script holds them for long: one that
+/// may be sent meanwhile is refused after all, or ends the process. What the master sent waits.
+#[cold]
+fn refused_while_busy(
+    caller: &Caller<'_>,
+    tools: &mut Tools<'_>,
+    registered: &Registered,
+    args: &Args<'_>,
+) -> bool {
+    let Some(busy) = caller.node.scripts.busy() else { return false };
+    if tools.client.master.is_some() {
+        caller.node.clock.sleep_ms(1);
+        return false;
+    }
+    let unsaved = || args.from(1).any(|arg| arg.eq_ignore_ascii_case(b"NOSAVE"));
+    if registered.name == "shutdown" && unsaved() {
+        caller.node.host().end_at_once();
+    }
+    let failure = Failure::Other(busy.kind.busy_text().into());
+    call::refuse(caller, tools, Some(registered), args.len(), &failure);
+    true
 }
 
 /// Publishes the events that a command raised before it replied, so that their messages precede its

@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{call, monitor, observe};
+use super::{call, monitor, observe, script};
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Locks};
+use crate::commands::{Args, Locks, Run};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::client::{Client, Multi, Queued, Watched};
+use crate::node::scripts::Scripts;
 use crate::resp::Span;
 
 /// Queues a command of a transaction.
@@ -79,6 +80,14 @@ fn execute_queued<'e>(
     epoch: u64,
 ) -> bool {
     let multi = tools.client.multi.as_ref().expect("looked at above");
+    let needs_scripts =
+        multi.queued.iter().any(|queued| caller.row(queued.command).row.needs_scripts());
+    // Before the shards: see `node::scripts`.
+    let mut scripts = match needs_scripts.then(|| caller.node.scripts.enter()) {
+        None => None,
+        Some(Some(scripts)) => Some(scripts),
+        Some(None) => return false,
+    };
     let set = union(caller, tools.client, multi);
     let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
         return false;
@@ -93,7 +102,7 @@ fn execute_queued<'e>(
     if stale {
         tools.output.null_array();
     } else {
-        run_all(caller, tools, &mut writing, &multi);
+        run_all(caller, tools, &mut writing, scripts.as_deref_mut(), &multi);
     }
     show(caller, tools, args);
     caller.note_offset(tools.client, set);
@@ -107,6 +116,7 @@ fn run_all(
     caller: &mut Caller<'_>,
     tools: &mut Tools<'_>,
     writing: &mut Writing<'_>,
+    mut scripts: Option<&mut Scripts>,
     multi: &Multi,
 ) {
     writing.begin(tools.effects, caller.settings.keyspace.notify_events);
@@ -115,7 +125,13 @@ fn run_all(
     for queued in &multi.queued {
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
-        call::run(caller, tools, writing.locked(), registered, &args);
+        match registered.row.run {
+            Run::Handler(_) => call::run(caller, tools, writing.locked(), registered, &args),
+            _ => {
+                let scripts = scripts.as_deref_mut().expect("locked, as one of them needs them");
+                script::run(caller, tools, writing, scripts, registered, &args);
+            }
+        }
         if !tools.effects.told.is_empty() {
             // Before the next one can publish.
             write::tell(caller.node, tools.effects);
@@ -128,6 +144,10 @@ fn run_all(
     tools.client.unpublished = true;
     caller.settle(tools.effects);
     if tools.effects.any_ready() {
+        if !caller.covers_moves(writing.set()) {
+            // A script has reached further than its keys.
+            writing.extend();
+        }
         caller.server(tools.client).serve_ready(writing, tools.effects);
     }
 }

@@ -49,10 +49,11 @@ pub(super) struct Writing<'n> {
     logging: bool,
 }
 
-/// Locks shards to write. `None`: the right has ended, and nothing may be changed.
+/// Locks shards to write. `None`: the right has ended, or a script holds the locks for long; nothing
+/// may be changed.
 #[inline]
 pub(super) fn begin_write(node: &Node, set: ShardSet, right: Right) -> Option<Writing<'_>> {
-    let guard = node.keyspace.lock(set);
+    let guard = node.keyspace.lock_unless_busy(set)?;
     right.holds(node).then(|| {
         let logging = node.log.is_recording() && !node.is_replica();
         Writing { node, guard, logging }
@@ -60,6 +61,16 @@ pub(super) fn begin_write(node: &Node, set: ShardSet, right: Right) -> Option<Wr
 }
 
 impl Writing<'_> {
+    /// Which shards are locked.
+    pub(super) fn set(&self) -> ShardSet {
+        self.guard.set()
+    }
+
+    /// Locks all the others; for scripts, which run one at a time.
+    pub(super) fn extend(&mut self) {
+        self.guard.extend();
+    }
+
     #[inline]
     pub(super) fn locked(&mut self) -> Locked<'_> {
         self.guard.locked()

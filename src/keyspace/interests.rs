@@ -333,7 +333,18 @@ impl Keyspace {
     ) {
         for (database, bytes) in watched {
             let key = self.key(bytes);
-            self.lock(ShardSet::of(key.shard())).locked().unwatch(database, key, mark);
+            match self.lock_unless_busy(ShardSet::of(key.shard())) {
+                Some(mut guard) => guard.locked().unwatch(database, key, mark),
+                None => self.unwatched.lock().push((database, bytes.into(), Arc::clone(mark))),
+            }
+        }
+    }
+
+    /// Forgets the marks that [`Keyspace::unwatch`] could not, as a script held the locks for long.
+    pub(crate) fn unwatch_the_rest(&self) {
+        let rest = std::mem::take(&mut *self.unwatched.lock());
+        for (database, key, mark) in rest {
+            self.unwatch(std::iter::once((database, &*key)), &mark);
         }
     }
 }

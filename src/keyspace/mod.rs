@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ahash::RandomState;
+use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
@@ -52,6 +53,8 @@ pub(crate) struct Keyspace {
     mapping: Box<[AtomicUsize]>,
     graveyard: Arc<Graveyard>,
     tracked: Tracked,
+    /// Marks to forget once a script no longer holds the locks.
+    unwatched: Mutex<Vec<(usize, Box<[u8]>, interests::Mark)>>,
 }
 
 /// What a shard's lock guards besides its tables.
@@ -157,6 +160,7 @@ impl Keyspace {
             mapping: (0..databases).map(AtomicUsize::new).collect(),
             graveyard: Arc::default(),
             tracked: Tracked::default(),
+            unwatched: Mutex::default(),
         }
     }
 
@@ -169,6 +173,7 @@ impl Keyspace {
             mapping: (0..self.databases()).map(AtomicUsize::new).collect(),
             graveyard: Arc::clone(&self.graveyard),
             tracked: Tracked::default(),
+            unwatched: Mutex::default(),
         };
         let epoch = {
             let mut guard = self.shards.lock(ShardSet::ALL);
@@ -214,6 +219,19 @@ impl Keyspace {
     /// Counts of what clients have in their caches. Takes no lock.
     pub(crate) fn tracked(&self) -> &Tracked {
         &self.tracked
+    }
+
+    /// The same, but gives up while a script holds locks for long.
+    #[inline]
+    pub(crate) fn lock_unless_busy(&self, set: ShardSet) -> Option<Guard<'_>> {
+        let burial = Burial::new(&self.graveyard);
+        let held = self.shards.lock_unless_busy(set)?;
+        Some(Guard { keyspace: self, held, burial })
+    }
+
+    /// Makes those give up, or no longer, who lock by [`Keyspace::lock_unless_busy`].
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.shards.set_busy(busy);
     }
 
     /// Frees what is removed.
@@ -315,6 +333,16 @@ pub(crate) struct Guard<'k> {
 }
 
 impl Guard<'_> {
+    /// Locks all the shards that are not locked yet. Only one thread may do so at a time.
+    pub(crate) fn extend(&mut self) {
+        self.held.extend();
+    }
+
+    /// Which shards are locked.
+    pub(crate) fn set(&self) -> ShardSet {
+        self.held.set()
+    }
+
     /// The locked keys.
     #[inline]
     pub(crate) fn locked(&mut self) -> Locked<'_> {

@@ -35,6 +35,8 @@ pub(crate) enum Condition {
     FailingOver = 1 << 8,
     /// Writes wait while replicas catch up before the process ends.
     EndingSoon = 1 << 9,
+    /// A script runs for longer than `busy-reply-threshold`.
+    Busy = 1 << 10,
 }
 
 /// The current conditions, and clients that wait for them.
@@ -73,6 +75,17 @@ impl Admission {
             self.states.fetch_or(state as u32, Ordering::AcqRel);
         } else {
             self.states.fetch_and(!(state as u32), Ordering::AcqRel);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Sets or clears [`Condition::Busy`]. The one condition that changes under no lock: a script that
+    /// runs for long has some, and others that wait for them look at it again and again.
+    pub(crate) fn set_busy(&self, on: bool) {
+        if on {
+            self.states.fetch_or(Condition::Busy as u32, Ordering::AcqRel);
+        } else {
+            self.states.fetch_and(!(Condition::Busy as u32), Ordering::AcqRel);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }

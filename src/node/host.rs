@@ -96,6 +96,13 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn migrate(&self, migration: Arc<Migration>) {
         migration.answer(Err(b"IOERR this server has no network".to_vec()));
     }
+    /// Ends the process at once, without saving: a script runs without end.
+    fn end_at_once(&self);
+    /// Lets others serve the clients of a worker that is stuck in a script. Called on its thread,
+    /// repeatedly until [`Host::end_relief`].
+    fn relieve(&self, worker: usize);
+    /// The worker is no longer stuck.
+    fn end_relief(&self, worker: usize);
     /// CPU time of the process: user and system seconds.
     fn processor_seconds(&self) -> [f64; 2];
     /// CPU time by thread, user and system seconds; the main thread first. Empty if there is no

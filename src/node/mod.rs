@@ -16,6 +16,7 @@ pub(crate) mod persistence;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
 pub(crate) mod shutdown;
+pub(crate) mod scripts;
 pub(crate) mod slowlog;
 pub(crate) mod spikes;
 pub(crate) mod standing;
@@ -80,6 +81,8 @@ pub(crate) struct Node {
     pub(crate) workers: Vec<WorkerStats>,
     /// Index of the last worker, the link to a master: it applies the stream.
     pub(crate) applier: usize,
+    /// Index of the worker before it, which serves the clients of those that are stuck in a script.
+    pub(crate) relief: usize,
     /// How often periodic work runs.
     pub(crate) pace: pace::Pace,
     /// Statistics of the periodic thread: the sweeper's work, and commands run without a client.
@@ -91,6 +94,7 @@ pub(crate) struct Node {
     pub(crate) replication: Replication,
     /// Clients that wait for keys.
     pub(crate) blocked: Blocked,
+    pub(crate) scripts: scripts::Gate,
     /// Whether the role is confirmed.
     pub(crate) standing: Standing,
     pub(crate) shutdown: PendingShutdown,
@@ -134,6 +138,7 @@ impl Node {
             background: WorkerStats::new(commands),
             migrations: Migrations::new(commands),
             applier: workers.len().saturating_sub(1),
+            relief: workers.len().saturating_sub(2),
             workers,
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
@@ -146,6 +151,7 @@ impl Node {
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
             blocked: Blocked::default(),
+            scripts: scripts::Gate::default(),
             standing: Standing::default(),
             shutdown: PendingShutdown::default(),
             identity,

@@ -307,16 +307,18 @@ impl Node {
         });
     }
 
-    /// Logs a command that concerns no key, unless another node writes the log.
-    pub(crate) fn log_bare(&self, args: &[&[u8]]) {
+    /// Logs a command that concerns no key, unless another node writes the log. False if a script
+    /// holds the locks for long: then it was not logged.
+    pub(crate) fn log_bare(&self, args: &[&[u8]]) -> bool {
         let mut set = ShardSet::default();
         set.insert(0);
         // Under a lock: otherwise the role could change in between, and a log that copies a
         // master's stream would get extra bytes.
-        let _shard = self.keyspace.lock(set);
+        let Some(_shard) = self.keyspace.lock_unless_busy(set) else { return false };
         if self.log.is_recording() && !self.is_replica() {
             self.log.append_bare(args);
         }
+        true
     }
 
     /// Sends online replicas the log they lack, as far as their sockets have room, and a GETACK if
@@ -325,8 +327,11 @@ impl Node {
         let replicas = &self.replication.replicas;
         if replicas.take_ack_wanted() {
             let offset = self.log.offset();
-            self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]);
-            replicas.note_asked(offset);
+            if self.log_bare(&[b"REPLCONF", b"GETACK", b"*"]) {
+                replicas.note_asked(offset);
+            } else {
+                replicas.want_ack_soon();
+            }
         }
         replicas.feed(&self.log, self.clock.unix_ms());
     }
@@ -417,10 +422,12 @@ impl Node {
     }
 
     /// Recounts good replicas, for writes and INFO. Takes all locks if the count changed, so the
-    /// caller must hold none.
+    /// caller must hold none. While a script holds some for long, the count is left as it is.
     pub(crate) fn look_at_good_replicas(&self) {
-        if self.count_good_replicas() != self.replication.good_replicas() {
-            self.judge_replicas(&self.keyspace.lock(ShardSet::ALL).locked());
+        if self.count_good_replicas() != self.replication.good_replicas()
+            && let Some(mut guard) = self.keyspace.lock_unless_busy(ShardSet::ALL)
+        {
+            self.judge_replicas(&guard.locked());
         }
     }
 

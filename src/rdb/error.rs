@@ -31,11 +31,6 @@ pub(crate) enum ErrorKind {
     UnsupportedVersion([u8; 9]),
     /// Neither an opcode nor a type that any server writes.
     UnknownOpcode(u8),
-    /// A library of functions (opcode 245).
-    Functions {
-        /// Its name, escaped; empty where it has none.
-        library: String,
-    },
     /// A function as release candidates of Redis 7.0 wrote it (opcode 246).
     FunctionsPreRelease,
     /// Opcode 243: a slot half imported in Valkey, or metadata of a key in Redis after 8.0.
@@ -114,6 +109,15 @@ impl Error {
                 | ErrorKind::ChecksumMismatch { .. }
         )
     }
+
+    /// What FUNCTION RESTORE says of it in Redis.
+    pub(crate) fn function_text(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::UnknownOpcode(_) => "given type is not a function",
+            ErrorKind::FunctionsPreRelease => "Pre-GA function format not supported",
+            _ => "failed loading the given functions payload",
+        }
+    }
 }
 
 /// Names a key in an [`ErrorKind::UnsupportedType`]: escaped, and truncated if long, since keys are
@@ -147,9 +151,6 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the format's version is not supported: \"{}\"", found.escape_ascii())
             }
             Self::UnknownOpcode(code) => write!(f, "unknown opcode or type {code}"),
-            Self::Functions { library } => {
-                write!(f, "the library of functions \"{library}\", which this version cannot load yet")
-            }
             Self::FunctionsPreRelease => {
                 f.write_str("a function as release candidates of Redis 7.0 stored it, which is not supported")
             }

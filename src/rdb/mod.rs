@@ -44,6 +44,6 @@ mod writer;
 pub(crate) use attributes::Attributes;
 pub(crate) use keyspace::EntryWriter;
 
-pub(crate) use payload::{PayloadChecksum, dump, restore};
+pub(crate) use payload::{PayloadChecksum, dump, dump_libraries, restore, restore_libraries};
 pub(crate) use reader::{Item, KeyRecord, ReadOptions, Reader};
 pub(crate) use writer::{WriteOptions, Writer};

@@ -13,7 +13,7 @@ use super::crc64;
 use super::decode::{Checksum, Decoder};
 use super::encode::Encoder;
 use super::error::{Error, ErrorKind};
-use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, type_name};
+use super::format::{VERSION_MAX, VERSION_VALKEY, VERSION_WRITTEN, opcode, type_name};
 use super::reader::unsupported;
 use super::values;
 use crate::limits::Collections;
@@ -39,6 +39,44 @@ pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
     COMPRESSOR.set(compressor);
     payload.extend_from_slice(&crc64::checksum(&payload).to_le_bytes());
     payload
+}
+
+/// The payload of libraries of functions, as FUNCTION DUMP returns it.
+pub(crate) fn dump_libraries<'c>(codes: impl Iterator<Item = &'c [u8]>) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new(), None, Some(Compressor::new()));
+    let write = || {
+        for code in codes {
+            encoder.raw(&[opcode::FUNCTION2])?;
+            encoder.bytes(code)?;
+        }
+        encoder.raw(&VERSION_WRITTEN.to_le_bytes())
+    };
+    write().expect("writing to a vector never fails");
+    let (mut payload, _) = encoder.into_parts();
+    payload.extend_from_slice(&crc64::checksum(&payload).to_le_bytes());
+    payload
+}
+
+/// The texts of the libraries in a payload of [`dump_libraries`].
+///
+/// # Errors
+///
+/// As [`restore`].
+pub(crate) fn restore_libraries(payload: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let body = verified_body(payload, PayloadChecksum::Compared)?;
+    let mut decoder = Decoder::new(body, Checksum::Ignored);
+    let mut codes = Vec::new();
+    while decoder.position() < body.len() as u64 {
+        let offset = decoder.position();
+        match decoder.byte()? {
+            opcode::FUNCTION2 => codes.push(decoder.string()?),
+            opcode::FUNCTION_PRE_GA => {
+                return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
+            }
+            code => return Err(Error::new(offset, ErrorKind::UnknownOpcode(code))),
+        }
+    }
+    Ok(codes)
 }
 
 /// How [`restore`] treats a payload's checksum.

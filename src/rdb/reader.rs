@@ -6,7 +6,7 @@ use std::mem;
 
 use super::attributes::Attributes;
 use super::decode::{Checksum, Decoder};
-use super::error::{Error, ErrorKind, key_owner, shortened};
+use super::error::{Error, ErrorKind, key_owner};
 use super::format::{VERSION_CHECKSUM, VERSION_MAX, VERSION_VALKEY, opcode, type_code, type_name};
 use super::values;
 use crate::limits::Collections;
@@ -46,6 +46,8 @@ pub(crate) enum Item {
         /// How many of them expire.
         expires: u64,
     },
+    /// A library of functions: its text.
+    Library(Vec<u8>),
     /// A key and its value.
     Key(KeyRecord),
 }
@@ -176,8 +178,7 @@ impl<R: Read> Reader<R> {
                 self.ended = true;
             }
             opcode::FUNCTION2 => {
-                let library = library_name(&self.decoder.string()?);
-                return Err(Error::new(offset, ErrorKind::Functions { library }));
+                return Ok(Some(Item::Library(self.decoder.string()?)));
             }
             opcode::FUNCTION_PRE_GA => {
                 return Err(Error::new(offset, ErrorKind::FunctionsPreRelease));
@@ -256,15 +257,6 @@ fn module_name(id: u64) -> String {
         CHARACTERS.get(index).map_or('?', |&byte| char::from(byte))
     };
     (0..9u32).rev().map(|place| character(place.saturating_mul(6).saturating_add(10))).collect()
-}
-
-/// The library's name from the first line of its code, `#!lua name=…`; escaped, and truncated if
-/// long.
-fn library_name(code: &[u8]) -> String {
-    let line = code.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let mut words = line.split(|byte| byte.is_ascii_whitespace());
-    let name = words.find_map(|word| word.strip_prefix(b"name=")).unwrap_or_default();
-    shortened(name)
 }
 
 /// The version in a header: `REDIS` and four digits, or `VALKEY` and three.

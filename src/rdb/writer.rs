@@ -56,6 +56,12 @@ impl<W: Write> Writer<W> {
         self.encoder.bytes(value)
     }
 
+    /// Writes a library of functions: its text. Readers expect them before the keys.
+    pub(crate) fn library(&mut self, code: &[u8]) -> io::Result<()> {
+        self.encoder.raw(&[opcode::FUNCTION2])?;
+        self.encoder.bytes(code)
+    }
+
     /// Selects the database of the keys that follow.
     pub(crate) fn select_db(&mut self, db: u64) -> io::Result<()> {
         self.encoder.raw(&[opcode::SELECTDB])?;

@@ -145,7 +145,7 @@ impl Balancer {
     }
 
     pub(super) fn round(&mut self, engine: &Engine) {
-        if self.workers.len() == 1 {
+        if self.workers.len() == 1 || self.workers.any_stuck() {
             return;
         }
         let in_use = self.workers.in_use();

@@ -22,7 +22,7 @@ use tokio::time::{Duration, Sleep, sleep};
 use limits::SoftLimit;
 
 use super::stream::{Accepted, Stream};
-use super::worker::{self, Worker};
+use super::worker::{self, Berth, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::Condition;
 use crate::node::client::{Client, Handle, Waiting, WaitsFor};
@@ -100,27 +100,30 @@ impl Connection {
         }
     }
 
-    /// Serves until the client leaves, is killed, or breaks the protocol; or until another worker
-    /// must take over: then returns the connection.
-    pub(super) async fn serve(mut self) -> Option<Self> {
+    /// Serves until the client leaves, is killed, or breaks the protocol, or until another worker has
+    /// taken the connection; or until another worker must: then returns the connection.
+    pub(super) async fn serve(berth: &Berth) -> Option<Self> {
         let mut known = false;
         let moves = std::future::poll_fn(|cx| {
+            let mut berth = berth.lock();
+            let Some(connection) = &mut *berth else { return Poll::Ready(false) };
             if !known {
                 // A task's waker stays the same for its life. Signals given before it was set are
                 // seen by `advance`.
-                self.handle.set_waker(cx.waker().clone());
+                connection.handle.set_waker(cx.waker().clone());
                 known = true;
             }
-            worker::with(|worker| match self.advance(cx, worker) {
+            worker::with(|worker| match connection.advance(cx, worker) {
                 Poll::Ready(result) => Poll::Ready(result.is_ok()),
                 Poll::Pending => Poll::Pending,
             })
         })
         .await;
+        let mut connection = berth.lock().take()?;
         if moves {
-            return Some(self);
+            return Some(connection);
         }
-        worker::forget(&self.engine, &mut self.client);
+        worker::forget(&connection.engine, &mut connection.client);
         None
     }
 
@@ -130,6 +133,7 @@ impl Connection {
         match self.stream.detach().and_then(Accepted::attach) {
             Ok(stream) => {
                 self.stream = stream;
+                self.restart_timers();
                 Some(self)
             }
             Err(error) => {
@@ -138,6 +142,21 @@ impl Connection {
                 None
             }
         }
+    }
+
+    /// Replaces timers of the worker before: this one's run in its own runtime.
+    fn restart_timers(&mut self) {
+        self.waiting = None;
+        if let Some(soft) = &mut self.soft {
+            soft.stop_timer();
+        }
+        if self.paused.take().is_some() {
+            self.pause();
+        }
+    }
+
+    pub(super) fn handle(&self) -> Arc<Handle> {
+        Arc::clone(&self.handle)
     }
 
     /// Runs until there is nothing to do; ready when another worker must take over the client.

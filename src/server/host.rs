@@ -1,7 +1,7 @@
 //! The outer layer's services for commands.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
 use crate::engine::rdb_load::There;
+use super::worker::Workers;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -36,6 +37,8 @@ pub(super) struct ServerHost {
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
+    /// Set once they run.
+    workers: OnceLock<Arc<Workers>>,
 }
 
 impl ServerHost {
@@ -46,8 +49,13 @@ impl ServerHost {
         look: Arc<Notify>,
         ids: Ids,
     ) -> Self {
-        let migrator = Migrator::default();
-        Self { node, saver, ending, rewriting: Mutex::new(()), migrator, look, ids }
+        let (rewriting, migrator) = (Mutex::new(()), Migrator::default());
+        Self { node, saver, ending, rewriting, migrator, look, ids, workers: OnceLock::new() }
+    }
+
+    /// Called once, when the workers run.
+    pub(super) fn set_workers(&self, workers: Arc<Workers>) {
+        assert!(self.workers.set(workers).is_ok(), "a process starts its workers once");
     }
 }
 
@@ -123,6 +131,29 @@ impl Host for ServerHost {
         self.node.admission.set(locked, Condition::ShuttingDown, true);
         self.ending.send_replace(true);
         Ok(())
+    }
+
+    fn end_at_once(&self) {
+        log!(Warning, "User requested shutdown...");
+        let pidfile = &self.node.settings.load().process.pidfile;
+        if !pidfile.is_empty() {
+            // Somebody else may have removed it.
+            drop(fs::remove_file(pidfile));
+        }
+        log!(Warning, "Redis is now ready to exit, bye bye...");
+        std::process::exit(0);
+    }
+
+    fn relieve(&self, worker: usize) {
+        if let Some(workers) = self.workers.get().filter(|_| worker != self.node.applier) {
+            workers.relieve(worker);
+        }
+    }
+
+    fn end_relief(&self, worker: usize) {
+        if let Some(workers) = self.workers.get().filter(|_| worker != self.node.applier) {
+            workers.end_relief(worker);
+        }
     }
 
     fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused> {

@@ -95,7 +95,8 @@ async fn serve(
     let seeds = [ids.number(), ids.number()];
     let host =
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
-    node.set_host(Arc::new(host));
+    let host = Arc::new(host);
+    node.set_host(Arc::<ServerHost>::clone(&host));
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
@@ -106,6 +107,7 @@ async fn serve(
     let [seed, applier_seed] = seeds;
     let (workers, threads) =
         Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
+    host.set_workers(Arc::clone(&workers));
     let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     let (begin_work, cron) = start_cron(&engine, &workers, ended.clone())
@@ -303,8 +305,8 @@ fn engine(
     let registry = Registry::new(engine::rows(), &renames)
         .map_err(|reason| format!("{reason} ({})", settings.origins.place("rename-command")))?;
     let workers = descriptors::workers(&settings) as usize;
-    // One more for the link to a master.
-    let stats = (0..=workers).map(|_| WorkerStats::new(registry.ids())).collect();
+    // Two more: for the clients of stuck workers, and for the link to a master.
+    let stats = (0..workers + 2).map(|_| WorkerStats::new(registry.ids())).collect();
     let clock = Arc::new(SystemClock::new());
     let executable = std::env::current_exe().unwrap_or_default();
     let identity = Identity {

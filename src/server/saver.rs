@@ -81,7 +81,7 @@ impl Saver {
         let keyspace = locked.keyspace();
         let cut = rdb_save::cut(&self.node);
         let mut delay = KeyDelay::default();
-        let written = self.write(&self.temporary(""), None, cut.as_ref(), |writer| {
+        let written = self.write(&self.temporary(""), None, &cut, |writer| {
             for database in 0..keyspace.databases() {
                 if keyspace.len(database) == 0 {
                     continue;
@@ -116,7 +116,7 @@ impl Saver {
         let node = &self.node;
         let began = self.snapshots.try_begin(locked, || {
             let (saver, cut) = (Arc::clone(self), rdb_save::cut(node));
-            move |snapshot, turn| saver.finish(snapshot, cut.as_ref(), turn)
+            move |snapshot, turn| saver.finish(snapshot, &cut, turn)
         });
         if began {
             node.persistence.update(|saving| {
@@ -130,7 +130,7 @@ impl Saver {
     }
 
     /// Runs on the walking thread, to the end of the snapshot.
-    fn finish(&self, snapshot: Snapshot, cut: Option<&Cut>, turn: Turn) {
+    fn finish(&self, snapshot: Snapshot, cut: &Cut, turn: Turn) {
         let running = &turn.running;
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
@@ -172,7 +172,7 @@ impl Saver {
     fn write_snapshot(
         &self,
         mut snapshot: Snapshot,
-        cut: Option<&Cut>,
+        cut: &Cut,
         running: &Running,
     ) -> io::Result<usize> {
         let mut keys = 0;
@@ -195,7 +195,7 @@ impl Saver {
         &self,
         temporary: &Path,
         running: Option<&Running>,
-        cut: Option<&Cut>,
+        cut: &Cut,
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         let result = in_span(&work_span!("rdb.save"), || {
@@ -218,7 +218,7 @@ impl Saver {
     fn write_temporary(
         &self,
         temporary: &Path,
-        cut: Option<&Cut>,
+        cut: &Cut,
         body: impl FnOnce(&mut FileWriter) -> io::Result<()>,
     ) -> io::Result<()> {
         let file = BufWriter::with_capacity(BUFFER_BYTES, self.files.create(temporary)?);

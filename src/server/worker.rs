@@ -4,12 +4,14 @@
 //! by its connections one poll at a time.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -17,7 +19,7 @@ use tokio::sync::watch;
 use super::connection::Connection;
 use super::stream::Accepted;
 use crate::engine::{self, Engine, Executor};
-use crate::node::client::Client;
+use crate::node::client::{Client, Handle as ClientHandle};
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
@@ -108,11 +110,22 @@ fn pin(index: usize) {
     }
 }
 
+/// A connection where its worker's task finds it, and from where others take it while the worker is
+/// stuck in a script.
+pub(super) type Berth = Mutex<Option<Connection>>;
+
+/// A connection of a worker, and its client.
+type Berthed = (Arc<Berth>, Arc<ClientHandle>);
+
 /// The handle of a worker's thread.
 #[derive(Debug)]
 struct WorkerHandle {
     runtime: Handle,
     connections: AtomicUsize,
+    /// Those of its connections that no other worker has taken.
+    berths: Mutex<HashMap<u64, Berthed>>,
+    /// It runs a script for so long that others serve its clients.
+    stuck: AtomicBool,
 }
 
 impl WorkerHandle {
@@ -138,16 +151,25 @@ impl WorkerHandle {
             drop(runtime);
         };
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
-        Ok((Self { runtime: handle, connections: AtomicUsize::new(0) }, thread))
+        let worker = Self {
+            runtime: handle,
+            connections: AtomicUsize::new(0),
+            berths: Mutex::default(),
+            stuck: AtomicBool::new(false),
+        };
+        Ok((worker, thread))
     }
 }
 
 /// All workers. Connections go to the first ones, as many as are in use: see
-/// [`balance`](super::balance).
+/// [`balance`](super::balance). The last one is the relief: it has none, unless the others are
+/// stuck.
 #[derive(Debug)]
 pub(super) struct Workers {
     all: Vec<WorkerHandle>,
     in_use: AtomicUsize,
+    /// Names berths.
+    tickets: AtomicU64,
 }
 
 impl Workers {
@@ -161,13 +183,15 @@ impl Workers {
             let seed = seed.wrapping_add(index as u64);
             WorkerHandle::start(Arc::clone(engine), index, seed, end.clone())
         };
-        let started: io::Result<Vec<_>> = (0..engine.node.applier).map(start).collect();
+        let started: io::Result<Vec<_>> = (0..=engine.node.relief).map(start).collect();
         let (all, threads) = started?.into_iter().unzip();
-        Ok((Arc::new(Self { all, in_use: AtomicUsize::new(1) }), threads))
+        let workers = Self { all, in_use: AtomicUsize::new(1), tickets: AtomicU64::new(0) };
+        Ok((Arc::new(workers), threads))
     }
 
+    /// How many there are besides the relief.
     pub(super) fn len(&self) -> usize {
-        self.all.len()
+        self.all.len() - 1
     }
 
     /// How many workers serve new connections: the first ones.
@@ -186,8 +210,7 @@ impl Workers {
 
     /// Serves a new connection on the worker with the fewest connections.
     pub(super) fn serve(self: &Arc<Self>, engine: Arc<Engine>, accepted: Accepted, client: Client) {
-        let connections = |&index: &usize| self.all[index].connections.load(Ordering::Relaxed);
-        let index = (0..self.in_use()).min_by_key(connections).unwrap_or(0);
+        let index = self.free_worker();
         client.handle.worker.store(index, Ordering::Relaxed);
         let entered = self.all[index].runtime.enter();
         match accepted.attach() {
@@ -204,10 +227,16 @@ impl Workers {
     fn run(self: &Arc<Self>, index: usize, connection: Connection) {
         let worker = &self.all[index];
         worker.connections.fetch_add(1, Ordering::Relaxed);
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let handle = connection.handle();
+        let berth = Arc::new(Mutex::new(Some(connection)));
+        worker.berths.lock().insert(ticket, (Arc::clone(&berth), handle));
         let workers = Arc::clone(self);
         worker.runtime.spawn(async move {
-            let moving = connection.serve().await;
-            workers.all[index].connections.fetch_sub(1, Ordering::Relaxed);
+            let moving = Connection::serve(&berth).await;
+            let worker = &workers.all[index];
+            worker.berths.lock().remove(&ticket);
+            worker.connections.fetch_sub(1, Ordering::Relaxed);
             if let Some(connection) = moving {
                 let next = connection.worker();
                 if let Some(connection) = connection.reattach(&workers.all[next].runtime) {
@@ -215,6 +244,48 @@ impl Workers {
                 }
             }
         });
+    }
+
+    /// The worker in use with the fewest connections, stuck ones aside.
+    fn free_worker(&self) -> usize {
+        let is_free = |&index: &usize| !self.all[index].stuck.load(Ordering::Acquire);
+        let connections = |&index: &usize| self.all[index].connections.load(Ordering::Relaxed);
+        let in_use = (0..self.in_use()).filter(is_free).min_by_key(connections);
+        in_use.or_else(|| (0..self.all.len()).rev().find(is_free)).unwrap_or(0)
+    }
+
+    /// Whether some worker is stuck.
+    pub(super) fn any_stuck(&self) -> bool {
+        self.all.iter().any(|worker| worker.stuck.load(Ordering::Acquire))
+    }
+
+    /// Moves the connections of a worker that is stuck to others, but for the one that it runs.
+    /// Called on that worker's thread, again and again while it is stuck: connections may have been
+    /// on their way to it.
+    pub(super) fn relieve(self: &Arc<Self>, stuck: usize) {
+        let worker = &self.all[stuck];
+        worker.stuck.store(true, Ordering::Release);
+        let berths: Vec<Berthed> = worker.berths.lock().values().cloned().collect();
+        for (berth, handle) in berths {
+            // The one that runs the script is locked. The task of one that was taken ends by itself
+            // when the worker comes to it.
+            let Some(taken) = berth.try_lock().and_then(|mut berth| berth.take()) else { continue };
+            let next = self.free_worker();
+            handle.worker.store(next, Ordering::Relaxed);
+            if let Some(connection) = taken.reattach(&self.all[next].runtime) {
+                self.run(next, connection);
+            }
+        }
+    }
+
+    /// Ends [`Workers::relieve`]: lets the relief's connections return.
+    pub(super) fn end_relief(&self, stuck: usize) {
+        self.all[stuck].stuck.store(false, Ordering::Release);
+        let relief = self.all.last().expect("the relief is one of them");
+        for (_, handle) in relief.berths.lock().values() {
+            handle.worker.store(stuck, Ordering::Relaxed);
+            handle.look();
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Settings {
     pub keyspace: Keyspace,
     /// How collections are kept.
     pub collections: Collections,
+    /// Scripts and functions.
+    pub scripts: Scripts,
     /// The RDB file.
     pub snapshot: Snapshot,
     /// Masters and replicas.
@@ -208,6 +210,13 @@ pub struct Slowlog {
     pub latency_percentiles: Percentiles,
 }
 
+/// Scripts and functions. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scripts {
+    /// Milliseconds for which others wait for a script.
+    pub busy_reply_threshold_ms: u64,
+}
+
 /// The admin server and traces. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Admin {
@@ -358,6 +367,7 @@ impl Settings {
             security: Security::default(),
             keyspace: Keyspace::default(),
             collections: Collections::default(),
+            scripts: Scripts::default(),
             snapshot: Snapshot::default(),
             replication: Replication::default(),
             log: Log::default(),

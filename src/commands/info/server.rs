@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
     field("executable", |look| look.node.identity.executable.as_str().into()),
     field("config_file", config_file),
     field("admin_access", |look| look.settings.admin.access().name().into()),
-    field("worker_threads", |look| look.node.applier.into()),
+    field("worker_threads", |look| look.node.relief.into()),
     only(gauge("up", "Whether the server answers."), |_| 1.into()),
     only(gauge("start_time_seconds", "When the process started."), |look| (look.node.identity.started_ms / 1000).into()),
     only(gauge("instance_info", "What this server is.").labels(instance), |_| 1.into()),

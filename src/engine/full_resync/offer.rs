@@ -36,7 +36,8 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
 /// Sends the waiting replicas what will be written into `spool`, and the log from the cut on.
 /// Called under the locks of the snapshot's cut, before anything is written.
 pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -> Cut {
-    let cut = rdb_save::cut(node).expect("a replica waits, so the log is on");
+    let cut = rdb_save::cut(node);
+    let position = cut.position.as_ref().expect("a replica waits, so the log is on");
     if !node.is_replica() {
         // The log selects its database anew. (A replica relays its stream unchanged: those that get
         // its data learn the selected database from them.)
@@ -44,13 +45,13 @@ pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -
     }
     let diskless = node.settings.load().replication.diskless_sync;
     for replica in waiting {
-        let Some(reader) = node.log.attach(cut.offset) else { continue };
+        let Some(reader) = node.log.attach(position.offset) else { continue };
         let intro = match replica.plain_sync {
             true => Vec::new(),
-            false => format!("+FULLRESYNC {} {}\r\n", cut.id, cut.offset).into_bytes(),
+            false => format!("+FULLRESYNC {} {}\r\n", position.id, position.offset).into_bytes(),
         };
         let mark = (diskless && replica.announced.eof).then(|| mark(node));
-        replica.begin_transfer(intro, spool, mark, reader, cut.offset);
+        replica.begin_transfer(intro, spool, mark, reader, position.offset);
     }
     cut
 }

@@ -3,8 +3,8 @@
 //! Acquiring it is one atomic exchange and releasing it a plain store; a lock with a wait queue
 //! needs a second exchange, which on the hot path costs as much as the rest of the look-up. A
 //! waiter spins for about as long as a command takes, then yields, then sleeps in growing steps:
-//! only operations on the whole server (SAVE, DEBUG SLEEP) hold a lock for long, and there a
-//! millisecond more does not matter.
+//! only operations on the whole server (SAVE, DEBUG SLEEP) and long scripts hold a lock for long, and
+//! there a millisecond more does not matter.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,33 @@ const SPINS: u32 = 128;
 const YIELDS: u32 = 64;
 const SLEEP_MAX: Duration = Duration::from_millis(1);
 
+/// The pauses of a thread that waits, each as long as the one before or longer.
+#[derive(Debug)]
+pub(super) struct Pause {
+    turn: u32,
+    sleep: Duration,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { turn: 0, sleep: Duration::from_micros(20) }
+    }
+}
+
+impl Pause {
+    pub(super) fn next(&mut self) {
+        self.turn = self.turn.saturating_add(1);
+        if self.turn < SPINS {
+            std::hint::spin_loop();
+        } else if self.turn < SPINS + YIELDS {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(self.sleep);
+            self.sleep = (self.sleep * 2).min(SLEEP_MAX);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Lock(AtomicBool);
 
@@ -23,31 +50,25 @@ impl Lock {
         Self(AtomicBool::new(false))
     }
 
+    /// Takes the lock if it is free.
     #[inline]
-    pub(super) fn lock(&self) {
-        if self.0.swap(true, Ordering::Acquire) {
-            self.wait();
-        }
+    pub(super) fn try_lock(&self) -> bool {
+        !self.0.swap(true, Ordering::Acquire)
     }
 
+    /// Waits for the lock and takes it, or gives up when `gives_up` says so; false in that case.
     #[cold]
-    fn wait(&self) {
-        let mut turn = 0_u32;
-        let mut sleep = Duration::from_micros(20);
+    pub(super) fn wait(&self, gives_up: impl Fn() -> bool) -> bool {
+        let mut pause = Pause::default();
         loop {
             // A load leaves the cache line with the holder; an exchange takes it away.
-            if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Acquire) {
-                return;
+            if !self.0.load(Ordering::Relaxed) && self.try_lock() {
+                return true;
             }
-            turn = turn.saturating_add(1);
-            if turn < SPINS {
-                std::hint::spin_loop();
-            } else if turn < SPINS + YIELDS {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(sleep);
-                sleep = (sleep * 2).min(SLEEP_MAX);
+            if gives_up() {
+                return false;
             }
+            pause.next();
         }
     }
 

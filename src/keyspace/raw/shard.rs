@@ -7,9 +7,10 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::entry::EntryRef;
-use super::lock::Lock;
+use super::lock::{Lock, Pause};
 use super::reclaim::Reclaim;
 use super::table::{Counts, Garbage, Head, TableMut};
 
@@ -64,7 +65,34 @@ impl ShardSet {
         self.0[shard / 64] & (1 << (shard % 64)) != 0
     }
 
-    /// Visits the shards in ascending order; locking runs it for every command.
+    /// The first shard in ascending order for which `test` fails; locking runs it for every command.
+    #[inline]
+    fn first_that_fails(self, mut test: impl FnMut(usize) -> bool) -> Option<usize> {
+        for (word, mut bits) in self.0.into_iter().enumerate() {
+            while bits != 0 {
+                let shard = word * 64 + bits.trailing_zeros() as usize;
+                if !test(shard) {
+                    return Some(shard);
+                }
+                bits &= bits - 1;
+            }
+        }
+        None
+    }
+
+    /// Whether it has all the shards of another.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).all(|(own, other)| other & !own == 0)
+    }
+
+    /// Those of its shards that stand before one.
+    fn before(self, shard: usize) -> Self {
+        let mut before = Self::default();
+        self.iter().take_while(|&each| each < shard).for_each(|each| before.insert(each));
+        before
+    }
+
+    /// Visits the shards in ascending order.
     #[inline]
     fn for_each(self, mut each: impl FnMut(usize)) {
         for (word, mut bits) in self.0.into_iter().enumerate() {
@@ -105,6 +133,10 @@ pub(crate) struct Shards<S> {
     counts: Box<[Counts]>,
     databases: usize,
     reclaim: Arc<Reclaim<Garbage>>,
+    /// Somebody who holds locks takes all the others as well: who waits for one drops what it holds.
+    extending: AtomicBool,
+    /// Locks are held for long, and who can do without gives up.
+    busy: AtomicBool,
 }
 
 impl<S: Default> Shards<S> {
@@ -117,6 +149,8 @@ impl<S: Default> Shards<S> {
             counts: (0..SHARDS * databases).map(|_| Counts::default()).collect(),
             databases,
             reclaim: Arc::new(Reclaim::new(readers)),
+            extending: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
         }
     }
 }
@@ -143,9 +177,62 @@ impl<S> Shards<S> {
     /// Takes the locks of a set, lowest first. A thread holds at most one set at a time.
     #[inline]
     pub(crate) fn lock(&self, set: ShardSet) -> Held<'_, S> {
-        set.for_each(|shard| self.shards[shard].lock.lock());
+        let locked = self.take(set, false);
+        debug_assert!(locked, "who does not give up gets them");
         count_held(true);
         Held { shards: self, set }
+    }
+
+    /// The same, but gives up while locks are held for long: see [`Shards::set_busy`].
+    #[inline]
+    pub(crate) fn lock_unless_busy(&self, set: ShardSet) -> Option<Held<'_, S>> {
+        self.take(set, true).then(|| {
+            count_held(true);
+            Held { shards: self, set }
+        })
+    }
+
+    /// Makes those give up who wait for a lock by [`Shards::lock_unless_busy`].
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Release);
+    }
+
+    /// Takes all the locks of a set; false if it gave up, and holds none.
+    #[inline]
+    fn take(&self, set: ShardSet, gives_up: bool) -> bool {
+        match set.first_that_fails(|shard| self.shards[shard].lock.try_lock()) {
+            None => true,
+            Some(taken) => self.wait_for(set, taken, gives_up),
+        }
+    }
+
+    /// Goes on from the first lock that somebody else has.
+    #[cold]
+    fn wait_for(&self, set: ShardSet, mut taken: usize, gives_up: bool) -> bool {
+        loop {
+            let held = set.before(taken);
+            let has_some = held != ShardSet::default();
+            let gives_way = || has_some && self.extending.load(Ordering::Acquire);
+            let stops = || gives_up && self.busy.load(Ordering::Acquire);
+            let next = if self.shards[taken].lock.wait(|| gives_way() || stops()) {
+                set.first_that_fails(|shard| shard <= taken || self.shards[shard].lock.try_lock())
+            } else {
+                // SAFETY: these were taken above or by the caller, each once.
+                held.for_each(|shard| unsafe { self.shards[shard].lock.unlock() });
+                if stops() {
+                    return false;
+                }
+                let mut pause = Pause::default();
+                while self.extending.load(Ordering::Acquire) {
+                    pause.next();
+                }
+                set.first_that_fails(|shard| self.shards[shard].lock.try_lock())
+            };
+            match next {
+                None => return true,
+                Some(shard) => taken = shard,
+            }
+        }
     }
 }
 
@@ -178,6 +265,27 @@ impl<S> Held<'_, S> {
     #[inline]
     pub(crate) fn view(&mut self) -> View<'_, S> {
         View { shards: self.shards, set: self.set }
+    }
+
+    pub(crate) fn set(&self) -> ShardSet {
+        self.set
+    }
+
+    /// Takes all the locks that it lacks. Others who wait for locks drop what they hold, so this
+    /// cannot deadlock, unless two do it at a time: the caller prevents that.
+    pub(crate) fn extend(&mut self) {
+        if self.set == ShardSet::ALL {
+            return;
+        }
+        let others = self.shards.extending.swap(true, Ordering::AcqRel);
+        assert!(!others, "only one extends its locks at a time");
+        for shard in (0..SHARDS).filter(|&shard| !self.set.contains(shard)) {
+            let lock = &self.shards.shards[shard].lock;
+            let locked = lock.try_lock() || lock.wait(|| false);
+            debug_assert!(locked, "it waits without end");
+        }
+        self.set = ShardSet::ALL;
+        self.shards.extending.store(false, Ordering::Release);
     }
 }
 

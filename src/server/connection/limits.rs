@@ -26,6 +26,13 @@ pub(super) struct SoftLimit {
     timer: Option<(i64, Pin<Box<Sleep>>)>,
 }
 
+impl SoftLimit {
+    /// Drops the timer; the next check sets another.
+    pub(super) fn stop_timer(&mut self) {
+        self.timer = None;
+    }
+}
+
 impl Connection {
     /// Disconnects a client with more unparsed input than its limit. For an unauthenticated client
     /// everything counts that it makes the server hold.

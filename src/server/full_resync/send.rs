@@ -71,7 +71,7 @@ fn write(
     spool: &Arc<Spool>,
 ) -> io::Result<usize> {
     let sink = SpoolWriter { node, spool, chunk: Vec::with_capacity(CHUNK_BYTES) };
-    let mut writer = rdb_save::begin(node, sink, Some(cut))?;
+    let mut writer = rdb_save::begin(node, sink, cut)?;
     let mut pace = Pace::default();
     rdb_save::write_snapshot(snapshot, &mut writer, |keys| {
         // All receivers have gone.

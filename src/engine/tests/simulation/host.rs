@@ -140,7 +140,7 @@ impl SimHost {
         let Some(sending) = &mut *guard else { return };
         let node = self.node();
         if let Some((mut snapshot, cut)) = sending.snapshot.take() {
-            let mut writer = rdb_save::begin(&node, Vec::new(), Some(&cut)).expect("memory");
+            let mut writer = rdb_save::begin(&node, Vec::new(), &cut).expect("memory");
             rdb_save::write_snapshot(&mut snapshot, &mut writer, |_| {}).expect("memory");
             sending.bytes = writer.finish().expect("memory");
             return;
@@ -219,6 +219,9 @@ impl Host for SimHost {
         *self.sending.lock() = Some(Sending { snapshot, bytes: Vec::new(), spool });
     }
 
+    fn end_at_once(&self) {}
+    fn relieve(&self, _: usize) {}
+    fn end_relief(&self, _: usize) {}
     fn look_at_role(&self) {
         self.looked.store(true, Ordering::Relaxed);
     }

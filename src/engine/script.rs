@@ -1,0 +1,555 @@
+//! Running a script: the commands that it calls, and what becomes of others when it runs for long.
+//!
+//! A script begins under the locks of the keys that it declares. When it reaches for another key, it
+//! takes all the locks that it lacks ([`Guard::extend`](crate::keyspace::Guard::extend)), and the
+//! next run of the same script begins with all of them. Scripts run one at a time, so no two do this
+//! together.
+//!
+//! Once a script runs for longer than `busy-reply-threshold`, those who wait for its locks give up
+//! and answer -BUSY, and the clients of its own worker move to others.
+
+mod reply;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::caller::{Caller, Tools};
+use super::write::{self, Right, Writing, begin_write};
+use super::{admission, call, observe};
+use reply::Reply;
+
+use crate::commands::effects::Effects;
+use crate::commands::registry::Registered;
+use crate::commands::{
+    self, Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
+};
+use crate::keyspace::ShardSet;
+use crate::node::admission::Condition;
+use crate::node::client::Client;
+use crate::node::scripts::{Busy, Kind, Scripts};
+use crate::number;
+use crate::resp::{Output, Protocol, Span};
+use crate::scripting::{
+    CallError, Host, Input, Interrupt, LogLevel, Propagation, Resp, ScriptFlags, Sha, parse_sha,
+};
+use crate::telemetry::{crash, log::log};
+
+/// Runs a command that needs the scripts. False when the node's state changed in between, and
+/// admission must check again.
+pub(super) fn execute<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    registered: &'e Registered,
+    args: &Args<'_>,
+    epoch: u64,
+) -> bool {
+    let Some(mut scripts) = caller.node.scripts.enter() else { return false };
+    let found = match registered.row.run {
+        // Compiled before anybody has to wait.
+        Run::Engine(EngineCommand::Script(source)) => match find(&mut scripts, source, args) {
+            Ok(found) => Some(found),
+            Err(failure) => {
+                end_failed(caller, tools, registered, args, &failure);
+                return true;
+            }
+        },
+        _ => None,
+    };
+    let set = match &found {
+        Some(found) if scripts.is_wide(found.name()) => ShardSet::ALL,
+        _ => caller.lock_set(registered, args),
+    };
+    let Some(mut writing) = begin_write(caller.node, set, Right::Admitted(epoch)) else {
+        return false;
+    };
+    if !caller.covers_moves(set) {
+        return false;
+    }
+    writing.begin(tools.effects, caller.settings.keyspace.notify_events);
+    match &found {
+        Some(found) => {
+            evaluate(caller, tools, &mut writing, &mut scripts, registered, found, args);
+        }
+        None => call_with(caller, tools, &mut writing, &mut scripts, registered, args),
+    }
+    caller.settle(tools.effects);
+    if tools.effects.any_ready() {
+        if !caller.covers_moves(writing.set()) {
+            writing.extend();
+        }
+        caller.server(tools.client).serve_ready(&mut writing, tools.effects);
+    }
+    let set = writing.set();
+    caller.note_offset(tools.client, set);
+    tools.take_pushes();
+    drop(writing);
+    drop(scripts);
+    caller.node.keyspace.unwatch_the_rest();
+    true
+}
+
+/// Runs one within a transaction, under the locks held.
+pub(super) fn run<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    writing: &mut Writing<'_>,
+    scripts: &mut Scripts,
+    registered: &'e Registered,
+    args: &Args<'_>,
+) {
+    let Run::Engine(EngineCommand::Script(source)) = registered.row.run else {
+        call_with(caller, tools, writing, scripts, registered, args);
+        return;
+    };
+    match find(scripts, source, args) {
+        Ok(found) => evaluate(caller, tools, writing, scripts, registered, &found, args),
+        Err(failure) => end_failed(caller, tools, registered, args, &failure),
+    }
+}
+
+fn call_with<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    writing: &mut Writing<'_>,
+    scripts: &mut Scripts,
+    registered: &'e Registered,
+    args: &Args<'_>,
+) {
+    let mut tools = Tools {
+        client: tools.client,
+        output: tools.output,
+        effects: tools.effects,
+        random: tools.random,
+        pushed: None,
+        scripts: Some(scripts),
+    };
+    call::run(caller, &mut tools, writing.locked(), registered, args);
+}
+
+/// A script to run.
+#[derive(Debug)]
+struct Found {
+    what: What,
+    flags: ScriptFlags,
+    /// Number of keys among the arguments.
+    keys: usize,
+}
+
+#[derive(Debug)]
+enum What {
+    Script(Sha),
+    Function(String),
+}
+
+impl Found {
+    fn name(&self) -> &[u8] {
+        match &self.what {
+            What::Script(sha) => sha,
+            What::Function(name) => name.as_bytes(),
+        }
+    }
+}
+
+/// Number of keys that a command of scripts declares.
+fn key_count(args: &Args<'_>, bad: Failure) -> Result<usize, Failure> {
+    let count = number::parse_i64(args.at(2)).ok_or(bad)?;
+    let count = usize::try_from(count)
+        .map_err(|_| Failure::err("Number of keys can't be negative"))?;
+    if count > args.len() - 3 {
+        return Err(Failure::err("Number of keys can't be greater than number of args"));
+    }
+    Ok(count)
+}
+
+/// Finds a script, or compiles it.
+fn find(scripts: &mut Scripts, source: Source, args: &Args<'_>) -> Result<Found, Failure> {
+    let unknown = || Failure::Other("NOSCRIPT No matching script. Please use EVAL.".into());
+    let name = args.at(1);
+    let both = scripts.interpreters().map_err(Failure::err)?;
+    if source == Source::Function {
+        let function = both.libraries.function(name);
+        let function = function.ok_or_else(|| Failure::err("Function not found"))?;
+        let (what, flags) = (What::Function(function.name().to_owned()), function.flags());
+        let keys = key_count(args, Failure::err("Bad number of keys provided"))?;
+        return Ok(Found { what, flags, keys });
+    }
+    let sha = match source {
+        Source::Digest => Some(parse_sha(name).ok_or_else(unknown)?),
+        _ => None,
+    };
+    let keys = key_count(args, Failure::NotInteger)?;
+    let sha = match sha {
+        Some(sha) => sha,
+        None => both.scripts.load(name).map_err(Failure::Bytes)?,
+    };
+    let flags = both.scripts.script(&sha).ok_or_else(unknown)?.flags();
+    Ok(Found { what: What::Script(sha), flags, keys })
+}
+
+/// Why a script may not run now, by what it declares.
+fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Option<Failure> {
+    let flags = found.flags;
+    if flags.contains(ScriptFlags::COMPAT) {
+        return None;
+    }
+    let (node, settings) = (caller.node, &caller.settings);
+    if node.admission.has(Condition::MasterDown)
+        && !settings.replication.serve_stale_data
+        && !flags.contains(ScriptFlags::ALLOW_STALE)
+        && client.master.is_none()
+    {
+        return Some(Failure::Other(admission::MASTERDOWN.into()));
+    }
+    if flags.contains(ScriptFlags::NO_WRITES) {
+        return None;
+    }
+    if let Some(text) = admission::refused_as_script_write(caller, client) {
+        return Some(Failure::Other(text.into()));
+    }
+    ro.then(|| Failure::err("Can not execute a script with write flag using *_ro command."))
+}
+
+/// Runs a script, and counts and answers the command that asked for it.
+fn evaluate<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    writing: &mut Writing<'_>,
+    scripts: &mut Scripts,
+    registered: &'e Registered,
+    found: &Found,
+    args: &Args<'_>,
+) {
+    crash::begin_command(registered.path);
+    let read_only = registered.row.flags.has(Flag::ReadOnly);
+    if let Some(failure) = refused(caller, tools.client, found, read_only) {
+        end_failed(caller, tools, registered, args, &failure);
+        return;
+    }
+    let no_writes = !found.flags.contains(ScriptFlags::COMPAT)
+        && found.flags.contains(ScriptFlags::NO_WRITES);
+    let rights = Rights { read_only: read_only || no_writes };
+    let began_nanos = caller.last_nanos;
+    let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
+        let mut words = args.from(3);
+        (words.by_ref().take(found.keys).collect(), words.collect())
+    };
+    let input = Input { keys: &keys, args: &rest };
+    let title = match &found.what {
+        What::Script(sha) => {
+            let name = std::str::from_utf8(sha).expect("a digest is hexadecimal");
+            Title { kind: Kind::Script, name, command: args }
+        }
+        What::Function(name) => Title { kind: Kind::Function, name, command: args },
+    };
+    let was_all = writing.set() == ShardSet::ALL;
+    let (effects, random) = (&mut *tools.effects, &mut *tools.random);
+    let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };
+    let mut running =
+        Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    let both = scripts.interpreters().expect("made to find the script");
+    let done = match &found.what {
+        What::Script(sha) => both.scripts.run(sha, input, &mut running, &mut reply),
+        What::Function(name) => both.libraries.run(name.as_bytes(), input, &mut running, &mut reply),
+    };
+    debug_assert!(done.is_some(), "it was found");
+    running.end(tools.client);
+    let failure = reply.failure.map(Failure::Bytes);
+    if !was_all && writing.set() == ShardSet::ALL {
+        scripts.note_wide(found.name());
+    }
+    caller.node.scripts.show_figures(scripts);
+    // Its time includes that of the commands that it called.
+    caller.last_nanos = began_nanos;
+    if failure.is_some() {
+        caller.stats.commands[registered.id].failed.add(1);
+    }
+    observe::command(caller, tools, registered, args, failure.as_ref());
+}
+
+/// Answers with an error a command whose script did not run.
+#[cold]
+fn end_failed(
+    caller: &mut Caller<'_>,
+    tools: &mut Tools<'_>,
+    registered: &Registered,
+    args: &Args<'_>,
+    failure: &Failure,
+) {
+    let text = failure.text();
+    tools.output.error(&text);
+    caller.stats.error(&text);
+    caller.stats.commands[registered.id].failed.add(1);
+    observe::command(caller, tools, registered, args, Some(failure));
+}
+
+/// What a script may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rights {
+    /// It may call no command that writes.
+    pub(super) read_only: bool,
+}
+
+/// What a script is called in logs and by FUNCTION STATS.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Title<'a> {
+    pub(super) kind: Kind,
+    pub(super) name: &'a str,
+    /// The command that runs it.
+    pub(super) command: &'a Args<'a>,
+}
+
+/// A running script, as the interpreter sees it.
+#[derive(Debug)]
+pub(super) struct Running<'r, 'e, 'n> {
+    pub(super) caller: &'r mut Caller<'e>,
+    pub(super) writing: &'r mut Writing<'n>,
+    effects: &'r mut Effects,
+    random: &'r mut Random,
+    /// The script's own client: SELECT and the protocol are the script's affair.
+    client: Client,
+    output: Output,
+    rights: Rights,
+    title: Title<'r>,
+    began_nanos: u64,
+    /// Others know that it runs for long.
+    is_busy: bool,
+    has_written: bool,
+    /// Whether changes go into the log, as `redis.set_repl` leaves it.
+    logging: bool,
+    buffer: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
+    /// Begins a run for `client`, which lends its link to a master if it is one.
+    pub(super) fn begin(
+        caller: &'r mut Caller<'e>,
+        client: &mut Client,
+        effects: &'r mut Effects,
+        random: &'r mut Random,
+        writing: &'r mut Writing<'n>,
+        rights: Rights,
+        title: Title<'r>,
+    ) -> Self {
+        let mut own = Client::new(Arc::clone(&client.handle), true);
+        own.database = client.database;
+        own.master = client.master.take();
+        // Nothing blocks, as in a transaction.
+        own.in_exec = Some((0, 0));
+        let began_nanos = caller.node.clock.nanos();
+        caller.node.scripts.set_written(false);
+        Self {
+            logging: effects.logging,
+            caller,
+            writing,
+            effects,
+            random,
+            client: own,
+            output: Output::new(Protocol::Resp2),
+            rights,
+            title,
+            began_nanos,
+            is_busy: false,
+            has_written: false,
+            buffer: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
+
+    /// Ends it; the client gets its link back.
+    fn end(mut self, client: &mut Client) {
+        client.master = self.client.master.take();
+        self.effects.logging = self.logging;
+        if self.is_busy {
+            let node = self.caller.node;
+            node.keyspace.set_busy(false);
+            node.scripts.set_busy(None);
+            node.admission.set_busy(false);
+            node.host().end_relief(self.caller.worker);
+        }
+    }
+
+    /// Finds the row of a command that the script calls.
+    fn resolve(&self, args: &Args<'_>) -> Result<&'e Registered, Refused<'e>> {
+        let unknown = || (None, "Unknown Redis command called from script".into());
+        let mut registered =
+            self.caller.engine.registry.find(args.at(0)).ok_or_else(unknown)?;
+        if registered.is_container() && args.len() > 1 {
+            registered = registered.subcommand(args.at(1)).ok_or_else(unknown)?;
+        }
+        if !registered.row.arity.allows(args.len()) {
+            let text = "Wrong number of args calling Redis command from script";
+            return Err((Some(registered), text.into()));
+        }
+        Ok(registered)
+    }
+
+    /// Why the script may not call a command now, in Redis's order.
+    fn refused(&self, registered: &Registered) -> Option<Cow<'static, str>> {
+        let (node, flags) = (self.caller.node, registered.row.flags);
+        let admission = &node.admission;
+        if flags.has(Flag::NoScript) && !node.scripts.allows_all.load(Ordering::Relaxed) {
+            return Some("This Redis command is not allowed from script".into());
+        }
+        let settings = &self.caller.settings;
+        if admission.has(Condition::MasterDown)
+            && !settings.replication.serve_stale_data
+            && !flags.has(Flag::Stale)
+        {
+            return Some("Can not execute the command on a stale replica".into());
+        }
+        let writes = flags.has(Flag::Write);
+        if self.rights.read_only && (writes || flags.has(Flag::MayReplicate)) {
+            return Some("Write commands are not allowed from read-only scripts.".into());
+        }
+        if !writes || self.has_written {
+            // What has begun to write goes on.
+            return None;
+        }
+        let refused = admission::refused_as_script_write(self.caller, &self.client);
+        refused.map(|text| format!("-{text}").into())
+    }
+
+    /// Locks what a command needs beyond what is locked.
+    fn cover(&mut self, registered: &Registered, args: &Args<'_>) {
+        let set = match registered.row.locks {
+            Locks::Keys => self.caller.lock_set(registered, args),
+            Locks::All | Locks::OneByOne => ShardSet::ALL,
+        };
+        if !self.writing.set().includes(set) {
+            self.writing.extend();
+        }
+    }
+
+    fn run(&mut self, args: &Args<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let registered = match self.resolve(args) {
+            Ok(registered) => registered,
+            Err((registered, text)) => return Err(self.refuse(registered, text)),
+        };
+        if let Some(text) = self.refused(registered) {
+            return Err(self.refuse(Some(registered), text));
+        }
+        if registered.row.flags.has(Flag::Write) && !self.has_written {
+            self.has_written = true;
+            self.caller.node.scripts.set_written(true);
+        }
+        self.cover(registered, args);
+        self.output.clear();
+        let mut tools = Tools {
+            client: &mut self.client,
+            output: &mut self.output,
+            effects: self.effects,
+            random: self.random,
+            pushed: None,
+            scripts: None,
+        };
+        call::run(self.caller, &mut tools, self.writing.locked(), registered, args);
+        if !self.effects.told.is_empty() {
+            // Before the next one can publish.
+            write::tell(self.caller.node, self.effects);
+        }
+        self.client.replied = None;
+        self.output.take(|bytes| reply.extend_from_slice(&bytes));
+        Ok(())
+    }
+
+    fn refuse(
+        &self,
+        registered: Option<&Registered>,
+        text: Cow<'static, str>,
+    ) -> CallError {
+        if let Some(registered) = registered {
+            self.caller.stats.commands[registered.id].rejected.add(1);
+        }
+        let code = text.strip_prefix('-').map_or_else(|| format!("ERR {text}"), str::to_owned);
+        self.caller.stats.error(code.as_bytes());
+        CallError::Refused(text)
+    }
+
+    /// Tells others that the script runs for long.
+    #[cold]
+    fn become_busy(&mut self, elapsed_nanos: u64) {
+        let (node, title) = (self.caller.node, self.title);
+        self.is_busy = true;
+        let kill = match title.kind {
+            Kind::Script => "SCRIPT KILL",
+            Kind::Function => "FUNCTION KILL",
+        };
+        log!(
+            Warning,
+            "Slow script detected: still in execution after {} milliseconds. You can try killing \
+             the script using the {kill} command. Script name is: {}.",
+            elapsed_nanos / 1_000_000,
+            title.name
+        );
+        node.scripts.set_busy(Some(Busy {
+            kind: title.kind,
+            name: title.name.to_owned(),
+            command: title.command.from(0).map(Into::into).collect(),
+            began_nanos: self.began_nanos,
+            from_master: self.client.master.is_some(),
+        }));
+        node.admission.set_busy(true);
+        node.keyspace.set_busy(true);
+    }
+}
+
+/// The row of a command that was refused, and why.
+type Refused<'e> = (Option<&'e Registered>, Cow<'static, str>);
+
+impl Host for Running<'_, '_, '_> {
+    fn call(&mut self, argv: &[&[u8]], reply: &mut Vec<u8>) -> Result<(), CallError> {
+        let (mut buffer, mut spans) =
+            (std::mem::take(&mut self.buffer), std::mem::take(&mut self.spans));
+        buffer.clear();
+        spans.clear();
+        for arg in argv {
+            let len = |len: usize| u32::try_from(len).expect("arguments stay below 4 GiB");
+            spans.push(Span { start: len(buffer.len()), len: len(arg.len()) });
+            buffer.extend_from_slice(arg);
+        }
+        let result = self.run(&Args::new(&buffer, &spans, None), reply);
+        (self.buffer, self.spans) = (buffer, spans);
+        result
+    }
+
+    fn set_resp(&mut self, resp: Resp) {
+        self.client.protocol = match resp {
+            Resp::Two => Protocol::Resp2,
+            Resp::Three => Protocol::Resp3,
+        };
+        self.output.protocol = self.client.protocol;
+    }
+
+    fn set_repl(&mut self, propagation: Propagation) {
+        self.effects.logging = self.logging && propagation.replicas;
+    }
+
+    fn acl_check_cmd(&mut self, argv: &[&[u8]]) -> Option<bool> {
+        let name = argv.first()?;
+        let registered = self.caller.engine.registry.find(name)?;
+        if registered.is_container() && argv.len() > 1 {
+            registered.subcommand(argv[1])?;
+        }
+        Some(true)
+    }
+
+    fn log(&mut self, level: LogLevel, text: &[u8]) {
+        commands::log_from_script(level, text);
+    }
+
+    fn interrupted(&mut self) -> Option<Interrupt> {
+        let node = self.caller.node;
+        let threshold_ms = self.caller.settings.scripts.busy_reply_threshold_ms;
+        if !self.is_busy {
+            let elapsed_nanos = node.clock.nanos().saturating_sub(self.began_nanos);
+            if elapsed_nanos / 1_000_000 < threshold_ms {
+                return None;
+            }
+            self.become_busy(elapsed_nanos);
+        }
+        node.host().relieve(self.caller.worker);
+        node.scripts.is_killed().then_some(Interrupt::Kill)
+    }
+}

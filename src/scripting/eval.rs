@@ -1,0 +1,132 @@
+//! The scripts of EVAL: an interpreter and what it has compiled, by SHA-1.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use bstr::ByteSlice;
+use mlua::{Function, Result};
+
+use super::answer::without_breaks;
+use super::flags::{ScriptFlags, script_flags};
+use super::host::{Finish, Host, ReplyWriter};
+use super::random::Random;
+use super::sha::{Sha, sha1_hex};
+use super::state::{Input, Purpose, State};
+
+const CHUNK: &str = "@user_script";
+
+/// A compiled script.
+#[derive(Debug)]
+pub(crate) struct Script {
+    function: Function,
+    body: Box<[u8]>,
+    flags: ScriptFlags,
+}
+
+impl Script {
+    /// The text as it was given.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(crate) fn flags(&self) -> ScriptFlags {
+        self.flags
+    }
+}
+
+/// The interpreter of EVAL with its cache of scripts, which only [`flush`](Self::flush) empties.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    // Functions go before the interpreter that holds them.
+    cache: HashMap<Sha, Script>,
+    state: State,
+    random: Rc<Random>,
+    memory_limit: usize,
+    bodies: usize,
+}
+
+impl Scripts {
+    /// Creates the interpreter. `random` is shared with the functions, as in Redis;
+    /// `memory_limit` is in bytes, 0 for none.
+    pub(crate) fn new(random: Rc<Random>, memory_limit: usize) -> Result<Self> {
+        let state = fresh(&random, memory_limit)?;
+        Ok(Self { cache: HashMap::default(), state, random, memory_limit, bodies: 0 })
+    }
+
+    /// Compiles a script unless it is there already. The error is a reply's text with its code.
+    pub(crate) fn load(&mut self, body: &[u8]) -> std::result::Result<Sha, Vec<u8>> {
+        let sha = sha1_hex(body);
+        if self.cache.contains_key(&sha) {
+            return Ok(sha);
+        }
+        let (flags, line) = script_flags(body).map_err(|text| with_code(&text))?;
+        // The first line's break stays, so that lines count from it.
+        let compiled = self.state.compile(&body[line..], CHUNK);
+        let compiled = compiled.unwrap_or_else(|error| Err(error.to_string().into_bytes()));
+        let function = compiled.map_err(|message| {
+            with_code(&[b"Error compiling script (new function): ", &message[..]].concat())
+        })?;
+        self.bodies += body.len();
+        self.cache.insert(sha, Script { function, body: body.into(), flags });
+        Ok(sha)
+    }
+
+    pub(crate) fn script(&self, sha: &Sha) -> Option<&Script> {
+        self.cache.get(sha)
+    }
+
+    /// How many scripts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Runs a script that is there; `None` if it is not. The host must be ready to answer: all
+    /// checks of flags come before.
+    pub(crate) fn run(
+        &mut self,
+        sha: &Sha,
+        input: Input<'_>,
+        host: &mut dyn Host,
+        writer: &mut dyn ReplyWriter,
+    ) -> Option<Finish> {
+        let script = self.cache.get(sha)?;
+        let name = std::str::from_utf8(sha).expect("a SHA consists of hexadecimal digits");
+        Some(self.state.run_script(&script.function, name, input, host, writer))
+    }
+
+    /// SCRIPT FLUSH: forgets all scripts and whatever they left in the interpreter.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        let state = fresh(&self.random, self.memory_limit)?;
+        self.cache.clear();
+        self.bodies = 0;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Bytes of the interpreter: used_memory_vm_eval.
+    pub(crate) fn used_memory(&self) -> usize {
+        self.state.used_memory()
+    }
+
+    /// Bytes of the texts and names of scripts, and of the table that holds them.
+    pub(crate) fn overhead(&self) -> usize {
+        self.bodies + self.cache.capacity() * size_of::<(Sha, Script)>()
+    }
+
+    /// Bytes that the interpreter may hold; 0 for no limit.
+    pub(crate) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
+        self.memory_limit = bytes;
+        self.state.set_memory_limit(bytes)
+    }
+}
+
+fn fresh(random: &Rc<Random>, memory_limit: usize) -> Result<State> {
+    let state = State::new(Purpose::Eval, Rc::clone(random))?;
+    state.set_memory_limit(memory_limit)?;
+    Ok(state)
+}
+
+/// An error's text as addReplyErrorFormat gives it.
+pub(super) fn with_code(text: &[u8]) -> Vec<u8> {
+    without_breaks([b"ERR ", text.trim_with(|c| c == '\r' || c == '\n')].concat().as_slice())
+}

@@ -1,0 +1,56 @@
+//! Lua scripts: the environment of EVAL and of FUNCTION's libraries.
+//!
+//! It knows nothing of keys, sockets or the engine: a [`Host`] runs the commands of a script, a
+//! [`ReplyWriter`] takes its result. [`Scripts`] is EVAL's interpreter with its cache,
+//! [`Libraries`] that of functions; each belongs to one thread.
+//!
+//! | Task | File |
+//! |---|---|
+//! | what the engine implements | `host.rs` |
+//! | an interpreter, and a run | `state.rs` |
+//! | `redis.*` and other functions in Rust | `native.rs`, `arguments.rs` |
+//! | sealed tables, pcall, load: Lua's part | `prelude.lua` |
+//! | errors: what scripts see, where they came from | `raise.rs` |
+//! | a command's reply → Lua | `reply.rs` |
+//! | a script's result → reply | `answer.rs` |
+//! | the first line of scripts and libraries, flags | `flags.rs` |
+//! | EVAL, SCRIPT | `eval.rs`, `sha.rs` |
+//! | FUNCTION, FCALL | `functions.rs` |
+//! | cjson, cmsgpack, struct, bit | `libraries/` |
+//!
+//! # Safety of the sandbox
+//!
+//! Tables that all scripts share are sealed: a script sees an empty stand-in whose metatable reads
+//! from the real table and refuses writes, and no function that looks past metatables lets it
+//! reach the real one. Only source text is compiled, as a whole, after its reader has ended.
+//! Without Lua's `debug`, `io`, `os`, `package` libraries and without `setfenv`, `getfenv`,
+//! `newproxy`, nothing leads out. An error object of the binding never reaches a script: each
+//! place that catches reveals the table or string for which it stands.
+
+mod answer;
+mod arguments;
+mod eval;
+mod flags;
+mod functions;
+mod host;
+mod interpreters;
+mod libraries;
+mod names;
+mod native;
+mod raise;
+mod random;
+mod reply;
+mod sha;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use eval::{Script, Scripts};
+pub(crate) use flags::{ScriptFlags, script_flags};
+pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};
+pub(crate) use host::{
+    CallError, Counted, Finish, Host, Interrupt, Loader, LogLevel, Propagation, ReplyWriter, Resp,
+};
+pub(crate) use interpreters::Interpreters;
+pub(crate) use sha::{Sha, parse_sha, sha1_hex};
+pub(crate) use state::Input;

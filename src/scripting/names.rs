@@ -1,0 +1,137 @@
+//! What every run of one interpreter shares: field names as Lua strings, and buffers.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use mlua::{Function, Lua, LuaString, Result, Table};
+
+use super::functions::Registered;
+use super::host::Resp;
+use super::random::Random;
+
+/// Field names and helpers, created once.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) err: LuaString,
+    pub(super) ok: LuaString,
+    pub(super) double: LuaString,
+    pub(super) map: LuaString,
+    pub(super) set: LuaString,
+    pub(super) big_number: LuaString,
+    pub(super) verbatim_string: LuaString,
+    pub(super) string: LuaString,
+    pub(super) format: LuaString,
+    pub(super) source: LuaString,
+    pub(super) line: LuaString,
+    /// `ignore_error_stats_update`: the error is in the statistics already.
+    pub(super) counted: LuaString,
+    pub(super) keys: LuaString,
+    pub(super) argv: LuaString,
+    prelude: OnceCell<Prelude>,
+}
+
+/// What `prelude.lua` hands back.
+#[derive(Debug)]
+pub(super) struct Prelude {
+    /// Sealed table → the table that it stands for.
+    pub(super) contents: Table,
+    /// (source, chunk name) → function, or nil and the error.
+    pub(super) compile: Function,
+    pub(super) xpcall: Function,
+    pub(super) next: Function,
+    pub(super) tostring: Function,
+    /// (function, keys, args) → function without arguments.
+    pub(super) bind: Function,
+    /// Switches the environment of functions between loading and running; libraries only.
+    pub(super) loading: Option<Function>,
+}
+
+impl Names {
+    pub(super) fn new(lua: &Lua) -> Result<Self> {
+        Ok(Self {
+            err: lua.create_string("err")?,
+            ok: lua.create_string("ok")?,
+            double: lua.create_string("double")?,
+            map: lua.create_string("map")?,
+            set: lua.create_string("set")?,
+            big_number: lua.create_string("big_number")?,
+            verbatim_string: lua.create_string("verbatim_string")?,
+            string: lua.create_string("string")?,
+            format: lua.create_string("format")?,
+            source: lua.create_string("source")?,
+            line: lua.create_string("line")?,
+            counted: lua.create_string("ignore_error_stats_update")?,
+            keys: lua.create_string("KEYS")?,
+            argv: lua.create_string("ARGV")?,
+            prelude: OnceCell::new(),
+        })
+    }
+
+    pub(super) fn set_prelude(&self, handles: &Table) -> Result<()> {
+        let prelude = Prelude {
+            contents: handles.raw_get("contents")?,
+            compile: handles.raw_get("compile")?,
+            xpcall: handles.raw_get("xpcall")?,
+            next: handles.raw_get("next")?,
+            tostring: handles.raw_get("tostring")?,
+            bind: handles.raw_get("bind")?,
+            loading: handles.raw_get("loading")?,
+        };
+        self.prelude.set(prelude).map_err(|_| mlua::Error::runtime("the prelude ran twice"))
+    }
+
+    pub(super) fn prelude(&self) -> Result<&Prelude> {
+        self.prelude.get().ok_or_else(|| mlua::Error::runtime("the prelude has not run"))
+    }
+
+    pub(super) fn tostring(&self) -> Result<&Function> {
+        self.prelude().map(|prelude| &prelude.tostring)
+    }
+}
+
+/// What the functions of one interpreter share with the code that runs it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) names: Names,
+    pub(super) random: Rc<Random>,
+    /// The protocol of replies to the script.
+    pub(super) resp: Cell<Resp>,
+    /// Why the script must end, once it must.
+    pub(super) ending: Cell<Option<Ending>>,
+    pub(super) reply: RefCell<Vec<u8>>,
+    pub(super) numbers: RefCell<Vec<u8>>,
+    /// Functions that the library registered that is loading.
+    pub(super) registered: RefCell<Option<Vec<Registered>>>,
+}
+
+/// An end that a script cannot catch: it is raised again at each line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Killed,
+    Abandoned,
+    LoadExpired,
+}
+
+impl Ending {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Killed => "Script killed by user with SCRIPT KILL...",
+            Self::Abandoned => "Script abandoned",
+            Self::LoadExpired => "FUNCTION LOAD timeout",
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(lua: &Lua, random: Rc<Random>) -> Result<Self> {
+        Ok(Self {
+            names: Names::new(lua)?,
+            random,
+            resp: Cell::new(Resp::Two),
+            ending: Cell::new(None),
+            reply: RefCell::default(),
+            numbers: RefCell::default(),
+            registered: RefCell::default(),
+        })
+    }
+}

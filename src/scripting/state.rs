@@ -1,0 +1,336 @@
+//! One interpreter of Lua 5.1 with Redis's globals, and how a compiled function runs in it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use bstr::{BStr, ByteSlice};
+use mlua::{
+    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, Result, StdLib, Table, Value,
+    VmState,
+};
+
+use super::answer::{Answer, Failure, without_breaks};
+use super::host::{Counted, Finish, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
+use super::names::{Ending, Shared};
+use super::random::Random;
+use super::{functions, libraries, native, raise};
+
+const SOURCE: &str = include_str!("prelude.lua");
+/// Instructions of Lua between two questions whether to go on, as in Redis.
+const INSTRUCTIONS: u32 = 100_000;
+/// Runs between two steps of the garbage collector, as in Redis.
+const RUNS_BETWEEN_STEPS: u32 = 50;
+/// What Redis shows of an error that is no table, in bytes.
+const MESSAGE_MAX: usize = 100;
+
+/// Globals that stay; all others that Lua's libraries bring are removed.
+const GLOBALS: &[&str] = &[
+    "string",
+    "cjson",
+    "bit",
+    "cmsgpack",
+    "math",
+    "table",
+    "struct",
+    "redis",
+    "xpcall",
+    "tostring",
+    "setmetatable",
+    "next",
+    "assert",
+    "tonumber",
+    "rawequal",
+    "collectgarbage",
+    "getmetatable",
+    "rawset",
+    "pcall",
+    "coroutine",
+    "type",
+    "_G",
+    "select",
+    "unpack",
+    "gcinfo",
+    "pairs",
+    "rawget",
+    "loadstring",
+    "ipairs",
+    "_VERSION",
+    "load",
+    "error",
+];
+
+/// Who uses an interpreter: their globals differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Eval,
+    Functions,
+}
+
+/// An interpreter. It belongs to one thread.
+pub(super) struct State {
+    lua: Lua,
+    shared: Rc<Shared>,
+    /// The globals themselves, behind their seal.
+    globals: Table,
+    trap: Function,
+    runs: u32,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("used_memory", &self.used_memory()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Creates an interpreter. Fails if the prelude or a library does, which a test excludes.
+    pub(super) fn new(purpose: Purpose, random: Rc<Random>) -> Result<Self> {
+        let libs = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
+        let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(false))?;
+        let shared = Rc::new(Shared::new(&lua, random)?);
+        let globals = lua.globals();
+        libraries::install(&lua)?;
+        restrict(&globals)?;
+        native::install_random(&lua, &shared, &globals.raw_get("math")?)?;
+        let redis = native::redis_table(&lua, &shared, purpose == Purpose::Eval)?;
+        globals.raw_set("redis", redis)?;
+        let trap = native::trap(&lua, &shared)?;
+        if purpose == Purpose::Eval {
+            globals.raw_set("__redis__err__handler", &trap)?;
+        }
+        let natives = native::prelude_natives(&lua, &shared)?;
+        if purpose == Purpose::Functions {
+            natives.raw_set("library", functions::library_table(&lua, &shared)?)?;
+        }
+        // The names are looked up before the globals are sealed.
+        let prelude = lua.load(SOURCE).set_name(raise::PRELUDE).into_function()?;
+        let handles: Table = prelude.call((natives, &globals))?;
+        shared.names.set_prelude(&handles)?;
+        lua.set_globals(handles.raw_get("globals")?)?;
+        watch(&lua, &shared)?;
+        Ok(Self { lua, shared, globals, trap, runs: 0 })
+    }
+
+    /// Bytes that the interpreter holds.
+    pub(super) fn used_memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    /// Bytes that the interpreter may hold; 0 for no limit. A script that asks for more fails.
+    pub(super) fn set_memory_limit(&self, bytes: usize) -> Result<()> {
+        self.lua.set_memory_limit(bytes).map(drop)
+    }
+
+    /// Frees what no script can reach any more.
+    pub(super) fn collect_garbage(&self) -> Result<()> {
+        self.lua.gc_collect()
+    }
+
+    /// Compiles source text. The inner error is Lua's message.
+    pub(super) fn compile(
+        &self,
+        source: &[u8],
+        chunk: &str,
+    ) -> Result<std::result::Result<Function, Vec<u8>>> {
+        let compile = &self.shared.names.prelude()?.compile;
+        let (function, message): (Option<Function>, Option<LuaString>) =
+            compile.call((BStr::new(source), chunk))?;
+        Ok(function.ok_or_else(|| message.map(|text| text.as_bytes().to_vec()).unwrap_or_default()))
+    }
+
+    /// Runs the code of a library while `redis.register_function` notes what it registers. The
+    /// inner error is the text of the error that it raised.
+    pub(super) fn load_library(
+        &mut self,
+        code: &Function,
+        loader: &mut dyn Loader,
+    ) -> Result<std::result::Result<Vec<functions::Registered>, Vec<u8>>> {
+        let prelude = self.shared.names.prelude()?;
+        let loading =
+            prelude.loading.as_ref().ok_or_else(|| Error::runtime("no libraries here"))?;
+        self.shared.registered.replace(Some(Vec::new()));
+        loading.call::<()>(true)?;
+        let outcome =
+            LOADER.set(loader, || prelude.xpcall.call::<(bool, Value)>((code, &self.trap)));
+        let registered = self.shared.registered.take().unwrap_or_default();
+        if self.shared.ending.take().is_some() {
+            watch(&self.lua, &self.shared)?;
+        }
+        loading.call::<()>(false)?;
+        Ok(match outcome? {
+            (true, _) => Ok(registered),
+            (false, Value::Table(error)) => Err(Failure::of(&self.shared.names, &error)?.text),
+            (false, error) => Err(format!("ERR {}", error.to_string()?).into_bytes()),
+        })
+    }
+
+    /// Runs a script with its keys and arguments as globals.
+    pub(super) fn run_script(
+        &mut self,
+        function: &Function,
+        name: &str,
+        input: Input<'_>,
+        host: &mut dyn Host,
+        writer: &mut dyn ReplyWriter,
+    ) -> Finish {
+        let set = |state: &Self| {
+            let names = &state.shared.names;
+            state.globals.raw_set(&names.keys, sequence(&state.lua, input.keys)?)?;
+            state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)
+        };
+        match set(self) {
+            Ok(()) => self.run(function, name, host, writer),
+            Err(error) => fail(name, &error, writer),
+        }
+    }
+
+    /// Runs a library's function, which gets its keys and arguments as tables.
+    pub(super) fn run_function(
+        &mut self,
+        function: &Function,
+        name: &str,
+        input: Input<'_>,
+        host: &mut dyn Host,
+        writer: &mut dyn ReplyWriter,
+    ) -> Finish {
+        let bind = |state: &Self| {
+            let keys = sequence(&state.lua, input.keys)?;
+            let args = sequence(&state.lua, input.args)?;
+            state.shared.names.prelude()?.bind.call::<Function>((function, keys, args))
+        };
+        match bind(self) {
+            Ok(bound) => self.run(&bound, name, host, writer),
+            Err(error) => fail(name, &error, writer),
+        }
+    }
+
+    fn run(
+        &mut self,
+        function: &Function,
+        name: &str,
+        host: &mut dyn Host,
+        writer: &mut dyn ReplyWriter,
+    ) -> Finish {
+        self.shared.resp.set(Resp::Two);
+        let random = self.shared.random.state();
+        let outcome = self.shared.names.prelude().and_then(|prelude| {
+            HOST.set(host, || prelude.xpcall.call::<(bool, Value)>((function, &self.trap)))
+        });
+        let ending = self.shared.ending.take();
+        let rest = if ending.is_some() { watch(&self.lua, &self.shared) } else { Ok(()) };
+        self.step();
+        if ending == Some(Ending::Abandoned) {
+            self.shared.random.restore(random);
+            return Finish::Abandoned;
+        }
+        match rest.and(outcome) {
+            Ok((true, value)) => {
+                Answer::new(&self.shared.names, self.shared.resp.get(), writer).write(&value);
+                Finish::Replied
+            }
+            Ok((false, error)) => self.report(name, &error, writer),
+            Err(error) => fail(name, &error, writer),
+        }
+    }
+
+    fn report(&self, name: &str, error: &Value, writer: &mut dyn ReplyWriter) -> Finish {
+        let failure = match error {
+            Value::Table(table) => Failure::of(&self.shared.names, table),
+            Value::String(text) => return fail_with(name, &text.as_bytes(), writer),
+            _ => return fail_with(name, b"execution failure", writer),
+        };
+        let failure = match failure {
+            Ok(failure) => failure,
+            Err(error) => return fail(name, &error, writer),
+        };
+        let mut text = failure.text;
+        if let Some((source, line)) = failure.place {
+            text.extend_from_slice(&[b" script: ", name.as_bytes(), b", on "].concat());
+            text.extend_from_slice(&[&source[..], b":", &line, b"."].concat());
+        }
+        writer.error(&without_breaks(&text), failure.counted);
+        Finish::Replied
+    }
+
+    /// Lets the garbage collector go on from time to time, whatever the scripts allocate.
+    fn step(&mut self) {
+        self.runs += 1;
+        if self.runs >= RUNS_BETWEEN_STEPS {
+            self.runs = 0;
+            // Finalizers, which alone could fail, are out of the scripts' reach.
+            self.lua.gc_step().map(drop).unwrap_or_default();
+        }
+    }
+}
+
+/// The keys and arguments of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) keys: &'a [&'a [u8]],
+    pub(crate) args: &'a [&'a [u8]],
+}
+
+fn fail(name: &str, error: &Error, writer: &mut dyn ReplyWriter) -> Finish {
+    fail_with(name, error.to_string().as_bytes(), writer)
+}
+
+/// Reports an error that is no table, such as the lack of memory.
+fn fail_with(name: &str, message: &[u8], writer: &mut dyn ReplyWriter) -> Finish {
+    let shown = &message[..message.len().min(MESSAGE_MAX)];
+    let text = [b"ERR Error running script ", name.as_bytes(), b", ", shown].concat();
+    writer.error(&without_breaks(text.trim_with(|c| c == '\r' || c == '\n')), Counted::NotYet);
+    Finish::Replied
+}
+
+/// A table that grows as it is filled, as in Redis: the length operator depends on it.
+fn sequence(lua: &Lua, words: &[&[u8]]) -> Result<Table> {
+    let mut words = words.iter();
+    lua.create_sequence_from(std::iter::from_fn(|| words.next().map(|word| BStr::new(*word))))
+}
+
+/// Removes the globals that scripts must not have.
+fn restrict(globals: &Table) -> Result<()> {
+    for pair in globals.pairs::<Value, Value>() {
+        let (name, _) = pair?;
+        let allowed = match &name {
+            Value::String(text) => {
+                GLOBALS.iter().any(|allowed| text.as_bytes() == allowed.as_bytes())
+            }
+            _ => false,
+        };
+        if !allowed {
+            globals.raw_set(name, Value::Nil)?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks from time to time whether the script may go on.
+fn watch(lua: &Lua, shared: &Rc<Shared>) -> Result<()> {
+    let shared = Rc::clone(shared);
+    let triggers = HookTriggers::new().every_nth_instruction(INSTRUCTIONS);
+    lua.set_global_hook(triggers, move |lua, _| {
+        let ending = if HOST.is_set() {
+            HOST.with(|host| host.interrupted()).map(|interrupt| match interrupt {
+                Interrupt::Kill => Ending::Killed,
+                Interrupt::Abandon => Ending::Abandoned,
+            })
+        } else if LOADER.is_set() {
+            LOADER.with(|loader| loader.expired()).then_some(Ending::LoadExpired)
+        } else {
+            None
+        };
+        ending.map_or(Ok(VmState::Continue), |ending| Err(end(lua, &shared, ending)))
+    })
+}
+
+/// Makes the script end: from here on each line raises the error, so that no pcall stops it.
+pub(super) fn end(lua: &Lua, shared: &Shared, ending: Ending) -> Error {
+    shared.ending.set(Some(ending));
+    let error = raise::reply(ending.text());
+    let again = error.clone();
+    match lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| Err(again.clone())) {
+        Ok(()) => error,
+        Err(error) => error,
+    }
+}
