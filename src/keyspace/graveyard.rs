@@ -20,6 +20,8 @@ use crate::types::{Freed, Object, Remains};
 const FREED_AT_ONCE_BYTES: usize = 1 << 20;
 /// Likewise keys of flushed databases.
 const FREED_AT_ONCE_KEYS: usize = 1000;
+/// Values up to this size do not count as freed later: Redis, too, frees small ones in the command.
+const COUNTED_BYTES_MIN: usize = 4096;
 /// While this many bytes wait, threads that displace more free it: the freeing thread keeps up.
 const WAITING_BYTES_MAX: usize = 256 << 20;
 /// How much is freed between two yields of the processor.
@@ -111,7 +113,8 @@ impl Graveyard {
         let tables = bytes == usize::MAX;
         let outrun = self.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX;
         if bytes <= FREED_AT_ONCE_BYTES || outrun && !tables {
-            let keys: usize = dead.iter().map(Dead::keys).sum();
+            let large = dead.iter().filter(|dead| dead.bytes() > COUNTED_BYTES_MIN);
+            let keys: usize = large.map(Dead::keys).sum();
             drop(dead);
             self.freed_at_once_keys.fetch_add(keys as u64, Ordering::Relaxed);
         } else {

@@ -19,7 +19,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::ReadBuf;
 use tokio::time::{Duration, Sleep, sleep};
 
-use limits::SoftLimit;
+use limits::{REPLY_BYTES_UNCHECKED, SoftLimit};
 
 use super::stream::{Accepted, Stream};
 use super::worker::{self, Berth, Worker};
@@ -335,6 +335,10 @@ impl Connection {
             self.check_input_limit()?;
         } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
             self.handle.input_bytes.store(0, Ordering::Relaxed);
+        }
+        let made = worker.executor.output.len();
+        if made > REPLY_BYTES_UNCHECKED {
+            self.check_reply(made)?;
         }
         if self.owed != 0 && self.waits_for_turn(cx, worker) {
             return Ok(());

@@ -28,7 +28,9 @@ impl Line {
     /// The error for an invalid line, which it shows as Redis does unless it holds a secret.
     pub(super) fn misfit(&self, reason: &str) -> LoadError {
         let parameter = Parameter::named(&self.name);
-        let is_open = parameter.is_some_and(|known| known.exposure != Exposure::Secret);
+        // A user's line has passwords, too.
+        let is_open = parameter
+            .is_some_and(|known| known.exposure != Exposure::Secret && known.kind != Kind::User);
         let words =
             self.words.iter().filter(|_| is_open).map(|word| format!(" {}", words::quote(word)));
         let shown: String = std::iter::once(self.name.clone()).chain(words).collect();

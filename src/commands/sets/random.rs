@@ -127,9 +127,16 @@ fn show_many(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let random = &mut || ctx.random.next();
     if count < 0 {
         ctx.reply.array(wanted);
+        let limits = &ctx.settings.clients.output_buffer_limits;
+        let limit = if ctx.client.is_subscribed() { limits.pubsub } else { limits.normal };
         for _ in 0..wanted {
             let member = set.random(random).expect("a set has a member");
             Context::reply_item(ctx.reply, member);
+            // The number is the client's, and may be huge.
+            if limit.hard_bytes != 0 && ctx.reply.len() as u64 > limit.hard_bytes {
+                ctx.client.closing = true;
+                break;
+            }
         }
         return Ok(());
     }

@@ -10,11 +10,14 @@ use std::task::Context;
 use tokio::time::{Duration, Sleep, sleep};
 
 use super::{Connection, Over};
-use crate::settings::BufferLimit;
+use crate::settings::{BufferLimit, Settings};
 use crate::telemetry::log::log;
 
 /// Maximum number of bytes that an unauthenticated client may make the server hold.
 const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
+
+/// Replies of so many bytes pass whatever the hard limit: Redis, too, has this buffer beside it.
+pub(super) const REPLY_BYTES_UNCHECKED: usize = 16 * 1024;
 
 /// Output over its soft limit. It is checked again when the time is up, even if nothing can be sent
 /// meanwhile.
@@ -58,6 +61,31 @@ impl Connection {
         Err(Over)
     }
 
+    /// Disconnects a client whose last replies alone, of `made` bytes, exceed the hard limit of its
+    /// class. As in Redis nothing of them is sent, however fast the client reads.
+    #[cold]
+    pub(super) fn check_reply(&self, made: usize) -> Result<(), Over> {
+        if self.client.replica.is_some() {
+            return Ok(());
+        }
+        let settings = self.engine.node.settings.load();
+        let (class, limit) = self.output_limit(&settings);
+        let bytes = made.saturating_add(self.output_bytes) as u64;
+        if limit.hard_bytes == 0 || bytes <= limit.hard_bytes {
+            return Ok(());
+        }
+        Err(self.cut_for_output(bytes, format_args!("{class}, hard limit {}", limit.hard_bytes)))
+    }
+
+    /// The client's class and its output limit.
+    fn output_limit(&self, settings: &Settings) -> (&'static str, BufferLimit) {
+        let limits = &settings.clients.output_buffer_limits;
+        match self.client.is_subscribed() {
+            true => ("pubsub", limits.pubsub),
+            false => ("normal", limits.normal),
+        }
+    }
+
     /// Disconnects a client whose pending replies exceed the limit of its class.
     pub(super) fn check_output_limit(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
         // For a replica its lag counts, which is checked elsewhere.
@@ -67,12 +95,7 @@ impl Connection {
         }
         let engine = Arc::clone(&self.engine);
         let settings = engine.node.settings.load();
-        let limits = &settings.clients.output_buffer_limits;
-        let (class, limit) = if self.client.is_subscribed() {
-            ("pubsub", limits.pubsub)
-        } else {
-            ("normal", limits.normal)
-        };
+        let (class, limit) = self.output_limit(&settings);
         let waiting = self.output_bytes as u64;
         let past = |max: u64| max != 0 && waiting > max;
         if past(limit.hard_bytes) {

@@ -152,7 +152,9 @@ fn setting_what_was_got_changes_nothing() {
         let settable = matches!(parameter.change, Change::Live | Change::Protected);
         if let (true, Some(value)) = (settable, parameter.value(&settings)) {
             let pair = (parameter.name.as_bytes(), value.as_bytes());
-            let (same, changed) = settings.set(&[pair]).unwrap();
+            let (mut same, changed) = settings.set(&[pair]).unwrap();
+            // An ignored one warns again.
+            same.warnings.clear();
             assert_eq!((same, changed.len()), (settings.clone(), 0), "{}", parameter.name);
         }
     }

@@ -136,8 +136,8 @@ fn the_place_of_a_setting_has_the_name_that_was_written_there() {
     let place = settings.origins.place("repl-ping-replica-period");
     assert_eq!(place, "command line --repl-ping-slave-period: 'repl-ping-slave-period'");
     for (text, begins) in [
-        ("slave-priority x", "redis.conf:1: 'slave-priority': "),
-        ("hash-max-ziplist-entries x", "redis.conf:1: 'hash-max-ziplist-entries': "),
+        ("slave-priority x", "redis.conf:1: 'slave-priority \"x\"': "),
+        ("hash-max-ziplist-entries x", "redis.conf:1: 'hash-max-ziplist-entries \"x\"': "),
     ] {
         assert!(conf(text).unwrap_err().starts_with(begins), "{text}");
     }

@@ -290,7 +290,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof \"10.0.0.1\"': wrong number of arguments"),
     (
         "user alice on",
-        "redis.conf:1: 'user \"alice\" \"on\"': limpid cannot honour users other than 'default' yet: there is no \
+        "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
          ACL",
     ),
     (
