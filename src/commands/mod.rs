@@ -60,7 +60,6 @@ pub(crate) use context::{Context, Expired, Keys, access_clock};
 pub(crate) use failure::{Failure, c_string};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 pub(crate) use random::Random;
-pub(crate) use scripts::log_from_script;
 
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {

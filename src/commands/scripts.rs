@@ -12,12 +12,11 @@ use super::{
 };
 use crate::glob;
 use crate::node::host::Clock;
-use crate::node::scripts::{Kind, Scripts, Unkillable};
+use crate::node::scripts::{Kind, Scripts, Unkillable, log_from_script};
 use crate::rdb;
 use crate::scripting::{
     ENGINE, Interpreters, Library, Loader, LogLevel, Registered, RestorePolicy, parse_sha,
 };
-use crate::telemetry::log::log;
 
 /// Time in which the code of a library must have registered its functions.
 const LOAD_NANOS_MAX: u64 = 500_000_000;
@@ -253,17 +252,6 @@ impl Loader for Bounded<'_> {
 
     fn log(&mut self, level: LogLevel, text: &[u8]) {
         log_from_script(level, text);
-    }
-}
-
-/// Writes a line of `redis.log`.
-pub(crate) fn log_from_script(level: LogLevel, text: &[u8]) {
-    let text = String::from_utf8_lossy(text);
-    match level {
-        LogLevel::Debug => log!(Debug, "{text}"),
-        LogLevel::Verbose => log!(Verbose, "{text}"),
-        LogLevel::Notice => log!(Notice, "{text}"),
-        LogLevel::Warning => log!(Warning, "{text}"),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::commands::access_clock;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::Condition;
+use crate::node::scripts;
 use crate::rdb::{Item, KeyRecord, ReadOptions, Reader};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
@@ -182,6 +183,7 @@ pub(crate) fn load(
             return Err(format!("at byte {end}: there is more behind the end"));
         }
     }
+    scripts::check_libraries(&loaded.libraries)?;
     loaded.history = fields.history();
     loaded.synced_from = fields.synced_from;
     Ok(loaded)

@@ -22,12 +22,12 @@ use reply::Reply;
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
 use crate::commands::{
-    self, Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
+    Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
 };
 use crate::keyspace::ShardSet;
 use crate::node::admission::Condition;
 use crate::node::client::Client;
-use crate::node::scripts::{Busy, Kind, Scripts};
+use crate::node::scripts::{Busy, Kind, Scripts, log_from_script};
 use crate::number;
 use crate::resp::{Output, Protocol, Span};
 use crate::scripting::{
@@ -536,7 +536,7 @@ impl Host for Running<'_, '_, '_> {
     }
 
     fn log(&mut self, level: LogLevel, text: &[u8]) {
-        commands::log_from_script(level, text);
+        log_from_script(level, text);
     }
 
     fn interrupted(&mut self) -> Option<Interrupt> {

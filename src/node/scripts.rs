@@ -12,7 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::scripting::Interpreters;
+use crate::scripting::{Interpreters, Loader, LogLevel, RestorePolicy};
+use crate::telemetry::log::log;
 
 /// How long a wait for the gate lasts before it looks whether a script is busy.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -52,6 +53,21 @@ impl Scripts {
         self.wide.insert(name.into());
     }
 
+    /// Makes libraries from a file the only ones.
+    ///
+    /// # Errors
+    /// What is wrong with them; nothing has changed then.
+    pub(crate) fn replace_libraries(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
+        if codes.is_empty() && self.interpreters.is_none() {
+            return Ok(());
+        }
+        let codes = codes.iter().map(Vec::as_slice);
+        let libraries = &mut self.interpreters()?.libraries;
+        libraries.restore(codes, RestorePolicy::Flush, &mut Unbounded).map_err(|text| {
+            format!("Failed creating function library: {}", String::from_utf8_lossy(&text))
+        })
+    }
+
     /// Forgets all scripts, but not the functions.
     ///
     /// # Errors
@@ -63,6 +79,39 @@ impl Scripts {
             None => Ok(()),
         }
     }
+}
+
+/// Writes a line of `redis.log`.
+pub(crate) fn log_from_script(level: LogLevel, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    match level {
+        LogLevel::Debug => log!(Debug, "{text}"),
+        LogLevel::Verbose => log!(Verbose, "{text}"),
+        LogLevel::Notice => log!(Notice, "{text}"),
+        LogLevel::Warning => log!(Warning, "{text}"),
+    }
+}
+
+/// For libraries that were loaded before: nothing bounds the time in which their code runs.
+struct Unbounded;
+
+impl Loader for Unbounded {
+    fn expired(&mut self) -> bool {
+        false
+    }
+
+    fn log(&mut self, level: LogLevel, text: &[u8]) {
+        log_from_script(level, text);
+    }
+}
+
+/// Checks that libraries from a file can be loaded.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check_libraries(codes: &[Vec<u8>]) -> Result<(), String> {
+    let mut scripts = Scripts::default();
+    scripts.replace_libraries(codes)
 }
 
 /// What kind of script runs.
@@ -212,6 +261,23 @@ impl Gate {
         let libraries = scripts.interpreters.iter().flat_map(|both| both.libraries.iter());
         self.libraries.store(Arc::new(libraries.map(|library| library.code().into()).collect()));
         self.show_figures(scripts);
+    }
+
+    /// Makes libraries from a file the only ones, under all the shard locks. Those of the same texts
+    /// stay as they are; others are refused while a script runs.
+    ///
+    /// # Errors
+    /// Why that cannot be done now, or what is wrong with them; nothing has changed then.
+    pub(crate) fn reload_libraries(&self, codes: &[Vec<u8>]) -> Result<(), String> {
+        if self.libraries().iter().map(|code| &**code).eq(codes.iter().map(Vec::as_slice)) {
+            return Ok(());
+        }
+        // Whoever has the gate may wait for the locks: waiting here would never end.
+        let scripts = self.scripts.try_lock();
+        let mut scripts = scripts.ok_or_else(|| "A script runs or is about to".to_owned())?;
+        scripts.replace_libraries(codes)?;
+        self.show_libraries(&scripts);
+        Ok(())
     }
 
     /// The libraries' texts.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::commands::access_clock;
 use crate::engine::rdb_load::{self, Behind, Loaded, Store, There};
-use crate::keyspace::Locked;
+use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::persistence::Loading;
 use crate::rdb::KeyRecord;
@@ -21,7 +21,14 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// # Errors
 /// Names the file, and for bad contents the offset and what is wrong there.
 pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, String> {
-    load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))
+    let loaded = load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))?;
+    if let Some(loaded) = &loaded {
+        let mut scripts = node.scripts.wait();
+        scripts.replace_libraries(&loaded.libraries)?;
+        let _locked = node.keyspace.lock(ShardSet::ALL);
+        node.scripts.show_libraries(&scripts);
+    }
+    Ok(loaded)
 }
 
 /// Validates the file without keeping anything: whether [`load_locked`] will succeed. The file must
@@ -48,7 +55,11 @@ pub(super) fn load_locked(
     let accessed_s = access_clock(node.clock.unix_ms());
     let mut store =
         |database, record| rdb_load::store(locked, database, record, accessed_s, existing);
-    there(load(node, path, &mut store)?, path)
+    let loaded = load(node, path, &mut store)?;
+    if let Some(loaded) = &loaded {
+        node.scripts.reload_libraries(&loaded.libraries)?;
+    }
+    there(loaded, path)
 }
 
 /// A file that is to be loaded again must be there.

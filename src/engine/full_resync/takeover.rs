@@ -115,6 +115,8 @@ pub(crate) fn take_over(
     offer: Offer,
     beside: &Beside,
 ) -> Result<(), NotTaken> {
+    // Before the shards: see `node::scripts`.
+    let mut scripts = node.scripts.wait();
     let flushed = {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
         let mut locked = shards.locked();
@@ -122,6 +124,8 @@ pub(crate) fn take_over(
             return Err(NotTaken::NotFollowed);
         }
         guard(node, master, &offer, beside.loaded.keys)?;
+        scripts.replace_libraries(&beside.loaded.libraries).map_err(NotTaken::Failed)?;
+        node.scripts.show_libraries(&scripts);
         mark_all_watchers(node, &locked);
         let flushed = locked.adopt(&beside.keyspace);
         forget_figures(node);
@@ -147,6 +151,7 @@ pub(crate) fn load_in_place(
     checked: &Loaded,
     (source, total_bytes): (impl Read, u64),
 ) -> Result<(), NotTaken> {
+    let mut scripts = node.scripts.wait();
     let flushed: Vec<Flushed> = {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
         let mut locked = shards.locked();
@@ -180,6 +185,8 @@ pub(crate) fn load_in_place(
     node.admission.set(&locked, Condition::Loading, false);
     node.persistence.update(|saving| saving.loading = None);
     let loaded = loaded.map_err(NotTaken::Failed)?;
+    scripts.replace_libraries(&loaded.libraries).map_err(NotTaken::Failed)?;
+    node.scripts.show_libraries(&scripts);
     if node.replication.generation() != generation {
         return Err(NotTaken::NotFollowed);
     }
