@@ -106,6 +106,8 @@ const HELP: &[&str] = &[
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Sets the threshold for elements to be inserted as plain vs packed nodes",
     "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Allow commands in scripts that are not for scripts.",
     "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
     "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
     "SLEEP <seconds>",
@@ -171,6 +173,10 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"REPLICATE", 3..) => {
             let command: Vec<&[u8]> = args.from(2).collect();
             ctx.keys.log_instead(&[&command]);
+            ctx.reply.ok();
+        }
+        (b"SET-DISABLE-DENY-SCRIPTS", 3) => {
+            ctx.node.scripts.allows_all.store(is_on(args.at(2)), Ordering::Relaxed);
             ctx.reply.ok();
         }
         (b"PAUSE-CRON", 3) => {

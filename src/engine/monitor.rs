@@ -29,6 +29,7 @@ fn line(caller: &Caller<'_>, tools: &Tools<'_>, args: &Args<'_>) -> Vec<u8> {
     let now_us = caller.node.clock.unix_us();
     let (origin, database) = (&tools.client.handle.origin, tools.client.database);
     let address = match origin.unix_socket {
+        _ if tools.client.is_script => "lua".to_owned(),
         true => format!("unix:{}", caller.settings.network.unixsocket),
         false => origin.address.clone(),
     };

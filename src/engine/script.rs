@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{admission, call, observe};
+use super::{admission, call, monitor, observe};
 use reply::Reply;
 
 use crate::commands::effects::Effects;
@@ -229,6 +229,10 @@ fn evaluate<'e>(
     let no_writes = !found.flags.contains(ScriptFlags::COMPAT)
         && found.flags.contains(ScriptFlags::NO_WRITES);
     let rights = Rights { read_only: read_only || no_writes };
+    if caller.monitored {
+        // Before the commands that it runs.
+        monitor::tell(caller, tools, args);
+    }
     let began_nanos = caller.last_nanos;
     let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
         let mut words = args.from(3);
@@ -322,7 +326,7 @@ pub(super) struct Running<'r, 'e, 'n> {
 }
 
 impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
-    /// Begins a run for `client`, which lends its link to a master if it is one.
+    /// Begins a run for `client`, which lends its link to a master and its tracking.
     pub(super) fn begin(
         caller: &'r mut Caller<'e>,
         client: &mut Client,
@@ -334,7 +338,9 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     ) -> Self {
         let mut own = Client::new(Arc::clone(&client.handle), true);
         own.database = client.database;
+        own.is_script = true;
         own.master = client.master.take();
+        own.tracking = client.tracking.take();
         // Nothing blocks, as in a transaction.
         own.in_exec = Some((0, 0));
         let began_nanos = caller.node.clock.nanos();
@@ -357,9 +363,10 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         }
     }
 
-    /// Ends it; the client gets its link back.
+    /// Ends it; the client gets back what it lent.
     fn end(mut self, client: &mut Client) {
         client.master = self.client.master.take();
+        client.tracking = self.client.tracking.take();
         self.effects.logging = self.logging;
         if self.is_busy {
             let node = self.caller.node;

@@ -127,6 +127,8 @@ pub(crate) struct Client {
     pub(crate) no_touch: bool,
     /// It gets a line for every command: MONITOR.
     pub(crate) monitor: bool,
+    /// It stands for a script, which runs commands for another client.
+    pub(crate) is_script: bool,
     /// Set while it tracks keys.
     pub(crate) tracking: Option<Box<OwnTracking>>,
     /// The published state is outdated; updated at the end of the batch.
@@ -165,6 +167,7 @@ impl Client {
             closing: false,
             no_touch: false,
             monitor: false,
+            is_script: false,
             tracking: None,
             unpublished: false,
             write_offset: 0,
