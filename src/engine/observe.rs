@@ -42,8 +42,7 @@ pub(super) fn command(
     if slow {
         note_slow(caller, tools, registered, args, nanos / 1000);
     }
-    let (admin, skips) = (Flag::Admin, Flag::SkipMonitor);
-    if caller.monitored && !registered.row.flags.has(admin) && !registered.row.flags.has(skips) {
+    if caller.monitored && monitor::shows(registered) {
         monitor::tell(caller, tools, args);
     }
     if traces::is_on() && (failure.is_some() || slow || traces::is_sampled(tools.random.next())) {

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{admission, call, observe};
+use super::{admission, call, monitor, observe, tracking};
 use reply::Reply;
 
 use crate::commands::effects::Effects;
@@ -24,7 +24,7 @@ use crate::commands::registry::Registered;
 use crate::commands::{
     self, Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
 };
-use crate::keyspace::ShardSet;
+use crate::keyspace::{ShardSet, Tracker};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::node::scripts::{Busy, Kind, Scripts};
@@ -221,6 +221,7 @@ fn evaluate<'e>(
     args: &Args<'_>,
 ) {
     crash::begin_command(registered.path);
+    show(caller, tools, args);
     let read_only = registered.row.flags.has(Flag::ReadOnly);
     if let Some(failure) = refused(caller, tools.client, found, read_only) {
         end_failed(caller, tools, registered, args, &failure);
@@ -245,8 +246,10 @@ fn evaluate<'e>(
     let was_all = writing.set() == ShardSet::ALL;
     let (effects, random) = (&mut *tools.effects, &mut *tools.random);
     let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };
+    let tracker = tracking::tracker_of(tools.client).map(|tracker| (tracker, registered));
     let mut running =
         Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    running.tracker = tracker;
     let both = scripts.interpreters().expect("made to find the script");
     let done = match &found.what {
         What::Script(sha) => both.scripts.run(sha, input, &mut running, &mut reply),
@@ -267,6 +270,13 @@ fn evaluate<'e>(
     observe::command(caller, tools, registered, args, failure.as_ref());
 }
 
+/// Shows a script's command to monitors, before the commands that it calls.
+fn show(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
+    if caller.monitored {
+        monitor::tell(caller, tools, args);
+    }
+}
+
 /// Answers with an error a command whose script did not run.
 #[cold]
 fn end_failed(
@@ -276,6 +286,9 @@ fn end_failed(
     args: &Args<'_>,
     failure: &Failure,
 ) {
+    if matches!(registered.row.run, Run::Engine(EngineCommand::Script(_))) {
+        show(caller, tools, args);
+    }
     let text = failure.text();
     tools.output.error(&text);
     caller.stats.error(&text);
@@ -311,6 +324,9 @@ pub(super) struct Running<'r, 'e, 'n> {
     output: Output,
     rights: Rights,
     title: Title<'r>,
+    /// The client tracks the keys that its command, of this row, declares: from the first call on
+    /// that reads anything.
+    tracker: Option<(Arc<dyn Tracker>, &'e Registered)>,
     began_nanos: u64,
     /// Others know that it runs for long.
     is_busy: bool,
@@ -337,6 +353,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         own.master = client.master.take();
         // Nothing blocks, as in a transaction.
         own.in_exec = Some((0, 0));
+        own.in_script = true;
         let began_nanos = caller.node.clock.nanos();
         caller.node.scripts.set_written(false);
         Self {
@@ -349,6 +366,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             output: Output::new(Protocol::Resp2),
             rights,
             title,
+            tracker: None,
             began_nanos,
             is_busy: false,
             has_written: false,
@@ -445,6 +463,12 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             scripts: None,
         };
         call::run(self.caller, &mut tools, self.writing.locked(), registered, args);
+        if let Some((tracker, command)) = &self.tracker
+            && registered.row.flags.has(Flag::ReadOnly)
+        {
+            let mut locked = self.writing.locked();
+            tracking::track(&mut locked, tracker, command, self.title.command);
+        }
         if !self.effects.told.is_empty() {
             // Before the next one can publish.
             write::tell(self.caller.node, self.effects);

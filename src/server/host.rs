@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -175,12 +174,12 @@ impl Host for ServerHost {
         {
             log!(Warning, "{warning}");
         }
-        let limit = new.clients.output_buffer_limits.pubsub.hard_bytes;
-        if old.clients.output_buffer_limits.pubsub.hard_bytes != limit {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            for handle in self.node.clients.all() {
-                handle.pushes_max.store(limit, Ordering::Relaxed);
-            }
+        let limits = &new.clients.output_buffer_limits;
+        if old.clients.output_buffer_limits != *limits {
+            self.node.clients.all().iter().for_each(|handle| handle.set_push_limits(limits));
+        }
+        if old.clients.memory_max_bytes != new.clients.memory_max_bytes {
+            self.node.limit_client_memory(new.clients.memory_max_bytes);
         }
         if old.replication.backlog_size_bytes != new.replication.backlog_size_bytes {
             let bytes = new.replication.backlog_size_bytes;

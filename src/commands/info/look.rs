@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::commands::registry::Registry;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::client::{Client, Handle};
+use crate::node::client::Handle;
 use crate::node::host::Memory;
 use crate::node::persistence::{Loading, Saving};
 use crate::node::replication::LinkStatus;
@@ -50,7 +50,7 @@ impl ClientSums {
         for handle in handles {
             let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
             let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
-            let bytes = size_of::<Handle>() + size_of::<Client>() + input + output;
+            let bytes = handle.memory_bytes();
             if handle.shown.lock().replica {
                 sums.replica_bytes += bytes;
             } else {
