@@ -19,7 +19,7 @@
 //! keyspace                  shards, entries, the slot table, scans, snapshots
 //! rdb                       the file format, DUMP and RESTORE
 //! replication               the one log of writes, attached replicas, the link to a master; no I/O
-//! node                      server state besides keys: clients, subscriptions, statistics, role
+//! node                      server state besides keys: clients, subscriptions, caches, statistics, role
 //! commands                  a file per family: a table of rows, the handlers below it; `info` has
 //!                           the readings, which INFO and the metrics both show
 //! engine                    the one path of a request
@@ -63,6 +63,15 @@
 //! same locks (`engine::serve`), by the function that the family gave (`commands::blocking::Serve`).
 //! One atomic claim decides between that, the timeout, CLIENT UNBLOCK and the connection's end. A
 //! move fills another key: commands lock what waiting moves reach (`node::blocked`).
+//!
+//! # Clients with caches
+//!
+//! A client that tracks leaves a tracker in the interests of the keys that it reads, beside watchers
+//! and waiters. Whoever changes such a key forgets its trackers and tells them, under the same
+//! locks (`node::tracking`). A client's pending messages are taken before a command or under its
+//! locks, never between its unlock and its reply: so a message about a change follows the reply
+//! that carries what was read before, whatever worker made the change. What a command tells its own
+//! client comes after its reply (`engine::tracking`), as do the lines of a monitor's own commands.
 //!
 //! # The path of a write to a replica
 //!
@@ -140,6 +149,8 @@
 //! - FLUSHALL does not end a background save: the save keeps the tables it still needs.
 //! - SORT with ALPHA compares bytes, whatever the locale.
 //! - A string longer than 64 KiB that begins like a HyperLogLog is a corrupted one.
+//! - CLIENT TRACKING with overlapping prefixes is one error, whichever overlap. A NOLOOP client is told
+//!   when the server forgets its keys. A flush is told as null in the receiver's protocol.
 //! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
 mod admin;

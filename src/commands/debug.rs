@@ -11,6 +11,7 @@ use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, c_string};
 use crate::glob;
 use crate::keyspace::Content;
+use crate::node::client_memory::{self, Bucket};
 use crate::rdb;
 use crate::resp::{Output, Protocol};
 use crate::settings::LocalAccess;
@@ -146,6 +147,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"QUICKLIST", 3..=4) => return packing::quicklist(ctx, args),
         (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
         (b"RELOAD", _) => return reload::reload(ctx, args),
+        (b"CLIENT-EVICTION", 2) => return client_eviction(ctx),
         (b"DIGEST", 2) => {
             let digest = digest::of_all_data(ctx);
             ctx.reply.simple(&digest);
@@ -201,6 +203,25 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             return Err(Failure::UnknownSubcommandOrArity { sent, container: "DEBUG" });
         }
     }
+    Ok(())
+}
+
+/// How many clients of which sizes there are.
+fn client_eviction(ctx: &mut Context<'_>) -> Handled {
+    let buckets = ctx.node.client_buckets();
+    let buckets = buckets.ok_or_else(|| Failure::err("maxmemory-clients is disabled."))?;
+    let last = buckets.len() - 1;
+    let line = |(index, bucket): (usize, &Bucket)| {
+        let (from, beyond) = client_memory::bucket_bounds(index);
+        let Bucket { clients, bytes } = bucket;
+        let to = match index == last {
+            true => "+            : ".to_owned(),
+            false => format!(" - {:>10}: ", beyond - 1),
+        };
+        format!("bucket {from:>10}{to}tot-mem: {bytes:>10}, clients: {clients}\n")
+    };
+    let text: String = buckets.iter().enumerate().map(line).collect();
+    ctx.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 

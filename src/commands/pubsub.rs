@@ -10,7 +10,7 @@ use super::command::{
 };
 use super::{Args, Command, Context, Failure, Flag, Flag::*, Handled, KeyFlag::NotKey};
 use crate::node::Node;
-use crate::node::client::{Client, Name};
+use crate::node::client::{Client, Name, name_bytes};
 use crate::node::pubsub::Kind;
 use crate::node::standing::HELLO_CHANNEL;
 use crate::resp::Output;
@@ -130,6 +130,9 @@ fn placed<'c>(ctx: &mut Context<'_>, confirmation: &'c Output) -> Option<&'c Out
 fn subscribe_to(ctx: &mut Context<'_>, kind: Kind, args: &Args<'_>) -> Handled {
     for name in args.from(1) {
         let new = names_of(ctx.client, kind).insert(name.into());
+        if new {
+            ctx.client.names_bytes += name_bytes(name);
+        }
         let confirmation = confirmation(ctx.client, kind, Change::Subscribed, Some(name));
         let pushed = placed(ctx, &confirmation);
         let handle = &ctx.client.handle;
@@ -151,6 +154,9 @@ fn unsubscribe_from(ctx: &mut Context<'_>, kind: Kind, args: &Args<'_>) -> Handl
     };
     for name in &names {
         let had = names_of(ctx.client, kind).remove(name);
+        if had {
+            ctx.client.names_bytes -= name_bytes(name);
+        }
         if !ctx.client.is_subscribed() {
             // From the confirmation on it gets no messages of caches in RESP2.
             ctx.client.publish();
@@ -178,6 +184,7 @@ fn unsubscribe_from(ctx: &mut Context<'_>, kind: Kind, args: &Args<'_>) -> Handl
 pub(super) fn leave_all(node: &Node, client: &mut Client) {
     for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
         for name in std::mem::take(names_of(client, kind)) {
+            client.names_bytes -= name_bytes(&name);
             node.pubsub.unsubscribe(kind, &name, &client.handle, None);
         }
     }

@@ -24,7 +24,8 @@ const LOAD_NANOS_MAX: u64 = 500_000_000;
 const CHANGES: &[KeyFlag] = &[Rw, Access, Update];
 const READS: &[KeyFlag] = &[Ro, Access];
 const UNKNOWN_USE: &str = "What a script does with its keys is not known: taken for the most that it can, reading and updating";
-const UNKNOWN_READ: &str = "What a script does with its keys is not known: taken for the most that it can, reading";
+const UNKNOWN_READ: &str =
+    "What a script does with its keys is not known: taken for the most that it can, reading";
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -275,10 +276,8 @@ fn function_load(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) 
         replace = true;
     }
     let code = args.at(args.len() - 1);
-    let name = both(scripts)?
-        .libraries
-        .load(code, replace, &mut Bounded::new(ctx))
-        .map_err(failed)?;
+    let name =
+        both(scripts)?.libraries.load(code, replace, &mut Bounded::new(ctx)).map_err(failed)?;
     changed(ctx, scripts);
     ctx.reply.bulk(name.as_bytes());
     Ok(())
@@ -294,6 +293,10 @@ fn function_delete(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>
 }
 
 fn function_flush(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) -> Handled {
+    if args.len() > 3 {
+        let sent = args.at(1).to_vec();
+        return Err(Failure::UnknownSubcommandOrArity { sent, container: "FUNCTION" });
+    }
     check_flush(args, "FUNCTION FLUSH only supports SYNC|ASYNC option")?;
     both(scripts)?.libraries.flush().map_err(Failure::err)?;
     changed(ctx, scripts);

@@ -74,8 +74,10 @@ fn run(ctx: &mut Context<'_>, args: &Args<'_>, mut options: Options<'_>) -> Hand
     let kind = ctx.keys.read(source).map(|entry| entry.encoding().kind());
     match kind {
         None | Some(Type::List) => {}
-        // What is stored must not depend on the order of a hash table.
-        Some(Type::Set) if options.store.is_some() => options.settle_order(),
+        // What is stored, or what a script does, must not depend on the order of a hash table.
+        Some(Type::Set) if options.store.is_some() || ctx.client.in_script => {
+            options.settle_order();
+        }
         Some(Type::Set) => {}
         Some(Type::SortedSet) => make_large(&mut ctx.keys, source),
         Some(_) => return Err(Failure::WrongType),

@@ -64,8 +64,11 @@ fn watch(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         let alive = expiry.is_some_and(|at| at.is_none_or(|at| !ctx.keys.is_past(at)));
         ctx.keys.locked.watch(database, key, &ctx.client.watch_mark, alive);
         let expire_at_ms = expiry.flatten().filter(|_| alive);
-        ctx.client.watched.push(Watched { database, key: key.bytes.into(), expire_at_ms });
+        let watched = Watched { database, key: key.bytes.into(), expire_at_ms };
+        ctx.client.names_bytes += watched.memory_bytes();
+        ctx.client.watched.push(watched);
     }
+    ctx.client.unpublished = true;
     ctx.reply.ok();
     Ok(())
 }

@@ -182,7 +182,10 @@ impl Candidate<'_> {
 }
 
 /// Why a script of `client` may not begin to write now.
-pub(super) fn refused_as_script_write(caller: &Caller<'_>, client: &Client) -> Option<&'static str> {
+pub(super) fn refused_as_script_write(
+    caller: &Caller<'_>,
+    client: &Client,
+) -> Option<&'static str> {
     let (admission, settings) = (&caller.node.admission, &caller.settings);
     if admission.is_calm() || client.master.is_some() {
         return None;

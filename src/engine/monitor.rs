@@ -3,9 +3,18 @@
 use bytes::Bytes;
 
 use super::caller::{Caller, Tools};
-use crate::commands::Args;
+use crate::commands::registry::Registered;
+use crate::commands::{Args, Flag};
 use crate::node::admission::Condition;
 use crate::node::client::ReplyMode;
+
+/// Whether monitors see a command: those of administrators may hold secrets.
+#[cold]
+pub(super) fn shows(registered: &Registered) -> bool {
+    let flags = registered.row.flags;
+    // Redis does not run QUIT as a command.
+    !flags.has(Flag::Admin) && !flags.has(Flag::SkipMonitor) && registered.name != "quit"
+}
 
 /// Sends the command's line to all monitors; the running client's own line follows its reply. The
 /// caller holds the command's locks.
@@ -28,10 +37,12 @@ pub(super) fn tell(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) 
 fn line(caller: &Caller<'_>, tools: &Tools<'_>, args: &Args<'_>) -> Vec<u8> {
     let now_us = caller.node.clock.unix_us();
     let (origin, database) = (&tools.client.handle.origin, tools.client.database);
-    let address = match origin.unix_socket {
-        _ if tools.client.is_script => "lua".to_owned(),
-        true => format!("unix:{}", caller.settings.network.unixsocket),
-        false => origin.address.clone(),
+    let address = if tools.client.in_script {
+        "lua".to_owned()
+    } else if origin.unix_socket {
+        format!("unix:{}", caller.settings.network.unixsocket)
+    } else {
+        origin.address.clone()
     };
     let (seconds, us) = (now_us / 1_000_000, now_us % 1_000_000);
     let mut line = format!("+{seconds}.{us:06} [{database} {address}]").into_bytes();

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::caller::{Caller, Tools};
-use crate::commands::blocking::{Asked, KeyWait};
 use super::monitor;
+use crate::commands::blocking::{Asked, KeyWait};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
 use crate::node::Node;
@@ -42,8 +42,7 @@ pub(super) fn command(
     if slow {
         note_slow(caller, tools, registered, args, nanos / 1000);
     }
-    let (admin, skips) = (Flag::Admin, Flag::SkipMonitor);
-    if caller.monitored && !registered.row.flags.has(admin) && !registered.row.flags.has(skips) {
+    if caller.monitored && monitor::shows(registered) {
         monitor::tell(caller, tools, args);
     }
     if traces::is_on() && (failure.is_some() || slow || traces::is_sampled(tools.random.next())) {

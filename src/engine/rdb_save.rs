@@ -43,11 +43,7 @@ pub(crate) fn cut(node: &Node) -> Cut {
 ///
 /// # Errors
 /// When the sink fails; likewise below.
-pub(crate) fn begin<W: Write>(
-    node: &Node,
-    sink: W,
-    cut: &Cut,
-) -> io::Result<EntryWriter<W>> {
+pub(crate) fn begin<W: Write>(node: &Node, sink: W, cut: &Cut) -> io::Result<EntryWriter<W>> {
     let settings = node.settings.load();
     let options = WriteOptions {
         compression: settings.snapshot.rdbcompression,

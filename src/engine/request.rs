@@ -32,9 +32,8 @@ pub(super) fn run(
     args: &Args<'_>,
 ) -> Flow {
     let resolved = resolve(caller, command, args);
-    let exec = resolved
-        .as_ref()
-        .is_ok_and(|found| found.row.run_by_engine() == Some(EngineCommand::Exec));
+    let exec =
+        resolved.as_ref().is_ok_and(|found| found.row.run_by_engine() == Some(EngineCommand::Exec));
     if client.handle.has_pushes() {
         output.append(&client.handle.take_pushes());
     }
@@ -141,7 +140,9 @@ fn admit_and_call<'e>(
         }
         if !matches!(registered.row.run, Run::Handler(_)) {
             let done = match registered.row.run_by_engine() {
-                Some(EngineCommand::Exec) => transaction::execute(caller, tools, registered, args, epoch),
+                Some(EngineCommand::Exec) => {
+                    transaction::execute(caller, tools, registered, args, epoch)
+                }
                 _ => script::execute(caller, tools, registered, args, epoch),
             };
             if done || refused_while_busy(caller, tools, registered, args) {

@@ -16,15 +16,13 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{admission, call, monitor, observe};
+use super::{admission, call, monitor, observe, tracking};
 use reply::Reply;
 
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
-use crate::commands::{
-    Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
-};
-use crate::keyspace::ShardSet;
+use crate::commands::{Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source};
+use crate::keyspace::{ShardSet, Tracker};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::node::scripts::{Busy, Kind, Scripts, log_from_script};
@@ -154,8 +152,8 @@ impl Found {
 /// Number of keys that a command of scripts declares.
 fn key_count(args: &Args<'_>, bad: Failure) -> Result<usize, Failure> {
     let count = number::parse_i64(args.at(2)).ok_or(bad)?;
-    let count = usize::try_from(count)
-        .map_err(|_| Failure::err("Number of keys can't be negative"))?;
+    let count =
+        usize::try_from(count).map_err(|_| Failure::err("Number of keys can't be negative"))?;
     if count > args.len() - 3 {
         return Err(Failure::err("Number of keys can't be greater than number of args"));
     }
@@ -190,9 +188,6 @@ fn find(scripts: &mut Scripts, source: Source, args: &Args<'_>) -> Result<Found,
 /// Why a script may not run now, by what it declares.
 fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Option<Failure> {
     let flags = found.flags;
-    if flags.contains(ScriptFlags::COMPAT) {
-        return None;
-    }
     let (node, settings) = (caller.node, &caller.settings);
     if node.admission.has(Condition::MasterDown)
         && !settings.replication.serve_stale_data
@@ -201,7 +196,7 @@ fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Opt
     {
         return Some(Failure::Other(admission::MASTERDOWN.into()));
     }
-    if flags.contains(ScriptFlags::NO_WRITES) {
+    if flags.contains(ScriptFlags::COMPAT) || flags.contains(ScriptFlags::NO_WRITES) {
         return None;
     }
     if let Some(text) = admission::refused_as_script_write(caller, client) {
@@ -221,13 +216,14 @@ fn evaluate<'e>(
     args: &Args<'_>,
 ) {
     crash::begin_command(registered.path);
+    show(caller, tools, args);
     let read_only = registered.row.flags.has(Flag::ReadOnly);
     if let Some(failure) = refused(caller, tools.client, found, read_only) {
         end_failed(caller, tools, registered, args, &failure);
         return;
     }
-    let no_writes = !found.flags.contains(ScriptFlags::COMPAT)
-        && found.flags.contains(ScriptFlags::NO_WRITES);
+    let no_writes =
+        !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::NO_WRITES);
     let rights = Rights { read_only: read_only || no_writes };
     if caller.monitored {
         // Before the commands that it runs.
@@ -249,12 +245,15 @@ fn evaluate<'e>(
     let was_all = writing.set() == ShardSet::ALL;
     let (effects, random) = (&mut *tools.effects, &mut *tools.random);
     let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };
-    let mut running =
-        Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    let tracker = tracking::tracker_of(tools.client).map(|tracker| (tracker, registered));
+    let mut running = Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    running.tracker = tracker;
     let both = scripts.interpreters().expect("made to find the script");
     let done = match &found.what {
         What::Script(sha) => both.scripts.run(sha, input, &mut running, &mut reply),
-        What::Function(name) => both.libraries.run(name.as_bytes(), input, &mut running, &mut reply),
+        What::Function(name) => {
+            both.libraries.run(name.as_bytes(), input, &mut running, &mut reply)
+        }
     };
     debug_assert!(done.is_some(), "it was found");
     running.end(tools.client);
@@ -271,6 +270,13 @@ fn evaluate<'e>(
     observe::command(caller, tools, registered, args, failure.as_ref());
 }
 
+/// Shows a script's command to monitors, before the commands that it calls.
+fn show(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
+    if caller.monitored {
+        monitor::tell(caller, tools, args);
+    }
+}
+
 /// Answers with an error a command whose script did not run.
 #[cold]
 fn end_failed(
@@ -280,6 +286,9 @@ fn end_failed(
     args: &Args<'_>,
     failure: &Failure,
 ) {
+    if matches!(registered.row.run, Run::Engine(EngineCommand::Script(_))) {
+        show(caller, tools, args);
+    }
     let text = failure.text();
     tools.output.error(&text);
     caller.stats.error(&text);
@@ -315,6 +324,9 @@ pub(super) struct Running<'r, 'e, 'n> {
     output: Output,
     rights: Rights,
     title: Title<'r>,
+    /// The client tracks the keys that its command, of this row, declares: from the first call on
+    /// that reads anything.
+    tracker: Option<(Arc<dyn Tracker>, &'e Registered)>,
     began_nanos: u64,
     /// Others know that it runs for long.
     is_busy: bool,
@@ -338,11 +350,10 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     ) -> Self {
         let mut own = Client::new(Arc::clone(&client.handle), true);
         own.database = client.database;
-        own.is_script = true;
         own.master = client.master.take();
-        own.tracking = client.tracking.take();
         // Nothing blocks, as in a transaction.
         own.in_exec = Some((0, 0));
+        own.in_script = true;
         let began_nanos = caller.node.clock.nanos();
         caller.node.scripts.set_written(false);
         Self {
@@ -355,6 +366,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             output: Output::new(Protocol::Resp2),
             rights,
             title,
+            tracker: None,
             began_nanos,
             is_busy: false,
             has_written: false,
@@ -366,7 +378,6 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     /// Ends it; the client gets back what it lent.
     fn end(mut self, client: &mut Client) {
         client.master = self.client.master.take();
-        client.tracking = self.client.tracking.take();
         self.effects.logging = self.logging;
         if self.is_busy {
             let node = self.caller.node;
@@ -380,8 +391,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     /// Finds the row of a command that the script calls.
     fn resolve(&self, args: &Args<'_>) -> Result<&'e Registered, Refused<'e>> {
         let unknown = || (None, "Unknown Redis command called from script".into());
-        let mut registered =
-            self.caller.engine.registry.find(args.at(0)).ok_or_else(unknown)?;
+        let mut registered = self.caller.engine.registry.find(args.at(0)).ok_or_else(unknown)?;
         if registered.is_container() && args.len() > 1 {
             registered = registered.subcommand(args.at(1)).ok_or_else(unknown)?;
         }
@@ -452,6 +462,12 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             scripts: None,
         };
         call::run(self.caller, &mut tools, self.writing.locked(), registered, args);
+        if let Some((tracker, command)) = &self.tracker
+            && registered.row.flags.has(Flag::ReadOnly)
+        {
+            let mut locked = self.writing.locked();
+            tracking::track(&mut locked, tracker, command, self.title.command);
+        }
         if !self.effects.told.is_empty() {
             // Before the next one can publish.
             write::tell(self.caller.node, self.effects);
@@ -461,11 +477,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         Ok(())
     }
 
-    fn refuse(
-        &self,
-        registered: Option<&Registered>,
-        text: Cow<'static, str>,
-    ) -> CallError {
+    fn refuse(&self, registered: Option<&Registered>, text: Cow<'static, str>) -> CallError {
         if let Some(registered) = registered {
             self.caller.stats.commands[registered.id].rejected.add(1);
         }

@@ -11,7 +11,7 @@ use super::caller::Caller;
 use crate::commands::effects::Effects;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Context, Random};
-use crate::keyspace::{self, SHARDS, ShardSet};
+use crate::keyspace::{self, Locked, SHARDS, ShardSet};
 use crate::node::Node;
 use crate::node::client::Client;
 use crate::node::tracking::{Invalid, Tracker};
@@ -25,14 +25,29 @@ const FORGOTTEN_PER_ROUND: usize = 5000;
 /// Makes the client a tracker of the keys that a command has read, also of those that are missing.
 #[cold]
 pub(super) fn remember(ctx: &mut Context<'_>, registered: &Registered, args: &Args<'_>) {
-    let Some(own) = ctx.client.tracking.as_ref().filter(|own| own.remembers()) else { return };
-    let tracker: Arc<dyn keyspace::Tracker> = Arc::clone(&own.tracker) as _;
-    let locked = &mut ctx.keys.locked;
+    if let Some(tracker) = tracker_of(ctx.client) {
+        track(&mut ctx.keys.locked, &tracker, registered, args);
+    }
+}
+
+/// The client as a tracker of what the running command reads.
+pub(super) fn tracker_of(client: &Client) -> Option<Arc<dyn keyspace::Tracker>> {
+    let own = client.tracking.as_ref().filter(|own| own.remembers())?;
+    Some(Arc::clone(&own.tracker) as _)
+}
+
+/// Adds a tracker to the keys of a command.
+pub(super) fn track(
+    locked: &mut Locked<'_>,
+    tracker: &Arc<dyn keyspace::Tracker>,
+    registered: &Registered,
+    args: &Args<'_>,
+) {
     registered.row.keys.for_each(args, |index, _| {
         let key = args.key(locked.keyspace(), index);
         // Of a command with a wrong syntax, fewer keys may have been locked.
         if locked.set().contains(key.shard()) {
-            locked.track(key, &tracker);
+            locked.track(key, tracker);
         }
     });
 }

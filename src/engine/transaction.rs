@@ -30,6 +30,7 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
     let spans = args.from(0).map(span).collect();
     tools.client.unpublished = true;
     multi.bytes += buffer.len();
+    multi.overhead_bytes += size_of::<Queued>() + args.len() * size_of::<Span>();
     multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
 }
 
@@ -179,8 +180,9 @@ fn is_stale(caller: &Caller<'_>, client: &Client) -> bool {
 }
 
 fn unwatch(client: &mut Client, locked: &mut Locked<'_>) {
-    for Watched { database, key, .. } in client.watched.drain(..) {
-        locked.unwatch(database, locked.key(&key), &client.watch_mark);
+    for watched in client.watched.drain(..) {
+        client.names_bytes -= watched.memory_bytes();
+        locked.unwatch(watched.database, locked.key(&watched.key), &client.watch_mark);
     }
     client.watch_mark.store(false, Ordering::Relaxed);
 }

@@ -1,10 +1,11 @@
 //! A client: its state, owned by its connection, and the handle by which others reach it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::migration::Migration;
@@ -12,7 +13,7 @@ use super::tracking::{OwnTracking, Tracker};
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
-use crate::settings::Settings;
+use crate::settings::{ClientOutputBufferLimits, Settings};
 
 /// A subscription's channel or pattern.
 pub(crate) type Name = Box<[u8]>;
@@ -46,6 +47,8 @@ pub(crate) struct Multi {
     pub(crate) broken: bool,
     /// Bytes of all arguments.
     pub(crate) bytes: usize,
+    /// Bytes of what says which commands these are, and where their arguments stand.
+    pub(crate) overhead_bytes: usize,
 }
 
 /// A watched key.
@@ -55,6 +58,18 @@ pub(crate) struct Watched {
     pub(crate) key: Name,
     /// The key's expiry. A key that had already expired counts as missing and has none.
     pub(crate) expire_at_ms: Option<i64>,
+}
+
+impl Watched {
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.key.len()
+    }
+}
+
+/// The memory of a name in one of a client's sets, without what the names share.
+pub(crate) fn name_bytes(name: &[u8]) -> usize {
+    // A tree's nodes are two thirds full on average.
+    size_of::<Name>() * 3 / 2 + name.len()
 }
 
 /// The reply's position among the events of its command.
@@ -113,6 +128,8 @@ pub(crate) struct Client {
     pub(crate) multi: Option<Multi>,
     /// Commands and bytes of this client's transaction, while EXEC runs it.
     pub(crate) in_exec: Option<(usize, usize)>,
+    /// It is a script's: its commands are called by Lua.
+    pub(crate) in_script: bool,
     /// See [`Replied`]; for the running command.
     pub(crate) replied: Option<Replied>,
     pub(crate) watched: Vec<Watched>,
@@ -121,14 +138,14 @@ pub(crate) struct Client {
     pub(crate) channels: BTreeSet<Name>,
     pub(crate) patterns: BTreeSet<Name>,
     pub(crate) shard_channels: BTreeSet<Name>,
+    /// Memory of the names of watched keys, subscriptions and prefixes.
+    pub(crate) names_bytes: usize,
     /// Close after writing the replies so far.
     pub(crate) closing: bool,
     /// Commands do not count as accesses of keys.
     pub(crate) no_touch: bool,
     /// It gets a line for every command: MONITOR.
     pub(crate) monitor: bool,
-    /// It stands for a script, which runs commands for another client.
-    pub(crate) is_script: bool,
     /// Set while it tracks keys.
     pub(crate) tracking: Option<Box<OwnTracking>>,
     /// The published state is outdated; updated at the end of the batch.
@@ -158,16 +175,17 @@ impl Client {
             reply_mode: ReplyMode::On,
             multi: None,
             in_exec: None,
+            in_script: false,
             replied: None,
             watched: Vec::new(),
             watch_mark,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
+            names_bytes: 0,
             closing: false,
             no_touch: false,
             monitor: false,
-            is_script: false,
             tracking: None,
             unpublished: false,
             write_offset: 0,
@@ -219,6 +237,8 @@ impl Client {
     /// Stops watching. Takes locks, so hold none; EXEC, which holds them, does it itself.
     pub(crate) fn forget_watches(&mut self, keyspace: &Keyspace) {
         let watched = std::mem::take(&mut self.watched);
+        let bytes: usize = watched.iter().map(Watched::memory_bytes).sum();
+        self.names_bytes -= bytes;
         let keys = watched.iter().map(|watched| (watched.database, &*watched.key));
         keyspace.unwatch(keys, &self.watch_mark);
         self.watch_mark.store(false, Ordering::Relaxed);
@@ -234,6 +254,9 @@ impl Client {
     /// Publishes what CLIENT LIST shows of this client, and the protocol of its messages.
     pub(crate) fn publish(&mut self) {
         self.unpublished = false;
+        let multi = self.multi.as_ref().map_or(0, |multi| multi.bytes + multi.overhead_bytes);
+        self.handle.state_bytes.store(self.names_bytes + multi, Ordering::Relaxed);
+        self.handle.subscribed.store(self.is_subscribed(), Ordering::Relaxed);
         let mut shown = self.handle.shown.lock();
         shown.database = self.database;
         shown.protocol = self.protocol;
@@ -330,8 +353,13 @@ pub(crate) struct Handle {
     pub(crate) active_ms: AtomicI64,
     /// Id of the last command's row plus one.
     pub(crate) last_command: AtomicUsize,
-    /// Bytes read and not yet executed.
+    /// Bytes read and not yet executed, and room behind them.
     pub(crate) input_bytes: AtomicUsize,
+    pub(crate) input_free_bytes: AtomicUsize,
+    /// Memory of what the client has watched, subscribed to and queued.
+    pub(crate) state_bytes: AtomicUsize,
+    /// What [`Node::count_client`](super::Node::count_client) has counted last.
+    pub(crate) counted_bytes: AtomicU64,
     /// Bytes of replies not yet written, and the number of pieces.
     pub(crate) output_bytes: AtomicUsize,
     pub(crate) output_pieces: AtomicUsize,
@@ -341,8 +369,10 @@ pub(crate) struct Handle {
     pushes: Mutex<Pushes>,
     /// Unwritten bytes when messages exceeded the limit; 0: they did not.
     overflow_bytes: AtomicUsize,
-    /// Most unwritten bytes while the client has subscriptions; 0: no limit.
-    pub(crate) pushes_max: AtomicUsize,
+    /// The client has subscriptions.
+    subscribed: AtomicBool,
+    /// Most unwritten bytes, without and with subscriptions; 0: no limit.
+    pushes_max: [AtomicUsize; 2],
     /// Set once the client tracks keys.
     pub(crate) tracker: OnceLock<Arc<Tracker>>,
     waker: Mutex<Option<Waker>>,
@@ -381,7 +411,7 @@ impl Handle {
         let len = messages.len();
         let mut pushes = self.pushes.lock();
         let waiting = pushes.bytes + len + self.output_bytes.load(Ordering::Relaxed);
-        let max = self.pushes_max.load(Ordering::Relaxed);
+        let (_, max) = self.push_limit();
         if max != 0 && waiting > max {
             *pushes = Pushes::default();
             drop(pushes);
@@ -393,6 +423,20 @@ impl Handle {
         pushes.output.append(messages);
         drop(pushes);
         self.signal(Signal::Pushes);
+    }
+
+    /// Sets how many unwritten bytes messages may add to.
+    pub(crate) fn set_push_limits(&self, limits: &ClientOutputBufferLimits) {
+        for (max, limit) in self.pushes_max.iter().zip([limits.normal, limits.pubsub]) {
+            max.store(usize::try_from(limit.hard_bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// The client's class, and the most unwritten bytes that it may have; 0: no limit.
+    pub(crate) fn push_limit(&self) -> (&'static str, usize) {
+        let (class, index) =
+            if self.subscribed.load(Ordering::Relaxed) { ("pubsub", 1) } else { ("normal", 0) };
+        (class, self.pushes_max[index].load(Ordering::Relaxed))
     }
 
     /// Unwritten bytes when messages exceeded the limit; `None`: they did not.
@@ -411,6 +455,22 @@ impl Handle {
         let mut pushes = self.pushes.lock();
         self.signals.fetch_and(!(Signal::Pushes as u32), Ordering::AcqRel);
         std::mem::take(&mut *pushes).output
+    }
+
+    /// Memory that the client makes the server hold.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let names = {
+            let shown = self.shown.lock();
+            let names = [&shown.name, &shown.library_name, &shown.library_version];
+            names.iter().map(|name| name.capacity()).sum::<usize>()
+        };
+        let origin = self.origin.address.capacity() + self.origin.local_address.capacity();
+        let input = load(&self.input_bytes) + load(&self.input_free_bytes);
+        let output = load(&self.output_bytes) + load(&self.output_pieces) * size_of::<Bytes>();
+        let waiting = self.pushes.lock().bytes;
+        let fixed = size_of::<Self>() + size_of::<Client>() + origin;
+        fixed + names + input + output + waiting + load(&self.state_bytes)
     }
 
     /// Describes the client in CLIENT LIST's format, for the log.

@@ -6,6 +6,7 @@
 pub(crate) mod admission;
 mod blocked;
 pub(crate) mod client;
+pub(crate) mod client_memory;
 pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
@@ -15,8 +16,8 @@ pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
-pub(crate) mod shutdown;
 pub(crate) mod scripts;
+pub(crate) mod shutdown;
 pub(crate) mod slowlog;
 pub(crate) mod spikes;
 pub(crate) mod standing;
@@ -35,6 +36,7 @@ use crate::telemetry::counter::Distribution;
 use crate::types::list::PLAIN_BYTES_MIN;
 use admission::Admission;
 use blocked::Blocked;
+use client_memory::ClientMemory;
 use clients::Clients;
 use host::{Clock, Host};
 use migration::Migrations;
@@ -72,6 +74,7 @@ pub(crate) struct Node {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) clients: Clients,
+    pub(crate) client_memory: ClientMemory,
     pub(crate) pubsub: PubSub,
     pub(crate) monitors: Monitors,
     pub(crate) tracking: Tracking,
@@ -129,6 +132,7 @@ impl Node {
         Self {
             keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
             clients: Clients::default(),
+            client_memory: ClientMemory::default(),
             pubsub: PubSub::default(),
             monitors: Monitors::default(),
             tracking: Tracking::default(),

@@ -58,12 +58,16 @@ impl Scripts {
     /// # Errors
     /// What is wrong with them; nothing has changed then.
     pub(crate) fn replace_libraries(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
+        self.load_libraries(codes, RestorePolicy::Flush)
+    }
+
+    fn load_libraries(&mut self, codes: &[Vec<u8>], policy: RestorePolicy) -> Result<(), String> {
         if codes.is_empty() && self.interpreters.is_none() {
             return Ok(());
         }
         let codes = codes.iter().map(Vec::as_slice);
         let libraries = &mut self.interpreters()?.libraries;
-        libraries.restore(codes, RestorePolicy::Flush, &mut Unbounded).map_err(|text| {
+        libraries.restore(codes, policy, &mut Unbounded).map_err(|text| {
             format!("Failed creating function library: {}", String::from_utf8_lossy(&text))
         })
     }
@@ -263,19 +267,26 @@ impl Gate {
         self.show_figures(scripts);
     }
 
-    /// Makes libraries from a file the only ones, under all the shard locks. Those of the same texts
-    /// stay as they are; others are refused while a script runs.
+    /// Loads libraries from a file, under all the shard locks. Where they become the only ones, those
+    /// of the same texts stay as they are; otherwise this is refused while a script runs.
     ///
     /// # Errors
     /// Why that cannot be done now, or what is wrong with them; nothing has changed then.
-    pub(crate) fn reload_libraries(&self, codes: &[Vec<u8>]) -> Result<(), String> {
-        if self.libraries().iter().map(|code| &**code).eq(codes.iter().map(Vec::as_slice)) {
+    pub(crate) fn reload_libraries(
+        &self,
+        codes: &[Vec<u8>],
+        policy: RestorePolicy,
+    ) -> Result<(), String> {
+        let replaced = policy == RestorePolicy::Flush;
+        if replaced
+            && self.libraries().iter().map(|code| &**code).eq(codes.iter().map(Vec::as_slice))
+        {
             return Ok(());
         }
         // Whoever has the gate may wait for the locks: waiting here would never end.
         let scripts = self.scripts.try_lock();
         let mut scripts = scripts.ok_or_else(|| "A script runs or is about to".to_owned())?;
-        scripts.replace_libraries(codes)?;
+        scripts.load_libraries(codes, policy)?;
         self.show_libraries(&scripts);
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::client::{Client, Handle, Name};
+use super::client::{Client, Handle, Name, name_bytes};
 use super::clients::Clients;
 use crate::keyspace;
 use crate::resp::{Output, Protocol};
@@ -268,18 +268,25 @@ impl Tracking {
         });
         own.mode = mode;
         if mode.broadcast {
-            self.add_prefixes(own, if prefixes.is_empty() { &[b""] } else { prefixes });
+            let prefixes = if prefixes.is_empty() { &[&b""[..]] } else { prefixes };
+            client.names_bytes += self.add_prefixes(own, prefixes);
         }
+        client.unpublished = true;
     }
 
-    fn add_prefixes(&self, own: &mut OwnTracking, prefixes: &[&[u8]]) {
+    /// Returns the memory that they take.
+    fn add_prefixes(&self, own: &mut OwnTracking, prefixes: &[&[u8]]) -> usize {
+        let mut added_bytes = 0;
         let mut all = self.prefixes.write();
         for &prefix in prefixes {
             let trackers = all.entry(prefix.into()).or_default();
             trackers.insert(own.tracker.client, Arc::clone(&own.tracker));
-            own.prefixes.insert(prefix.into());
+            if own.prefixes.insert(prefix.into()) {
+                added_bytes += name_bytes(prefix);
+            }
         }
         self.prefix_count.store(all.len(), Ordering::Relaxed);
+        added_bytes
     }
 
     /// Turns a client's tracking off.
@@ -297,8 +304,10 @@ impl Tracking {
         if own.prefixes.is_empty() {
             return;
         }
+        client.unpublished = true;
         let mut all = self.prefixes.write();
         for prefix in &own.prefixes {
+            client.names_bytes -= name_bytes(prefix);
             if let Some(trackers) = all.get_mut(prefix) {
                 trackers.remove(&id);
                 if trackers.is_empty() {

@@ -38,6 +38,11 @@ impl Input {
         self.bytes.len().saturating_sub(self.done)
     }
 
+    /// Memory that holds none of these bytes.
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.bytes.capacity().saturating_sub(self.len())
+    }
+
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         self.bytes.get(self.done..).unwrap_or_default()

@@ -167,8 +167,8 @@ impl Connection {
         loop {
             if self.handle.is_killed() {
                 if let Some(bytes) = self.handle.take_overflow() {
-                    let max = self.handle.pushes_max.load(Ordering::Relaxed);
-                    self.cut_for_output(bytes as u64, format_args!("pubsub, hard limit {max}"));
+                    let (class, max) = self.handle.push_limit();
+                    self.cut_for_output(bytes as u64, format_args!("{class}, hard limit {max}"));
                 }
                 return Poll::Ready(Err(Over));
             }
@@ -187,6 +187,12 @@ impl Connection {
                 return if blocked { Poll::Pending } else { Poll::Ready(Err(Over)) };
             }
             self.check_output_limit(cx)?;
+            if self.engine.node.client_memory.is_limited() {
+                self.engine.node.count_client(&self.handle);
+                if self.handle.is_killed() {
+                    continue;
+                }
+            }
             if !blocked && self.client.replica.is_some() {
                 self.feed(cx)?;
             }
@@ -334,7 +340,7 @@ impl Connection {
         if !self.input.is_empty() {
             self.check_input_limit()?;
         } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
-            self.handle.input_bytes.store(0, Ordering::Relaxed);
+            self.show_input();
         }
         let made = worker.executor.output.len();
         if made > REPLY_BYTES_UNCHECKED {

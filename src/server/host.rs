@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -13,8 +12,8 @@ use super::ids::Ids;
 use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
-use crate::engine::rdb_load::There;
 use super::worker::Workers;
+use crate::engine::rdb_load::There;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -22,6 +21,7 @@ use crate::node::host::{
     BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
 };
 use crate::node::migration::Migration;
+use crate::scripting::RestorePolicy;
 use crate::settings::{self, Rewrite, Settings};
 use crate::telemetry::log::{self, Level, log};
 
@@ -97,7 +97,12 @@ impl Host for ServerHost {
             let beside = (there == There::Refused).then_some(&*locked);
             loader::validate(&self.node, &path, beside)?;
         }
-        loader::load_locked(&self.node, &path, locked, there)?;
+        let libraries = match how {
+            Reload { flush: true, .. } => RestorePolicy::Flush,
+            Reload { merge: true, .. } => RestorePolicy::Replace,
+            _ => RestorePolicy::Append,
+        };
+        loader::load_locked(&self.node, &path, locked, there, libraries)?;
         log!(Warning, "DB reloaded by DEBUG RELOAD");
         Ok(())
     }
@@ -175,12 +180,12 @@ impl Host for ServerHost {
         {
             log!(Warning, "{warning}");
         }
-        let limit = new.clients.output_buffer_limits.pubsub.hard_bytes;
-        if old.clients.output_buffer_limits.pubsub.hard_bytes != limit {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            for handle in self.node.clients.all() {
-                handle.pushes_max.store(limit, Ordering::Relaxed);
-            }
+        let limits = &new.clients.output_buffer_limits;
+        if old.clients.output_buffer_limits != *limits {
+            self.node.clients.all().iter().for_each(|handle| handle.set_push_limits(limits));
+        }
+        if old.clients.memory_max_bytes != new.clients.memory_max_bytes {
+            self.node.limit_client_memory(new.clients.memory_max_bytes);
         }
         if old.replication.backlog_size_bytes != new.replication.backlog_size_bytes {
             let bytes = new.replication.backlog_size_bytes;

@@ -191,9 +191,7 @@ impl Listeners {
             keep_alive(&SockRef::from(stream), settings.network.tcp_keepalive_secs);
         }
         let handle = Arc::new(Handle::new(origin));
-        let limit = settings.clients.output_buffer_limits.pubsub.hard_bytes;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        handle.pushes_max.store(limit, std::sync::atomic::Ordering::Relaxed);
+        handle.set_push_limits(&settings.clients.output_buffer_limits);
         node.clients.add(Arc::clone(&handle));
         let client = Client::new(handle, open);
         workers.serve(Arc::clone(engine), accepted, client);

@@ -10,6 +10,7 @@ use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::persistence::Loading;
 use crate::rdb::KeyRecord;
+use crate::scripting::RestorePolicy;
 use crate::telemetry::traces::{in_span, work_span};
 
 /// Bytes read from the file at once.
@@ -51,13 +52,14 @@ pub(super) fn load_locked(
     path: &Path,
     locked: &mut Locked<'_>,
     existing: There,
+    libraries: RestorePolicy,
 ) -> Result<(), String> {
     let accessed_s = access_clock(node.clock.unix_ms());
     let mut store =
         |database, record| rdb_load::store(locked, database, record, accessed_s, existing);
     let loaded = load(node, path, &mut store)?;
     if let Some(loaded) = &loaded {
-        node.scripts.reload_libraries(&loaded.libraries)?;
+        node.scripts.reload_libraries(&loaded.libraries, libraries)?;
     }
     there(loaded, path)
 }

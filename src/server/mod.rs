@@ -97,6 +97,7 @@ async fn serve(
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     let host = Arc::new(host);
     node.set_host(Arc::<ServerHost>::clone(&host));
+    node.limit_client_memory(node.settings.load().clients.memory_max_bytes);
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);

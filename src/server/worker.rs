@@ -98,6 +98,7 @@ pub(super) fn forget(engine: &Engine, client: &mut Client) {
     node.tracking.forget(client);
     node.admission.forget(&client.handle);
     node.clients.remove(id);
+    node.uncount_client(&client.handle);
 }
 
 /// Pins this thread to a core.

@@ -57,7 +57,6 @@ const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
 const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
 const NO_TLS: &str = "there is no TLS yet";
-const NO_TRACKING: &str = "there is no client tracking yet";
 const PROCESS: &str = "limpid leaves this to the system that runs it";
 
 /// All parameters.
@@ -75,6 +74,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("client-query-buffer-limit", memory(MB, LONG_MAX), "1073741824", Live, field!(clients.query_buffer_limit_bytes), "bytes of one client's unparsed requests"),
     P::honoured("client-output-buffer-limit", BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", Live, field!(clients.output_buffer_limits), "unsent reply bytes by class: hard, soft, seconds over soft"),
     P::honoured("proto-max-bulk-len", memory(MB, LONG_MAX), "536870912", Live, field!(clients.proto_max_bulk_len_bytes), "bytes of the longest single argument"),
+    P::honoured("maxmemory-clients", memory(0, LONG_MAX), "0", Live, field!(clients.memory_max_bytes), "bytes of all clients from which the largest ones are disconnected; 0: no limit"),
     P::honoured("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, field!(clients.tracking_keys_max), "keys in clients' caches that the server remembers; 0: any number"),
     P::honoured("protected-mode", Bool, "yes", Live, field!(security.protected_mode), "without a password only this machine may connect"),
     P::honoured("requirepass", Text, "", Live, field!(security.requirepass), "the default user's password").secret(),
@@ -158,7 +158,6 @@ pub const PARAMETERS: &[P] = &[
     P::refused("syslog-enabled", Bool, "no", AtStart, "it logs to standard output or a file"),
     P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
     P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
-    P::refused("maxmemory-clients", Text, "0", Live, "clients are not evicted yet"),
     P::refused("appendonly", Bool, "no", Live, NO_AOF),
     P::refused("bind-source-addr", Text, "", Live, "links to a master leave by the address that the system chooses"),
     P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),

@@ -101,10 +101,6 @@ pub(crate) fn is_excepted(name: &str, words: &Words, redis: &Reply, limpid: &Rep
 const UNCOMMON: &[(&str, &str)] = &[
     ("client|no-touch", "of Redis 7.2, and wanted"),
     ("client|setinfo", "of Redis 7.2, and wanted: client libraries send it"),
-    ("client|caching", "client tracking is not there yet"),
-    ("client|getredir", "client tracking is not there yet"),
-    ("client|tracking", "client tracking is not there yet"),
-    ("client|trackinginfo", "client tracking is not there yet"),
     ("memory|doctor", "not there yet"),
     ("memory|malloc-stats", "not there yet"),
     ("memory|purge", "not there yet"),

@@ -7,6 +7,7 @@
 mod support;
 
 mod admin;
+mod client_memory;
 mod clients;
 mod descriptors;
 mod hardship;

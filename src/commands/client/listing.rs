@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::super::registry::Registry;
 use super::super::{Args, Context, Failure, Handled, c_string};
 use crate::node::Node;
-use crate::node::client::{Client, Handle, Shown};
+use crate::node::client::{Handle, Shown};
 use crate::node::tracking::Mode;
 use crate::number::parse_i64;
 
@@ -59,6 +59,7 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     let now_ms = node.clock.unix_ms();
     let seconds_since = |at_ms: i64| (now_ms - at_ms).max(0) / 1000;
     let origin = &handle.origin;
+    let total = handle.memory_bytes();
     let tracking = handle.tracker.get().and_then(|tracker| tracker.mode());
     let redirect = tracking.map_or(-1, |(mode, _)| mode.redirect.cast_signed());
     let shown = handle.shown.lock();
@@ -66,7 +67,6 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
     let (queued, queued_bytes) =
         shown.multi.map_or((-1, 0), |(queued, bytes)| (queued.cast_signed(), bytes));
-    let own = size_of::<Handle>() + size_of::<Client>() + shown.name.len();
     let command = load(&handle.last_command).checked_sub(1);
     let command = command.map_or("NULL", |id| registry.by_id(id).name.as_str());
     let user = if shown.master { "(superuser)" } else { "default" };
@@ -75,7 +75,7 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     line.extend_from_slice(&shown.name);
     let fields = format!(
         " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={queued} qbuf={input} \
-         qbuf-free=0 argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
+         qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
          tot-mem={} events={} cmd={command} user={user} redir={redirect} resp={} lib-name=",
         seconds_since(origin.connected_ms),
         seconds_since(handle.active_ms.load(Ordering::Relaxed)),
@@ -84,8 +84,9 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
         shown.channels,
         shown.patterns,
         shown.shard_channels,
+        load(&handle.input_free_bytes),
         load(&handle.output_pieces),
-        own + input + output + queued_bytes,
+        total,
         if output > 0 { "rw" } else { "r" },
         shown.protocol.version(),
     );

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::commands::registry::Registry;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::client::{Client, Handle};
+use crate::node::client::Handle;
 use crate::node::host::Memory;
 use crate::node::persistence::{Loading, Saving};
 use crate::node::replication::LinkStatus;
+use crate::node::scripts::Figures;
 use crate::replication::ReplicaView;
 use crate::settings::{MasterAddress, Settings};
 
@@ -50,7 +51,7 @@ impl ClientSums {
         for handle in handles {
             let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
             let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
-            let bytes = size_of::<Handle>() + size_of::<Client>() + input + output;
+            let bytes = handle.memory_bytes();
             if handle.shown.lock().replica {
                 sums.replica_bytes += bytes;
             } else {
@@ -65,6 +66,10 @@ impl ClientSums {
 }
 
 impl<'n> Look<'n> {
+    pub(super) fn scripts(&self) -> &'n Figures {
+        &self.node.scripts.figures
+    }
+
     pub(crate) fn new(node: &'n Node, registry: &'n Registry) -> Self {
         Self {
             node,

@@ -1,6 +1,6 @@
 //! INFO memory: memory use by purpose.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::look::Look;
 use super::reading::{Row, Value, bytes, field, gauge, only};
@@ -29,6 +29,26 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("allocator_resident_bytes", "Bytes of the allocator that are resident.")),
     bytes("total_system_memory", |look| look.memory().total_system.into())
         .is(gauge("total_system_memory_bytes", "Memory of the machine.")),
+    field("used_memory_vm_eval", |look| figure(&look.scripts().script_bytes))
+        .is(gauge("memory_used_vm_eval_bytes", "Bytes of the interpreter of scripts.")),
+    bytes("used_memory_lua", |look| figure(&look.scripts().script_bytes))
+        .is(gauge("memory_used_lua_bytes", "Bytes of the interpreter of scripts, by its older name.")),
+    field("used_memory_scripts_eval", |look| figure(&look.scripts().script_overhead_bytes))
+        .is(gauge("memory_used_scripts_eval_bytes", "Bytes of the texts and names of scripts.")),
+    field("number_of_cached_scripts", |look| figure(&look.scripts().scripts))
+        .is(gauge("number_of_cached_scripts", "Scripts that the server knows.")),
+    field("number_of_functions", |look| figure(&look.scripts().functions))
+        .is(gauge("number_of_functions", "Functions of all libraries.")),
+    field("number_of_libraries", |look| figure(&look.scripts().libraries))
+        .is(gauge("number_of_libraries", "Libraries of functions.")),
+    field("used_memory_vm_functions", |look| figure(&look.scripts().function_bytes))
+        .is(gauge("memory_used_vm_functions_bytes", "Bytes of the interpreter of functions.")),
+    bytes("used_memory_vm_total", |look| vm_total(look).into())
+        .is(gauge("memory_used_vm_total_bytes", "Bytes of both interpreters.")),
+    field("used_memory_functions", |look| figure(&look.scripts().function_overhead_bytes))
+        .is(gauge("memory_used_functions_bytes", "Bytes of the texts and names of libraries.")),
+    bytes("used_memory_scripts", |look| script_overhead(look).into())
+        .is(gauge("memory_used_scripts_bytes", "Bytes of the texts and names of scripts and libraries.")),
     bytes("maxmemory", maxmemory)
         .is(gauge("memory_max_bytes", "The setting maxmemory; 0: none.")),
     field("maxmemory_policy", |look| policy(look).into()),
@@ -64,6 +84,21 @@ pub(super) const ROWS: &[Row] = &[
     only(gauge("limpid_replication_log_bytes", "Memory of the replication log, with what replicas have yet to be sent."), held),
     only(gauge("config_maxmemory", "The setting."), maxmemory),
 ];
+
+fn figure(figure: &AtomicUsize) -> Value {
+    figure.load(Ordering::Relaxed).into()
+}
+
+fn vm_total(look: &Look<'_>) -> usize {
+    let figures = look.scripts();
+    figures.script_bytes.load(Ordering::Relaxed) + figures.function_bytes.load(Ordering::Relaxed)
+}
+
+fn script_overhead(look: &Look<'_>) -> usize {
+    let figures = look.scripts();
+    let scripts = figures.script_overhead_bytes.load(Ordering::Relaxed);
+    scripts + figures.function_overhead_bytes.load(Ordering::Relaxed)
+}
 
 fn peak(look: &Look<'_>) -> u64 {
     let allocated = look.memory().allocated;

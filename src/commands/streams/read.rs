@@ -85,6 +85,12 @@ impl<'a> Request<'a> {
         while at < args.len() && request.streams_at == 0 {
             let more = args.len() - at - 1;
             if args.is(at, "BLOCK") && more > 0 {
+                if ctx.client.in_script {
+                    let name = String::from_utf8_lossy(args.at(0)).into_owned();
+                    return Err(Failure::err(format_args!(
+                        "{name} command is not allowed with BLOCK option from scripts"
+                    )));
+                }
                 request.deadline_ms = Some(deadline_of_ms(ctx.node, args.at(at + 1))?);
                 at += 1;
             } else if args.is(at, "COUNT") && more > 0 {

@@ -110,3 +110,18 @@ fn a_batch_shows_what_follows_monitor() {
     f.disconnect("m");
     assert!(!f.node().monitors.any());
 }
+
+#[test]
+fn a_script_is_shown_before_the_commands_that_it_calls() {
+    let mut f = Fixture::new();
+    f.transcript(
+        "m: MONITOR -> +OK
+         b: EVAL \"return redis.call('set', KEYS[1], 'v')\" 1 k -> +OK
+         m: (reads) -> +1700000000.000000 [0 127.0.0.1:50002] \"EVAL\" \
+            \"return redis.call('set', KEYS[1], 'v')\" \"1\" \"k\" \
+            +1700000000.000000 [0 lua] \"set\" \"k\" \"v\"
+         b: EVALSHA 0000000000000000000000000000000000000000 0 -> -NOSCRIPT No matching script. Please use EVAL.
+         m: (reads) -> +1700000000.000000 [0 127.0.0.1:50002] \"EVALSHA\" \
+            \"0000000000000000000000000000000000000000\" \"0\"",
+    );
+}

@@ -1,4 +1,5 @@
 use super::super::fixture::Fixture;
+use crate::settings::Settings;
 
 #[test]
 fn confirmations_count_the_subscriptions() {
@@ -114,8 +115,9 @@ fn resp2_subscribers_get_pong_as_an_array() {
 fn a_subscriber_that_does_not_read_is_cut() {
     let mut fixture = Fixture::new();
     fixture.transcript("A: SUBSCRIBE a -> *3 $9 subscribe $1 a :1");
-    let max = &fixture.client("A").handle.pushes_max;
-    max.store(100, std::sync::atomic::Ordering::Relaxed);
+    let mut limits = Settings::default().clients.output_buffer_limits;
+    limits.pubsub.hard_bytes = 100;
+    fixture.client("A").handle.set_push_limits(&limits);
     let long = "x".repeat(101);
     assert_eq!(fixture.run("B", &format!("PUBLISH a {long}")), ":1");
     assert!(fixture.client("A").handle.is_killed());

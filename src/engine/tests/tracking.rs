@@ -356,6 +356,22 @@ fn served_clients_and_watchers_stand_beside_trackers() {
     );
 }
 
+#[test]
+fn a_script_that_reads_anything_tracks_the_keys_that_it_declares() {
+    fixture().transcript(
+        "a: CLIENT TRACKING ON -> +OK
+         a: EVAL \"return redis.call('get', 'x')\" 1 k -> _
+         b: SET x 1 -> +OK
+         a: (reads) ->
+         b: SET k 1 -> +OK
+         a: (reads) -> >2 $10 invalidate *1 $1 k
+         a: EVAL \"redis.call('get', KEYS[1]) redis.call('incr', KEYS[1]) return redis.call('incr', KEYS[1])\" 1 k -> :3 >2 $10 invalidate *1 $1 k
+         a: EVAL \"return redis.call('incr', KEYS[1])\" 1 k -> :4
+         b: SET k 1 -> +OK
+         a: (reads) ->",
+    );
+}
+
 /// Another worker, and a client of it.
 struct Other {
     executor: Executor,

@@ -41,7 +41,7 @@ impl Connection {
     /// everything counts that it makes the server hold.
     pub(super) fn check_input_limit(&self) -> Result<(), Over> {
         let held = self.input.len();
-        self.handle.input_bytes.store(held, Ordering::Relaxed);
+        self.show_input();
         let settings = self.engine.node.settings.load();
         let max = settings.clients.query_buffer_limit_bytes;
         let unparsed = self.parser.unparsed(held);
@@ -84,6 +84,12 @@ impl Connection {
             true => ("pubsub", limits.pubsub),
             false => ("normal", limits.normal),
         }
+    }
+
+    /// Publishes how much input is held.
+    pub(super) fn show_input(&self) {
+        self.handle.input_bytes.store(self.input.len(), Ordering::Relaxed);
+        self.handle.input_free_bytes.store(self.input.free_bytes(), Ordering::Relaxed);
     }
 
     /// Disconnects a client whose pending replies exceed the limit of its class.

@@ -19,6 +19,7 @@ mod sort;
 mod sorted_set;
 mod stream;
 mod string;
+mod tracking;
 mod transaction;
 
 pub(crate) use collection::RESTORED;
@@ -84,6 +85,7 @@ const FAMILIES: &[Family] = &[
     family("transaction", transaction::GENERATORS),
     family("pubsub", pubsub::GENERATORS),
     family("server", server::GENERATORS),
+    family("tracking", tracking::GENERATORS),
     family("arity", arity::GENERATORS),
     list::FAMILY,
     set::FAMILY,
@@ -106,6 +108,7 @@ const DEFAULT: &[&str] = &[
     "transaction",
     "pubsub",
     "server",
+    "tracking",
     "arity",
     "bitmap",
     "hyperloglog",
