@@ -255,7 +255,7 @@ fn evaluate<'e>(
             both.libraries.run(name.as_bytes(), input, &mut running, &mut reply)
         }
     };
-    debug_assert!(done.is_some(), "it was found");
+    debug_assert!(done, "it was found");
     running.end(tools.client);
     let failure = reply.failure.map(Failure::Bytes);
     if !was_all && writing.set() == ShardSet::ALL {

@@ -25,6 +25,8 @@ const WIDE_MAX: usize = 100_000;
 pub(crate) struct Scripts {
     /// Made when they are needed first.
     interpreters: Option<Interpreters>,
+    /// Bytes that each interpreter may use; 0: any number.
+    pub(crate) memory_max: usize,
     /// Scripts that have used other keys than they declare.
     wide: HashSet<Box<[u8]>>,
 }
@@ -36,7 +38,7 @@ impl Scripts {
     /// Lua's, if it has no memory.
     pub(crate) fn interpreters(&mut self) -> Result<&mut Interpreters, String> {
         if self.interpreters.is_none() {
-            self.interpreters = Some(Interpreters::new()?);
+            self.interpreters = Some(Interpreters::new(self.memory_max)?);
         }
         Ok(self.interpreters.as_mut().expect("just made"))
     }

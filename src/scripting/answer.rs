@@ -3,37 +3,34 @@
 //! Tables nest as deep as the stack of Lua allows, so the conversion keeps a stack of its own.
 
 use bstr::ByteSlice;
-use mlua::{LuaString, Result, Table, Value};
+use mlua::{Error, Lua, LuaString, Result, Table, Value};
 
 use super::host::{Counted, ReplyWriter, Resp};
 use super::names::Names;
-use super::raise::up_to_zero;
+use super::raise::{reply_text, up_to_zero};
 
 /// Slots of Lua's stack that Redis's conversion may use, those that are taken when it begins, and
 /// those that each step needs.
 const SLOTS_MAX: usize = 8000;
 const SLOTS_TAKEN: usize = 2;
 const SLOTS_NEEDED: usize = 4;
-/// Tables that can be open at once: each holds a handle, and the binding has no more of them.
-const OPEN_MAX: usize = 7900;
 const STACK_LIMIT: &[u8] = b"ERR reached lua stack limit";
+/// Open tables that Rust holds itself; the binding has no more than 8000 handles for all purposes.
+const HELD_MAX: usize = 1000;
 
-/// A table whose elements are being written.
+/// Where the writing of a table's elements stands.
 enum Open {
     Array {
-        table: Table,
         written: usize,
         len: usize,
     },
     /// `key` is the one written last; `value` waits until its key is written; `left` pairs follow.
     Map {
-        table: Table,
         key: Value,
         value: Option<Value>,
         left: usize,
     },
     Set {
-        table: Table,
         key: Value,
         left: usize,
     },
@@ -43,43 +40,122 @@ impl Open {
     /// Values that are still to be written.
     fn missing(&self) -> usize {
         match self {
-            Self::Array { written, len, .. } => len - written,
+            Self::Array { written, len } => len - written,
             Self::Map { value, left, .. } => 2 * left + usize::from(value.is_some()),
             Self::Set { left, .. } => *left,
         }
     }
 
-    /// Slots of the stack that Redis's recursion holds for it.
+    /// Slots of the stack that Redis's recursion holds for it while it writes an element.
     fn slots(&self) -> usize {
         match self {
             Self::Array { .. } => 1,
-            Self::Map { .. } => 4,
+            Self::Map { value, .. } => 3 + usize::from(value.is_some()),
             Self::Set { .. } => 3,
+        }
+    }
+
+    /// The next element of `table`.
+    fn next(&mut self, names: &Names, table: &Table) -> Result<Option<Value>> {
+        match self {
+            Self::Array { written, len } => {
+                if written == len {
+                    return Ok(None);
+                }
+                let value = table.raw_get(*written + 1)?;
+                *written += 1;
+                Ok(Some(value))
+            }
+            Self::Map { value, .. } if value.is_some() => Ok(value.take()),
+            Self::Map { key, value, left } => {
+                let Some((next_key, next_value)) = entry_after(names, table, key)? else {
+                    return Ok(None);
+                };
+                (*left, *value) = (left.saturating_sub(1), Some(next_value));
+                *key = next_key.clone();
+                Ok(Some(next_key))
+            }
+            Self::Set { key, left } => {
+                let Some((next_key, _)) = entry_after(names, table, key)? else { return Ok(None) };
+                *left = left.saturating_sub(1);
+                *key = next_key.clone();
+                Ok(Some(next_key))
+            }
+        }
+    }
+}
+
+/// The open tables, outermost first; the deep ones in a table of Lua's.
+#[derive(Default)]
+struct Tables {
+    held: Vec<Table>,
+    deep: Option<Table>,
+    deep_len: usize,
+}
+
+impl Tables {
+    fn push(&mut self, lua: &Lua, table: Table) -> Result<()> {
+        if self.held.len() < HELD_MAX {
+            self.held.push(table);
+            return Ok(());
+        }
+        let deep = match self.deep.take() {
+            Some(deep) => deep,
+            None => lua.create_table()?,
+        };
+        let deep = self.deep.insert(deep);
+        deep.raw_set(self.deep_len + 1, table)?;
+        self.deep_len += 1;
+        Ok(())
+    }
+
+    fn pop(&mut self) {
+        match self.deep_len {
+            0 => drop(self.held.pop()),
+            _ => self.deep_len -= 1,
+        }
+    }
+
+    /// Gives `read` the innermost.
+    fn with_last<R>(&self, read: impl FnOnce(&Table) -> Result<R>) -> Result<R> {
+        match (&self.deep, self.held.last()) {
+            (Some(deep), _) if self.deep_len > 0 => read(&deep.raw_get(self.deep_len)?),
+            (_, Some(table)) => read(table),
+            _ => Err(Error::runtime("no table is open")),
         }
     }
 }
 
 /// Writes results in the forms that the script's protocol asks for.
 pub(super) struct Answer<'a> {
+    lua: &'a Lua,
     names: &'a Names,
     resp: Resp,
     writer: &'a mut dyn ReplyWriter,
     open: Vec<Open>,
+    tables: Tables,
+    /// Slots that Redis's recursion holds for all open tables but the innermost.
     slots: usize,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn new(names: &'a Names, resp: Resp, writer: &'a mut dyn ReplyWriter) -> Self {
-        Self { names, resp, writer, open: Vec::new(), slots: SLOTS_TAKEN }
+    pub(super) fn new(
+        lua: &'a Lua,
+        names: &'a Names,
+        resp: Resp,
+        writer: &'a mut dyn ReplyWriter,
+    ) -> Self {
+        let (open, tables) = (Vec::new(), Tables::default());
+        Self { lua, names, resp, writer, open, tables, slots: SLOTS_TAKEN }
     }
 
     /// Writes one value as one reply, whole in any case: if Lua fails, an error or nulls stand for
     /// what could not be read.
-    pub(super) fn write(&mut self, value: &Value) {
+    pub(super) fn write(&mut self, value: Value) {
         self.begin(value);
         loop {
             match self.next() {
-                Ok(Some(value)) => self.begin(&value),
+                Ok(Some(value)) => self.begin(value),
                 Ok(None) => return,
                 Err(_) => return self.give_up(),
             }
@@ -93,23 +169,23 @@ impl<'a> Answer<'a> {
     }
 
     /// Writes a plain value, or the head of one with elements, which becomes open.
-    fn begin(&mut self, value: &Value) {
-        if self.slots + SLOTS_NEEDED > SLOTS_MAX || self.open.len() > OPEN_MAX {
+    fn begin(&mut self, value: Value) {
+        let innermost = self.open.last().map_or(0, Open::slots);
+        if self.slots + innermost + SLOTS_NEEDED > SLOTS_MAX {
             return self.writer.error(STACK_LIMIT, Counted::NotYet);
         }
         match value {
             Value::String(string) => self.writer.bulk(&string.as_bytes()),
-            Value::Integer(value) => self.writer.integer(*value as i64),
-            Value::Number(value) => self.writer.integer(to_integer(*value)),
+            Value::Integer(value) => self.writer.integer(value),
+            Value::Number(value) => self.writer.integer(to_integer(value)),
             Value::Boolean(value) => match (self.resp, value) {
-                (Resp::Three, &value) => self.writer.boolean(value),
+                (Resp::Three, value) => self.writer.boolean(value),
                 (Resp::Two, true) => self.writer.integer(1),
                 (Resp::Two, false) => self.writer.null(),
             },
             Value::Table(table) => {
-                if let Err(error) = self.begin_table(table) {
-                    let text = format!("ERR {}", error.to_string());
-                    self.writer.error(&without_breaks(text.as_bytes()), Counted::NotYet);
+                if let Err(error) = self.begin_table(table, innermost) {
+                    self.writer.error(&without_breaks(&reply_text(&error)), Counted::NotYet);
                 }
             }
             _ => self.writer.null(),
@@ -117,38 +193,40 @@ impl<'a> Answer<'a> {
     }
 
     /// Writes nothing if it fails.
-    fn begin_table(&mut self, table: &Table) -> Result<()> {
-        let table = &self.readable(table)?;
-        if self.special(table)? {
+    fn begin_table(&mut self, table: Table, innermost: usize) -> Result<()> {
+        let table = self.readable(table)?;
+        if self.special(&table)? {
             return Ok(());
         }
-        let open = if let Value::Table(map) = table.raw_get(&self.names.map)? {
-            let map = self.readable(&map)?;
+        if let Value::Table(map) = table.raw_get(&self.names.map)? {
+            let map = self.readable(map)?;
             let left = entries(&map)?;
+            self.tables.push(self.lua, map)?;
             self.writer.map(left);
-            Open::Map { table: map, key: Value::Nil, value: None, left }
+            self.open.push(Open::Map { key: Value::Nil, value: None, left });
         } else if let Value::Table(set) = table.raw_get(&self.names.set)? {
-            let set = self.readable(&set)?;
+            let set = self.readable(set)?;
             let left = entries(&set)?;
+            self.tables.push(self.lua, set)?;
             self.writer.set(left);
-            Open::Set { table: set, key: Value::Nil, left }
+            self.open.push(Open::Set { key: Value::Nil, left });
         } else {
             let len = table.sequence_values::<bool>().count();
+            self.tables.push(self.lua, table)?;
             self.writer.array(len);
-            Open::Array { table: table.clone(), written: 0, len }
-        };
-        self.slots += open.slots();
-        self.open.push(open);
+            self.open.push(Open::Array { written: 0, len });
+        }
+        self.slots += innermost;
         Ok(())
     }
 
     /// The table with the fields: a sealed one has none itself.
-    fn readable(&self, table: &Table) -> Result<Table> {
+    fn readable(&self, table: Table) -> Result<Table> {
         if table.metatable().is_none() {
-            return Ok(table.clone());
+            return Ok(table);
         }
-        let contents: Option<Table> = self.names.prelude()?.contents.raw_get(table)?;
-        Ok(contents.unwrap_or_else(|| table.clone()))
+        let contents: Option<Table> = self.names.prelude()?.contents.raw_get(&table)?;
+        Ok(contents.unwrap_or(table))
     }
 
     /// Writes a table that stands for a value without elements, if it does.
@@ -174,7 +252,7 @@ impl<'a> Answer<'a> {
         let Value::Table(inner) = table.raw_get(&self.names.verbatim_string)? else {
             return Ok(None);
         };
-        let inner = self.readable(&inner)?;
+        let inner = self.readable(inner)?;
         let fields = (inner.raw_get(&self.names.format)?, inner.raw_get(&self.names.string)?);
         let (Value::String(format), Value::String(text)) = fields else { return Ok(None) };
         Ok(Some((format, text)))
@@ -183,32 +261,13 @@ impl<'a> Answer<'a> {
     /// The next value of the innermost open table; closes those that are at their end.
     fn next(&mut self) -> Result<Option<Value>> {
         while let Some(open) = self.open.last_mut() {
-            match open {
-                Open::Array { table, written, len } if *written < *len => {
-                    let value = table.raw_get(*written + 1)?;
-                    *written += 1;
-                    return Ok(Some(value));
-                }
-                Open::Array { .. } => {}
-                Open::Map { value, .. } if value.is_some() => return Ok(value.take()),
-                Open::Map { table, key, value, left } => {
-                    if let Some((next_key, next_value)) = entry_after(self.names, table, key)? {
-                        *left = left.saturating_sub(1);
-                        *key = next_key.clone();
-                        *value = Some(next_value);
-                        return Ok(Some(next_key));
-                    }
-                }
-                Open::Set { table, key, left } => {
-                    if let Some((next_key, _)) = entry_after(self.names, table, key)? {
-                        *left = left.saturating_sub(1);
-                        *key = next_key.clone();
-                        return Ok(Some(next_key));
-                    }
-                }
+            let value = self.tables.with_last(|table| open.next(self.names, table))?;
+            if value.is_some() {
+                return Ok(value);
             }
-            self.slots -= open.slots();
             self.open.pop();
+            self.tables.pop();
+            self.slots -= self.open.last().map_or(0, Open::slots);
         }
         Ok(None)
     }

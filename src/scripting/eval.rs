@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use bstr::ByteSlice;
-use mlua::{Function, Result};
+use mlua::{RegistryKey, Result};
 
 use super::answer::without_breaks;
 use super::flags::{ScriptFlags, script_flags};
-use super::host::{Finish, Host, ReplyWriter};
+use super::host::{Host, ReplyWriter};
+use super::raise::reply_text;
 use super::random::Random;
 use super::sha::{Sha, sha1_hex};
 use super::state::{Input, Purpose, State};
@@ -18,17 +19,12 @@ const CHUNK: &str = "@user_script";
 /// A compiled script.
 #[derive(Debug)]
 pub(crate) struct Script {
-    function: Function,
-    body: Box<[u8]>,
+    /// In Lua's registry: handles are few.
+    function: RegistryKey,
     flags: ScriptFlags,
 }
 
 impl Script {
-    /// The text as it was given.
-    pub(crate) fn body(&self) -> &[u8] {
-        &self.body
-    }
-
     pub(crate) fn flags(&self) -> ScriptFlags {
         self.flags
     }
@@ -66,8 +62,9 @@ impl Scripts {
         let function = compiled.map_err(|message| {
             with_code(&[b"Error compiling script (new function): ", &message[..]].concat())
         })?;
+        let function = self.state.keep(function).map_err(|error| reply_text(&error))?;
         self.bodies += body.len();
-        self.cache.insert(sha, Script { function, body: body.into(), flags });
+        self.cache.insert(sha, Script { function, flags });
         Ok(sha)
     }
 
@@ -80,7 +77,7 @@ impl Scripts {
         self.cache.len()
     }
 
-    /// Runs a script that is there; `None` if it is not. The host must be ready to answer: all
+    /// Runs a script that is there; false if it is not. The host must be ready to answer: all
     /// checks of flags come before.
     pub(crate) fn run(
         &mut self,
@@ -88,10 +85,11 @@ impl Scripts {
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> Option<Finish> {
-        let script = self.cache.get(sha)?;
+    ) -> bool {
+        let Some(script) = self.cache.get(sha) else { return false };
         let name = std::str::from_utf8(sha).expect("a SHA consists of hexadecimal digits");
-        Some(self.state.run_script(&script.function, name, input, host, writer))
+        self.state.run_script(&script.function, name, input, host, writer);
+        true
     }
 
     /// SCRIPT FLUSH: forgets all scripts and whatever they left in the interpreter.
@@ -112,16 +110,10 @@ impl Scripts {
     pub(crate) fn overhead(&self) -> usize {
         self.bodies + self.cache.capacity() * size_of::<(Sha, Script)>()
     }
-
-    /// Bytes that the interpreter may hold; 0 for no limit.
-    pub(crate) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
-        self.memory_limit = bytes;
-        self.state.set_memory_limit(bytes)
-    }
 }
 
 fn fresh(random: &Rc<Random>, memory_limit: usize) -> Result<State> {
-    let state = State::new(Purpose::Eval, Rc::clone(random))?;
+    let mut state = State::new(Purpose::Eval, Rc::clone(random))?;
     state.set_memory_limit(memory_limit)?;
     Ok(state)
 }

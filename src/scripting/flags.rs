@@ -129,10 +129,7 @@ fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 fn read_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
-        let (&byte, after) = match rest.split_first() {
-            None => return Some(rest),
-            Some(split) => split,
-        };
+        let Some((&byte, after)) = rest.split_first() else { return Some(rest) };
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' | 0 => return Some(rest),
             b'"' => return closed(read_double_quoted(after, word)?),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use mlua::{Error, Function, Lua, MultiValue, Result, Table, Value};
+use mlua::{Error, Lua, MultiValue, RegistryKey, Result, Table, Value};
 
 use super::flags::{LibraryLine, ScriptFlags, is_name, library_line};
-use super::host::{Finish, Host, Loader, ReplyWriter};
+use super::host::{Host, Loader, ReplyWriter};
 use super::names::Shared;
 use super::random::Random;
 use super::state::{Input, Purpose, State};
@@ -32,7 +32,8 @@ pub(crate) struct Registered {
     name: String,
     description: Option<Vec<u8>>,
     flags: ScriptFlags,
-    callback: Function,
+    /// In Lua's registry: handles are few.
+    callback: RegistryKey,
 }
 
 impl Registered {
@@ -97,6 +98,12 @@ impl Catalog {
         Some(library)
     }
 
+    /// The library that has a function, and the function's place in it.
+    fn find(&self, name: &[u8]) -> Option<(&Library, usize)> {
+        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+        self.functions.get(&name).map(|(library, at)| (&**library, *at))
+    }
+
     /// A function of the library whose name is taken.
     fn collision<'a>(&self, library: &'a Library) -> Option<&'a str> {
         let taken = |name: &&str| self.functions.contains_key(&name.to_ascii_lowercase());
@@ -115,7 +122,7 @@ pub(crate) struct Libraries {
 impl Libraries {
     /// Creates the interpreter; `memory_limit` is in bytes, 0 for none.
     pub(crate) fn new(random: Rc<Random>, memory_limit: usize) -> Result<Self> {
-        let state = State::new(Purpose::Functions, random)?;
+        let mut state = State::new(Purpose::Functions, random)?;
         state.set_memory_limit(memory_limit)?;
         Ok(Self { catalog: Catalog::default(), state })
     }
@@ -131,6 +138,7 @@ impl Libraries {
         let mut catalog = std::mem::take(&mut self.catalog);
         let result = self.load_into(&mut catalog, code, replace, loader);
         self.catalog = catalog;
+        self.state.release();
         result
     }
 
@@ -155,7 +163,10 @@ impl Libraries {
 
     /// FUNCTION DELETE: whether there was such a library.
     pub(crate) fn delete(&mut self, name: &[u8]) -> bool {
-        std::str::from_utf8(name).is_ok_and(|name| self.catalog.unlink(name).is_some())
+        let deleted =
+            std::str::from_utf8(name).is_ok_and(|name| self.catalog.unlink(name).is_some());
+        self.state.release();
+        deleted
     }
 
     /// FUNCTION FLUSH.
@@ -171,9 +182,8 @@ impl Libraries {
 
     /// Looks a function up, whatever the case of its name.
     pub(crate) fn function(&self, name: &[u8]) -> Option<&Registered> {
-        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        let (library, at) = self.catalog.functions.get(&name)?;
-        library.functions.get(*at)
+        let (library, at) = self.catalog.find(name)?;
+        library.functions.get(at)
     }
 
     /// How many libraries there are.
@@ -186,18 +196,18 @@ impl Libraries {
         self.iter().map(|library| library.functions.len()).sum()
     }
 
-    /// Runs a function; `None` if there is none of that name. All checks of flags come before.
+    /// Runs a function; false if there is none of that name. All checks of flags come before.
     pub(crate) fn run(
         &mut self,
         name: &[u8],
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> Option<Finish> {
-        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        let (library, at) = self.catalog.functions.get(&name)?;
-        let function = library.functions.get(*at)?;
-        Some(self.state.run_function(&function.callback, &function.name, input, host, writer))
+    ) -> bool {
+        let Some((library, at)) = self.catalog.find(name) else { return false };
+        let Some(function) = library.functions.get(at) else { return false };
+        self.state.run_function(&function.callback, &function.name, input, host, writer);
+        true
     }
 
     /// Bytes of the interpreter: used_memory_vm_functions.
@@ -216,11 +226,6 @@ impl Libraries {
             size_of::<Library>() + library.name.len() + library.code.len() + functions
         };
         self.iter().map(library).sum()
-    }
-
-    /// Bytes that the interpreter may hold; 0 for no limit.
-    pub(crate) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
-        self.state.set_memory_limit(bytes)
     }
 
     fn load_into(
@@ -309,13 +314,14 @@ impl Libraries {
 /// The `redis` table that the code of a library sees while it loads.
 pub(super) fn library_table(lua: &Lua, shared: &Rc<Shared>) -> Result<Table> {
     let redis = lua.create_table()?;
-    let register = |_: &Lua, shared: &Shared, args: MultiValue| register_function(shared, &args);
+    let register =
+        |lua: &Lua, shared: &Shared, args: MultiValue| register_function(lua, shared, &args);
     redis.raw_set("register_function", native::native(lua, shared, register)?)?;
     native::log_fields(lua, shared, &redis)?;
     Ok(redis)
 }
 
-fn register_function(shared: &Shared, args: &MultiValue) -> Result<()> {
+fn register_function(lua: &Lua, shared: &Shared, args: &MultiValue) -> Result<()> {
     let mut registered = shared.registered.borrow_mut();
     let Some(registered) = registered.as_mut() else {
         return Err(raise::reply(
@@ -323,8 +329,8 @@ fn register_function(shared: &Shared, args: &MultiValue) -> Result<()> {
         ));
     };
     let (name, function) = match args.len() {
-        1 => named_arguments(&args[0])?,
-        2 => positional_arguments(&args[0], &args[1])?,
+        1 => named_arguments(lua, &args[0])?,
+        2 => positional_arguments(lua, &args[0], &args[1])?,
         _ => return Err(raise::reply("wrong number of arguments to redis.register_function")),
     };
     if !is_name(&name) {
@@ -339,21 +345,23 @@ fn register_function(shared: &Shared, args: &MultiValue) -> Result<()> {
     Ok(())
 }
 
-fn positional_arguments(name: &Value, callback: &Value) -> Result<(Vec<u8>, Registered)> {
+fn positional_arguments(
+    lua: &Lua,
+    name: &Value,
+    callback: &Value,
+) -> Result<(Vec<u8>, Registered)> {
     let Some(name) = text(name) else {
         return Err(raise::reply("first argument to redis.register_function must be a string"));
     };
     let Value::Function(callback) = callback else {
         return Err(raise::reply("second argument to redis.register_function must be a function"));
     };
+    let callback = lua.create_registry_value(callback)?;
     let flags = ScriptFlags::default();
-    Ok((
-        name,
-        Registered { name: String::new(), description: None, flags, callback: callback.clone() },
-    ))
+    Ok((name, Registered { name: String::new(), description: None, flags, callback }))
 }
 
-fn named_arguments(table: &Value) -> Result<(Vec<u8>, Registered)> {
+fn named_arguments(lua: &Lua, table: &Value) -> Result<(Vec<u8>, Registered)> {
     let Value::Table(table) = table else {
         return Err(raise::reply(
             "calling redis.register_function with a single argument is only applicable to Lua table \
@@ -377,7 +385,7 @@ fn named_arguments(table: &Value) -> Result<(Vec<u8>, Registered)> {
                 description = Some(text(&value).ok_or_else(|| wrong("description", "a string"))?);
             }
             b"callback" => match value {
-                Value::Function(function) => callback = Some(function),
+                Value::Function(function) => callback = Some(lua.create_registry_value(function)?),
                 _ => return Err(wrong("callback", "a function")),
             },
             b"flags" => flags = named_flags(&value)?,

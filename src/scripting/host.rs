@@ -33,8 +33,6 @@ pub(crate) enum CallError {
     /// The command was refused before it ran, and the refusal is counted in the statistics. The
     /// text begins with `-` and a code, or gets the code ERR.
     Refused(Cow<'static, str>),
-    /// The script must end now, cannot catch that, and its result is void: [`Finish::Abandoned`].
-    Abandon,
 }
 
 /// Why a running script must end.
@@ -42,19 +40,6 @@ pub(crate) enum CallError {
 pub(crate) enum Interrupt {
     /// SCRIPT KILL or FUNCTION KILL: the script fails with Redis's text, which it cannot catch.
     Kill,
-    /// As [`CallError::Abandon`].
-    Abandon,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Finish {
-    /// The reply, an error perhaps, is with the writer.
-    Replied,
-    /// The host abandoned the run; nothing was written. Lua values that the script changed
-    /// (upvalues of a library) stay changed; the random generator is as it was before.
-    Abandoned,
 }
 
 /// The engine behind `redis.*`, for the length of one run.

@@ -19,11 +19,12 @@ pub(crate) struct Interpreters {
 unsafe impl Send for Interpreters {}
 
 impl Interpreters {
-    /// Creates both. Fails if Lua has no memory.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// Creates both, each with at most so many bytes of memory; 0: any number. Fails if Lua has none.
+    pub(crate) fn new(memory_max: usize) -> Result<Self, String> {
         let random = Rc::new(Random::new());
-        let scripts = Scripts::new(Rc::clone(&random), 0).map_err(|error| error.to_string())?;
-        let libraries = Libraries::new(random, 0).map_err(|error| error.to_string())?;
+        let scripts =
+            Scripts::new(Rc::clone(&random), memory_max).map_err(|error| error.to_string())?;
+        let libraries = Libraries::new(random, memory_max).map_err(|error| error.to_string())?;
         Ok(Self { scripts, libraries })
     }
 }

@@ -45,12 +45,14 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use eval::{Script, Scripts};
-pub(crate) use flags::{ScriptFlags, script_flags};
+pub(crate) use eval::Scripts;
+pub(crate) use flags::ScriptFlags;
 pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};
 pub(crate) use host::{
-    CallError, Counted, Finish, Host, Interrupt, Loader, LogLevel, Propagation, ReplyWriter, Resp,
+    CallError, Counted, Host, Interrupt, Loader, LogLevel, Propagation, ReplyWriter, Resp,
 };
 pub(crate) use interpreters::Interpreters;
-pub(crate) use sha::{Sha, parse_sha, sha1_hex};
+#[cfg(test)]
+pub(crate) use random::Random;
+pub(crate) use sha::{Sha, parse_sha};
 pub(crate) use state::Input;

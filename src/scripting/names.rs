@@ -108,7 +108,6 @@ pub(super) struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Killed,
-    Abandoned,
     LoadExpired,
 }
 
@@ -116,7 +115,6 @@ impl Ending {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Killed => "Script killed by user with SCRIPT KILL...",
-            Self::Abandoned => "Script abandoned",
             Self::LoadExpired => "FUNCTION LOAD timeout",
         }
     }

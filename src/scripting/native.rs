@@ -9,7 +9,7 @@ use mlua::{Error, Function, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Ta
 
 use super::arguments::with_words;
 use super::host::{CallError, HOST, LOADER, LogLevel, Propagation, Resp};
-use super::names::{Ending, Shared};
+use super::names::Shared;
 use super::raise;
 use super::random::RANDOM_MAX;
 use super::reply::Replies;
@@ -89,12 +89,10 @@ pub(super) fn prelude_natives(lua: &Lua, shared: &Rc<Shared>) -> Result<Table> {
         raise::reveal(lua, &shared.names, args.into_iter().next().unwrap_or(Value::Nil))
     };
     natives.raw_set("reveal", native(lua, shared, reveal)?)?;
-    natives
-        .raw_set("rawset", native(lua, shared, |lua, shared, args| rawset(lua, shared, args))?)?;
-    natives.raw_set(
-        "setmetatable",
-        native(lua, shared, |lua, shared, args| set_metatable(lua, shared, args))?,
-    )?;
+    let ending = |_: &Lua, shared: &Shared, _: MultiValue| Ok(shared.ending.get().is_some());
+    natives.raw_set("ending", native(lua, shared, ending)?)?;
+    natives.raw_set("rawset", native(lua, shared, rawset)?)?;
+    natives.raw_set("setmetatable", native(lua, shared, set_metatable)?)?;
     Ok(natives)
 }
 
@@ -117,7 +115,7 @@ pub(super) fn native<R: IntoLuaMulti>(
 fn call(lua: &Lua, shared: &Shared, args: &MultiValue) -> Result<Value> {
     let (reply, outcome) = ask_host(shared, args)?;
     if let Err(error) = outcome {
-        return Err(refused(lua, shared, error));
+        return Err(refused(error));
     }
     let result = match &reply[..] {
         [b'-', ..] => {
@@ -138,13 +136,9 @@ fn pcall(lua: &Lua, shared: &Shared, args: &MultiValue) -> Result<Value> {
         Ok(asked) => asked,
         Err(error) => return raise::reveal(lua, &shared.names, Value::Error(Box::new(error))),
     };
-    match outcome {
-        Ok(()) => {}
-        Err(error @ CallError::Abandon) => return Err(refused(lua, shared, error)),
-        Err(error) => {
-            let error = refused(lua, shared, error);
-            return raise::reveal(lua, &shared.names, Value::Error(Box::new(error)));
-        }
+    if let Err(error) = outcome {
+        let error = refused(error);
+        return raise::reveal(lua, &shared.names, Value::Error(Box::new(error)));
     }
     let result = Replies::new(lua, &shared.names, &reply).value();
     shared.reply.replace(reply);
@@ -163,14 +157,9 @@ fn ask_host(shared: &Shared, args: &MultiValue) -> Result<Asked> {
     Ok((reply, outcome))
 }
 
-fn refused(lua: &Lua, shared: &Shared, error: CallError) -> Error {
-    match error {
-        CallError::Refused(text) => Error::external(raise::Raised::Reply {
-            text: raise::error_text(text.as_bytes()),
-            counted: true,
-        }),
-        CallError::Abandon => super::state::end(lua, shared, Ending::Abandoned),
-    }
+fn refused(CallError::Refused(text): CallError) -> Error {
+    let text = raise::error_text(text.as_bytes());
+    Error::external(raise::Raised::Reply { text, counted: true })
 }
 
 fn acl_check_cmd(shared: &Shared, args: &MultiValue) -> Result<bool> {

@@ -99,41 +99,53 @@ local function answer(ok, ...)
   return false, raised
 end
 
-local function resumed(ok, ...)
-  if ok then
-    return true, ...
+-- The results of a protected call, with what Redis would have raised.
+local function settled(ok, ...)
+  if not ok and type((...)) == "userdata" then
+    return false, reveal((...))
   end
-  local raised = ...
-  if type(raised) == "userdata" then
-    raised = reveal(raised)
-  end
-  return false, raised
+  return ok, ...
 end
 
-function G.pcall(f, ...)
-  return answer(raw_pcall(f, ...))
+function G.pcall(...)
+  if select("#", ...) == 0 then
+    return false, "attempt to call a boolean value"
+  end
+  return answer(raw_pcall(...))
 end
 
-function G.xpcall(f, handler)
+function G.xpcall(...)
+  local f, handler = ...
+  if select("#", ...) < 2 then
+    error("bad argument #2 to 'xpcall' (value expected)", 2)
+  end
   if type(handler) ~= "function" then
     return raw_xpcall(f, handler)
   end
-  return raw_xpcall(f, function(raised)
+  return settled(raw_xpcall(f, function(raised)
     if type(raised) == "userdata" then
+      -- No hook runs within a handler: the script's own must not hold up an end.
+      if native.ending() then
+        return raised
+      end
       raised = reveal(raised)
     end
     return handler(raised)
-  end)
+  end))
 end
 
 function G.coroutine.resume(co, ...)
   if type(co) ~= "thread" then
     error("bad argument #1 to 'resume' (coroutine expected)", 2)
   end
-  return resumed(raw_resume(co, ...))
+  return settled(raw_resume(co, ...))
 end
 
-function G.getmetatable(object)
+function G.getmetatable(...)
+  local object = ...
+  if object == nil and select("#", ...) == 0 then
+    error("bad argument #1 to 'getmetatable' (value expected)", 2)
+  end
   if type(object) == "string" then
     return string_metatable
   end
@@ -168,8 +180,14 @@ function G.pairs(...)
   return contents[t] and known_next or next, t, nil
 end
 
-function G.table.foreach(t, f)
-  if contents[t] and type(f) == "function" then
+function G.table.foreach(t, ...)
+  local f = ...
+  if type(t) ~= "table" then
+    bad_argument(1, "foreach", "table", t)
+  elseif type(f) ~= "function" then
+    bad_argument(2, "foreach", "function", ...)
+  end
+  if contents[t] then
     for key, value in next, contents[t] do
       local result = f(key, value)
       if result ~= nil then
@@ -259,7 +277,7 @@ function G.load(...)
   end
   local pieces, count = {}, 0
   while true do
-    local ok, piece = resumed(raw_pcall(reader))
+    local ok, piece = settled(raw_pcall(reader))
     if not ok then
       return nil, piece
     end

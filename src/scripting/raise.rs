@@ -9,6 +9,7 @@ use std::fmt;
 use bstr::{BStr, ByteSlice};
 use mlua::{Error, Lua, MultiValue, Result, Value};
 
+use super::libraries;
 use super::names::Names;
 
 /// The chunk name of `prelude.lua`, whose functions count as functions in C.
@@ -105,6 +106,9 @@ pub(super) fn up_to_zero(bytes: &[u8]) -> &[u8] {
 /// The value that stands for an error: the table or string that Redis would have raised.
 pub(super) fn reveal(lua: &Lua, names: &Names, error: Value) -> Result<Value> {
     let Value::Error(error) = error else { return Ok(error) };
+    if let Some(raised) = error.downcast_ref::<libraries::Raised>() {
+        return lua.create_string(&raised.text).map(Value::String);
+    }
     match error.downcast_ref::<Raised>() {
         Some(Raised::Reply { text, counted }) => error_table(lua, names, text, *counted),
         Some(Raised::Message(text)) => lua.create_string(text).map(Value::String),
@@ -112,16 +116,19 @@ pub(super) fn reveal(lua: &Lua, names: &Names, error: Value) -> Result<Value> {
     }
 }
 
-/// Whether an error came from a function that knows nothing of places, such as the libraries'.
-fn is_foreign(error: &Value) -> bool {
-    matches!(error, Value::Error(error) if error.downcast_ref::<Raised>().is_none())
-}
-
 fn foreign_text(error: &Error) -> String {
     match error {
         Error::RuntimeError(text) | Error::MemoryError(text) => text.clone(),
         Error::CallbackError { cause, .. } => foreign_text(cause),
         other => other.to_string(),
+    }
+}
+
+/// An error as a reply's text, with its code.
+pub(super) fn reply_text(error: &Error) -> Vec<u8> {
+    match error.downcast_ref::<Raised>() {
+        Some(Raised::Reply { text, .. }) => text.clone(),
+        _ => format!("ERR {}", foreign_text(error)).into_bytes(),
     }
 }
 
@@ -139,21 +146,16 @@ pub(super) fn error_table(lua: &Lua, names: &Names, text: &[u8], counted: bool) 
 struct Place {
     source: String,
     line: i64,
-    short: String,
 }
 
 /// The handler at the bottom of a run: makes a table of whatever was raised, and says where.
 pub(super) fn trap(lua: &Lua, names: &Names, raised: Value) -> Result<Value> {
     let place = raising_place(lua);
-    let foreign = is_foreign(&raised);
     let raised = reveal(lua, names, raised)?;
     let table = match raised {
         Value::Table(table) => table,
         other => {
             let mut text = b"ERR ".to_vec();
-            if let (true, Some(place)) = (foreign, place.as_ref().filter(|place| place.line > 0)) {
-                text.extend_from_slice(format!("{}:{}: ", place.short, place.line).as_bytes());
-            }
             let shown: mlua::LuaString = names.tostring()?.call(other)?;
             text.extend_from_slice(&shown.as_bytes());
             let table = lua.create_table()?;
@@ -183,11 +185,10 @@ fn raising_place(lua: &Lua) -> Option<Place> {
         replaced = true;
         level += 1;
     }
-    // A function in Lua that stands for one in C loses its caller's frame to a tail call.
-    while replaced && frame(lua, level)?.1 == "tail" {
-        level += 1;
-    }
-    frame(lua, level).map(|(place, _)| place)
+    // A function in Lua that stands for one in C loses its caller's frame to a tail call: the line
+    // is not known then.
+    let known = |what: &str| !replaced || !matches!(what, "tail" | "C");
+    frame(lua, level).filter(|(_, what)| known(what)).map(|(place, _)| place)
 }
 
 fn frame(lua: &Lua, level: usize) -> Option<(Place, &'static str)> {
@@ -196,7 +197,6 @@ fn frame(lua: &Lua, level: usize) -> Option<(Place, &'static str)> {
         let place = Place {
             source: source.source.unwrap_or_default().into_owned(),
             line: frame.current_line().map_or(-1, |line| line as i64),
-            short: source.short_src.unwrap_or_default().into_owned(),
         };
         (place, source.what)
     })

@@ -35,12 +35,4 @@ impl Random {
     pub(super) fn seed(&self, seed: i32) {
         self.state.set((u64::from(seed as u32) << 16) | SEED_LOW);
     }
-
-    pub(super) fn state(&self) -> u64 {
-        self.state.get()
-    }
-
-    pub(super) fn restore(&self, state: u64) {
-        self.state.set(state);
-    }
 }

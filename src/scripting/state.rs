@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use bstr::{BStr, ByteSlice};
 use mlua::{
-    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, Result, StdLib, Table, Value,
-    VmState,
+    Error, Function, HookTriggers, Lua, LuaOptions, LuaString, RegistryKey, Result, StdLib, Table,
+    Value, VmState,
 };
 
 use super::answer::{Answer, Failure, without_breaks};
-use super::host::{Counted, Finish, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
+use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
 use super::names::{Ending, Shared};
 use super::random::Random;
 use super::{functions, libraries, native, raise};
@@ -74,6 +74,8 @@ pub(super) struct State {
     globals: Table,
     trap: Function,
     runs: u32,
+    /// In bytes; 0 for none.
+    memory_limit: usize,
 }
 
 impl fmt::Debug for State {
@@ -86,7 +88,8 @@ impl State {
     /// Creates an interpreter. Fails if the prelude or a library does, which a test excludes.
     pub(super) fn new(purpose: Purpose, random: Rc<Random>) -> Result<Self> {
         let libs = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
-        let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(false))?;
+        // Otherwise the binding replaces pcall and xpcall by slower ones.
+        let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(true))?;
         let shared = Rc::new(Shared::new(&lua, random)?);
         let globals = lua.globals();
         libraries::install(&lua)?;
@@ -108,7 +111,7 @@ impl State {
         shared.names.set_prelude(&handles)?;
         lua.set_globals(handles.raw_get("globals")?)?;
         watch(&lua, &shared)?;
-        Ok(Self { lua, shared, globals, trap, runs: 0 })
+        Ok(Self { lua, shared, globals, trap, runs: 0, memory_limit: 0 })
     }
 
     /// Bytes that the interpreter holds.
@@ -117,12 +120,24 @@ impl State {
     }
 
     /// Bytes that the interpreter may hold; 0 for no limit. A script that asks for more fails.
-    pub(super) fn set_memory_limit(&self, bytes: usize) -> Result<()> {
+    pub(super) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
+        self.memory_limit = bytes;
         self.lua.set_memory_limit(bytes).map(drop)
+    }
+
+    /// Keeps a function until its key is dropped, and [`release`](Self::release) runs.
+    pub(super) fn keep(&self, function: Function) -> Result<RegistryKey> {
+        self.with_room(|state| state.lua.create_registry_value(&function))
+    }
+
+    /// Gives what dropped keys held to the garbage collector.
+    pub(super) fn release(&self) {
+        self.lua.expire_registry_values();
     }
 
     /// Frees what no script can reach any more.
     pub(super) fn collect_garbage(&self) -> Result<()> {
+        self.release();
         self.lua.gc_collect()
     }
 
@@ -134,14 +149,14 @@ impl State {
     ) -> Result<std::result::Result<Function, Vec<u8>>> {
         let compile = &self.shared.names.prelude()?.compile;
         let (function, message): (Option<Function>, Option<LuaString>) =
-            compile.call((BStr::new(source), chunk))?;
+            self.with_room(|_| compile.call((BStr::new(source), chunk)))?;
         Ok(function.ok_or_else(|| message.map(|text| text.as_bytes().to_vec()).unwrap_or_default()))
     }
 
     /// Runs the code of a library while `redis.register_function` notes what it registers. The
     /// inner error is the text of the error that it raised.
     pub(super) fn load_library(
-        &mut self,
+        &self,
         code: &Function,
         loader: &mut dyn Loader,
     ) -> Result<std::result::Result<Vec<functions::Registered>, Vec<u8>>> {
@@ -167,19 +182,20 @@ impl State {
     /// Runs a script with its keys and arguments as globals.
     pub(super) fn run_script(
         &mut self,
-        function: &Function,
+        function: &RegistryKey,
         name: &str,
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> Finish {
+    ) {
         let set = |state: &Self| {
             let names = &state.shared.names;
             state.globals.raw_set(&names.keys, sequence(&state.lua, input.keys)?)?;
-            state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)
+            state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)?;
+            state.lua.registry_value::<Function>(function)
         };
-        match set(self) {
-            Ok(()) => self.run(function, name, host, writer),
+        match self.with_room(set) {
+            Ok(function) => self.run(&function, name, host, writer),
             Err(error) => fail(name, &error, writer),
         }
     }
@@ -187,20 +203,32 @@ impl State {
     /// Runs a library's function, which gets its keys and arguments as tables.
     pub(super) fn run_function(
         &mut self,
-        function: &Function,
+        function: &RegistryKey,
         name: &str,
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> Finish {
+    ) {
         let bind = |state: &Self| {
             let keys = sequence(&state.lua, input.keys)?;
             let args = sequence(&state.lua, input.args)?;
+            let function: Function = state.lua.registry_value(function)?;
             state.shared.names.prelude()?.bind.call::<Function>((function, keys, args))
         };
-        match bind(self) {
+        match self.with_room(bind) {
             Ok(bound) => self.run(&bound, name, host, writer),
             Err(error) => fail(name, &error, writer),
+        }
+    }
+
+    /// Runs `work`; if Lua's memory is full, of garbage perhaps, once more after a collection.
+    fn with_room<R>(&self, work: impl Fn(&Self) -> Result<R>) -> Result<R> {
+        match work(self) {
+            Err(Error::MemoryError(_)) => {
+                self.collect_garbage()?;
+                work(self)
+            }
+            result => result,
         }
     }
 
@@ -210,38 +238,47 @@ impl State {
         name: &str,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> Finish {
+    ) {
         self.shared.resp.set(Resp::Two);
-        let random = self.shared.random.state();
-        let outcome = self.shared.names.prelude().and_then(|prelude| {
-            HOST.set(host, || prelude.xpcall.call::<(bool, Value)>((function, &self.trap)))
-        });
-        let ending = self.shared.ending.take();
-        let rest = if ending.is_some() { watch(&self.lua, &self.shared) } else { Ok(()) };
-        self.step();
-        if ending == Some(Ending::Abandoned) {
-            self.shared.random.restore(random);
-            return Finish::Abandoned;
-        }
-        match rest.and(outcome) {
+        // The host stays in reach until all is written: reading an error's fields may run Lua.
+        HOST.set(host, || self.run_and_answer(function, name, writer));
+        let rest = match self.shared.ending.take() {
+            Some(_) => watch(&self.lua, &self.shared),
+            None => Ok(()),
+        };
+        // Both fail for lack of memory only; the next run reports it if it lasts.
+        rest.and_then(|()| self.tidy()).unwrap_or_default();
+    }
+
+    fn run_and_answer(&self, function: &Function, name: &str, writer: &mut dyn ReplyWriter) {
+        let outcome = self
+            .shared
+            .names
+            .prelude()
+            .and_then(|prelude| prelude.xpcall.call::<(bool, Value)>((function, &self.trap)));
+        match outcome {
             Ok((true, value)) => {
-                Answer::new(&self.shared.names, self.shared.resp.get(), writer).write(&value);
-                Finish::Replied
+                let resp = self.shared.resp.get();
+                Answer::new(&self.lua, &self.shared.names, resp, writer).write(value);
             }
             Ok((false, error)) => self.report(name, &error, writer),
             Err(error) => fail(name, &error, writer),
         }
     }
 
-    fn report(&self, name: &str, error: &Value, writer: &mut dyn ReplyWriter) -> Finish {
+    fn report(&self, name: &str, error: &Value, writer: &mut dyn ReplyWriter) {
         let failure = match error {
             Value::Table(table) => Failure::of(&self.shared.names, table),
+            // Lua raises a bare string for lack of memory alone: its handler makes tables.
             Value::String(text) => return fail_with(name, &text.as_bytes(), writer),
             _ => return fail_with(name, b"execution failure", writer),
         };
         let failure = match failure {
             Ok(failure) => failure,
-            Err(error) => return fail(name, &error, writer),
+            Err(error) => {
+                writer.error(&without_breaks(&raise::reply_text(&error)), Counted::NotYet);
+                return;
+            }
         };
         let mut text = failure.text;
         if let Some((source, line)) = failure.place {
@@ -249,17 +286,20 @@ impl State {
             text.extend_from_slice(&[&source[..], b":", &line, b"."].concat());
         }
         writer.error(&without_breaks(&text), failure.counted);
-        Finish::Replied
     }
 
-    /// Lets the garbage collector go on from time to time, whatever the scripts allocate.
-    fn step(&mut self) {
+    /// Lets the garbage collector go on from time to time, whatever the scripts allocate, and to
+    /// its end if the memory is nearly full: Lua itself fails before it looks for garbage.
+    fn tidy(&mut self) -> Result<()> {
+        if self.memory_limit > 0 && self.used_memory() > self.memory_limit / 4 * 3 {
+            return self.collect_garbage();
+        }
         self.runs += 1;
         if self.runs >= RUNS_BETWEEN_STEPS {
             self.runs = 0;
-            // Finalizers, which alone could fail, are out of the scripts' reach.
-            self.lua.gc_step().map(drop).unwrap_or_default();
+            self.lua.gc_step()?;
         }
+        Ok(())
     }
 }
 
@@ -270,16 +310,20 @@ pub(crate) struct Input<'a> {
     pub(crate) args: &'a [&'a [u8]],
 }
 
-fn fail(name: &str, error: &Error, writer: &mut dyn ReplyWriter) -> Finish {
-    fail_with(name, error.to_string().as_bytes(), writer)
+fn fail(name: &str, error: &Error, writer: &mut dyn ReplyWriter) {
+    match error {
+        Error::MemoryError(text) | Error::RuntimeError(text) => {
+            fail_with(name, text.as_bytes(), writer)
+        }
+        other => fail_with(name, other.to_string().as_bytes(), writer),
+    }
 }
 
 /// Reports an error that is no table, such as the lack of memory.
-fn fail_with(name: &str, message: &[u8], writer: &mut dyn ReplyWriter) -> Finish {
+fn fail_with(name: &str, message: &[u8], writer: &mut dyn ReplyWriter) {
     let shown = &message[..message.len().min(MESSAGE_MAX)];
     let text = [b"ERR Error running script ", name.as_bytes(), b", ", shown].concat();
     writer.error(&without_breaks(text.trim_with(|c| c == '\r' || c == '\n')), Counted::NotYet);
-    Finish::Replied
 }
 
 /// A table that grows as it is filled, as in Redis: the length operator depends on it.
@@ -311,10 +355,7 @@ fn watch(lua: &Lua, shared: &Rc<Shared>) -> Result<()> {
     let triggers = HookTriggers::new().every_nth_instruction(INSTRUCTIONS);
     lua.set_global_hook(triggers, move |lua, _| {
         let ending = if HOST.is_set() {
-            HOST.with(|host| host.interrupted()).map(|interrupt| match interrupt {
-                Interrupt::Kill => Ending::Killed,
-                Interrupt::Abandon => Ending::Abandoned,
-            })
+            HOST.with(|host| host.interrupted()).map(|Interrupt::Kill| Ending::Killed)
         } else if LOADER.is_set() {
             LOADER.with(|loader| loader.expired()).then_some(Ending::LoadExpired)
         } else {

@@ -55,7 +55,9 @@ pub(super) fn start(
             }
         });
     };
-    std::thread::Builder::new().name("replication".into()).spawn(work)
+    // As on a worker: it may run scripts of an older master.
+    let thread = std::thread::Builder::new().name("replication".into());
+    thread.stack_size(super::worker::STACK_BYTES).spawn(work)
 }
 
 #[derive(Debug)]

@@ -101,6 +101,7 @@ async fn serve(
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
+    limit_scripts(node);
     begin(node, loads);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
@@ -168,6 +169,15 @@ fn keep_role(node: &Node) {
     if let Err(error) = role_file::write(node) {
         log!(Warning, "Can't write what /primary must know after a restart: {error}");
     }
+}
+
+/// Bounds the memory of scripts: one that allocates without end must not take the machine's.
+fn limit_scripts(node: &Node) {
+    let max = match node.settings.load().scripts.memory_max_bytes {
+        0 => node.host().memory().total_system / 2,
+        max => max,
+    };
+    node.scripts.wait().memory_max = usize::try_from(max).unwrap_or(usize::MAX);
 }
 
 /// Reports that commands are answered from here on.

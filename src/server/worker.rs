@@ -31,6 +31,9 @@ const INPUT_BYTES: usize = 64 * 1024;
 const SPARE_MAX: usize = 64;
 const SPARE_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a worker's stack: Lua matches patterns by recursion, and Redis has as much for that.
+pub(super) const STACK_BYTES: usize = 16 << 20;
+
 /// State shared by the connections of a thread.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -151,7 +154,8 @@ impl WorkerHandle {
             drop(runtime.block_on(end.wait_for(|&end| end)));
             drop(runtime);
         };
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        let thread = thread.stack_size(STACK_BYTES).spawn(work)?;
         let worker = Self {
             runtime: handle,
             connections: AtomicUsize::new(0),

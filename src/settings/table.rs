@@ -142,6 +142,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("trace-sample-every", integer(0, INT_MAX), "1000", AtStart, field!(admin.trace_every), "one command in so many is traced; 0: only slow ones and those that fail"),
     P::honoured("metrics-prefix", Checked(Check::MetricsPrefix), "redis", AtStart, field!(admin.metrics_prefix), "how the names of the exporter's metrics begin"),
     P::honoured("busy-reply-threshold", integer(0, i64::MAX), "5000", Live, field!(scripts.busy_reply_threshold_ms), "milliseconds after which others no longer wait for a script").alias(&["lua-time-limit"]),
+    P::honoured("script-memory-max", memory(0, LONG_MAX), "0", AtStart, field!(scripts.memory_max_bytes), "bytes that scripts and functions each may use in Lua; 0: half of the machine's memory"),
     P::honoured("latency-monitor-threshold", integer(0, i64::MAX), "0", Live, field!(slowlog.spike_ms), "milliseconds beyond which LATENCY tells of a command; 0: none"),
     P::honoured("latency-tracking", Bool, "yes", Live, field!(slowlog.latency_tracking), "show percentiles of how long commands take in INFO"),
     P::honoured("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Live, field!(slowlog.latency_percentiles), "the percentiles, 0 to 100"),

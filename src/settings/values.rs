@@ -217,6 +217,8 @@ pub struct Slowlog {
 pub struct Scripts {
     /// Milliseconds for which others wait for a script.
     pub busy_reply_threshold_ms: u64,
+    /// Bytes that each interpreter may use; 0: half of the machine's memory.
+    pub memory_max_bytes: u64,
 }
 
 /// The admin server and traces. `default()` is empty; see [`Settings::default`].

@@ -16,6 +16,7 @@ mod limits;
 mod migrate;
 mod process;
 mod rest;
+mod scripts;
 mod start;
 mod traces;
 

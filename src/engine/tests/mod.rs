@@ -14,6 +14,7 @@ mod propagation;
 mod pubsub;
 mod rdb_samples;
 mod replication;
+mod scripts;
 mod simulation;
 mod slowlog;
 mod snapshot;

@@ -33,6 +33,22 @@ const STRINGS: &[Row] = &[
     ("SET same same ; SET same same", "SET same same | SET same same"),
 ];
 
+const SCRIPTS: &[Row] = &[
+    ("EVAL \"redis.call('set','a',1)\" 0", "SELECT 0 | set a 1"),
+    (
+        "EVAL \"redis.call('set','a',1) redis.call('incr','b')\" 0",
+        "MULTI | set a 1 | incr b | EXEC",
+    ),
+    ("EVAL \"return redis.call('get','a')\" 0", ""),
+    ("EVAL \"redis.call('set','a',1) return redis.call('nope')\" 0", "set a 1"),
+    ("EVAL \"redis.set_repl(redis.REPL_NONE) redis.call('set','a',2)\" 0", ""),
+    ("EVAL \"redis.call('spop','none') redis.call('expire','a',100)\" 0", "PEXPIREAT a <+100000>"),
+    (
+        "MULTI ; SET x 1 ; EVAL \"redis.call('set','y',2)\" 0 ; EXEC",
+        "MULTI | SET x 1 | set y 2 | EXEC",
+    ),
+];
+
 const KEYS: &[Row] = &[
     ("SET n 1 ; SET a 1 ; SET cnt 1", "SELECT 0 | SET n 1 | SET a 1 | SET cnt 1"),
     ("EXPIRE n 100", "PEXPIREAT n <+100000>"),
@@ -169,6 +185,11 @@ fn encoded(commands: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+#[test]
+fn scripts_are_propagated_by_their_effects() {
+    Stream::run(SCRIPTS);
 }
 
 #[test]

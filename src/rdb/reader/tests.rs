@@ -276,7 +276,6 @@ fn every_sample_is_loaded_or_refused_for_what_it_holds() {
             let known = matches!(
                 error.kind,
                 ErrorKind::UnsupportedType { .. }
-                    | ErrorKind::Functions { .. }
                     | ErrorKind::ModuleData { .. }
                     | ErrorKind::ModuleValue { .. }
             );

@@ -18,6 +18,7 @@ fn write(items: &[Item], options: WriteOptions) -> Vec<u8> {
             Item::Aux { name, value } => writer.aux(name, value).unwrap(),
             Item::SelectDb(db) => writer.select_db(*db).unwrap(),
             Item::ResizeDb { keys, expires } => writer.resize_db(*keys, *expires).unwrap(),
+            Item::Library(code) => writer.library(code).unwrap(),
             Item::EmptyKey(_) => unreachable!("nothing writes one"),
             Item::Key(record) => {
                 let KeyRecord { key, expire_at_ms, idle_s, freq, value } = record;

@@ -1,5 +1,9 @@
 //! The corpus: scripts with what a redis-server 7.0.15 answered to each.
 
+use bstr::BStr;
+
+use crate::scripting::sha::sha1_hex;
+
 const CASES: [&str; 6] = [
     include_str!("cases/values.lua"),
     include_str!("cases/errors.lua"),
@@ -70,11 +74,22 @@ fn case(text: &'static str) -> Case<'static> {
 const EXPECTED: &str = include_str!("cases/expected.txt");
 
 /// The recorded replies, in the order of the cases, one escaped line each.
-pub(super) fn expected() -> Vec<String> {
-    EXPECTED.lines().map(str::to_owned).collect()
+pub(super) fn expected() -> Vec<&'static str> {
+    EXPECTED.lines().collect()
 }
+
+/// What was recorded for the random programs of each seed from 0.
+pub(super) fn expected_of_programs() -> Vec<&'static str> {
+    include_str!("cases/programs.txt").lines().collect()
+}
+
+/// Replies longer than this are recorded by their hash, in bytes.
+const RECORDED_MAX: usize = 1500;
 
 /// A reply as one line of text.
 pub(super) fn escaped(reply: &[u8]) -> String {
+    if reply.len() > RECORDED_MAX {
+        return format!("{} bytes, SHA-1 {}", reply.len(), BStr::new(&sha1_hex(reply)));
+    }
     reply.escape_ascii().to_string()
 }

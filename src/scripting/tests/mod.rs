@@ -1,38 +1,89 @@
 //! The environment against what a redis-server 7.0.15 answered to the same scripts.
 
+mod behaviour;
 mod corpus;
+mod cost;
+mod programs;
 mod store;
 mod wire;
 
-use corpus::{cases, escaped, expected};
+use corpus::{Case, Kind, cases, escaped, expected, expected_of_programs};
 use wire::{Ours, Theirs};
+
+/// Random programs whose answers are recorded.
+const PROGRAMS: u64 = 400;
 
 #[test]
 fn scripts_answer_as_recorded_from_redis() {
     let (cases, expected) = (cases(), expected());
     assert_eq!(cases.len(), expected.len());
     let mut ours = Ours::new();
+    let pairs = cases.iter().zip(expected);
+    let failures: String =
+        pairs.filter_map(|(case, expected)| difference(&mut ours, case, expected)).collect();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn random_programs_answer_as_recorded_from_redis() {
+    let expected = expected_of_programs();
+    assert_eq!(expected.len() as u64, PROGRAMS);
+    let mut ours = Ours::new();
+    let failures: String = (0..PROGRAMS)
+        .zip(expected)
+        .filter_map(|(seed, expected)| {
+            let body = programs::program(seed);
+            difference(&mut ours, &program_case(&body), expected)
+        })
+        .collect();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Runs many more random programs here and by a redis-server 7.0.15 on port 21010.
+#[test]
+#[ignore = "needs redis-server 7.0.15; takes a minute"]
+fn random_programs_answer_as_redis_does() {
+    let (mut ours, mut theirs) = (Ours::new(), Theirs::start(21010));
     let mut failures = String::new();
-    for (case, expected) in cases.iter().zip(&expected) {
-        let answer = escaped(&ours.answer(case));
-        if answer != *expected {
-            let body = String::from_utf8_lossy(case.body);
-            failures += &format!("{body}\n  redis: {expected}\n  here:  {answer}\n\n");
-        }
+    for seed in 0..20_000 {
+        let body = programs::program(seed);
+        let case = program_case(&body);
+        let expected = escaped(&theirs.answer(&case));
+        let difference = difference(&mut ours, &case, &expected);
+        failures.extend(difference.map(|text| format!("seed {seed}\n{text}")));
     }
     assert!(failures.is_empty(), "{failures}");
 }
 
 /// Records the replies of a redis-server 7.0.15 on port 21000.
 #[test]
-#[ignore = "writes cases/expected.txt; needs redis-server 7.0.15"]
+#[ignore = "writes expected.txt and programs.txt; needs redis-server 7.0.15"]
 fn record_the_answers_of_redis() {
     let mut theirs = Theirs::start(21000);
-    let mut lines = String::new();
-    for case in &cases() {
-        lines += &escaped(&theirs.answer(case));
-        lines.push('\n');
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripting/tests/cases");
+    let lines: String = cases().iter().map(|case| escaped(&theirs.answer(case)) + "\n").collect();
+    std::fs::write(format!("{directory}/expected.txt"), lines).unwrap();
+    let programs = (0..PROGRAMS).map(|seed| {
+        let body = programs::program(seed);
+        escaped(&theirs.answer(&program_case(&body))) + "\n"
+    });
+    std::fs::write(format!("{directory}/programs.txt"), programs.collect::<String>()).unwrap();
+}
+
+fn program_case(body: &str) -> Case<'_> {
+    Case {
+        kind: Kind::Eval,
+        body: body.as_bytes(),
+        keys: vec![b"k1", b"k2"],
+        args: vec![b"v"],
+        three: false,
+        debug: false,
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripting/tests/cases/expected.txt");
-    std::fs::write(path, lines).unwrap();
+}
+
+/// Both answers and the script, if they differ.
+fn difference(ours: &mut Ours, case: &Case<'_>, expected: &str) -> Option<String> {
+    let answer = escaped(&ours.answer(case));
+    let body = String::from_utf8_lossy(case.body);
+    (answer != expected).then(|| format!("{body}\n  redis: {expected}\n  here:  {answer}\n\n"))
 }

@@ -209,11 +209,12 @@ fn await_end(fixture: &Fixture) {
 fn begin_held(fixture: &Fixture) -> mpsc::Sender<()> {
     let (go, held) = mpsc::channel();
     let saver = Arc::clone(&fixture.saver);
+    let cut = rdb_save::cut(&fixture.node);
     let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
     let began = fixture.saver.snapshots.try_begin(&mut guard.locked(), || {
         move |snapshot, turn| {
             assert!(held.recv().is_err(), "nothing is sent");
-            saver.finish(snapshot, None, turn);
+            saver.finish(snapshot, &cut, turn);
         }
     });
     assert!(began, "none is being written");

@@ -210,7 +210,7 @@ local co = coroutine.create(function(a) local b = coroutine.yield(a+1) return b*
 --@ eval keys=k1,k2 args=a1,a2
 local co = coroutine.create(function() error({err='ERR tab'}) end) local ok, e = coroutine.resume(co) return e
 --@ eval keys=k1,k2 args=a1,a2
-return coroutine.resume(1)
+local a = coroutine.resume(1) return a
 --@ eval keys=k1,k2 args=a1,a2
 return coroutine.resume(coroutine.create(function() end))
 --@ eval keys=k1,k2 args=a1,a2
@@ -550,7 +550,7 @@ return setmetatable({})
 --@ eval
 return setmetatable()
 --@ eval
-return getmetatable()
+local a = getmetatable() return a
 --@ eval
 return rawset(1,2,3)
 --@ eval
@@ -560,25 +560,25 @@ return rawset({},1)
 --@ eval
 return rawset({},0/0,3)
 --@ eval
-return rawget(1,2)
+local a = rawget(1,2) return a
 --@ eval
-return next(1)
+local a = next(1) return a
 --@ eval
-return next()
+local a = next() return a
 --@ eval
-return next({},'nokey')
+local a = next({},'nokey') return a
 --@ eval
-return pairs(nil)
+local a = pairs(nil) return a
 --@ eval
-return pairs()
+local a = pairs() return a
 --@ eval
 for k in pairs(5) do end
 --@ eval
 for k in ipairs(nil) do end
 --@ eval
-return unpack(nil)
+local a = unpack(nil) return a
 --@ eval
-return unpack()
+local a = unpack() return a
 --@ eval
 return unpack({1,2,3})
 --@ eval
@@ -594,25 +594,25 @@ return {unpack({1,2,3},3,1)}
 --@ eval
 return {unpack({1,2},1.9,2.1)}
 --@ eval
-return unpack({1},'x')
+local a = unpack({1},'x') return a
 --@ eval
-return unpack({1},1,{})
+local a = unpack({1},1,{}) return a
 --@ eval
-return unpack({},1,8000)
+local a = unpack({},1,8000) return a
 --@ eval
 return select('#',unpack({},1,7990))
 --@ eval
-return unpack({},0,2147483647)
+local a = unpack({},0,2147483647) return a
 --@ eval
-return unpack({},-2147483648,2147483647)
+local a = unpack({},-2147483648,2147483647) return a
 --@ eval
-return unpack({},1,1e10)
+local a = unpack({},1,1e10) return a
 --@ eval
 return unpack({},1,2^31)
 --@ eval
-local t={} for i=1,9000 do t[i]=1 end return unpack(t)
+local t={} for i=1,9000 do t[i]=1 end local a = unpack(t) return a
 --@ eval
-return table.insert()
+local a = table.insert() return a
 --@ eval
 table.insert(nil,1)
 --@ eval
@@ -630,9 +630,9 @@ local t={} table.insert(t,nil) return #t
 --@ eval
 return select('#', table.insert({},1))
 --@ eval
-return loadstring()
+local a = loadstring() return a
 --@ eval
-return loadstring({})
+local a = loadstring({}) return a
 --@ eval
 return {loadstring('return 1')()}
 --@ eval
@@ -660,9 +660,9 @@ return {loadstring(5)}
 --@ eval
 return loadstring('x = 1')()
 --@ eval
-return load(1)
+local a = load(1) return a
 --@ eval
-return load()
+local a = load() return a
 --@ eval
 local i=0 return load(function() i=i+1 return ({'return ','4','2'})[i] end)()
 --@ eval

@@ -59,13 +59,13 @@ return type(getmetatable(_G))
 --@ eval
 return type(getmetatable(_G).__index)
 --@ eval
-return getmetatable(_G).__index(_G)
+local a = getmetatable(_G).__index(_G) return a
 --@ eval
-return getmetatable(_G).__index(_G,'a')
+local a = getmetatable(_G).__index(_G,'a') return a
 --@ eval
-return getmetatable(_G).__index(_G,{})
+local a = getmetatable(_G).__index(_G,{}) return a
 --@ eval
-return getmetatable(_G).__index()
+local a = getmetatable(_G).__index() return a
 --@ eval
 getmetatable(_G).__index(_G,1,2)
 --@ eval
@@ -147,7 +147,7 @@ table.insert(_G,1)
 --@ eval
 table.insert(_G,1,2)
 --@ eval
-return table.insert(redis, 1, 1)
+local a = table.insert(redis, 1, 1) return a
 --@ eval
 table.remove(redis) return 1
 --@ eval

@@ -810,3 +810,31 @@ redis.setresp(3) local v = redis.call('debug','protocol','bignum') local functio
 redis.setresp(3) return redis.call('debug','protocol','bignum')
 --@ eval 3 debug
 redis.setresp(3) local v = redis.call('debug','protocol','bignum') local function show(v) if type(v) ~= 'table' then return type(v)..':'..tostring(v) end local n = {} for k, x in pairs(v) do n[#n+1] = tostring(k)..'='..show(x) end table.sort(n) return '{'..table.concat(n, ',')..'}' end return show(v)
+--@ eval
+local t='x' for i=1,7994 do t={t} end return t
+--@ eval
+local t='x' for i=1,7995 do t={t} end return t
+--@ eval
+local t='x' for i=1,8100 do t={t} end return t
+--@ eval
+local t='x' for i=1,2664 do t={map={a=t}} end return t
+--@ eval
+local t='x' for i=1,2665 do t={map={a=t}} end return t
+--@ eval
+local t='x' for i=1,1998 do t={map={[t]=1}} end return t
+--@ eval
+local t='x' for i=1,1999 do t={map={[t]=1}} end return t
+--@ eval
+local t='x' for i=1,2664 do t={set={[t]=1}} end return t
+--@ eval
+local t='x' for i=1,2665 do t={set={[t]=1}} end return t
+--@ eval
+local t={} t[1]=t return t
+--@ eval
+local t={} t[1]=t return {1,t,2}
+--@ eval
+local t={} t[1]=t t[2]='tail' local u = {map={k=t}} return 1
+--@ eval
+local a={} setmetatable(a,{__index=function() return a end}) return a
+--@ eval
+local t='x' for i=1,500 do t={1,{map={k=t}},{set={[t]=true}}} if i>3 then t={t[2]} end end return t

@@ -372,7 +372,8 @@ fn no_connection_waits_for_the_disk_under_a_spool() {
         let _locked = shards.locked();
         offer::begin(node, &waiting, &spool)
     };
-    let intro = format!("+FULLRESYNC {} {}\r\n", cut.id, cut.offset);
+    let position = cut.position.expect("a replica waits, so the log is on");
+    let intro = format!("+FULLRESYNC {} {}\r\n", position.id, position.offset);
     receiver.expect(intro.as_bytes());
     let serves = |round: usize| {
         client.send(&[&set(round)[..], b"GET k\r\n"].concat());
