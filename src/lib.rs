@@ -193,7 +193,8 @@ pub fn run(
         eprintln!("{reason}");
         reason
     };
-    let mut awaited = server::startup::prepare(&mut settings).map_err(fail)?;
+    let mut awaited =
+        server::startup::prepare(&mut settings, config_file.as_deref()).map_err(fail)?;
     let admin = &settings.admin;
     let traces = match admin.otlp_endpoint.as_str() {
         "" => Ok(()),

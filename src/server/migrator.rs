@@ -94,7 +94,7 @@ impl Worker {
         let (confirmed, told) = self.send(migration);
         let removed = engine::remove_confirmed(&self.node, migration, &confirmed);
         // What went wrong at the target comes first, as in Redis.
-        migration.answer(told.and(removed.map_err(|text| text.as_bytes().to_vec())));
+        migration.answer(told.and_then(|()| removed.map_err(|text| text.as_bytes().to_vec())));
     }
 
     /// Sends the keys. A connection that fails before the first confirmation is likely to be an old
@@ -118,7 +118,7 @@ impl Worker {
                 Err(trouble) if may_retry && trouble.may_retry() => {}
                 Err(Trouble { what, told, .. }) => {
                     let text = format!("IOERR error or timeout {what} to target instance");
-                    return (confirmed, told.and(Err(text.into_bytes())));
+                    return (confirmed, told.and_then(|()| Err(text.into_bytes())));
                 }
             }
         }
