@@ -204,10 +204,12 @@ pub fn run(
     let result =
         traces.and_then(|()| server::run(settings, config_file, &mut awaited, admin::start));
     telemetry::traces::end();
+    // The log has it before whoever started a daemon reads on.
+    let result = result.map_err(fail);
     if let Err(reason) = &result {
         awaited.failed(reason);
     }
-    result.map_err(fail)
+    result
 }
 
 /// The text of `--help`.
