@@ -14,7 +14,6 @@ use crate::keyspace::Content;
 use crate::node::client_memory::{self, Bucket};
 use crate::rdb;
 use crate::resp::{Output, Protocol};
-use crate::settings::LocalAccess;
 use crate::settings::Rewrite;
 use crate::telemetry::log::log;
 

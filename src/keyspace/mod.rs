@@ -54,7 +54,7 @@ pub(crate) struct Keyspace {
     graveyard: Arc<Graveyard>,
     tracked: Tracked,
     /// Marks to forget once a script no longer holds the locks.
-    unwatched: Mutex<Vec<(usize, Box<[u8]>, interests::Mark)>>,
+    unwatched: Mutex<Vec<(usize, Box<[u8]>, Mark)>>,
 }
 
 /// What a shard's lock guards besides its tables.
