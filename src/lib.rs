@@ -193,7 +193,8 @@ pub fn run(
         eprintln!("{reason}");
         reason
     };
-    let mut awaited = server::startup::prepare(&mut settings).map_err(fail)?;
+    let mut awaited =
+        server::startup::prepare(&mut settings, config_file.as_deref()).map_err(fail)?;
     let admin = &settings.admin;
     let traces = match admin.otlp_endpoint.as_str() {
         "" => Ok(()),
@@ -203,10 +204,12 @@ pub fn run(
     let result =
         traces.and_then(|()| server::run(settings, config_file, &mut awaited, admin::start));
     telemetry::traces::end();
+    // The log has it before whoever started a daemon reads on.
+    let result = result.map_err(fail);
     if let Err(reason) = &result {
         awaited.failed(reason);
     }
-    result.map_err(fail)
+    result
 }
 
 /// The text of `--help`.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use super::effects::Change;
 use super::{Context, Failure, Handled, Keys};
-use crate::keyspace::{Key, ShardSet, Waiter};
+use crate::keyspace::{Key, ShardSet, Ticket, Waiter};
 use crate::node::Node;
 use crate::node::client::{Handle, Waiting, WaitsFor};
 use crate::number::{LongDouble, parse_i64};
@@ -28,7 +28,7 @@ pub(crate) enum Readiness {
     Ready,
     /// Not for this one, perhaps for those behind it.
     NotForThis,
-    /// For none that waits for this key.
+    /// For none of its kind that waits for this key.
     Empty,
 }
 
@@ -74,9 +74,13 @@ pub(crate) struct KeyWait {
     database: usize,
     protocol: Protocol,
     keys: Vec<Box<[u8]>>,
+    /// Its place at each of the keys.
+    tickets: Mutex<Vec<Ticket>>,
     wanted: Box<dyn Serve>,
     /// See [`Replication::generation`](crate::node::replication::Replication::generation).
     generation: u64,
+    /// It has a timeout.
+    timed: bool,
     claimed: AtomicBool,
     asked: OnceLock<Asked>,
     /// Set by whoever served it.
@@ -97,6 +101,10 @@ pub(crate) struct Asked {
 impl Waiter for KeyWait {
     fn claim(&self) -> bool {
         !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    fn serves_any_change(&self) -> bool {
+        self.wanted.serves_any_change()
     }
 }
 
@@ -154,16 +162,16 @@ impl KeyWait {
         self.keys.iter().for_each(|key| set.insert(keyspace.key(key).shard()));
         // While a script holds the locks for long, whoever comes to these keys removes the rest.
         let mut guard = keyspace.lock_unless_busy(set);
-        for bytes in &self.keys {
+        for (bytes, ticket) in self.keys.iter().zip(&*self.tickets.lock()) {
             let key = keyspace.key(bytes);
             if let Some(guard) = &mut guard {
-                guard.locked().stop_waiting(self.database, key, &**self);
+                guard.locked().stop_waiting(self.database, key, *ticket);
             }
             if let Some(target) = self.wanted.target() {
                 node.blocked.remove_move(key.shard(), keyspace.key(target).shard());
             }
         }
-        node.blocked.remove_client();
+        node.blocked.remove_client(self.timed);
     }
 }
 
@@ -194,8 +202,10 @@ pub(crate) fn block(
         database,
         protocol: client.protocol,
         keys: names,
+        tickets: Mutex::default(),
         wanted,
         generation: node.replication.generation(),
+        timed: deadline_ms.is_some(),
         claimed: AtomicBool::new(false),
         asked: OnceLock::new(),
         reply: Mutex::default(),
@@ -203,12 +213,13 @@ pub(crate) fn block(
     for bytes in &wait.keys {
         let key = ctx.keys.key(bytes);
         let waiter: Arc<dyn Waiter> = Arc::clone(&wait) as _;
-        ctx.keys.locked.wait_for(database, key, waiter);
+        let ticket = ctx.keys.locked.wait_for(database, key, waiter);
+        wait.tickets.lock().push(ticket);
         if let Some(target) = wait.wanted.target() {
             node.blocked.add_move(key.shard(), ctx.keys.key(target).shard());
         }
     }
-    node.blocked.add_client();
+    node.blocked.add_client(deadline_ms.is_some());
     client.handle.set_key_wait(Some(Arc::clone(&wait) as _));
     client.waiting = Some(Waiting {
         what: WaitsFor::Keys(wait),
@@ -227,40 +238,45 @@ pub(crate) struct Served {
     pub(crate) failure: Option<Failure>,
 }
 
-/// Serves the next client that waits for a changed key, if the key is ready for it. `nth` of them
-/// have been found to want something else.
+/// Serves the next client that waits for a changed key, if the key is ready for it. Those before
+/// `from` have been found to want something else.
 pub(crate) fn serve_next(
     node: &Node,
     keys: &mut Keys<'_>,
     key: Key<'_>,
     change: Change,
-    nth: &mut usize,
+    from: &mut Ticket,
 ) -> Option<Served> {
     loop {
-        let waiter = keys.locked.waiter(keys.database, key, *nth)?;
+        let (ticket, waiter) = keys.locked.waiter(keys.database, key, *from)?;
         let wait = KeyWait::of(waiter);
         if wait.is_over() {
-            keys.locked.stop_waiting(keys.database, key, &*wait);
+            keys.locked.stop_waiting(keys.database, key, ticket);
             continue;
         }
         let target = wait.wanted.target().map(|target| keys.key(target).shard());
         if target.is_some_and(|shard| !keys.locked.set().contains(shard)) {
             // A change that can only have removed the key.
-            *nth += 1;
+            *from = ticket.next();
             continue;
         }
         if wait.is_of_another_role(node) {
             // Its connection ends it.
-            *nth += 1;
+            *from = ticket.next();
             continue;
         }
         if change != Change::Added && !wait.wanted.serves_any_change() {
-            *nth += 1;
+            if !keys.locked.is_any_change_awaited(key) {
+                return None;
+            }
+            *from = ticket.next();
             continue;
         }
         match wait.wanted.readiness(keys, key) {
+            // Somebody behind it may wait for the stream that was there.
+            Readiness::Empty if keys.locked.is_any_change_awaited(key) => *from = ticket.next(),
             Readiness::Empty => return None,
-            Readiness::NotForThis => *nth += 1,
+            Readiness::NotForThis => *from = ticket.next(),
             Readiness::Ready if wait.claim() => {
                 keys.effects.actor = wait.handle.origin.id;
                 let mut reply = Output::new(wait.protocol);

@@ -171,11 +171,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(c_string(args.at(2))));
             ctx.reply.ok();
         }
-        (b"REPLICATE", 3..) => {
-            let command: Vec<&[u8]> = args.from(2).collect();
-            ctx.keys.log_instead(&[&command]);
-            ctx.reply.ok();
-        }
+        (b"REPLICATE", 3..) => replicate(ctx, args),
         (b"SET-DISABLE-DENY-SCRIPTS", 3) => {
             ctx.node.scripts.allows_all.store(is_on(args.at(2)), Ordering::Relaxed);
             ctx.reply.ok();
@@ -185,9 +181,9 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.ok();
         }
         (b"CONFIG-REWRITE-FORCE-ALL", 2) => {
-            ctx.node.host().rewrite_settings(Rewrite::All).map_err(|reason| {
-                Failure::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {reason}"))
-            })?;
+            let written = ctx.node.host().rewrite_settings(Rewrite::All);
+            let failed = |reason| format!("CONFIG-REWRITE-FORCE-ALL failed: {reason}");
+            written.map_err(|reason| Failure::err(failed(reason)))?;
             ctx.reply.ok();
         }
         (b"CLUSTERLINK", 5) if args.is(2, "KILL") => {
@@ -222,6 +218,13 @@ fn client_eviction(ctx: &mut Context<'_>) -> Handled {
     let text: String = buckets.iter().enumerate().map(line).collect();
     ctx.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
+}
+
+/// Sends a command to the replicas alone.
+fn replicate(ctx: &mut Context<'_>, args: &Args<'_>) {
+    let command: Vec<&[u8]> = args.from(2).collect();
+    ctx.keys.log_instead(&[&command]);
+    ctx.reply.ok();
 }
 
 /// Parses a switch like C's `atoi`: off if the digits give 0 or there are none, else on.

@@ -18,6 +18,7 @@ mod cluster;
 mod config;
 mod connection;
 pub(crate) mod debug;
+mod draw;
 mod expiry;
 mod geo;
 mod hashes;

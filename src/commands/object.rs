@@ -248,6 +248,7 @@ fn restore(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         false => PayloadChecksum::Compared,
     };
     let limits = &ctx.settings.collections;
+    ctx.keys.stats.payloads_checked.add(1);
     let value = rdb::restore(args.at(3), checksum, limits).map_err(|error| {
         if error.is_payload_footer() {
             return Failure::BadPayload;

@@ -27,7 +27,8 @@ pub(super) fn arguments(row: &Command) -> Vec<Argument> {
         .iter()
         .fold(row.docs.syntax.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
     let words: Vec<&str> = spaced.split_ascii_whitespace().collect();
-    let mut parser = Parser { words: &words, keys: 0, key_specs: row.keys.specs().count() };
+    let key_specs = row.keys.specs().count();
+    let mut parser = Parser { words: &words, command: row.name, keys: 0, key_specs };
     let arguments = parser.choice();
     match arguments {
         Some(arguments) if parser.words.is_empty() => arguments,
@@ -37,6 +38,8 @@ pub(super) fn arguments(row: &Command) -> Vec<Argument> {
 
 struct Parser<'w> {
     words: &'w [&'w str],
+    /// The row's name.
+    command: &'static str,
     /// Number of keys so far.
     keys: usize,
     key_specs: usize,
@@ -150,13 +153,12 @@ impl<'w> Parser<'w> {
     }
 
     fn value(&mut self, name: &str) -> Argument {
-        let is_key =
-            ["key", "newkey", "source", "destination", "destkey", "sourcekey"].contains(&name);
-        let key_spec = is_key.then(|| {
+        let kind = kind_of(self.command, name);
+        let key_spec = (kind == "key").then(|| {
             self.keys += 1;
             (self.keys - 1).min(self.key_specs.saturating_sub(1))
         });
-        Argument { name: name.to_owned(), kind: kind_of(name), key_spec, ..Argument::default() }
+        Argument { name: name.to_owned(), kind, key_spec, ..Argument::default() }
     }
 }
 
@@ -168,16 +170,38 @@ fn is_token(word: &str) -> bool {
     word.bytes().all(|byte| !byte.is_ascii_lowercase()) && !is_mark(word)
 }
 
-/// The type of a value by its name.
-fn kind_of(name: &str) -> &'static str {
+/// The type of a value by its name; some names mean different types in different commands.
+fn kind_of(command: &str, name: &str) -> &'static str {
+    match (command, name) {
+        (
+            "XAUTOCLAIM" | "XPENDING" | "XRANGE" | "XREVRANGE" | "ZRANGE",
+            "start" | "end" | "stop",
+        ) => "string",
+        ("HINCRBYFLOAT" | "INCRBYFLOAT", "increment")
+        | ("ZCOUNT" | "ZRANGEBYSCORE" | "ZREMRANGEBYSCORE" | "ZREVRANGEBYSCORE", "min" | "max")
+        | (
+            "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX"
+            | "BZPOPMIN",
+            "timeout",
+        ) => "double",
+        ("BITFIELD" | "SETBIT", "value") | ("XPENDING", "min-idle-time") => "integer",
+        (_, name) => usual_kind_of(name),
+    }
+}
+
+fn usual_kind_of(name: &str) -> &'static str {
     match name {
-        "key" | "newkey" | "source" | "destination" | "destkey" | "sourcekey" => "key",
-        "height" | "latitude" | "longitude" | "radius" | "width" => "double",
+        "key" | "key1" | "key2" | "newkey" | "source" | "destination" | "destkey" | "sourcekey"
+        | "src" | "dst" => "key",
+        "height" | "latitude" | "longitude" | "radius" | "score" | "width" => "double",
         "pattern" => "pattern",
         name if name.starts_with("unix-time") => "unix-time",
         "bit" | "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db"
-        | "end" | "increment" | "index" | "index1" | "index2" | "milliseconds" | "numkeys"
-        | "offset" | "protover" | "seconds" | "start" | "timeout" => "integer",
+        | "end" | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit"
+        | "milliseconds" | "num-matches" | "numkeys" | "numreplicas" | "offset" | "port"
+        | "protover" | "rank" | "seconds" | "start" | "stop" | "timeout" | "ttl" | "weight" => {
+            "integer"
+        }
         _ => "string",
     }
 }
@@ -245,6 +269,30 @@ mod tests {
             ("[TYPE <A | B>]", "TYPE=a_b:oneof?(A=a:pure-token B=b:pure-token)"),
         ] {
             assert_eq!(parsed(syntax), arguments, "{syntax}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_mean_another_type_in_another_command() {
+        // Recorded from Redis 7.0.15.
+        for (command, name, kind) in [
+            ("XRANGE", "start", "string"),
+            ("LRANGE", "start", "integer"),
+            ("ZRANGE", "stop", "string"),
+            ("LTRIM", "stop", "integer"),
+            ("ZADD", "score", "double"),
+            ("ZCOUNT", "min", "double"),
+            ("ZLEXCOUNT", "min", "string"),
+            ("INCRBYFLOAT", "increment", "double"),
+            ("INCRBY", "increment", "integer"),
+            ("BLPOP", "timeout", "double"),
+            ("WAIT", "timeout", "integer"),
+            ("SETBIT", "value", "integer"),
+            ("SET", "value", "string"),
+            ("LCS", "key2", "key"),
+            ("ZRANGESTORE", "dst", "key"),
+        ] {
+            assert_eq!(kind_of(command, name), kind, "{command} {name}");
         }
     }
 

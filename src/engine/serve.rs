@@ -5,6 +5,7 @@ use super::write::{Writing, settle};
 use crate::commands::blocking::{Served, serve_next};
 use crate::commands::effects::{Effects, Ready};
 use crate::commands::{Args, Expired, Keys};
+use crate::keyspace::Ticket;
 use crate::node::Node;
 use crate::node::stats::WorkerStats;
 use crate::settings::EventClasses;
@@ -40,7 +41,7 @@ impl<'s> Server<'s> {
         while at < ready.len() {
             let Ready { database, key: bytes, change } = ready[at].clone();
             at += 1;
-            let mut nth = 0;
+            let mut from = Ticket::default();
             loop {
                 writing.begin(effects, self.classes);
                 let mut keys = Keys {
@@ -54,7 +55,7 @@ impl<'s> Server<'s> {
                 };
                 let key = keys.key(&bytes);
                 let began = self.node.clock.nanos();
-                let served = serve_next(self.node, &mut keys, key, change, &mut nth);
+                let served = serve_next(self.node, &mut keys, key, change, &mut from);
                 effects.end_command(database, &Args::new(&[], &[], None), 0);
                 settle(self.node, self.stats, effects);
                 ready.append(&mut effects.take_ready());

@@ -125,7 +125,7 @@ fn answer_wait(
 /// A client whose keys are sent elsewhere.
 fn answer_migration(
     stats: &WorkerStats,
-    client: &mut Client,
+    client: &Client,
     output: &mut Output,
     migration: &Migration,
 ) -> bool {

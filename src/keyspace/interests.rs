@@ -6,7 +6,7 @@
 //! the key. This module knows the owners of none of them.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,6 +22,22 @@ pub(crate) type Mark = Arc<AtomicBool>;
 pub(crate) trait Waiter: Any + fmt::Debug + Send + Sync {
     /// Whether the caller may serve or end the wait; true for one caller alone.
     fn claim(&self) -> bool;
+
+    /// Whether changes of a key that was there concern it, too.
+    fn serves_any_change(&self) -> bool;
+}
+
+/// A waiter's place: those who come later have greater ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    const MAX: Self = Self(u64::MAX);
+
+    /// The place behind this one.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 /// Has keys in a cache, and is told of their next change. The layer above knows how.
@@ -37,8 +53,10 @@ pub(super) type Interests = IndexMap<Box<[u8]>, Interest>;
 #[derive(Debug, Default)]
 pub(super) struct Interest {
     watchers: Vec<Watcher>,
-    /// In the order of their arrival.
-    waiters: VecDeque<(usize, Arc<dyn Waiter>)>,
+    /// By database, in the order of their arrival.
+    waiters: BTreeMap<(usize, Ticket), Arc<dyn Waiter>>,
+    /// How many of these any change concerns.
+    any_change: usize,
     /// In the order of their clients' numbers; of a key in whatever database, as in Redis.
     trackers: Vec<Arc<dyn Tracker>>,
 }
@@ -91,7 +109,17 @@ impl Interest {
     }
 
     fn is_awaited(&self, database: usize) -> bool {
-        self.waiters.iter().any(|(other, _)| *other == database)
+        self.from(database, Ticket::default()).next().is_some()
+    }
+
+    /// The waiters of a database from a place on.
+    fn from(
+        &self,
+        database: usize,
+        from: Ticket,
+    ) -> impl Iterator<Item = (Ticket, &Arc<dyn Waiter>)> {
+        let range = (database, from)..=(database, Ticket::MAX);
+        self.waiters.range(range).map(|((_, ticket), waiter)| (*ticket, waiter))
     }
 
     fn mark_watchers(&self, database: usize, wanted: impl Fn(&Watcher) -> bool) {
@@ -157,8 +185,19 @@ impl Locked<'_> {
     }
 
     /// Adds a waiter behind those who wait for the key already.
-    pub(crate) fn wait_for(&mut self, database: usize, key: Key<'_>, waiter: Arc<dyn Waiter>) {
-        self.interest(key).waiters.push_back((database, waiter));
+    pub(crate) fn wait_for(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        waiter: Arc<dyn Waiter>,
+    ) -> Ticket {
+        let last = &mut self.held.state_mut(key.shard()).last_ticket;
+        *last = last.next();
+        let ticket = *last;
+        let interest = self.interest(key);
+        interest.any_change += usize::from(waiter.serves_any_change());
+        interest.waiters.insert((database, ticket), waiter);
+        ticket
     }
 
     /// Whether somebody waits for the key.
@@ -167,25 +206,31 @@ impl Locked<'_> {
         interest.is_some_and(|interest| interest.is_awaited(database))
     }
 
-    /// Forgets a waiter of a key.
-    pub(crate) fn stop_waiting(&mut self, database: usize, key: Key<'_>, waiter: &dyn Waiter) {
+    /// Whether any change of the key, in any database, concerns somebody who waits for it.
+    pub(crate) fn is_any_change_awaited(&self, key: Key<'_>) -> bool {
+        let interest = self.held.state(key.shard()).interests.get(key.bytes);
+        interest.is_some_and(|interest| interest.any_change > 0)
+    }
+
+    /// Forgets a waiter of a key, if it is there.
+    pub(crate) fn stop_waiting(&mut self, database: usize, key: Key<'_>, ticket: Ticket) {
         self.lose_interest(key, |interest| {
-            interest.waiters.retain(|(other, waiting)| {
-                *other != database || !std::ptr::addr_eq(Arc::as_ptr(waiting), waiter)
-            });
+            if let Some(waiter) = interest.waiters.remove(&(database, ticket)) {
+                interest.any_change -= usize::from(waiter.serves_any_change());
+            }
         });
     }
 
-    /// The nth of those who wait for a key.
+    /// The first of those who wait for a key, from a place on.
     pub(crate) fn waiter(
         &self,
         database: usize,
         key: Key<'_>,
-        nth: usize,
-    ) -> Option<Arc<dyn Waiter>> {
+        from: Ticket,
+    ) -> Option<(Ticket, Arc<dyn Waiter>)> {
         let interest = self.held.state(key.shard()).interests.get(key.bytes)?;
-        let mut waiters = interest.waiters.iter().filter(|(other, _)| *other == database);
-        waiters.nth(nth).map(|(_, waiter)| Arc::clone(waiter))
+        let first = interest.from(database, from).next();
+        first.map(|(ticket, waiter)| (ticket, Arc::clone(waiter)))
     }
 
     /// The keys of a database for which somebody waits; needs all the locks.

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
-pub(crate) use interests::{Mark, Noted, Tracked, Tracker, Waiter};
+pub(crate) use interests::{Mark, Noted, Ticket, Tracked, Tracker, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
@@ -61,6 +61,8 @@ pub(crate) struct Keyspace {
 #[derive(Debug, Default)]
 struct ShardState {
     interests: Interests,
+    /// The place of the last waiter that came.
+    last_ticket: Ticket,
     /// New and changed entries carry this epoch.
     epoch: u8,
     /// Receives old values while a snapshot runs.

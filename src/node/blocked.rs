@@ -15,6 +15,8 @@ use crate::keyspace::ShardSet;
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
     clients: AtomicUsize,
+    /// Those with a timeout.
+    timed: AtomicUsize,
     /// How many moves wait, and from which shard to which. A move is added and removed under the
     /// lock of its source's shard.
     moving: AtomicUsize,
@@ -27,12 +29,19 @@ impl Blocked {
         self.clients.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add_client(&self) {
-        self.clients.fetch_add(1, Ordering::Relaxed);
+    /// Clients that wait for keys until some time.
+    pub(crate) fn timed_clients(&self) -> usize {
+        self.timed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn remove_client(&self) {
+    pub(crate) fn add_client(&self, timed: bool) {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        self.timed.fetch_add(usize::from(timed), Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_client(&self, timed: bool) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
+        self.timed.fetch_sub(usize::from(timed), Ordering::Relaxed);
     }
 
     /// Whether any move waits.

@@ -53,6 +53,8 @@ pub(crate) struct WorkerStats {
     pub(crate) keyspace_misses: Counter,
     pub(crate) expired_keys: Counter,
     pub(crate) dirty: Counter,
+    /// Payloads that RESTORE checked.
+    pub(crate) payloads_checked: Counter,
     pub(crate) read_bytes: Counter,
     pub(crate) written_bytes: Counter,
     /// The part of the bytes read that came from a master.
@@ -113,6 +115,7 @@ impl WorkerStats {
             &self.keyspace_hits,
             &self.keyspace_misses,
             &self.expired_keys,
+            &self.payloads_checked,
             &self.read_bytes,
             &self.written_bytes,
             &self.master_read_bytes,
@@ -209,32 +212,41 @@ impl ServerStats {
     }
 }
 
+/// Totals of which there are rates: commands, bytes read, bytes written, bytes read from a master,
+/// bytes written to replicas.
+pub(crate) const RATES: usize = 5;
+
 /// Samples of some totals, 0.1 s apart, for INFO's instantaneous rates.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
-    samples: std::collections::VecDeque<(i64, [u64; 3])>,
+    samples: std::collections::VecDeque<(i64, [u64; RATES])>,
 }
 
 /// Samples that a rate spans.
 const SAMPLES: usize = 16;
+/// Least microseconds between two samples.
+const APART_US: u64 = 90_000;
 
 impl Rates {
-    /// Adds a sample of commands, bytes read and bytes written at a Unix time in microseconds.
-    pub(crate) fn sample(&mut self, at_us: i64, totals: [u64; 3]) {
+    /// Adds a sample at a Unix time in microseconds, unless the last one is too near.
+    pub(crate) fn sample(&mut self, at_us: i64, totals: [u64; RATES]) {
+        if self.samples.back().is_some_and(|last| at_us.abs_diff(last.0) < APART_US) {
+            return;
+        }
         if self.samples.len() == SAMPLES {
             self.samples.pop_front();
         }
         self.samples.push_back((at_us, totals));
     }
 
-    /// Commands, bytes read and bytes written per second.
-    pub(crate) fn per_second(&self) -> [f64; 3] {
+    /// The rates of the totals per second.
+    pub(crate) fn per_second(&self) -> [f64; RATES] {
         let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
-            return [0.0; 3];
+            return [0.0; RATES];
         };
         let seconds = (last.0 - first.0) as f64 / 1e6;
         if seconds <= 0.0 {
-            return [0.0; 3];
+            return [0.0; RATES];
         }
         std::array::from_fn(|i| last.1[i].saturating_sub(first.1[i]) as f64 / seconds)
     }

@@ -4,7 +4,9 @@
 //! All `unsafe` of this module is in [`raw`].
 
 pub(crate) mod daemon;
+pub(crate) mod huge_pages;
 pub(crate) mod limits;
+pub(crate) mod oom;
 mod raw;
 pub(crate) mod supervisor;
 pub(crate) mod title;

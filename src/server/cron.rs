@@ -1,5 +1,5 @@
 //! Periodic work on a separate thread: expired keys, save points, idle clients, rates, and which
-//! workers serve. Ten times a second while there is work; once a second, for anything timed in
+//! workers serve. As often as `hz` has it while there is work; once a second, for anything timed in
 //! seconds, while the server rests.
 
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use crate::node::admission::Condition;
 use crate::node::host::BackgroundSave;
 use crate::telemetry::log::log;
 
-/// Interval of rounds, and while the server rests.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// `hz` rounds take this long.
+const SECOND: Duration = Duration::from_secs(1);
+/// Interval of rounds while the server rests.
 const REST: Duration = Duration::from_secs(1);
-/// Rounds without any traffic before the server rests: the rates in INFO are 0 by then.
-const CALM_ROUNDS: u32 = 20;
+/// How long there is no traffic before the server rests: the rates in INFO are 0 by then.
+const CALM_SECONDS: u32 = 2;
 /// Delay after a failed save before the next automatic one, in milliseconds.
 const RETRY_MS: i64 = 5000;
 
@@ -64,9 +65,10 @@ impl Cron {
             if !engine.node.cron_paused.load(Ordering::Relaxed) {
                 self.round();
             }
-            if self.has_work() {
+            let hz = engine.node.settings.load().process.hz;
+            if self.has_work(hz) {
                 let spent = Duration::from_nanos(clock.nanos().saturating_sub(began));
-                std::thread::park_timeout(INTERVAL.saturating_sub(spent));
+                std::thread::park_timeout((SECOND / hz).saturating_sub(spent));
             } else {
                 pace.set_resting(true);
                 std::thread::park_timeout(REST);
@@ -92,12 +94,12 @@ impl Cron {
     }
 
     /// Whether the next round is due as soon as possible.
-    fn has_work(&mut self) -> bool {
+    fn has_work(&mut self, hz: u32) -> bool {
         let node = &self.engine.node;
         let read_bytes = node.sum(|stats| &stats.read_bytes);
         let traffic = std::mem::replace(&mut self.read_bytes, read_bytes) != read_bytes;
         self.calm_rounds = if traffic { 0 } else { self.calm_rounds.saturating_add(1) };
-        self.calm_rounds < CALM_ROUNDS
+        self.calm_rounds < CALM_SECONDS * hz
             || self.workers.in_use() > 1
             || node.replication.replicas.len() > 0
             || node.admission.is_paused()
@@ -137,7 +139,9 @@ fn sample(engine: &Engine) {
     let commands =
         node.counted().flat_map(|stats| &stats.commands).map(|command| command.calls.get()).sum();
     let written = node.sum(|s| &s.written_bytes) + node.replication.replicas.stats.bytes.get();
-    let totals = [commands, node.sum(|s| &s.read_bytes), written];
+    let master = node.sum(|s| &s.master_read_bytes);
+    let replicas = node.replication.replicas.stats.bytes.get();
+    let totals = [commands, node.sum(|s| &s.read_bytes), written, master, replicas];
     node.stats.rates.lock().sample(node.clock.unix_us(), totals);
     let allocated = node.host().allocated();
     node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);

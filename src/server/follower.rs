@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
@@ -100,8 +100,9 @@ impl Follower {
         log!(Notice, "Connecting to MASTER {}:{}", master.host, master.port);
         let limit = Duration::from_secs(node.settings.load().replication.timeout_secs.into());
         let connecting = async {
-            let addresses = addresses(master).await?;
-            TcpStream::connect(&addresses[..]).await
+            let addresses = addresses(&master.host, master.port).await?;
+            let source = node.settings.load().replication.bind_source_addr.clone();
+            connect(&addresses, &source).await
         };
         let stream = tokio::select! {
             connected = timeout(limit, connecting) => match connected {
@@ -143,14 +144,36 @@ impl Follower {
     }
 }
 
-/// Resolves a master's addresses, a name on a separate thread: failing to start one is an error
-/// like others, where the runtime's own threads would panic.
-async fn addresses(master: &MasterAddress) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = master.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, master.port)]);
+/// Connects to the first of the addresses that can be reached, from `source` if that names one.
+async fn connect(addresses: &[SocketAddr], source: &str) -> io::Result<TcpStream> {
+    if source.is_empty() {
+        return TcpStream::connect(addresses).await;
+    }
+    let sources = self::addresses(source, 0).await?;
+    let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+    for &address in addresses {
+        let Some(&source) = sources.iter().find(|source| source.is_ipv4() == address.is_ipv4())
+        else {
+            continue;
+        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(source)?;
+        result = socket.connect(address).await;
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// Resolves a host's addresses, a name on a separate thread: failing to start one is an error like
+/// others, where the runtime's own threads would panic.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let (done, result) = oneshot::channel();
-    let (host, port) = (master.host.clone(), master.port);
+    let host = host.to_owned();
     let work = move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
         // The receiver may be gone.

@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
+use super::startup;
 use super::worker::Workers;
 use crate::engine::rdb_load::There;
 use crate::keyspace::Locked;
@@ -21,8 +22,11 @@ use crate::node::host::{
     BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
 };
 use crate::node::migration::Migration;
+use crate::process::oom::{Score, Scorer};
+use crate::process::title;
 use crate::scripting::RestorePolicy;
-use crate::settings::{self, Rewrite, Settings};
+use crate::settings::{self, OomScoreAdj, Rewrite, Settings};
+use crate::telemetry::crash;
 use crate::telemetry::log::{self, Level, log};
 
 /// The host of a server process.
@@ -34,6 +38,7 @@ pub(super) struct ServerHost {
     ending: watch::Sender<bool>,
     rewriting: Mutex<()>,
     migrator: Migrator,
+    scorer: Mutex<Scorer>,
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
@@ -49,13 +54,34 @@ impl ServerHost {
         look: Arc<Notify>,
         ids: Ids,
     ) -> Self {
-        let (rewriting, migrator) = (Mutex::new(()), Migrator::default());
-        Self { node, saver, ending, rewriting, migrator, look, ids, workers: OnceLock::new() }
+        Self {
+            node,
+            saver,
+            ending,
+            rewriting: Mutex::new(()),
+            migrator: Migrator::default(),
+            scorer: Mutex::default(),
+            look,
+            ids,
+            workers: OnceLock::new(),
+        }
     }
 
     /// Called once, when the workers run.
     pub(super) fn set_workers(&self, workers: Arc<Workers>) {
         assert!(self.workers.set(workers).is_ok(), "a process starts its workers once");
+    }
+
+    /// Tells the system how this node weighs in its present role.
+    fn score(&self, settings: &Settings) -> std::io::Result<()> {
+        let [master, replica, _] = settings.process.oom_score_adj_values.0;
+        let number = if self.node.is_replica() { replica } else { master };
+        let score = match settings.process.oom_score_adj {
+            OomScoreAdj::No => Score::Own,
+            OomScoreAdj::Yes | OomScoreAdj::Relative => Score::Relative(number),
+            OomScoreAdj::Absolute => Score::Absolute(number),
+        };
+        self.scorer.lock().set(score)
     }
 }
 
@@ -165,11 +191,28 @@ impl Host for ServerHost {
         if old.clients.maxclients != new.clients.maxclients {
             fit_descriptors(new)?;
         }
+        self.score(new).map_err(|error| {
+            log!(Warning, "Unable to write oom_score_adj: {}", system_text(&error));
+            SettingRefused {
+                argument: "oom-score-adj",
+                reason: "Failed to set current oom_score_adj. Check server logs.".into(),
+            }
+        })?;
         if old.snapshot.dir != new.snapshot.dir {
             new.snapshot.dir = change_folder(&new.snapshot.dir)
                 .map_err(|error| SettingRefused { argument: "dir", reason: system_text(&error) })?;
             self.node.standing.rewrite();
         }
+        if old.process.proc_title_template != new.process.proc_title_template
+            && new.process.set_proc_title
+        {
+            let file = self.node.identity.config_file.as_deref();
+            title::replace(&startup::title_of(new, file)).map_err(|error| SettingRefused {
+                argument: "proc-title-template",
+                reason: format!("failed to set process title: {error}"),
+            })?;
+        }
+        crash::set_reporting(new.process.crash_log_enabled);
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
         let guards = |settings: &Settings| {
@@ -220,6 +263,9 @@ impl Host for ServerHost {
     }
 
     fn look_at_role(&self) {
+        if let Err(error) = self.score(&self.node.settings.load()) {
+            log!(Warning, "Unable to write oom_score_adj: {}", system_text(&error));
+        }
         self.look.notify_one();
     }
 

@@ -80,21 +80,27 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.drop_unused();
-            self.node.migrations.cached.store(self.links.len(), Ordering::Relaxed);
         }
+    }
+
+    /// Shows how many connections are kept.
+    fn note_links(&self) {
+        self.node.migrations.cached.store(self.links.len(), Ordering::Relaxed);
     }
 
     fn drop_unused(&mut self) {
         let now = self.node.clock.nanos();
         self.links
             .retain(|_, kept| Duration::from_nanos(now.saturating_sub(kept.used_nanos)) < KEPT);
+        self.note_links();
     }
 
     fn migrate(&mut self, migration: &Migration) {
         let (confirmed, told) = self.send(migration);
+        self.note_links();
         let removed = engine::remove_confirmed(&self.node, migration, &confirmed);
         // What went wrong at the target comes first, as in Redis.
-        migration.answer(told.and(removed.map_err(|text| text.as_bytes().to_vec())));
+        migration.answer(told.and_then(|()| removed.map_err(|text| text.as_bytes().to_vec())));
     }
 
     /// Sends the keys. A connection that fails before the first confirmation is likely to be an old
@@ -118,7 +124,7 @@ impl Worker {
                 Err(trouble) if may_retry && trouble.may_retry() => {}
                 Err(Trouble { what, told, .. }) => {
                     let text = format!("IOERR error or timeout {what} to target instance");
-                    return (confirmed, told.and(Err(text.into_bytes())));
+                    return (confirmed, told.and_then(|()| Err(text.into_bytes())));
                 }
             }
         }

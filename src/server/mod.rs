@@ -98,6 +98,7 @@ async fn serve(
     let host = Arc::new(host);
     node.set_host(Arc::<ServerHost>::clone(&host));
     node.limit_client_memory(node.settings.load().clients.memory_max_bytes);
+    node.host().look_at_role();
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);

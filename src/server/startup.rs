@@ -3,12 +3,15 @@
 //! All of it happens while the process has one thread, as a daemon is a fork of it.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::{clock, host};
 use crate::process::daemon::{self, Launcher};
+use crate::process::huge_pages;
 use crate::process::supervisor::Supervisor;
 use crate::process::title;
-use crate::settings::{self, LogFormat, Settings, Supervised};
+use crate::settings::{self, LogFormat, Settings, Supervised, SyslogFacility};
+use crate::telemetry::crash;
 use crate::telemetry::log::{self, Format, log};
 
 /// A daemon's pidfile where none is configured; as in Redis.
@@ -25,17 +28,29 @@ pub(crate) struct Awaited {
 ///
 /// # Errors
 /// What keeps the server from starting.
-pub(crate) fn prepare(settings: &mut Settings) -> Result<Awaited, String> {
+pub(crate) fn prepare(
+    settings: &mut Settings,
+    config_file: Option<&Path>,
+) -> Result<Awaited, String> {
     std::env::set_current_dir(&settings.snapshot.dir).map_err(|error| {
         let (place, dir) = (settings.origins.place("dir"), &settings.snapshot.dir);
         format!("Can't chdir to '{dir}': {error} ({place})")
     })?;
     start_log(settings)?;
     let supervisor = supervisor(settings.process.supervised);
-    let covered = title::cover(&address(settings), settings::is_secret_variable);
+    let covered = match settings.process.set_proc_title || has_secret_argument(settings) {
+        true => title::cover(&title_of(settings, config_file), settings::is_secret_variable),
+        false => title::cover_variables(settings::is_secret_variable),
+    };
     if let Err(error) = covered {
         log!(Warning, "The arguments, with any password among them, stay visible: {error}");
     }
+    if settings.process.disable_thp
+        && let Err(error) = huge_pages::disable()
+    {
+        log!(Warning, "Huge pages of memory stay: {error}");
+    }
+    crash::set_reporting(settings.process.crash_log_enabled);
     let mut launcher = None;
     if settings.process.daemonize && supervisor.is_none() {
         if settings.process.pidfile.is_empty() {
@@ -61,7 +76,72 @@ fn start_log(settings: &Settings) -> Result<(), String> {
     log::start(file, format, host::level(settings.log.level), clock::unix_us).map_err(|error| {
         let place = settings.origins.place("logfile");
         format!("Can't open the log file {}: {error} ({place})", path.display())
-    })
+    })?;
+    if settings.log.syslog_enabled {
+        let (ident, facility) =
+            (&settings.log.syslog_ident, facility(settings.log.syslog_facility));
+        log::also_to_syslog(ident, facility).map_err(|error| {
+            let place = settings.origins.place("syslog-enabled");
+            format!("Can't log to the system's log: {error} ({place})")
+        })?;
+    }
+    Ok(())
+}
+
+/// The system's number for a kind of program.
+fn facility(facility: SyslogFacility) -> u8 {
+    const USER: u8 = 1;
+    const LOCAL: u8 = 16;
+    match facility {
+        SyslogFacility::User => USER,
+        SyslogFacility::Local0 => LOCAL,
+        SyslogFacility::Local1 => LOCAL + 1,
+        SyslogFacility::Local2 => LOCAL + 2,
+        SyslogFacility::Local3 => LOCAL + 3,
+        SyslogFacility::Local4 => LOCAL + 4,
+        SyslogFacility::Local5 => LOCAL + 5,
+        SyslogFacility::Local6 => LOCAL + 6,
+        SyslogFacility::Local7 => LOCAL + 7,
+    }
+}
+
+/// Whether somebody could read a password among the arguments.
+fn has_secret_argument(settings: &Settings) -> bool {
+    let security = &settings.security.requirepass;
+    let replication = [&settings.replication.masterauth, &settings.replication.masteruser];
+    let secrets = [security, &settings.admin.token].into_iter().chain(replication);
+    let secrets: Vec<&str> = secrets.filter_map(|secret| secret.reveal()).collect();
+    let shows = |argument: std::ffi::OsString| {
+        let argument = argument.to_string_lossy().into_owned();
+        secrets.iter().any(|secret| argument.contains(secret))
+    };
+    std::env::args_os().any(shows)
+}
+
+/// The program as it was called: the first call is before a title covers that.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    let called = || std::env::args_os().next().unwrap_or_default().to_string_lossy().into_owned();
+    PROGRAM.get_or_init(called)
+}
+
+/// The title that the settings ask for.
+pub(super) fn title_of(settings: &Settings, config_file: Option<&Path>) -> String {
+    let network = &settings.network;
+    let value = |variable: &str| {
+        Some(match variable {
+            "title" => program().to_owned(),
+            "listen-addr" => address(settings),
+            "port" => network.port.to_string(),
+            "unixsocket" => network.unixsocket.clone(),
+            "config-file" => config_file.map(|path| path.display().to_string()).unwrap_or_default(),
+            "tls-port" => "0".to_owned(),
+            "server-mode" => String::new(),
+            _ => return None,
+        })
+    };
+    settings::title(&settings.process.proc_title_template, value)
+        .unwrap_or_else(|| program().to_owned())
 }
 
 /// The supervisor to notify.

@@ -112,7 +112,6 @@ impl Settings {
         if let Some(reason) = parameter.refusal(name, &canonical) {
             return Err(reason);
         }
-        self.warnings.extend(parameter.warning(name));
         match parameter.standing {
             Standing::Honoured(field) => (field.assign)(self, &canonical),
             Standing::Ignored(_) => {

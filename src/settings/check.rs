@@ -22,6 +22,10 @@ pub enum Check {
     MetricsPrefix,
     /// The URL of a collector, or nothing.
     HttpEndpoint,
+    /// The name under which the system's log shows this program.
+    SyslogIdent,
+    /// The template of the process's title.
+    TitleTemplate,
 }
 
 /// Maximum length of a Unix socket's path.
@@ -40,6 +44,8 @@ impl Check {
             Self::Lag => text.is_empty() || Lag::parse(text).is_some(),
             Self::MetricsPrefix => is_metric_name(text),
             Self::HttpEndpoint => text.is_empty() || is_http_endpoint(text),
+            Self::SyslogIdent => !text.chars().any(char::is_control),
+            Self::TitleTemplate => is_title_template(text),
         };
         if fits { Ok(()) } else { Err(self.demand().to_owned()) }
     }
@@ -55,8 +61,44 @@ impl Check {
                 "argument must be of letters, digits and underscores, and begin with no digit"
             }
             Self::HttpEndpoint => "argument must be as http://host:4318",
+            Self::SyslogIdent => "argument must have no control characters",
+            Self::TitleTemplate => "template format is invalid or contains unknown variables",
         }
     }
+}
+
+/// What a title's template may name between braces.
+const TITLE_VARIABLES: &[&str] =
+    &["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+
+/// Whether every variable is known, and something is left where those may be empty that can.
+fn is_title_template(text: &str) -> bool {
+    let value = |variable: &str| match variable {
+        "title" | "server-mode" => Some(String::new()),
+        known => TITLE_VARIABLES.contains(&known).then(|| "x".to_owned()),
+    };
+    title(text, value).is_some_and(|title| !title.is_empty())
+}
+
+/// The text of a title's template: `{name}` stands for the variable's value, `{{` for a brace.
+/// `None` if a variable is unknown, or a brace is not closed.
+#[must_use]
+pub fn title(template: &str, value: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        if let Some(after) = after.strip_prefix('{') {
+            text.push('{');
+            rest = after;
+            continue;
+        }
+        let (name, after) = after.split_once('}')?;
+        text += &value(name)?;
+        rest = after;
+    }
+    text += rest;
+    Some(text.trim_matches(' ').to_owned())
 }
 
 /// Whether a text may name a host; does not resolve it.

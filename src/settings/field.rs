@@ -3,11 +3,14 @@
 
 use super::choice::Choice;
 use super::default_user::DefaultUser;
+use super::figures::OomScores;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
 };
-use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
+use super::values::{
+    FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised, SyslogFacility,
+};
 
 /// Setter and getter of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +82,18 @@ macro_rules! choice_values {
         }
     )*};
 }
-choice_values!(LogLevel, LogFormat, LocalAccess, FullSync, Supervised);
+choice_values!(LogLevel, LogFormat, LocalAccess, FullSync, Supervised, OomScoreAdj, SyslogFacility);
+
+impl Value for OomScores {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+
+    fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
+        *self = Self::parse(canonical)?;
+        Ok(())
+    }
+}
 
 impl Value for bool {
     fn text(&self) -> String {

@@ -3,6 +3,7 @@
 
 use super::check::Check;
 use super::default_user::DefaultUser;
+use super::figures::OomScores;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, MasterAddress, Percentiles, SavePoint, ShutdownFlags,
     memory_bytes,
@@ -45,6 +46,8 @@ pub enum Kind {
     ShutdownFlags,
     /// A command's name and its new name; an empty one disables the command.
     Rename,
+    /// Three numbers for the system's choice of a process to end when memory runs out.
+    OomScores,
     /// Host and port of a master; none, or `no one`, for a master itself.
     Master,
 }
@@ -74,6 +77,7 @@ impl Kind {
             | Self::Rename
             | Self::BindAddresses
             | Self::User
+            | Self::OomScores
             | Self::Master => true,
             Self::Bool
             | Self::Integer { .. }
@@ -136,6 +140,10 @@ impl Kind {
             }
             Self::BindAddresses => canonical_addresses(words),
             Self::User => DefaultUser::canonical(words),
+            Self::OomScores => {
+                let scores = OomScores::parse(words)?;
+                Ok(scores.0.iter().map(ToString::to_string).collect())
+            }
             Self::Rename if words.len() != 2 => Err(WRONG_ARITY.to_owned()),
             Self::Master => MasterAddress::canonical(words),
             _ => Ok(words.to_vec()),

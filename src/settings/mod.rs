@@ -3,7 +3,7 @@
 //! | File | Owns |
 //! |---|---|
 //! | `table` | a row for each parameter: name, kind, default, when it can change, its field |
-//! | `parameter`, `kind`, `types`, `check`, `lag`, `default_user`, `choice`, `field` | the parts of a row |
+//! | `parameter`, `kind`, `types`, `figures`, `check`, `lag`, `default_user`, `choice`, `field` | the parts of a row |
 //! | `origins` | the origins of the settings |
 //! | `values` | [`Settings`], the typed fields |
 //! | `load`, `layer` | the layers, merged by the `config` crate |
@@ -22,6 +22,7 @@ mod default_user;
 mod environment;
 mod error;
 mod field;
+mod figures;
 mod kind;
 mod lag;
 mod layer;
@@ -37,11 +38,12 @@ mod types;
 mod values;
 mod words;
 
-pub use check::Check;
+pub use check::{Check, title};
 pub use default_user::DefaultUser;
 pub use environment::is_secret_variable;
 pub use error::{LoadError, SetError};
 pub use field::Field;
+pub use figures::OomScores;
 pub use kind::Kind;
 pub use lag::Lag;
 pub use load::{Invocation, load};
@@ -55,5 +57,6 @@ pub use types::{
 };
 pub use values::{
     Admin, AdminAccess, Clients, Collections, FullSync, Keyspace, LocalAccess, Log, LogFormat,
-    LogLevel, Network, Process, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
+    LogLevel, Network, OomScoreAdj, Process, Replication, Security, Settings, Slowlog, Snapshot,
+    Supervised, SyslogFacility,
 };

@@ -8,11 +8,13 @@ use super::check::Check;
 use super::field::{Field, Value, field};
 use super::kind::Kind::{
     self, BindAddresses, Bool, BufferLimits, Checked, Choice, EventClasses, FileMode, FileName,
-    Master, Rename, SavePoints, ShutdownFlags, Text, User,
+    Master, OomScores, Rename, SavePoints, ShutdownFlags, Text, User,
 };
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
-use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
+use super::values::{
+    FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised, SyslogFacility,
+};
 
 const INT_MAX: i64 = i32::MAX as i64;
 /// Each takes some kilobytes, even if empty.
@@ -42,6 +44,19 @@ const BACKLOG_SIZE: Field = Field {
         settings.replication.backlog_size_bytes.assign(words)?;
         let bytes = &mut settings.replication.backlog_size_bytes;
         *bytes = (*bytes).max(BACKLOG_BYTES_MIN);
+        Ok(())
+    },
+};
+
+const HZ_MAX: u32 = 500;
+
+/// Redis brings it within 1 and 500, without an error.
+const HZ: Field = Field {
+    path: ["process", "hz"],
+    text: |settings| settings.process.hz.text(),
+    assign: |settings: &mut Settings, words| {
+        settings.process.hz.assign(words)?;
+        settings.process.hz = settings.process.hz.clamp(1, HZ_MAX);
         Ok(())
     },
 };
@@ -122,12 +137,16 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("repl-diskless-sync", Bool, "yes", Live, field!(replication.diskless_sync), "send a full resync as it is made to replicas that can take it"),
     P::honoured("repl-diskless-sync-delay", NATURAL, "5", Live, field!(replication.diskless_sync_delay_secs), "seconds to wait for further replicas before such a full resync"),
     P::honoured("repl-diskless-sync-max-replicas", NATURAL, "0", Live, field!(replication.diskless_sync_replicas_max), "replicas that end that wait; 0: none do"),
+    P::honoured("bind-source-addr", Checked(Check::AnnouncedHost), "", Live, field!(replication.bind_source_addr), "address from which to connect to the master; empty: the system chooses"),
     P::honoured("repl-disable-tcp-nodelay", Bool, "no", Live, field!(replication.disable_tcp_nodelay), "let the kernel gather what goes to replicas"),
     P::honoured("min-replicas-to-write", NATURAL, "0", Live, field!(replication.min_replicas_to_write), "good replicas without which writes are refused; 0: any").alias(&["min-slaves-to-write"]),
     P::honoured("min-replicas-max-lag", NATURAL, "10", Live, field!(replication.min_replicas_max_lag_secs), "seconds since its last acknowledgement that a good replica may have").alias(&["min-slaves-max-lag"]),
     P::honoured("loglevel", Choice(LogLevel::NAMES), "notice", Live, field!(log.level), "least weighty lines that are logged"),
     P::honoured("logfile", Checked(Check::Path), "", AtStart, field!(log.file), "path of the log; empty: standard output"),
     P::honoured("log-format", Choice(LogFormat::NAMES), "text", AtStart, field!(log.format), "lines of text or JSON objects"),
+    P::honoured("syslog-enabled", Bool, "no", AtStart, field!(log.syslog_enabled), "log to the system's log as well"),
+    P::honoured("syslog-ident", Checked(Check::SyslogIdent), "redis", AtStart, field!(log.syslog_ident), "the program's name there"),
+    P::honoured("syslog-facility", Choice(SyslogFacility::NAMES), "local0", AtStart, field!(log.syslog_facility), "the kind of program there"),
     P::honoured("slowlog-log-slower-than", integer(-1, i64::MAX), "10000", Live, field!(slowlog.slower_than_us), "microseconds beyond which a command is logged; -1: none").later_alias(&["commandlog-execution-slower-than"]),
     P::honoured("slowlog-max-len", integer(0, i64::MAX), "128", Live, field!(slowlog.max_len), "entries of the slow log").later_alias(&["commandlog-slow-execution-max-len"]),
     P::honoured("admin-bind", Checked(Check::Host), "127.0.0.1", AtStart, field!(admin.bind), "address of the admin server"),
@@ -153,14 +172,19 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("pin-workers", Bool, "no", AtStart, field!(process.pin_workers), "tie each worker to a core"),
     P::honoured("shutdown-timeout", NATURAL, "10", Live, field!(process.shutdown_timeout_secs), "seconds to wait for replicas before ending"),
     P::honoured("shutdown-on-sigint", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigint), "what SIGINT does"),
+    P::honoured("hz", NATURAL, "10", Live, HZ, "rounds of periodic work in a second, while there is work"),
+    P::honoured("set-proc-title", Bool, "yes", AtStart, field!(process.set_proc_title), "show a title in place of the arguments"),
+    P::honoured("proc-title-template", Checked(Check::TitleTemplate), "{title} {listen-addr} {server-mode}", Live, field!(process.proc_title_template), "the title, as far as the arguments were long"),
+    P::honoured("crash-log-enabled", Bool, "yes", Live, field!(process.crash_log_enabled), "report a panic in the log"),
+    P::honoured("oom-score-adj", Choice(OomScoreAdj::NAMES), "no", Live, field!(process.oom_score_adj), "tell the system which process to end when memory runs out"),
+    P::honoured("oom-score-adj-values", OomScores, "0 200 800", Live, field!(process.oom_score_adj_values), "numbers for that: as a master, as a replica, and one without use here"),
+    P::honoured("disable-thp", Bool, "yes", AtStart, field!(process.disable_thp), "use no huge pages of memory"),
     P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
 
     // Refused: these need durability, security or a role that limpid lacks.
-    P::refused("syslog-enabled", Bool, "no", AtStart, "it logs to standard output or a file"),
     P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
     P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
     P::refused("appendonly", Bool, "no", Live, NO_AOF),
-    P::refused("bind-source-addr", Text, "", Live, "links to a master leave by the address that the system chooses"),
     P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
@@ -197,8 +221,7 @@ pub const PARAMETERS: &[P] = &[
 
     // Ignored: these tune Redis internals, or features that are off.
     P::ignored("activerehashing", Bool, "yes", Live, TIMING),
-    P::ignored("hz", NATURAL, "10", Live, TIMING),
-    P::ignored("dynamic-hz", Bool, "yes", Live, TIMING),
+    P::ignored("dynamic-hz", Bool, "yes", Live, "periodic work takes no longer with more clients"),
     P::ignored("active-expire-effort", integer(1, 10), "1", Live, TIMING),
     P::ignored("loading-process-events-interval-bytes", integer(1024, INT_MAX), "2097152", Live, "clients are answered at any time of a load").hidden(),
     P::ignored("use-exit-on-panic", Bool, "no", Live, "a panic ends the process in one way").hidden(),
@@ -223,17 +246,9 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("aof_rewrite_cpulist", Text, "", AtStart, THREADS).later_alias(&["aof-rewrite-cpulist"]),
     P::ignored("bgsave_cpulist", Text, "", AtStart, THREADS).later_alias(&["bgsave-cpulist"]),
     P::ignored("always-show-logo", Bool, "no", AtStart, "limpid has no logo"),
-    P::ignored("set-proc-title", Bool, "yes", AtStart, PROCESS),
-    P::ignored("proc-title-template", Text, "{title} {listen-addr} {server-mode}", Live, PROCESS),
-    P::ignored("crash-log-enabled", Bool, "yes", Live, "a panic is always logged"),
     P::ignored("crash-memcheck-enabled", Bool, "yes", Live, PROCESS),
-    P::ignored("oom-score-adj", Choice(&["no", "yes", "relative", "absolute"]), "no", Live, PROCESS),
-    P::ignored("oom-score-adj-values", WORDS, "0 200 800", Live, PROCESS),
-    P::ignored("disable-thp", Bool, "yes", AtStart, PROCESS),
-    P::ignored("ignore-warnings", Text, "", Live, PROCESS),
+    P::ignored("ignore-warnings", Text, "", Live, "limpid looks for no bug of the system"),
     P::ignored("socket-mark-id", integer(0, u32::MAX as i64), "0", AtStart, PROCESS),
-    P::ignored("syslog-ident", Text, "redis", AtStart, "there is no syslog"),
-    P::ignored("syslog-facility", Text, "local0", AtStart, "there is no syslog"),
     P::ignored("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no", Live, "limpid checks every payload"),
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
     P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),

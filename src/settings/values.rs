@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::choice::{Choice, choices};
 use super::default_user::DefaultUser;
+use super::figures::OomScores;
 use super::origins::Origins;
 use super::parameter::{PARAMETERS, Standing};
 use super::types::{
@@ -178,6 +179,8 @@ pub struct Replication {
     pub diskless_sync_delay_secs: u32,
     /// Number of replicas that ends this wait early. 0: no number does.
     pub diskless_sync_replicas_max: u32,
+    /// The address from which this node connects to its master; empty: the system chooses.
+    pub bind_source_addr: String,
     /// Let the kernel coalesce packets to replicas.
     pub disable_tcp_nodelay: bool,
     /// Refuse writes with fewer good replicas.
@@ -195,6 +198,12 @@ pub struct Log {
     pub file: String,
     /// The format of a line.
     pub format: LogFormat,
+    /// Log to the system's log as well.
+    pub syslog_enabled: bool,
+    /// The program's name there.
+    pub syslog_ident: String,
+    /// The kind of program there.
+    pub syslog_facility: SyslogFacility,
 }
 
 /// The log of slow commands. `default()` is empty; see [`Settings::default`].
@@ -339,6 +348,20 @@ pub struct Process {
     pub shutdown_on_sigint: ShutdownFlags,
     /// How SIGTERM ends the server.
     pub shutdown_on_sigterm: ShutdownFlags,
+    /// Rounds of periodic work in a second, while there is work.
+    pub hz: u32,
+    /// Show a title in place of the arguments.
+    pub set_proc_title: bool,
+    /// See [`title`](super::title).
+    pub proc_title_template: String,
+    /// Whether a panic is reported in the log.
+    pub crash_log_enabled: bool,
+    /// Whether and how the system is told which process to end when memory runs out.
+    pub oom_score_adj: OomScoreAdj,
+    /// The numbers for that.
+    pub oom_score_adj_values: OomScores,
+    /// Use no huge pages of memory.
+    pub disable_thp: bool,
 }
 
 choices! {
@@ -357,6 +380,21 @@ choices! {
     pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
     /// The supervisor to notify; `auto`: the one that the environment names.
     pub enum Supervised { Upstart = "upstart", Systemd = "systemd", Auto = "auto", #[default] No = "no" }
+    /// How `oom-score-adj-values` are written: not at all, added to what was there, or as they are.
+    pub enum OomScoreAdj { #[default] No = "no", Yes = "yes", Relative = "relative", Absolute = "absolute" }
+    /// The kind of program in the system's log.
+    pub enum SyslogFacility {
+        User = "user",
+        #[default]
+        Local0 = "local0",
+        Local1 = "local1",
+        Local2 = "local2",
+        Local3 = "local3",
+        Local4 = "local4",
+        Local5 = "local5",
+        Local6 = "local6",
+        Local7 = "local7",
+    }
     /// Where a replica loads a full resync: beside its data, or from a file that it verifies before
     /// it drops its data. Automatic: as memory allows.
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }

@@ -16,6 +16,14 @@ thread_local! {
     static COMMAND: Cell<[&'static str; 2]> = const { Cell::new(["", ""]) };
 }
 
+/// Whether a panic is reported: `crash-log-enabled`.
+static REPORTS: AtomicBool = AtomicBool::new(true);
+
+/// Sets whether a panic is reported; it ends the process either way.
+pub(crate) fn set_reporting(on: bool) {
+    REPORTS.store(on, Ordering::Relaxed);
+}
+
 /// Records the command that starts on this thread: its container, or nothing, and its name.
 #[inline]
 pub(crate) fn begin_command(path: [&'static str; 2]) {
@@ -33,9 +41,11 @@ pub(crate) fn end_on_panic() {
                 std::thread::park();
             }
         }
-        let report = report(info, &Backtrace::force_capture());
-        if !log::last_words(&report) {
-            eprintln!("{report}");
+        if REPORTS.load(Ordering::Relaxed) {
+            let report = report(info, &Backtrace::force_capture());
+            if !log::last_words(&report) {
+                eprintln!("{report}");
+            }
         }
         std::process::abort();
     }));

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::syslog::{self, Syslog};
+
 /// Interval between checks whether the log's path still names its file.
 const LOOK_US: u64 = 1_000_000;
 /// How long a crash report waits for a thread that is writing to the log.
@@ -114,6 +116,7 @@ struct Logger {
     unix_us: fn() -> i64,
     level_min: AtomicU8,
     replica: AtomicBool,
+    syslog: OnceLock<Syslog>,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -141,10 +144,24 @@ pub(crate) fn start(
         unix_us,
         level_min: AtomicU8::new(SILENT),
         replica: AtomicBool::new(false),
+        syslog: OnceLock::new(),
     };
     // A second start in one process (tests) keeps the first log.
     if LOGGER.set(logger).is_ok() {
         set_level(level_min);
+    }
+    Ok(())
+}
+
+/// Writes further lines to the system's log, too. `facility` is its number for a kind of program.
+///
+/// # Errors
+/// If there are no sockets.
+pub(crate) fn also_to_syslog(ident: &str, facility: u8) -> std::io::Result<()> {
+    let syslog = Syslog::new(Path::new(syslog::SOCKET), ident, facility)?;
+    if let Some(logger) = LOGGER.get() {
+        // A second start in one process (tests) keeps the first.
+        drop(logger.syslog.set(syslog));
     }
     Ok(())
 }
@@ -172,6 +189,9 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     }
     let now_us = (logger.unix_us)();
     let text = logger.text(level, message, now_us);
+    if let Some(syslog) = logger.syslog.get() {
+        syslog.write(level, &message.to_string(), now_us);
+    }
     let written = logger.target.lock().write(&text, now_us);
     // A failure to write the log cannot be logged.
     drop(written);

@@ -4,4 +4,5 @@ mod collector;
 pub(crate) mod counter;
 pub(crate) mod crash;
 pub(crate) mod log;
+pub(crate) mod syslog;
 pub(crate) mod traces;

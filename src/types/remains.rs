@@ -2,7 +2,7 @@
 
 use super::Freed;
 use super::list::List;
-use super::stream::{Group, Removed};
+use super::stream::{Consumer, Group, Removed};
 
 /// Parts of a value that nothing refers to any more.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) enum Remains {
     Blocks(Removed),
     /// A consumer group.
     Group(Box<Group>),
+    /// A consumer of a group.
+    Consumer(Box<Consumer>),
 }
 
 impl Remains {
@@ -22,6 +24,7 @@ impl Remains {
             Self::List(list) => list.free_some(most),
             Self::Blocks(blocks) => blocks.free_some(most),
             Self::Group(group) => group.free_removed(most),
+            Self::Consumer(consumer) => consumer.free_removed(most),
         }
     }
 
@@ -31,6 +34,7 @@ impl Remains {
             Self::List(list) => list.allocated_bytes(),
             Self::Blocks(blocks) => blocks.allocated_bytes(),
             Self::Group(group) => group.allocated_bytes(),
+            Self::Consumer(consumer) => consumer.allocated_bytes(),
         }
     }
 }

@@ -55,7 +55,7 @@ fn a_panic_ends_the_process_with_a_report_of_place_and_command() {
     for part in [
         "CRASH REPORT",
         "thread: worker-",
-        "place: src/commands/debug.rs:",
+        "place: src/commands/debug/faults.rs:",
         "last command on this thread: debug",
         "src/engine/call.rs:",
     ] {
@@ -87,7 +87,9 @@ fn a_panic_is_told_to_standard_error_when_the_log_is_a_file() {
 /// Makes a server write a line to its log.
 fn log_a_line(port: u16) {
     let mut client = Connection::tcp(port).unwrap();
-    client.call(&words("CONFIG SET hz 11")).unwrap();
+    // What has no effect is warned of, each time that it changes.
+    client.call(&words("CONFIG SET activerehashing no")).unwrap();
+    client.call(&words("CONFIG SET activerehashing yes")).unwrap();
 }
 
 /// A server that logs to a file, with nothing that logs periodically.
@@ -107,7 +109,7 @@ fn a_log_that_was_moved_away_goes_on_in_a_new_file() {
     fs::rename(&log, &old).unwrap();
     await_some("a new file", || {
         log_a_line(port);
-        text(&log).contains("'hz' has no effect").then_some(())
+        text(&log).contains("'activerehashing' has no effect").then_some(())
     });
     let before = text(&old);
     log_a_line(port);
@@ -262,5 +264,54 @@ fn a_supervisor_is_told_when_the_server_serves_and_when_it_ends() {
         } else {
             assert!(socket.recv(&mut [0; 10]).is_err(), "nobody is told");
         }
+    }
+}
+
+#[test]
+fn the_system_learns_how_a_server_weighs_in_its_role() {
+    let args =
+        ["--save", "", "--oom-score-adj", "absolute", "--oom-score-adj-values", "700 800 900"];
+    let server = Server::limpid(&args);
+    let path = format!("/proc/{}/oom_score_adj", server.pid());
+    let score = || text(Path::new(&path)).trim().to_owned();
+    let set = |line: &str| drop(server.call(&words(line)).unwrap());
+    await_some("the score of a master", || (score() == "700").then_some(()));
+    set("REPLICAOF 127.0.0.1 1");
+    await_some("the score of a replica", || (score() == "800").then_some(()));
+    set("REPLICAOF NO ONE");
+    await_some("the score of a master", || (score() == "700").then_some(()));
+    let own = text(Path::new("/proc/self/oom_score_adj")).trim().to_owned();
+    set("CONFIG SET oom-score-adj no");
+    assert_eq!(score(), own, "what was there before");
+}
+
+#[test]
+fn the_title_is_as_the_template_has_it() {
+    let long = "x".repeat(60);
+    let args = [
+        "--save",
+        "",
+        "--logfile",
+        "",
+        "--proc-title-template",
+        "begun {port}",
+        "--masteruser",
+        &long,
+    ];
+    let server = Server::limpid(&args);
+    let title = || {
+        let shown = text(Path::new(&format!("/proc/{}/cmdline", server.pid())));
+        shown.trim_end_matches('\0').to_owned()
+    };
+    assert_eq!(title(), format!("begun {}", server.port()));
+    let set = |template: &str| {
+        server.call(&[b"CONFIG", b"SET", b"proc-title-template", template.as_bytes()]).unwrap()
+    };
+    assert_eq!(set("now {listen-addr} {{}"), Reply::Simple(b"OK".to_vec()));
+    assert!(title().starts_with("now ") && title().ends_with(" {}"), "{}", title());
+    for wrong in ["{nosuch}", "{port", "{title}", ""] {
+        let Reply::Error(error) = set(wrong) else { panic!("{wrong} is no template") };
+        let error = String::from_utf8(error).unwrap();
+        assert!(error.ends_with("template format is invalid or contains unknown variables"));
     }
 }

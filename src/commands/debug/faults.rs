@@ -3,7 +3,7 @@
 use crate::commands::{Args, Context, Failure, Handled};
 
 /// Ends the process by the fault that the subcommand names.
-pub(super) fn crash(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+pub(super) fn crash(ctx: &Context<'_>, args: &Args<'_>) -> Handled {
     if args.is(1, "OOM") {
         // The allocator refuses, which aborts the process.
         let bytes = Vec::<u8>::with_capacity(isize::MAX.unsigned_abs());

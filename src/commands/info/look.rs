@@ -12,6 +12,7 @@ use crate::node::host::Memory;
 use crate::node::persistence::{Loading, Saving};
 use crate::node::replication::LinkStatus;
 use crate::node::scripts::Figures;
+use crate::node::stats::RATES;
 use crate::replication::ReplicaView;
 use crate::settings::{MasterAddress, Settings};
 
@@ -30,7 +31,7 @@ pub(crate) struct Look<'n> {
     master: Option<MasterAddress>,
     link: OnceCell<LinkStatus>,
     replicas: OnceCell<Vec<ReplicaView>>,
-    rates: OnceCell<[f64; 3]>,
+    rates: OnceCell<[f64; RATES]>,
     processor_seconds: OnceCell<[f64; 2]>,
     threads: OnceCell<Vec<(String, [f64; 2])>>,
 }
@@ -134,7 +135,7 @@ impl<'n> Look<'n> {
     }
 
     /// Commands, bytes read and bytes written per second.
-    pub(super) fn rates(&self) -> [f64; 3] {
+    pub(super) fn rates(&self) -> [f64; RATES] {
         *self.rates.get_or_init(|| self.node.stats.rates.lock().per_second())
     }
 

@@ -14,6 +14,9 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("async_loading", "Whether a full resync is being taken while old data are served.")),
     field("current_cow_peak", |look| look.saving().retained_peak_bytes.into()),
     field("current_cow_size", |look| look.saving().running.as_ref().map_or(0, |running| running.retention.bytes()).into()),
+    // Measured when it is shown.
+    field("current_cow_size_age", |_| 0.into()),
+    field("current_fork_perc", |look| Value::Decimal(saved_percent(look), 2)),
     field("current_save_keys_processed", |look| look.saving().running.as_ref().map_or(0, |running| running.keys_saved).into()),
     field("current_save_keys_total", |look| look.saving().running.as_ref().map_or(0, |running| running.keys_total).into()),
     field("rdb_changes_since_last_save", |look| look.node.dirty().saturating_sub(look.saving().saved_dirty).into())
@@ -36,6 +39,11 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("rdb_last_load_expired_keys", "Keys left out at the last load, as they had expired.")),
     field("rdb_last_load_keys_loaded", |look| look.saving().keys_loaded.into())
         .is(gauge("rdb_last_load_loaded_keys", "Keys of the last load.")),
+    // There are no modules.
+    field("module_fork_in_progress", |_| 0.into())
+        .is(gauge("module_fork_in_progress", "Whether a module has forked.")),
+    field("module_fork_last_cow_size", |_| 0.into())
+        .is(gauge("module_fork_last_cow_size", "Memory of a module's last fork.")),
     field("aof_enabled", |_| 0.into())
         .is(gauge("aof_enabled", "Whether there is an append-only file.")),
     field("loading_start_time", |look| look.loading().map(|loading| loading.started_ms / 1000).into()),
@@ -47,6 +55,13 @@ pub(super) const ROWS: &[Row] = &[
 
 fn of_loading(look: &Look<'_>, read: fn(&Loading, i64) -> Value) -> Value {
     look.loading().map_or(Value::Absent, |loading| read(&loading, look.now_ms()))
+}
+
+/// How much of the data the running snapshot has saved.
+fn saved_percent(look: &Look<'_>) -> f64 {
+    let running = look.saving().running.as_ref();
+    let share = running.map(|running| running.keys_saved as f64 / running.keys_total.max(1) as f64);
+    share.unwrap_or(0.0) * 100.0
 }
 
 fn loaded_percent(loading: &Loading) -> f64 {

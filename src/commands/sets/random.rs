@@ -1,10 +1,10 @@
 //! Random members: SPOP removes them, SRANDMEMBER only shows them.
 
-use std::collections::HashSet;
-
 use super::read;
+use crate::commands::draw::{self, Wanted};
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::keyspace::Key;
+use crate::resp::Output;
 use crate::settings::EventClasses;
 use crate::types::listpack::Item;
 use crate::types::members::{self, SetRef};
@@ -111,108 +111,31 @@ fn show_one(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-fn show_many(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let count = Context::integer(args.at(2))?;
-    if count == i64::MIN {
-        let range = "value must between -9223372036854775807 and 9223372036854775807";
-        return Err(Failure::err(format_args!("value is out of range, {range}")));
+/// Members as they are.
+struct Plain;
+
+impl draw::Form<Item<'_>> for Plain {
+    fn begin(&self, reply: &mut Output, members: usize) {
+        reply.array(members);
     }
+
+    fn element(&self, reply: &mut Output, member: Item<'_>) {
+        Context::reply_item(reply, member);
+    }
+}
+
+fn show_many(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    let wanted = Wanted::parse(args.at(2))?;
     let key = ctx.keys.at(args, 1);
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let set = read(&mut ctx.keys, key)?.filter(|_| wanted > 0);
-    let Some(set) = set else {
+    let bytes_max = ctx.reply_bytes_max();
+    let (Some(set), Wanted::Distinct(1..) | Wanted::Any(_)) = (read(&mut ctx.keys, key)?, wanted)
+    else {
         ctx.reply.array(0);
         return Ok(());
     };
     let random = &mut || ctx.random.next();
-    if count < 0 {
-        ctx.reply.array(wanted);
-        let limits = &ctx.settings.clients.output_buffer_limits;
-        let limit = if ctx.client.is_subscribed() { limits.pubsub } else { limits.normal };
-        for _ in 0..wanted {
-            let member = set.random(random).expect("a set has a member");
-            Context::reply_item(ctx.reply, member);
-            // The number is the client's, and may be huge.
-            if limit.hard_bytes != 0 && ctx.reply.len() as u64 > limit.hard_bytes {
-                ctx.client.closing = true;
-                break;
-            }
-        }
-        return Ok(());
+    if draw::reply(ctx.reply, set, wanted, &Plain, random, bytes_max).is_err() {
+        ctx.client.closing = true;
     }
-    let wanted = wanted.min(set.len());
-    ctx.reply.array(wanted);
-    choose(set, wanted, random, |member| Context::reply_item(ctx.reply, member));
     Ok(())
-}
-
-/// Passes `wanted` different members on, each as likely as any other: by ranks where they are few,
-/// else by a walk over the set, which takes each member with the odds that are left for it.
-fn choose(
-    set: SetRef<'_>,
-    wanted: usize,
-    random: &mut dyn FnMut() -> u64,
-    mut each: impl FnMut(Item<'_>),
-) {
-    let len = set.len();
-    if wanted < len / 8 {
-        return ranks(len, wanted, random)
-            .into_iter()
-            .for_each(|rank| each(set.nth(rank).expect("a rank below the length")));
-    }
-    let mut missing = wanted;
-    for (passed, member) in set.iter().enumerate() {
-        if uniform(len - passed, random) < missing {
-            missing -= 1;
-            each(member);
-        }
-    }
-}
-
-/// Different ranks below `len`, of which they are a small part.
-fn ranks(len: usize, wanted: usize, random: &mut dyn FnMut() -> u64) -> Vec<usize> {
-    let mut drawn = HashSet::with_capacity(wanted);
-    let mut ranks = Vec::with_capacity(wanted);
-    while ranks.len() < wanted {
-        let rank = uniform(len, random);
-        if drawn.insert(rank) {
-            ranks.push(rank);
-        }
-    }
-    ranks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::commands::Random;
-    use crate::types::listpack::{self, Listpack};
-
-    #[test]
-    fn every_member_is_chosen_equally_often() {
-        let mut packed = listpack::EMPTY.to_vec();
-        (0..100).for_each(|number| listpack::push_back_int(&mut packed, number));
-        let table = SetRef::Packed(Listpack::new(&packed)).to_table();
-        let mut random = Random::new(7);
-        for set in [SetRef::Packed(Listpack::new(&packed)), SetRef::Table(&table)] {
-            for wanted in [1, 5, 12, 13, 50, 99, 100] {
-                let mut counts = [0_usize; 100];
-                for _ in 0..2000 {
-                    let mut chosen = Vec::new();
-                    let each = |member: Item<'_>| chosen.push(member.integer().unwrap() as usize);
-                    choose(set, wanted, &mut || random.next(), each);
-                    chosen.iter().for_each(|member| counts[*member] += 1);
-                    chosen.sort_unstable();
-                    chosen.dedup();
-                    assert_eq!(chosen.len(), wanted);
-                }
-                // Six standard deviations of a binomial distribution.
-                let expected = 20.0 * wanted as f64;
-                let deviation = (expected * (1.0 - wanted as f64 / 100.0)).sqrt();
-                for count in counts {
-                    assert!((count as f64 - expected).abs() <= 6.0 * deviation, "{counts:?}");
-                }
-            }
-        }
-    }
 }

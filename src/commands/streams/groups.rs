@@ -5,6 +5,7 @@ use super::{
     no_group_in, unknown_subcommand,
 };
 use crate::types::Remains;
+use crate::types::stream::Consumer;
 
 const CONTAINER: &str = "XGROUP";
 
@@ -167,10 +168,12 @@ pub(super) fn createconsumer(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled 
 pub(super) fn delconsumer(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (key, name) = with_group(ctx, args)?;
     let removed = ctx.keys.edit_group(key, name, |group| group.remove_consumer(args.at(4)));
-    if removed.is_some() {
+    let pending = removed.as_ref().map_or(0, Consumer::pending_len);
+    if let Some(consumer) = removed {
         ctx.keys.changed_groups(key, "xgroup-delconsumer");
+        ctx.keys.bury(Remains::Consumer(Box::new(consumer)));
     }
-    ctx.reply.count(removed.unwrap_or(0));
+    ctx.reply.count(pending);
     Ok(())
 }
 

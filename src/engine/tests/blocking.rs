@@ -56,6 +56,30 @@ fn nobody_is_served_what_expired_within_the_transaction_that_made_it() {
 }
 
 #[test]
+fn a_group_behind_those_who_wait_for_lists_hears_that_its_stream_is_gone() {
+    Fixture::new().transcript(
+        "
+        a: BLPOP k 0 -> <wait>
+        b: BLPOP k 0 -> <wait>
+        p: XADD k 1-1 f v -> $3 1-1
+        p: XGROUP CREATE k g $ -> +OK
+        c: XREADGROUP GROUP g c BLOCK 0 STREAMS k > -> <wait>
+        d: XREADGROUP GROUP g d BLOCK 0 STREAMS k > -> <wait>
+        p: MULTI -> +OK
+        p: DEL k -> +QUEUED
+        p: RPUSH k 1 -> +QUEUED
+        p: EXEC -> *2 :1 :1
+        a: (reads) -> *2 $1 k $1 1
+        b: (reads) -> <wait>
+        c: (reads) -> -UNBLOCKED the stream key no longer exists
+        d: (reads) -> -UNBLOCKED the stream key no longer exists
+        p: RPUSH k 2 -> :1
+        b: (reads) -> *2 $1 k $1 2
+        ",
+    );
+}
+
+#[test]
 fn a_chain_of_moves_is_served_to_its_end() {
     Fixture::new().transcript(
         "

@@ -74,6 +74,9 @@ fn documentation_comes_from_the_rows() {
     assert!(reply.contains("$11 subcommands %6 $15 pubsub|channels %5 $7 summary "), "{reply}");
 }
 
+/// Later than Redis 7.0, whose HELP does not know them.
+const LATER: [&str; 2] = ["NO-TOUCH", "SETINFO"];
+
 #[test]
 fn help_lists_the_subcommands_there_are() {
     let mut fixture = Fixture::new();
@@ -84,10 +87,12 @@ fn help_lists_the_subcommands_there_are() {
         .iter()
         .filter(|command| command.is_container())
         .map(|command| command.row)
+        // It has no help without a cluster.
+        .filter(|row| row.name != "CLUSTER")
         .collect();
     for row in containers {
         let help = fixture.run("A", &format!("{} HELP", row.name));
-        for subcommand in row.subcommands {
+        for subcommand in row.subcommands.iter().filter(|row| !LATER.contains(&row.name)) {
             let heading = format!("+{}", subcommand.name);
             assert!(help.contains(&heading), "{} {}", row.name, subcommand.name);
         }

@@ -35,3 +35,21 @@ fn the_histogram_tells_of_commands_that_ran() {
         ",
     );
 }
+
+#[test]
+fn percentiles_are_those_of_the_setting() {
+    let mut fixture = Fixture::new();
+    fixture.run("A", "PING");
+    let shown = fixture.run("A", "INFO latencystats");
+    assert!(shown.contains("latency_percentiles_usec_ping:p50=") && shown.contains(",p99.9="));
+    fixture.run("A", "CONFIG SET latency-tracking-info-percentiles \"50.5 100\"");
+    let shown = fixture.run("A", "INFO latencystats");
+    assert!(shown.contains("_ping:p50.5=") && shown.contains(",p100="), "{shown}");
+    let error = "-ERR CONFIG SET failed (possibly related to argument \
+                 'latency-tracking-info-percentiles') - latency-tracking-info-percentiles \
+                 parameters should sit between [0.0,100.0]";
+    let refused = fixture.run("A", "CONFIG SET latency-tracking-info-percentiles 101");
+    assert_eq!(refused, error);
+    fixture.run("A", "CONFIG SET latency-tracking no");
+    assert!(!fixture.run("A", "INFO latencystats").contains("percentiles"));
+}

@@ -264,15 +264,21 @@ fn hashes_of_every_age_are_loaded() {
     }
 }
 
+/// The samples that are refused, and for what.
+const REFUSED: &[(&str, &str)] =
+    &[("redis_40_with_module.rdb", "a module"), ("redis_60_with_module_aux.rdb", "a module")];
+
 #[test]
-fn every_sample_is_loaded_or_refused_for_what_it_holds() {
+fn every_sample_is_loaded_but_those_with_modules() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rdb");
+    let mut refused = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "rdb") {
             continue;
         }
         if let Err(error) = read(&std::fs::read(&path).unwrap()).1 {
+<<<<<<< HEAD
             let known = matches!(
                 error.kind,
                 ErrorKind::UnsupportedType { .. }
@@ -280,8 +286,19 @@ fn every_sample_is_loaded_or_refused_for_what_it_holds() {
                     | ErrorKind::ModuleValue { .. }
             );
             assert!(known, "{}: {error}", path.display());
+=======
+            let what = match error.kind {
+                ErrorKind::ModuleData { .. } | ErrorKind::ModuleValue { .. } => "a module",
+                _ => panic!("{}: {error}", path.display()),
+            };
+            refused.push((path.file_name().unwrap().to_str().unwrap().to_owned(), what));
+>>>>>>> misc
         }
     }
+    refused.sort_unstable();
+    let refused: Vec<(&str, &str)> =
+        refused.iter().map(|(name, what)| (name.as_str(), *what)).collect();
+    assert_eq!(refused, REFUSED);
 }
 
 #[test]

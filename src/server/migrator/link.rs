@@ -100,7 +100,7 @@ impl Link {
         let before = usize::from(route.credentials.is_some()) + usize::from(selects);
         for _ in 0..before {
             let line = self.line().map_err(|error| Trouble::new("reading", &error))?;
-            told = told.and(refusal(&line));
+            told = told.and_then(|()| refusal(&line));
         }
         let admitted = told.is_ok();
         for (index, confirmed) in confirmed.iter_mut().enumerate() {

@@ -440,10 +440,12 @@ fn included_files_stand_where_they_are_included() {
 
 #[test]
 fn what_only_tunes_redis_is_accepted_with_one_warning() {
-    let settings = conf("hz 10\nhz 20\n\nactiverehashing yes\nappendonly no\n").unwrap();
+    let settings =
+        conf("io-threads 1\nio-threads 2\n\nactiverehashing yes\nappendonly no\n").unwrap();
     assert_eq!(settings.warnings.len(), 2, "{:?}", settings.warnings);
     assert!(settings.warnings.iter().any(|warning| warning.ends_with(
-        "redis.conf:2: 'hz' has no effect: limpid's background work sets its own pace"
+        "redis.conf:2: 'io-threads' has no effect: limpid's threads are set with 'workers' and \
+         'pin-workers'"
     )));
 }
 

@@ -405,7 +405,8 @@ impl Both {
         let groups = self.stream.groups_mut();
         let remove = |group: &mut Group| group.remove_consumer(consumer.as_bytes());
         if let Some(removed) = groups.update(group.as_bytes(), remove) {
-            assert_eq!(reply, Reply::Int(removed.unwrap_or(0) as i64));
+            let pending = removed.map_or(0, |consumer| consumer.pending_len());
+            assert_eq!(reply, Reply::Int(pending as i64));
         }
     }
 

@@ -142,6 +142,16 @@ impl Consumer {
         &self.name
     }
 
+    /// Frees part of a consumer that was removed, at most about `most`; nothing at the end.
+    pub(crate) fn free_removed(&mut self, most: Freed) -> Freed {
+        Value::free_some(self, most)
+    }
+
+    /// Bytes allocated for the consumer besides itself, those shared with clones included.
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        self.pending.node_bytes()
+    }
+
     /// Entries pending for this consumer.
     pub(crate) fn pending_len(&self) -> usize {
         self.pending.len()
@@ -210,15 +220,15 @@ impl Group {
         self.consumers.update(&number, |consumer| consumer.seen_ms = now_ms);
     }
 
-    /// Removes a consumer and all that is pending for it; returns how much that was.
-    pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+    /// Removes a consumer and all that is pending for it; returns it as it was.
+    pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> Option<Consumer> {
         let number = self.numbers.remove(name)?;
         let consumer = self.consumers.remove(&number)?;
         self.owned_bytes -= memory::shared_slice(name.len()) + consumer.pending.node_bytes();
         for (id, ()) in consumer.pending.iter() {
             self.pending.remove(id);
         }
-        Some(consumer.pending.len())
+        Some(consumer)
     }
 
     fn update_pending_of(

@@ -165,7 +165,8 @@ impl Model {
                 let groups = stream.groups_mut();
                 let removed =
                     groups.update(b"group", |group| group.remove_consumer(&name)).unwrap();
-                assert_eq!(removed.unwrap_or(0), len - self.pending.len());
+                let pending = removed.map_or(0, |consumer| consumer.pending_len());
+                assert_eq!(pending, len - self.pending.len());
             }
             Step::Clone => {}
         }
