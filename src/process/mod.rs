@@ -8,3 +8,5 @@ pub(crate) mod limits;
 mod raw;
 pub(crate) mod supervisor;
 pub(crate) mod title;
+
+pub(crate) use raw::{allocator_cached_bytes, purge_allocator};

@@ -7,7 +7,9 @@ use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
 };
-use super::values::{FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised};
+use super::values::{
+    EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, Settings, Supervised,
+};
 
 /// Setter and getter of one field of [`Settings`].
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +81,7 @@ macro_rules! choice_values {
         }
     )*};
 }
-choice_values!(LogLevel, LogFormat, LocalAccess, FullSync, Supervised);
+choice_values!(EvictionPolicy, LogLevel, LogFormat, LocalAccess, FullSync, Supervised);
 
 impl Value for bool {
     fn text(&self) -> String {

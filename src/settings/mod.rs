@@ -54,6 +54,7 @@ pub use types::{
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Admin, AdminAccess, Clients, Collections, FullSync, Keyspace, LocalAccess, Log, LogFormat,
-    LogLevel, Network, Process, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
+    Admin, AdminAccess, Clients, Collections, EvictionPolicy, FullSync, Keyspace, LocalAccess, Log,
+    LogFormat, LogLevel, Memory, Network, Process, Replication, Security, Settings, Slowlog,
+    Snapshot, Supervised,
 };
