@@ -10,6 +10,7 @@
 //! ```text
 //! glob, lzf, number         leaves: patterns, compression, numbers as Redis reads and writes them
 //! telemetry                 a leaf: the log, counters, traces and crash reports
+//! heap                      a leaf: bytes allocated, by thread
 //! process                   a leaf: title, background, supervisor and limits of the process
 //! limits                    a leaf: within which collections are kept packed
 //! scripting                 a leaf: Lua, what scripts see of it, and the libraries of functions
@@ -106,6 +107,17 @@
 //! A role changes under all the locks and begins a generation (`node::replication`); work of an
 //! older generation ends at its next check.
 //!
+//! # Eviction
+//!
+//! Before a command, `engine::evict` compares the bytes allocated with `maxmemory`. The allocator's
+//! sum would take a walk, so threads add their own differences to a total (`heap`), which the cron
+//! corrects by such a walk. What removing keys cannot free, or what it has already removed, is
+//! subtracted (`node::memory`), so that no key goes for the same excess twice. One thread at a time
+//! evicts, a key under one lock after the other, by `begin_write` like any other writer.
+//!
+//! An entry's header has 32 access bits (`keyspace::access`): the time of the last access, or under
+//! an LFU policy a minute and a counter. `commands::access` keeps them.
+//!
 //! # Invariants
 //!
 //! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set
@@ -122,7 +134,8 @@
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`**, tested under AddressSanitizer, its lock-free parts
-//!   modelled with loom; and in `process::raw`, for fork and the memory of the arguments.
+//!   modelled with loom; and in `process::raw`, for fork, the memory of the arguments and the
+//!   allocator.
 //! - **A panic ends the process**, with a report (`telemetry::crash`): no thread continues beside
 //!   another's half-done work.
 //! - **Nothing large is freed under a lock**, which builds with debug assertions check; clients
@@ -157,6 +170,7 @@ mod admin;
 mod commands;
 mod engine;
 mod glob;
+mod heap;
 mod keyspace;
 mod limits;
 mod lzf;

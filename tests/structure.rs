@@ -14,6 +14,7 @@ const RANKS: &[(&str, u32)] = &[
     ("process", 0),
     ("limits", 0),
     ("scripting", 0),
+    ("heap", 0),
     ("settings", 1),
     ("resp", 1),
     ("types", 1),

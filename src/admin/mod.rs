@@ -113,6 +113,7 @@ pub(crate) fn start(
     };
     let address = listener.local_addr().map_err(|error| failed(&error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .on_thread_park(crate::heap::tell)
         .enable_all()
         .build()
         .map_err(|error| failed(&error.to_string()))?;

@@ -1,11 +1,12 @@
 //! CONFIG: the settings of the running server.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, container, exactly};
 use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::glob;
-use crate::settings::{Change, Exposure, LocalAccess, Parameter, Rewrite, SetError};
+use crate::settings::{Change, Exposure, LocalAccess, Parameter, Rewrite, SetError, Settings};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[container("CONFIG", SUBCOMMANDS, Server)
@@ -68,7 +69,13 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         .host()
         .apply(&old, &mut new)
         .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
+    let limit = |settings: &Settings| (settings.memory.maxmemory_bytes, settings.memory.policy);
+    let evicts = limit(&old) != limit(&new) && new.memory.maxmemory_bytes > 0;
     ctx.node.settings.store(Arc::new(new));
+    if evicts {
+        ctx.node.evicting.store(true, Ordering::Relaxed);
+        ctx.node.pace.wake();
+    }
     ctx.node.admission.changed(&ctx.keys.locked);
     ctx.node.judge_replicas(&ctx.keys.locked);
     ctx.reply.ok();

@@ -59,11 +59,6 @@ impl Expired {
     }
 }
 
-/// The access clock: Unix time in seconds, in 32 bits.
-pub(crate) fn access_clock(now_ms: i64) -> u32 {
-    u32::try_from(now_ms / 1000).unwrap_or(u32::MAX)
-}
-
 impl<'a> Keys<'a> {
     /// The argument at `index` as a key.
     #[inline]
@@ -92,7 +87,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Removes the key if it has expired, or hides it where this node must not remove it. Returns
-    /// the access clock of a live key, so that the caller can decide on a touch before it looks up
+    /// the access bits of a live key, so that the caller can decide on a touch before it looks up
     /// the entry.
     #[inline]
     fn alive(&mut self, database: usize, key: Key<'_>) -> Option<u32> {
@@ -104,7 +99,7 @@ impl<'a> Keys<'a> {
                 }
                 None
             }
-            _ => Some(entry.accessed_s()),
+            _ => Some(entry.access()),
         }
     }
 
@@ -135,9 +130,9 @@ impl<'a> Keys<'a> {
     /// The entry of a key that the command reads. Counts as hit or miss, and as an access.
     #[inline]
     pub(crate) fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        let accessed_s = self.found(key)?;
+        let access = self.found(key)?;
         if self.touch {
-            self.touch(self.database, key, accessed_s);
+            self.touch(self.database, key, access);
         }
         self.locked.get(self.database, key)
     }
@@ -171,8 +166,8 @@ impl<'a> Keys<'a> {
     /// The entry of a key that the command is about to change. An access, but neither hit nor miss.
     #[inline]
     pub(crate) fn write(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
-        let accessed_s = self.alive(self.database, key)?;
-        self.touch(self.database, key, accessed_s);
+        let access = self.alive(self.database, key)?;
+        self.touch_to_write(self.database, key, access);
         self.locked.get(self.database, key)
     }
 
@@ -191,26 +186,11 @@ impl<'a> Keys<'a> {
 
     /// The same in another database.
     pub(crate) fn is_taken_in(&mut self, database: usize, key: Key<'_>) -> bool {
-        let accessed_s = self.alive(database, key);
-        if let Some(accessed_s) = accessed_s {
-            self.touch(database, key, accessed_s);
+        let access = self.alive(database, key);
+        if let Some(access) = access {
+            self.touch_to_write(database, key, access);
         }
-        accessed_s.is_some()
-    }
-
-    /// Records an access of a key with this clock, at most once a second.
-    #[inline]
-    fn touch(&mut self, database: usize, key: Key<'_>, accessed_s: u32) {
-        let clock = access_clock(self.now_ms);
-        if accessed_s != clock {
-            self.locked.touch(database, key, clock);
-        }
-    }
-
-    /// Makes a key look unused for `seconds`.
-    pub(crate) fn set_idle(&mut self, key: Key<'_>, seconds: u32) {
-        let clock = access_clock(self.now_ms).saturating_sub(seconds);
-        self.locked.touch(self.database, key, clock);
+        access.is_some()
     }
 
     /// The value of a key that the command reads, which must be of a type.
@@ -349,9 +329,8 @@ impl<'a> Keys<'a> {
     /// Sets a key's value and expiry, replacing both.
     #[inline]
     pub(crate) fn store(&mut self, key: Key<'_>, content: Content<'_>, expire_at_ms: Option<i64>) {
-        let clock = access_clock(self.now_ms);
         self.effects.modified = true;
-        if self.locked.store(self.database, key, content, expire_at_ms, clock) {
+        if self.store_stamped(key, content, expire_at_ms) {
             self.added(self.database, key);
         }
     }

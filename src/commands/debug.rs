@@ -8,9 +8,10 @@ mod reload;
 use std::sync::atomic::Ordering;
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, c_string};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, access_clock, c_string};
 use crate::glob;
 use crate::keyspace::Content;
+use crate::keyspace::access::idle_s;
 use crate::node::client_memory::{self, Bucket};
 use crate::rdb;
 use crate::resp::{Output, Protocol};
@@ -244,18 +245,17 @@ fn sleep(ctx: &mut Context<'_>, seconds: &[u8]) {
 
 fn object(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    let clock = (ctx.keys.now_ms / 1000) as u32;
     let entry = ctx.keys.locked.get(ctx.keys.database, key).ok_or(Failure::NoSuchKey)?;
     let encoding = entry.encoding().name();
     // Without the type byte and the footer that DUMP adds to the value.
     let serialized = rdb::dump(entry.value()).len().saturating_sub(11);
-    let idle = clock.saturating_sub(entry.accessed_s());
-    let refcount = super::object::reference_count(entry);
+    let idle = idle_s(entry.access(), access_clock(ctx.keys.now_ms));
+    let refcount = super::object::reference_count(entry, &ctx.settings.memory);
     let text = format!(
         "Value at:{:p} refcount:{refcount} encoding:{encoding} serializedlength:{serialized} lru:{} \
          lru_seconds_idle:{idle}{}",
         entry.key().as_ptr(),
-        entry.accessed_s() & 0xff_ffff,
+        entry.access() & 0xff_ffff,
         entry.value().list().map(packing::summary).unwrap_or_default(),
     );
     ctx.reply.simple(&text);

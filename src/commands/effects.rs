@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::keyspace::access::Aging;
 use crate::keyspace::{Key, Locked, Noted};
 use crate::node::tracking::{Broadcasts, Tracker};
 use crate::replication::Batch;
-use crate::settings::EventClasses;
+use crate::settings::{EventClasses, Settings};
 
-use super::Args;
+use super::{Args, Random, aging};
 
 /// An event to publish.
 #[derive(Debug)]
@@ -31,6 +32,38 @@ pub(crate) enum Told {
 
 /// A key of the running client's own cache that became invalid; `None`: all of them did.
 pub(crate) type OwnInvalid = Option<Box<[u8]>>;
+/// The settings by which changes are recorded.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// Which events are published.
+    pub(crate) classes: EventClasses,
+    /// What access bits mean.
+    pub(crate) aging: Aging,
+    /// Whether expiries and evictions are logged as UNLINK.
+    unlink_expired: bool,
+    unlink_evicted: bool,
+}
+
+impl Terms {
+    #[inline]
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            classes: settings.keyspace.notify_events,
+            aging: aging(settings),
+            unlink_expired: settings.memory.lazy_expire,
+            unlink_evicted: settings.memory.lazy_eviction,
+        }
+    }
+}
+
+/// A key that the server itself removed.
+#[derive(Debug)]
+struct Removal {
+    database: usize,
+    key: Box<[u8]>,
+    /// Whether to log it as UNLINK.
+    unlink: bool,
+}
 
 /// What was done to a key for which somebody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +101,7 @@ pub(crate) struct Effects {
     pub(crate) dirty: u64,
     /// Whether the log has readers.
     pub(crate) logging: bool,
-    /// Which events are published.
-    pub(crate) classes: EventClasses,
+    pub(crate) terms: Terms,
     pub(crate) told: Vec<Told>,
     /// The number of the client whose commands run; 0: none.
     pub(crate) runner: u64,
@@ -89,14 +121,18 @@ pub(crate) struct Effects {
     pub(crate) redacted: Vec<usize>,
     /// See [`Effects::take_ready`].
     ready: Vec<Ready>,
-    /// Expired keys that were removed; logged before the command.
-    expired: Vec<(usize, Box<[u8]>)>,
+    /// Expired and evicted keys that were removed; logged before the command.
+    removed: Vec<Removal>,
     /// Expired keys found by a command that held their shards' locks only briefly: checked again
     /// and removed after it.
     pub(crate) met_expired: Vec<(usize, Box<[u8]>)>,
     /// The command has changed an entry. Edits in place are noticed only in builds with debug
     /// assertions, where [`Effects::end_command`] checks that every change was recorded.
     pub(crate) modified: bool,
+    /// Hash of the key that this command has looked at last to change it.
+    pub(crate) counted: Option<u64>,
+    /// Decides whether an access increments a counter.
+    pub(crate) dice: Random,
     form: Form,
     pub(crate) log: Batch,
 }
@@ -104,12 +140,13 @@ pub(crate) struct Effects {
 impl Effects {
     /// Prepares for a command or a transaction.
     #[inline]
-    pub(crate) fn begin(&mut self, logging: bool, classes: EventClasses) {
+    pub(crate) fn begin(&mut self, logging: bool, terms: Terms) {
         self.dirty = 0;
         self.logging = logging;
-        self.classes = classes;
+        self.terms = terms;
+        self.counted = None;
         self.actor = self.runner;
-        debug_assert!(self.told.is_empty() && self.log.is_empty() && self.expired.is_empty());
+        debug_assert!(self.told.is_empty() && self.log.is_empty() && self.removed.is_empty());
     }
 
     /// Whether the runner is told something after its reply.
@@ -209,16 +246,26 @@ impl Effects {
         class: EventClasses,
         name: &'static str,
     ) {
-        if self.classes.contains(class) {
+        if self.terms.classes.contains(class) {
             self.told.push(Told::Event(KeyEvent { name, database, key: key.bytes.into() }));
+        }
+    }
+
+    /// Notes an evicted key that was removed.
+    pub(super) fn evicted(&mut self, database: usize, key: Key<'_>) {
+        self.event(database, key, EventClasses::EVICTED, "evicted");
+        self.removed(database, key, self.terms.unlink_evicted);
+    }
+
+    fn removed(&mut self, database: usize, key: Key<'_>, unlink: bool) {
+        if self.logging {
+            self.removed.push(Removal { database, key: key.bytes.into(), unlink });
         }
     }
 
     /// Notes an expired key that was removed.
     pub(super) fn expired(&mut self, locked: &mut Locked<'_>, database: usize, key: Key<'_>) {
-        if self.logging {
-            self.expired.push((database, key.bytes.into()));
-        }
+        self.removed(database, key, self.terms.unlink_expired);
         self.event(database, key, EventClasses::EXPIRED, "expired");
         if locked.has_interests(key.shard()) {
             let noted = locked.note_expiry(database, key);
@@ -241,10 +288,11 @@ impl Effects {
         self.form = Form::Always;
     }
 
-    /// Ends the removal of an expired key outside of any command.
+    /// Ends the removal of a key outside of any command.
     pub(crate) fn end_sweep(&mut self) {
-        for (database, key) in self.expired.drain(..) {
-            self.log.push(database, [&b"DEL"[..], &key].into_iter());
+        for Removal { database, key, unlink } in self.removed.drain(..) {
+            let command = if unlink { &b"UNLINK"[..] } else { b"DEL" };
+            self.log.push(database, [command, &key].into_iter());
         }
     }
 
@@ -258,6 +306,7 @@ impl Effects {
             "a handler changed an entry and did not record it"
         );
         self.modified = false;
+        self.counted = None;
         if !self.logging {
             return;
         }

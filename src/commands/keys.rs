@@ -4,7 +4,6 @@ use super::command::{
     Category, Group::Generic, Locks, NO_KEYS, at_least, command, exactly, key_range, one_key,
     two_keys,
 };
-use super::context::access_clock;
 use super::scan::{is_alive, reply_keys};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
 use crate::glob;
@@ -165,7 +164,6 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         return Err(Failure::SameObject);
     }
     let (from, to) = (keys.at(args, 1), keys.at(args, 2));
-    let clock = access_clock(keys.now_ms);
     let found = keys.read(from).is_some();
     let taken = found && keys.is_taken_in(target, to);
     if !found || taken && !replace {
@@ -175,7 +173,7 @@ fn copy(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let source = keys.locked.get(keys.database, from).expect("found under the same lock");
     let expire_at_ms = source.expire_at_ms();
     let mut entry = Entry::new(to.bytes, source.content(), expire_at_ms);
-    entry.set_accessed_s(clock);
+    entry.set_access(keys.access().of_new());
     if taken {
         keys.remove_in(target, to);
     }

@@ -3,6 +3,7 @@
 //! To add a command, write its row and its handler in the family's file. To add a family, add
 //! its file and name its table in [`all`].
 
+mod access;
 mod args;
 pub(crate) mod blocking;
 mod command;
@@ -30,6 +31,7 @@ mod keys;
 mod latency;
 mod lists;
 mod lolwut;
+mod memory;
 mod migrate;
 mod modules;
 mod monitor;
@@ -55,9 +57,10 @@ mod tests;
 /// The version of Redis that limpid emulates.
 pub const REDIS_VERSION: &str = "7.0.15";
 
+pub(crate) use access::{access, access_clock, aging};
 pub(crate) use args::Args;
 pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run, Source};
-pub(crate) use context::{Context, Expired, Keys, access_clock};
+pub(crate) use context::{Context, Expired, Keys};
 pub(crate) use failure::{Failure, c_string};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 pub(crate) use random::Random;
@@ -80,6 +83,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
         latency::COMMANDS,
         lists::COMMANDS,
         lolwut::COMMANDS,
+        memory::COMMANDS,
         migrate::COMMANDS,
         modules::COMMANDS,
         monitor::COMMANDS,

@@ -1,17 +1,18 @@
-//! Internals of keys: OBJECT, DUMP and RESTORE, MEMORY USAGE.
+//! Internals of keys: OBJECT, DUMP and RESTORE.
 
 use std::sync::atomic::Ordering;
 
 use super::command::{
-    Category, Group, Group::Generic, NO_KEYS, at_least, command, container, exactly, key_range,
-    one_key,
+    Category,
+    Group::{Generic, Server},
+    NO_KEYS, at_least, command, container, exactly, key_range, one_key,
 };
-use super::context::access_clock;
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
 use crate::keyspace::EntryRef;
+use crate::keyspace::access::{Access, Aging, idle_s};
 use crate::number::Decimal;
 use crate::rdb::{self, PayloadChecksum};
-use crate::settings::EventClasses;
+use crate::settings::{EventClasses, Memory};
 use crate::telemetry::log::log;
 use crate::types::{StringView, Value, ValueRef};
 
@@ -21,8 +22,6 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("2.6.0", "O(1) to find the key and O(N) for the size of its value", "key",
             "Gives a key's value in the form that RESTORE takes.")
         .tips(&["nondeterministic_output"]),
-    container("MEMORY", MEMORY_SUBCOMMANDS, Group::Server)
-        .docs("4.0.0", "Depends on the subcommand.", "", "Says where memory goes."),
     container("OBJECT", OBJECT_SUBCOMMANDS, Generic)
         .docs("2.2.3", "Depends on the subcommand.", "", "Says how a key's value is kept."),
     command("RESTORE", restore, at_least(4), &[Write, DenyOom], one_key(&[Ow, Update]), Generic)
@@ -30,7 +29,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("2.6.0", "O(1) to make the key and O(N) for the size of its value",
             "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
             "Makes a key of a value that DUMP has given."),
-    command("RESTORE-ASKING", restore, at_least(4), &[Write, DenyOom, Asking], one_key(&[Ow, Update]), Group::Server)
+    command("RESTORE-ASKING", restore, at_least(4), &[Write, DenyOom, Asking], one_key(&[Ow, Update]), Server)
         .categories(&[Category::Keyspace, Category::Dangerous])
         .docs("3.0.0", "O(1) to make the key and O(N) for the size of its value",
             "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
@@ -55,15 +54,6 @@ const OBJECT_SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"]),
 ];
 
-#[rustfmt::skip]
-const MEMORY_SUBCOMMANDS: &[Command] = &[
-    command("HELP", memory_help, exactly(2), &[Loading, Stale], NO_KEYS, Group::Server)
-        .docs("4.0.0", "O(1)", "", "Lists the subcommands."),
-    command("USAGE", memory_usage, at_least(3), &[ReadOnly], key_range(&[Ro], 2, 0, 1), Group::Server)
-        .docs("4.0.0", "O(N) where N is the number of samples", "key [SAMPLES count]",
-            "Estimates how many bytes a key takes with its value."),
-];
-
 /// In Redis, the integers from 0 to below this are shared objects.
 const SHARED_INTEGERS: i64 = 10_000;
 /// Reference count of a shared object, whose references are not counted.
@@ -80,43 +70,51 @@ fn encoding(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn refcount(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    match ctx.keys.inspect(key).map(|entry| reference_count(entry)) {
+    let memory = &ctx.settings.memory;
+    match ctx.keys.inspect(key).map(|entry| reference_count(entry, memory)) {
         Some(count) => ctx.reply.integer(count),
         None => ctx.reply.null(),
     }
     Ok(())
 }
 
-/// The count in Redis, which shares small integers.
-pub(super) fn reference_count(entry: EntryRef<'_>) -> i64 {
+/// The count in Redis, which shares small integers where it needs no access bits of each.
+pub(super) fn reference_count(entry: EntryRef<'_>, memory: &Memory) -> i64 {
+    let by_access = memory.policy.is_lru() || memory.policy.is_lfu();
+    let shares = memory.maxmemory_bytes == 0 || !by_access;
     match entry.value() {
-        ValueRef::String(StringView::Int(0..SHARED_INTEGERS)) => SHARED_REFCOUNT,
+        ValueRef::String(StringView::Int(0..SHARED_INTEGERS)) if shares => SHARED_REFCOUNT,
         _ => 1,
     }
 }
 
+const NOT_LFU: &str = "An LFU maxmemory policy is not selected, access frequency not tracked. \
+Please note that when switching between policies at runtime LRU and LFU data will take some time \
+to adjust.";
+const IS_LFU: &str = "An LFU maxmemory policy is selected, idle time not tracked. Please note that \
+when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+
 fn idletime(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    let now_s = access_clock(ctx.keys.now_ms);
-    match ctx.keys.inspect(key) {
-        Some(entry) => {
-            ctx.reply.integer(i64::from(now_s.saturating_sub(entry.accessed_s())));
-        }
+    let Access { aging, now_s } = ctx.keys.access();
+    match ctx.keys.inspect(key).map(EntryRef::access) {
         None => ctx.reply.null(),
+        Some(_) if aging != Aging::Idle => return Err(Failure::err(IS_LFU)),
+        Some(bits) => ctx.reply.integer(idle_s(bits, now_s).into()),
     }
     Ok(())
 }
 
 fn freq(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 2);
-    if ctx.keys.inspect(key).is_none() {
+    let Access { aging, now_s } = ctx.keys.access();
+    let Some(bits) = ctx.keys.inspect(key).map(EntryRef::access) else {
         ctx.reply.null();
         return Ok(());
-    }
-    Err(Failure::err(
-        "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
-         when switching between policies at runtime LRU and LFU data will take some time to adjust.",
-    ))
+    };
+    let Aging::Frequency(frequency) = aging else { return Err(Failure::err(NOT_LFU)) };
+    ctx.reply.integer(frequency.counter(bits, now_s).into());
+    Ok(())
 }
 
 const OBJECT_HELP: &[&str] = &[
@@ -139,44 +137,6 @@ fn object_help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-const MEMORY_HELP: &[&str] = &[
-    "DOCTOR",
-    "    Return memory problems reports.",
-    "MALLOC-STATS",
-    "    Return internal statistics report from the memory allocator.",
-    "PURGE",
-    "    Attempt to purge dirty pages for reclamation by the allocator.",
-    "STATS",
-    "    Return information about the memory usage of the server.",
-    "USAGE <key> [SAMPLES <count>]",
-    "    Return memory in bytes used by <key> and its value. Nested values are",
-    "    sampled up to <count> times (default: 5, 0 means sample all).",
-];
-
-fn memory_help(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    ctx.reply_help(args, MEMORY_HELP);
-    Ok(())
-}
-
-/// Bytes per key that a table takes in addition to its entry.
-const SLOT_BYTES: usize = size_of::<u64>();
-
-fn memory_usage(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    // Values know their size, so sampling is unnecessary.
-    for index in (3..args.len()).step_by(2) {
-        let count = args.get(index + 1).filter(|_| args.is(index, "SAMPLES"));
-        if Context::integer(count.ok_or(Failure::Syntax)?)? < 0 {
-            return Err(Failure::Syntax);
-        }
-    }
-    let key = ctx.keys.at(args, 2);
-    match ctx.keys.locked.get(ctx.keys.database, key) {
-        Some(entry) => ctx.reply.count(entry.allocated_bytes() + SLOT_BYTES),
-        None => ctx.reply.null(),
-    }
-    Ok(())
-}
-
 fn dump(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
     match ctx.keys.read(key) {
@@ -192,8 +152,8 @@ struct RestoreOptions {
     replace: bool,
     /// The TTL is a Unix time.
     absolute: bool,
-    idle_s: Option<i64>,
-    freq: Option<i64>,
+    idle_s: Option<u64>,
+    freq: Option<u8>,
 }
 
 impl RestoreOptions {
@@ -210,19 +170,16 @@ impl RestoreOptions {
                 (args.is(index, "IDLETIME"), value, options.freq)
             {
                 let idle_s = Context::integer(value)?;
-                if idle_s < 0 {
-                    return Err(Failure::err("Invalid IDLETIME value, must be >= 0"));
-                }
-                options.idle_s = Some(idle_s);
+                let idle_s = u64::try_from(idle_s);
+                let invalid = |_| Failure::err("Invalid IDLETIME value, must be >= 0");
+                options.idle_s = Some(idle_s.map_err(invalid)?);
                 index += 1;
             } else if let (true, Some(value), None) =
                 (args.is(index, "FREQ"), value, options.idle_s)
             {
                 let freq = Context::integer(value)?;
-                if !(0..=255).contains(&freq) {
-                    return Err(Failure::err("Invalid FREQ value, must be >= 0 and <= 255"));
-                }
-                options.freq = Some(freq);
+                let invalid = |_| Failure::err("Invalid FREQ value, must be >= 0 and <= 255");
+                options.freq = Some(u8::try_from(freq).map_err(invalid)?);
                 index += 1;
             } else {
                 return Err(Failure::Syntax);
@@ -281,9 +238,7 @@ fn put_restored(
         return;
     }
     keys.store_owned(key, value, expire_at_ms);
-    if let Some(idle_s) = options.idle_s {
-        keys.set_idle(key, u32::try_from(idle_s).unwrap_or(u32::MAX));
-    }
+    keys.set_usage(key, options.idle_s, options.freq);
     keys.changed(key, EventClasses::GENERIC, "restore");
     if let (Some(at), false) = (expire_at_ms, options.absolute) {
         let at = Decimal::new(at);

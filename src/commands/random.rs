@@ -4,6 +4,12 @@
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
+impl Default for Random {
+    fn default() -> Self {
+        Self::new(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)

@@ -46,6 +46,11 @@ const READONLY: &str = "READONLY You can't write against a read only replica.";
 
 const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 
+pub(super) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/// Commands that a transaction may end with when memory is short; of the rest none is queued.
+const ENDS_TRANSACTION: &[&str] = &["exec", "discard", "quit", "reset"];
+
 pub(super) const MASTERDOWN: &str =
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 
@@ -82,6 +87,9 @@ pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registere
         return refuse("ERR Command not allowed inside a transaction");
     }
     let candidate = Candidate { caller, client, registered };
+    if caller.memory_short && candidate.needs_memory() {
+        return refuse(OOM);
+    }
     if let Some(failure) = candidate.refused_as_write().or_else(|| candidate.refused()) {
         return Verdict::Refuse(failure);
     }
@@ -107,6 +115,12 @@ impl Candidate<'_> {
                 && self.client.multi.as_ref().is_some_and(|multi| {
                     multi.queued.iter().any(|queued| wanted(self.caller.row(queued.command).row))
                 })
+    }
+
+    /// Whether the command may need more memory, if only for being queued.
+    fn needs_memory(&self) -> bool {
+        self.client.multi.is_some() && !ENDS_TRANSACTION.contains(&&*self.registered.name)
+            || self.holds(&|row| row.flags.has(Flag::DenyOom))
     }
 
     fn writes(&self) -> bool {

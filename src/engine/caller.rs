@@ -9,9 +9,10 @@ use arc_swap::Guard;
 use super::Engine;
 use super::serve::Server;
 use super::write::{self, Right, begin_write};
-use crate::commands::effects::Effects;
+use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Expired, Flag, Locks, Others, Random};
+use crate::heap;
 use crate::keyspace::ShardSet;
 use crate::node::Node;
 use crate::node::client::Client;
@@ -40,6 +41,8 @@ pub(super) struct Caller<'e> {
     /// Whether there are monitors; as of the start of the batch, and after a command that may add
     /// one.
     pub(super) monitored: bool,
+    /// Nothing is left to evict, and the command that runs found too little memory.
+    pub(super) memory_short: bool,
     /// Something was logged.
     logged: Cell<bool>,
 }
@@ -91,6 +94,7 @@ impl<'e> Caller<'e> {
             last_nanos: began_nanos,
             last_command: 0,
             monitored: node.monitors.any(),
+            memory_short: false,
             logged: Cell::new(false),
         }
     }
@@ -121,6 +125,7 @@ impl<'e> Caller<'e> {
             client.publish();
         }
         self.node.pace.note_work();
+        heap::tell();
         client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
         if self.last_command != 0 {
             client.handle.last_command.store(self.last_command, Ordering::Relaxed);
@@ -175,7 +180,7 @@ impl<'e> Caller<'e> {
             // Within a transaction, time may have passed since the batch began.
             now_ms: self.node.clock.unix_ms(),
             expired,
-            classes: self.settings.keyspace.notify_events,
+            terms: Terms::of(&self.settings),
         }
     }
 
@@ -236,6 +241,11 @@ impl<'e> Caller<'e> {
             master.unit.clear();
             self.logged.set(true);
         }
+    }
+
+    /// Notes that something was logged: replicas are fed before the client is answered.
+    pub(super) fn note_logged(&self) {
+        self.logged.set(true);
     }
 
     /// Applies the collected effects. The caller holds the locks.

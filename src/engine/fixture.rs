@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::batch::After;
 use super::{Engine, Executor};
 use crate::commands::registry::Registry;
-use crate::keyspace::Locked;
+use crate::keyspace::{Keyspace, Locked};
 use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{
     BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
@@ -92,6 +92,8 @@ impl Clock for ManualClock {
 pub(crate) struct StubHost {
     /// The error that `apply` returns next, if any.
     pub(crate) refusal: Mutex<Option<SettingRefused>>,
+    /// The keys that count as memory used; none: it is 0.
+    pub(crate) counted: Mutex<Option<Arc<Keyspace>>>,
     /// Ids given out.
     ids: AtomicU64,
 }
@@ -135,6 +137,21 @@ impl Host for StubHost {
 
     fn processor_seconds(&self) -> [f64; 2] {
         [0.0; 2]
+    }
+
+    fn used_bytes(&self) -> u64 {
+        match &*self.counted.lock() {
+            Some(keyspace) => keyspace.bytes() as u64,
+            None => 0,
+        }
+    }
+
+    fn purge(&self) -> HostResult {
+        Ok(())
+    }
+
+    fn allocator_report(&self) -> Vec<u8> {
+        b"no allocator".to_vec()
     }
 
     fn memory(&self) -> Memory {
@@ -195,7 +212,7 @@ impl Fixture {
         let node = Node::new(settings, identity, Arc::clone(&clock) as _, workers, [1; 4], log_id);
         let host = Arc::new(StubHost::default());
         node.set_host(Arc::clone(&host) as _);
-        let engine = Arc::new(Engine { node: Arc::new(node), registry });
+        let engine = Arc::new(Engine::new(Arc::new(node), registry));
         let executor = Executor::new(Arc::clone(&engine), 0, 1);
         Self { engine, clock, host, executor, clients: BTreeMap::new() }
     }

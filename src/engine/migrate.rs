@@ -73,8 +73,8 @@ fn remove(
     effects.end_command(database, &Args::new(&[], &[], None), 0);
     settle(node, stats, &mut effects);
     if effects.any_ready() {
-        let classes = effects.classes;
-        let server = Server { node, stats, now_ms, expired: Expired::Remove, classes };
+        let terms = effects.terms;
+        let server = Server { node, stats, now_ms, expired: Expired::Remove, terms };
         server.serve_ready(&mut writing, &mut effects);
     }
     if changed { Err(CHANGED) } else { Ok(()) }

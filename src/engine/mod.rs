@@ -8,6 +8,7 @@ mod apply;
 mod batch;
 mod call;
 mod caller;
+mod evict;
 pub(crate) mod follow;
 pub(crate) mod full_resync;
 pub(crate) mod key_delay;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 pub(crate) use apply::{Applier, ApplyError};
 pub(crate) use batch::After;
+pub(crate) use evict::go_on as go_on_evicting;
 pub(crate) use migrate::remove_confirmed;
 pub(crate) use sweep::Sweeper;
 pub(crate) use tracking::fit_in_background;
@@ -52,6 +54,13 @@ use crate::resp::{Output, Span};
 pub(crate) struct Engine {
     pub(crate) node: Arc<Node>,
     pub(crate) registry: Registry,
+    evictor: evict::Evictor,
+}
+
+impl Engine {
+    pub(crate) fn new(node: Arc<Node>, registry: Registry) -> Self {
+        Self { node, registry, evictor: evict::Evictor::default() }
+    }
 }
 
 /// Every row: those of commands and the engine's own.

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use super::key_delay::KeyDelay;
-use crate::commands::access_clock;
+use crate::commands::access;
+use crate::keyspace::access::Access;
 use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -54,11 +55,11 @@ pub(crate) fn one_by_one(
     node: &Node,
     keyspace: &Keyspace,
 ) -> impl FnMut(usize, KeyRecord) -> Result<(), String> {
-    let accessed_s = access_clock(node.clock.unix_ms());
+    let access = access(&node.settings.load(), node.clock.unix_ms());
     move |database, record| {
         let mut set = ShardSet::default();
         set.insert(keyspace.key(&record.key).shard());
-        store(&mut keyspace.lock(set).locked(), database, record, accessed_s, There::Refused)
+        store(&mut keyspace.lock(set).locked(), database, record, access, There::Refused)
     }
 }
 
@@ -75,17 +76,16 @@ pub(crate) fn store(
     locked: &mut Locked<'_>,
     database: usize,
     record: KeyRecord,
-    accessed_s: u32,
+    access: Access,
     existing: There,
 ) -> Result<(), String> {
     if existing == There::Refused {
         check_absent(locked, database, &record.key)?;
     }
     let key = locked.key(&record.key);
-    let idle_s = u32::try_from(record.idle_s.unwrap_or(0)).unwrap_or(u32::MAX);
-    let accessed_s = accessed_s.saturating_sub(idle_s);
+    let bits = access.restored(record.idle_s, record.freq);
     Content::with(record.value, |content| {
-        locked.store(database, key, content, record.expire_at_ms, accessed_s)
+        locked.store(database, key, content, record.expire_at_ms, bits)
     });
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::rdb_load::SYNCED_FROM;
-use crate::commands::REDIS_VERSION;
+use crate::commands::{REDIS_VERSION, access};
 use crate::keyspace::snapshot::{GivenUp, Snapshot, WalkStep};
 use crate::node::Node;
 use crate::rdb::{EntryWriter, WriteOptions, Writer};
@@ -69,7 +69,10 @@ pub(crate) fn begin<W: Write>(node: &Node, sink: W, cut: &Cut) -> io::Result<Ent
     for library in &*cut.libraries {
         writer.library(library)?;
     }
-    Ok(EntryWriter::new(writer))
+    let policy = settings.memory.policy;
+    let usage =
+        (policy.is_lru() || policy.is_lfu()).then(|| access(&settings, node.clock.unix_ms()));
+    Ok(EntryWriter::new(writer, usage))
 }
 
 /// Writes all the keys of a snapshot. After each step of the walk, passes the number of written

@@ -2,8 +2,8 @@
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, begin_write};
-use super::{admission, call, monitor, script, sweep, tracking, transaction};
-use crate::commands::effects::Effects;
+use super::{admission, call, evict, monitor, script, sweep, tracking, transaction};
+use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Failure, Random, Run, c_string};
 use crate::node::client::{Client, ReplyMode};
@@ -119,7 +119,9 @@ fn admit_and_call<'e>(
     caller.last_command = registered.id + 1;
     loop {
         let epoch = caller.epoch();
-        if !(caller.node.admission.is_calm() && tools.client.is_plain()) {
+        caller.memory_short = evict::is_short(caller, tools.client);
+        let calm = caller.node.admission.is_calm() && !caller.memory_short;
+        if !(calm && tools.client.is_plain()) {
             match admission::judge(caller, tools.client, registered) {
                 Verdict::Run => {}
                 Verdict::Queue => {
@@ -160,7 +162,7 @@ fn admit_and_call<'e>(
         if !caller.covers_moves(set) {
             continue;
         }
-        writing.begin(tools.effects, caller.settings.keyspace.notify_events);
+        writing.begin(tools.effects, Terms::of(&caller.settings));
         let start = tools.output.bookmark();
         call::run(caller, tools, writing.locked(), registered, args);
         if tools.client.replied.is_some() {

@@ -19,7 +19,7 @@ use super::write::{self, Right, Writing, begin_write};
 use super::{admission, call, monitor, observe, tracking};
 use reply::Reply;
 
-use crate::commands::effects::Effects;
+use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source};
 use crate::keyspace::{ShardSet, Tracker};
@@ -64,7 +64,7 @@ pub(super) fn execute<'e>(
     if !caller.covers_moves(set) {
         return false;
     }
-    writing.begin(tools.effects, caller.settings.keyspace.notify_events);
+    writing.begin(tools.effects, Terms::of(&caller.settings));
     match &found {
         Some(found) => {
             evaluate(caller, tools, &mut writing, &mut scripts, registered, found, args);
@@ -202,7 +202,11 @@ fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Opt
     if let Some(text) = admission::refused_as_script_write(caller, client) {
         return Some(Failure::Other(text.into()));
     }
-    ro.then(|| Failure::err("Can not execute a script with write flag using *_ro command."))
+    if ro {
+        return Some(Failure::err("Can not execute a script with write flag using *_ro command."));
+    }
+    let short = caller.memory_short && !flags.contains(ScriptFlags::ALLOW_OOM);
+    (short && client.master.is_none()).then(|| Failure::Other(admission::OOM.into()))
 }
 
 /// Runs a script, and counts and answers the command that asked for it.
@@ -224,7 +228,10 @@ fn evaluate<'e>(
     }
     let no_writes =
         !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::NO_WRITES);
-    let rights = Rights { read_only: read_only || no_writes };
+    let any_memory =
+        !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::ALLOW_OOM);
+    let short = caller.memory_short && !any_memory && tools.client.master.is_none();
+    let rights = Rights { read_only: read_only || no_writes, short_of_memory: short };
     if caller.monitored {
         // Before the commands that it runs.
         monitor::tell(caller, tools, args);
@@ -301,6 +308,8 @@ fn end_failed(
 pub(super) struct Rights {
     /// It may call no command that writes.
     pub(super) read_only: bool,
+    /// It may not begin with a command that needs memory.
+    pub(super) short_of_memory: bool,
 }
 
 /// What a script is called in logs and by FUNCTION STATS.
@@ -424,7 +433,9 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             // What has begun to write goes on.
             return None;
         }
-        let refused = admission::refused_as_script_write(self.caller, &self.client);
+        let short = self.rights.short_of_memory && flags.has(Flag::DenyOom);
+        let refused = admission::refused_as_script_write(self.caller, &self.client)
+            .or_else(|| short.then_some(admission::OOM));
         refused.map(|text| format!("-{text}").into())
     }
 

@@ -3,12 +3,11 @@
 use super::observe;
 use super::write::{Writing, settle};
 use crate::commands::blocking::{Served, serve_next};
-use crate::commands::effects::{Effects, Ready};
+use crate::commands::effects::{Effects, Ready, Terms};
 use crate::commands::{Args, Expired, Keys};
 use crate::keyspace::Ticket;
 use crate::node::Node;
 use crate::node::stats::WorkerStats;
-use crate::settings::EventClasses;
 
 /// The circumstances of whoever changed the keys.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +16,7 @@ pub(super) struct Server<'s> {
     pub(super) stats: &'s WorkerStats,
     pub(super) now_ms: i64,
     pub(super) expired: Expired,
-    pub(super) classes: EventClasses,
+    pub(super) terms: Terms,
 }
 
 impl<'s> Server<'s> {
@@ -28,7 +27,7 @@ impl<'s> Server<'s> {
             stats: &node.background,
             now_ms: node.clock.unix_ms(),
             expired: Expired::Remove,
-            classes: node.settings.load().keyspace.notify_events,
+            terms: Terms::of(&node.settings.load()),
         }
     }
 
@@ -43,7 +42,7 @@ impl<'s> Server<'s> {
             at += 1;
             let mut from = Ticket::default();
             loop {
-                writing.begin(effects, self.classes);
+                writing.begin(effects, self.terms);
                 let mut keys = Keys {
                     locked: writing.locked(),
                     database,

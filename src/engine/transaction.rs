@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
 use super::{call, monitor, observe, script};
+use crate::commands::effects::Terms;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Locks, Run};
 use crate::keyspace::{Locked, ShardSet};
@@ -120,7 +121,7 @@ fn run_all(
     mut scripts: Option<&mut Scripts>,
     multi: &Multi,
 ) {
-    writing.begin(tools.effects, caller.settings.keyspace.notify_events);
+    writing.begin(tools.effects, Terms::of(&caller.settings));
     tools.client.in_exec = Some((multi.queued.len(), multi.bytes));
     tools.output.array(multi.queued.len());
     for queued in &multi.queued {

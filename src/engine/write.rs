@@ -3,7 +3,7 @@
 //! Role, pauses and loading change only under all the locks. A right found valid under a lock stays
 //! valid until the unlock; whoever locks repeatedly checks each time.
 
-use crate::commands::effects::{Effects, KeyEvent, Told};
+use crate::commands::effects::{Effects, KeyEvent, Terms, Told};
 use crate::commands::{Expired, Keys};
 use crate::keyspace::{Guard, Locked, ShardSet};
 use crate::node::Node;
@@ -20,6 +20,9 @@ pub(super) enum Right {
     Expiry,
     /// A replica ends expired keys to which its own clients gave the expiry, likewise.
     OwnExpiry,
+    /// A key makes room, unless clients are paused or this is a replica that leaves the limit of
+    /// memory to its master.
+    Eviction,
     /// The link of this generation brought it.
     Link(u64),
 }
@@ -31,6 +34,7 @@ impl Right {
             Self::Admitted(epoch) => node.admission.epoch() == epoch,
             Self::Expiry => may_expire(node) && !node.is_replica(),
             Self::OwnExpiry => may_expire(node) && node.is_replica(),
+            Self::Eviction => may_evict(node),
             Self::Link(generation) => node.replication.generation() == generation,
         }
     }
@@ -38,6 +42,13 @@ impl Right {
 
 fn may_expire(node: &Node) -> bool {
     !node.admission.has(Condition::Loading) && !node.admission.is_paused()
+}
+
+/// Whether this node may remove keys to make room.
+pub(super) fn may_evict(node: &Node) -> bool {
+    let ignores = || node.settings.load().replication.ignore_maxmemory;
+    // While a script runs for long, others change nothing.
+    may_expire(node) && !node.admission.has(Condition::Busy) && !(node.is_replica() && ignores())
 }
 
 /// Locks under which keys may be changed, until it drops.
@@ -78,8 +89,8 @@ impl Writing<'_> {
 
     /// Prepares to collect the effects of a command or a transaction.
     #[inline]
-    pub(super) fn begin(&self, effects: &mut Effects, classes: EventClasses) {
-        effects.begin(self.logging, classes);
+    pub(super) fn begin(&self, effects: &mut Effects, terms: Terms) {
+        effects.begin(self.logging, terms);
         effects.broadcasting = self.node.tracking.prefixes() != 0;
     }
 
@@ -90,7 +101,7 @@ impl Writing<'_> {
         stats: &'k WorkerStats,
         effects: &'k mut Effects,
     ) -> Keys<'k> {
-        self.begin(effects, self.node.settings.load().keyspace.notify_events);
+        self.begin(effects, Terms::of(&self.node.settings.load()));
         Keys {
             now_ms: self.node.clock.unix_ms(),
             locked: self.guard.locked(),
@@ -127,7 +138,7 @@ pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
 /// Tells clients of what was collected so far.
 #[cold]
 pub(super) fn tell(node: &Node, effects: &mut Effects) {
-    let classes = effects.classes;
+    let classes = effects.terms.classes;
     for told in effects.told.drain(..) {
         match told {
             Told::Event(event) => publish(node, classes, &event),

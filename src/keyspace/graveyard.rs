@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::interests::Untracked;
 use super::{Entry, Flushed};
+use crate::heap;
 use crate::types::{Freed, Object, Remains};
 
 /// The thread that displaces values frees up to this many bytes itself.
@@ -74,6 +75,8 @@ pub(crate) struct Graveyard {
     changed: Condvar,
     waiting_bytes: AtomicUsize,
     waiting_keys: AtomicUsize,
+    /// Flushed databases, of which the bytes are not known.
+    waiting_flushes: AtomicUsize,
     /// By the freeing thread, and by those that displaced them.
     freed_keys: AtomicU64,
     freed_at_once_keys: AtomicU64,
@@ -83,6 +86,16 @@ impl Graveyard {
     /// Keys whose values wait to be freed.
     pub(crate) fn waiting_keys(&self) -> usize {
         self.waiting_keys.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of single values that wait to be freed.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether flushed databases wait to be freed.
+    pub(crate) fn has_flushes(&self) -> bool {
+        self.waiting_flushes.load(Ordering::Relaxed) > 0
     }
 
     /// Keys whose values were freed after their removal.
@@ -134,6 +147,8 @@ impl Graveyard {
         }
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.waiting_keys.fetch_add(keys, Ordering::Relaxed);
+        let flushes = dead.iter().filter(|dead| matches!(dead, Dead::Tables(_))).count();
+        self.waiting_flushes.fetch_add(flushes, Ordering::Relaxed);
         queue.dead.extend(dead);
         drop(queue);
         self.changed.notify_one();
@@ -165,6 +180,7 @@ impl Graveyard {
                         self.note(0, keys);
                         std::thread::yield_now();
                     }
+                    self.waiting_flushes.fetch_sub(1, Ordering::Relaxed);
                 }
             }
         }
@@ -209,6 +225,8 @@ impl Graveyard {
     }
 
     fn note(&self, bytes: usize, keys: usize) {
+        // Before it no longer waits: eviction must not take it for neither.
+        heap::tell();
         // Only this thread subtracts. Bytes of values in flushed tables were not counted.
         let waiting = self.waiting_bytes.load(Ordering::Relaxed);
         self.waiting_bytes.fetch_sub(bytes.min(waiting), Ordering::Relaxed);

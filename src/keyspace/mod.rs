@@ -8,10 +8,13 @@
 //! Does not know clients, replication or time: expiry times are data here, and the layer above acts
 //! on them.
 
+pub(crate) mod access;
 mod editor;
+mod flushed;
 pub(crate) mod graveyard;
 mod interests;
 mod raw;
+mod sample;
 mod scan;
 pub(crate) mod snapshot;
 
@@ -24,12 +27,13 @@ use parking_lot::Mutex;
 use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use editor::Editor;
+pub(crate) use flushed::Flushed;
 pub(crate) use interests::{Mark, Noted, Ticket, Tracked, Tracker, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
-use raw::reclaim::Reclaim;
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
 use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
+pub(crate) use sample::Sample;
 pub(crate) use scan::Cursor;
 
 use crate::number;
@@ -84,9 +88,7 @@ impl ShardState {
     fn before_change(&self, tables: usize, entry: &mut Entry, displaced: &mut Displaced) {
         if entry.view().epoch() != self.epoch {
             if let Some(retention) = &self.retention {
-                let view = entry.view();
-                let copy = Entry::new(view.key(), view.content(), view.expire_at_ms());
-                let unwanted = retention.retain(tables, copy);
+                let unwanted = retention.retain(tables, entry.view().copied());
                 unwanted.into_iter().for_each(|entry| displaced.add(entry));
             }
             entry.set_epoch(self.epoch);
@@ -258,17 +260,28 @@ impl Keyspace {
         self.shards.counts(shard, self.tables(database)).expires()
     }
 
-    /// Overhead of keys in bytes: the tables, the heads of entries, expiries. Takes no lock.
-    pub(crate) fn overhead_bytes(&self) -> usize {
-        let of_database = |database| {
-            let counts = (0..SHARDS).map(move |shard| self.shards.counts(shard, database));
-            counts.map(|counts| {
-                let heads =
-                    counts.keys() * raw::entry::HEADER + counts.expires() * raw::entry::EXPIRY;
-                counts.table_bytes() + heads
-            })
-        };
-        (0..self.databases()).flat_map(of_database).sum()
+    /// Overhead of a database's keys in bytes: the tables with the heads of entries, and expiries.
+    /// Takes no lock.
+    pub(crate) fn overhead_bytes(&self, database: usize) -> [usize; 2] {
+        let tables = self.tables(database);
+        let mut bytes = [0; 2];
+        for counts in (0..SHARDS).map(|shard| self.shards.counts(shard, tables)) {
+            bytes[0] += counts.table_bytes() + counts.keys() * raw::entry::HEADER;
+            bytes[1] += counts.expires() * raw::entry::EXPIRY;
+        }
+        bytes
+    }
+
+    /// Bytes of all the entries. Takes all the locks.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let mut guard = self.lock(ShardSet::ALL);
+        let mut locked = guard.locked();
+        let mut bytes = 0;
+        for database in 0..self.databases() {
+            locked.for_each(database, |entry| bytes += entry.allocated_bytes());
+        }
+        bytes
     }
 
     /// Bytes of directories and segments of all the tables. Takes all the locks.
@@ -379,15 +392,15 @@ impl<'k> Locked<'k> {
         self.held.get(self.keyspace.tables(database), key.bytes, key.hash)
     }
 
-    /// Notes an access.
-    pub(crate) fn touch(&mut self, database: usize, key: Key<'_>, accessed_s: u32) {
+    /// Sets a key's access bits.
+    pub(crate) fn touch(&mut self, database: usize, key: Key<'_>, access: u32) {
         let (mut table, _) = self.held.table(key.shard(), self.keyspace.tables(database));
         if let Some(mut entry) = table.occupied(key.bytes, key.hash) {
-            entry.set_accessed_s(accessed_s);
+            entry.set_access(access);
         }
     }
 
-    /// Sets a key's value and expiry, whatever it had before. True if the key is new.
+    /// Sets a key's value, expiry and access bits, whatever it had before. True if the key is new.
     #[inline]
     pub(crate) fn store(
         &mut self,
@@ -395,22 +408,36 @@ impl<'k> Locked<'k> {
         key: Key<'_>,
         content: Content<'_>,
         expire_at_ms: Option<i64>,
-        accessed_s: u32,
+        access: u32,
+    ) -> bool {
+        self.store_stamped(database, key, content, expire_at_ms, |_| access)
+    }
+
+    /// The same; `stamp` gives the access bits from those of the key's old value.
+    #[inline]
+    pub(crate) fn store_stamped(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        content: Content<'_>,
+        expire_at_ms: Option<i64>,
+        stamp: impl FnOnce(Option<u32>) -> u32,
     ) -> bool {
         let tables = self.keyspace.tables(database);
         let (mut table, state) = self.held.table(key.shard(), tables);
         let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
             let mut entry = Entry::new(key.bytes, content, expire_at_ms);
             entry.set_epoch(state.epoch);
-            entry.set_accessed_s(accessed_s);
+            entry.set_access(stamp(None));
             table.insert(entry, key.hash, &|key| self.keyspace.hash(key));
             return true;
         };
+        let access = stamp(Some(entry.view().access()));
         let content = if state.retention.is_none() || entry.view().epoch() == state.epoch {
             match entry.overwrite(content, expire_at_ms) {
                 Ok(()) => {
                     entry.set_epoch(state.epoch);
-                    entry.set_accessed_s(accessed_s);
+                    entry.set_access(access);
                     return false;
                 }
                 Err(content) => content,
@@ -420,7 +447,7 @@ impl<'k> Locked<'k> {
         };
         let mut new = Entry::new(key.bytes, content, expire_at_ms);
         new.set_epoch(state.epoch);
-        new.set_accessed_s(accessed_s);
+        new.set_access(access);
         let old = entry.replace(new);
         state.displace(tables, old, self.displaced);
         false
@@ -564,43 +591,3 @@ fn stamp(table: &mut TableMut<'_>, shard: usize, epoch: u8) {
 
 #[cfg(all(test, not(limpid_loom)))]
 mod tests;
-
-/// Tables of a flushed database, not yet freed.
-#[derive(Debug)]
-#[must_use = "dropping it frees the memory, which may take a while"]
-pub(crate) struct Flushed {
-    reclaim: Arc<Reclaim<Garbage>>,
-    tables: Vec<Detached>,
-}
-
-impl Flushed {
-    /// Keys that dropping this frees.
-    pub(crate) fn len(&self) -> usize {
-        self.tables.iter().map(Detached::len).sum()
-    }
-
-    /// Bytes of values outside their entries; visits all the keys, so only for few.
-    fn object_bytes(&self) -> usize {
-        let mut bytes = 0;
-        for table in &self.tables {
-            table.for_each(|entry| bytes += entry.object_bytes());
-        }
-        bytes
-    }
-
-    /// Frees one of the tables; returns its number of keys, `None` at the end.
-    fn free_one(&mut self) -> Option<usize> {
-        let table = self.tables.pop()?;
-        let keys = table.len();
-        table.free(&self.reclaim);
-        // Frees what no reader can see any more; the rest waits for them.
-        self.reclaim.collect_all();
-        Some(keys)
-    }
-}
-
-impl Drop for Flushed {
-    fn drop(&mut self) {
-        while self.free_one().is_some() {}
-    }
-}

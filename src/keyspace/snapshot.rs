@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use super::raw::table::Only;
 use super::{Copies, Detached, Entry, EntryRef, Keyspace, Locked, SHARDS, ShardSet};
+use crate::heap;
 
 /// Old values kept for a running snapshot.
 #[derive(Debug)]
@@ -59,6 +60,11 @@ impl Retention {
     /// Keeps a whole table. Its entries of the current epoch came after the cut.
     pub(super) fn retain_table(&self, tables: usize, table: Detached) {
         self.queue.lock().tables.push((tables, table));
+    }
+
+    /// Whether whole tables of flushed databases wait to be saved; their bytes are not known.
+    pub(crate) fn has_tables(&self) -> bool {
+        !self.queue.lock().tables.is_empty()
     }
 
     /// Bytes of single old values that wait to be saved.
@@ -186,6 +192,7 @@ impl Snapshot {
             self.end();
         }
         self.drain(&mut each);
+        heap::tell();
         // Again: a snapshot given up meanwhile has dropped values.
         self.check()?;
         Ok(walked)

@@ -115,12 +115,22 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn allocated(&self) -> u64 {
         self.memory().allocated
     }
+    /// Bytes allocated, cheap enough to read before every command and thus not quite exact; of use
+    /// only while `maxmemory` is set.
+    fn used_bytes(&self) -> u64;
+    /// Makes the allocator give unused pages back.
+    fn purge(&self) -> HostResult;
+    /// The allocator's report on itself.
+    fn allocator_report(&self) -> Vec<u8>;
 }
 
 /// Memory figures of the allocator and the operating system, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
+    /// What the process uses.
     pub(crate) allocated: u64,
+    /// The same with the caches of the allocator.
+    pub(crate) allocator_allocated: u64,
     pub(crate) active: u64,
     pub(crate) allocator_resident: u64,
     pub(crate) resident: u64,

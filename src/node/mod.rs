@@ -10,6 +10,7 @@ pub(crate) mod client_memory;
 pub(crate) mod clients;
 mod failover;
 pub(crate) mod host;
+pub(crate) mod memory;
 pub(crate) mod migration;
 pub(crate) mod monitors;
 pub(crate) mod pace;
@@ -109,6 +110,8 @@ pub(crate) struct Node {
     pub(crate) sweeping: AtomicBool,
     /// Whether periodic work stands still: DEBUG PAUSE-CRON.
     pub(crate) cron_paused: AtomicBool,
+    /// Whether there is more to evict, in the background.
+    pub(crate) evicting: AtomicBool,
     /// Whether RESTORE skips checksums; DEBUG can enable that.
     pub(crate) restores_unchecked: AtomicBool,
     /// Length in bytes from which a list's element stands alone in its node: DEBUG
@@ -147,6 +150,7 @@ impl Node {
             average_ttl_ms: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             sweeping: AtomicBool::new(true),
             cron_paused: AtomicBool::new(false),
+            evicting: AtomicBool::new(false),
             restores_unchecked: AtomicBool::new(false),
             list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),

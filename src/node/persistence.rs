@@ -73,6 +73,11 @@ impl Persistence {
         self.0.lock().clone()
     }
 
+    /// What the running snapshot retains, if one runs.
+    pub(crate) fn retention(&self) -> Option<Arc<Retention>> {
+        self.0.lock().running.as_ref().map(|running| Arc::clone(&running.retention))
+    }
+
     /// Records the progress of a load.
     pub(crate) fn loaded(&self, bytes: u64) {
         self.update(|saving| {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::client::Handle;
+use super::memory::EvictionStats;
 pub(crate) use crate::telemetry::counter::{Counter, SharedCounter};
 use crate::telemetry::counter::{Distribution, Histogram, SharedHistogram};
 
@@ -182,6 +183,7 @@ pub(crate) struct ServerStats {
     pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last few seconds.
     pub(crate) rates: Mutex<Rates>,
+    pub(crate) eviction: EvictionStats,
     pub(crate) peak_memory_bytes: AtomicU64,
     /// Allocated bytes when the server began to serve.
     pub(crate) startup_memory_bytes: AtomicU64,
@@ -208,6 +210,7 @@ impl ServerStats {
         counters.into_iter().for_each(SharedCounter::reset);
         self.waits_met.reset();
         self.waits_timed_out.reset();
+        self.eviction.reset();
         self.peak_memory_bytes.store(0, Ordering::Relaxed);
     }
 }

@@ -10,3 +10,5 @@ pub(crate) mod oom;
 mod raw;
 pub(crate) mod supervisor;
 pub(crate) mod title;
+
+pub(crate) use raw::{allocator_cached_bytes, purge_allocator};

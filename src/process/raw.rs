@@ -1,11 +1,12 @@
 //! The system calls and memory of the process that no safe interface covers.
 //!
-//! Both functions are sound only while the process has one thread, and check that with the kernel.
-//! No thread can appear after the check, as only this one could start it.
-#![allow(unsafe_code, reason = "fork, and the memory of the arguments; see the module doc")]
+//! [`fork`] and [`overwrite`] are sound only while the process has one thread, and check that with
+//! the kernel. No thread can appear after the check, as only this one could start it.
+#![allow(unsafe_code, reason = "fork, the memory of the arguments, the allocator")]
 
 use std::io;
 use std::ops::Range;
+use std::ptr;
 
 /// The process that returns from a fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,47 @@ pub(super) fn fork() -> io::Result<Forked> {
     }
 }
 
+/// Makes the allocator give unused pages of all its arenas back to the kernel.
+///
+/// # Errors
+/// The allocator's error number.
+pub(crate) fn purge_allocator() -> Result<(), i32> {
+    // The number that stands for all arenas: MALLCTL_ARENAS_ALL.
+    let name = c"arena.4096.purge";
+    // SAFETY: a valid name of an action that reads and writes nothing.
+    let code = unsafe {
+        tikv_jemalloc_sys::mallctl(
+            name.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            0,
+        )
+    };
+    if code == 0 { Ok(()) } else { Err(code) }
+}
+
+/// Bytes that the allocator's caches of the threads hold, which its sums count as allocated; as of
+/// its last walk.
+///
+/// # Errors
+/// The allocator's error number.
+pub(crate) fn allocator_cached_bytes() -> Result<usize, i32> {
+    let name = c"stats.arenas.4096.tcache_bytes";
+    let (mut bytes, mut len) = (0_usize, size_of::<usize>());
+    // SAFETY: a valid name of a number of this type, which is written to `bytes`.
+    let code = unsafe {
+        tikv_jemalloc_sys::mallctl(
+            name.as_ptr(),
+            (&raw mut bytes).cast(),
+            &raw mut len,
+            ptr::null_mut(),
+            0,
+        )
+    };
+    if code == 0 { Ok(bytes) } else { Err(code) }
+}
+
 /// Overwrites the process's arguments, or a part of its environment, with `text` and zeros.
 /// Truncates text that does not fit.
 ///
@@ -53,13 +95,13 @@ pub(super) fn overwrite(area: Range<usize>, text: &[u8]) -> io::Result<()> {
         return Err(io::Error::other("no arguments lie there"));
     }
     let text = &text[..text.len().min(len)];
-    let start = std::ptr::with_exposed_provenance_mut::<u8>(area.start);
+    let start = ptr::with_exposed_provenance_mut::<u8>(area.start);
     // SAFETY: the kernel reports that this process's arguments or variables lie there, on its
     // stack, which stays mapped and writable. Nobody holds a reference into it: the library returns
     // copies, and no other thread runs. Strings end where they ended or sooner.
     unsafe {
-        std::ptr::write_bytes(start, 0, len);
-        std::ptr::copy_nonoverlapping(text.as_ptr(), start, text.len());
+        ptr::write_bytes(start, 0, len);
+        ptr::copy_nonoverlapping(text.as_ptr(), start, text.len());
     }
     Ok(())
 }

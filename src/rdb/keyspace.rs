@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::{Attributes, Writer};
 use crate::keyspace::EntryRef;
+use crate::keyspace::access::{Access, Aging, idle_s};
 
 /// Writes keys of several databases in any order, selecting the database where it changes.
 #[derive(Debug)]
@@ -11,12 +12,14 @@ pub(crate) struct EntryWriter<W> {
     writer: Writer<W>,
     selected: Option<usize>,
     keys: usize,
+    /// Writes how keys were used, if given.
+    usage: Option<Access>,
 }
 
 impl<W: Write> EntryWriter<W> {
     /// Continues after the header and the auxiliary fields.
-    pub(crate) fn new(writer: Writer<W>) -> Self {
-        Self { writer, selected: None, keys: 0 }
+    pub(crate) fn new(writer: Writer<W>, usage: Option<Access>) -> Self {
+        Self { writer, selected: None, keys: 0, usage }
     }
 
     /// Begins a database with its sizes, a hint for the reader.
@@ -43,7 +46,16 @@ impl<W: Write> EntryWriter<W> {
     pub(crate) fn entry(&mut self, database: usize, entry: EntryRef<'_>) -> io::Result<()> {
         self.select(database)?;
         self.keys = self.keys.saturating_add(1);
-        let attributes = Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
+        let mut attributes =
+            Attributes { expire_at_ms: entry.expire_at_ms(), ..Attributes::default() };
+        if let Some(Access { aging, now_s }) = self.usage {
+            match aging {
+                Aging::Idle => attributes.idle_s = Some(idle_s(entry.access(), now_s).into()),
+                Aging::Frequency(frequency) => {
+                    attributes.freq = Some(frequency.counter(entry.access(), now_s));
+                }
+            }
+        }
         self.writer.key(entry.key(), attributes, entry.value())
     }
 

@@ -63,7 +63,6 @@ pub(crate) struct KeyRecord {
     /// How long it had not been used, in seconds; written under an LRU policy.
     pub(crate) idle_s: Option<u64>,
     /// Its access counter, logarithmic; written under an LFU policy.
-    #[cfg_attr(not(test), allow(dead_code, reason = "there is no LFU policy yet"))]
     pub(crate) freq: Option<u8>,
     /// What it holds.
     pub(crate) value: Value,

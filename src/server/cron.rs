@@ -12,7 +12,8 @@ use super::balance::Balancer;
 use super::role_file::RoleFile;
 use super::upkeep::Upkeep;
 use super::worker::Workers;
-use crate::engine::{Engine, Sweeper, fit_in_background};
+use crate::engine::{Engine, Sweeper, fit_in_background, go_on_evicting};
+use crate::heap;
 use crate::keyspace::ShardSet;
 use crate::node::admission::Condition;
 use crate::node::host::BackgroundSave;
@@ -20,6 +21,8 @@ use crate::telemetry::log::log;
 
 /// `hz` rounds take this long.
 const SECOND: Duration = Duration::from_secs(1);
+/// Time in which a round evicts at most.
+const EVICTING_MAX: Duration = Duration::from_millis(100);
 /// Interval of rounds while the server rests.
 const REST: Duration = Duration::from_secs(1);
 /// How long there is no traffic before the server rests: the rates in INFO are 0 by then.
@@ -79,6 +82,7 @@ impl Cron {
 
     fn round(&mut self) {
         let engine = &self.engine;
+        evict(engine);
         self.sweeper.round(engine);
         // Its removals went into the log.
         engine.node.feed_replicas();
@@ -91,6 +95,7 @@ impl Cron {
         engine.node.look_at_standing();
         self.role_file.round(&engine.node);
         self.balancer.round(engine);
+        heap::tell();
     }
 
     /// Whether the next round is due as soon as possible.
@@ -106,7 +111,21 @@ impl Cron {
             || node.persistence.get().scheduled
             || !node.standing.is_confirmed()
             || node.standing.is_unwritten()
+            || node.evicting.load(Ordering::Relaxed)
             || may_expire(&self.engine)
+    }
+}
+
+/// Evicts in slices what commands have left, for as long as a round may take.
+fn evict(engine: &Engine) {
+    let began = engine.node.clock.nanos();
+    while go_on_evicting(engine) {
+        let spent = engine.node.clock.nanos().saturating_sub(began);
+        if Duration::from_nanos(spent) > EVICTING_MAX {
+            return;
+        }
+        // Workers that need memory as well come first.
+        std::thread::yield_now();
     }
 }
 
@@ -145,6 +164,7 @@ fn sample(engine: &Engine) {
     node.stats.rates.lock().sample(node.clock.unix_us(), totals);
     let allocated = node.host().allocated();
     node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
+    heap::adjust(allocated);
 }
 
 /// Begins a background save when a save point is reached, or one was requested.

@@ -23,6 +23,7 @@ use super::full_resync::receive::Incoming;
 use crate::engine::follow::{Lost, ResyncStep, Retries, Session};
 use crate::engine::full_resync::takeover::NotTaken;
 use crate::engine::{Engine, Executor};
+use crate::heap;
 use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::client::{Handle, Origin};
@@ -42,7 +43,7 @@ pub(super) fn start(
     look: Arc<Notify>,
     mut end: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().on_thread_park(heap::tell).build()?;
     let work = move || {
         let index = engine.node.applier;
         let follower =

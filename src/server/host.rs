@@ -15,6 +15,7 @@ use super::saver::Saver;
 use super::startup;
 use super::worker::Workers;
 use crate::engine::rdb_load::There;
+use crate::heap;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -230,6 +231,9 @@ impl Host for ServerHost {
         if old.clients.memory_max_bytes != new.clients.memory_max_bytes {
             self.node.limit_client_memory(new.clients.memory_max_bytes);
         }
+        if old.memory.maxmemory_bytes != new.memory.maxmemory_bytes {
+            self.limit_memory(old, new.memory.maxmemory_bytes);
+        }
         if old.replication.backlog_size_bytes != new.replication.backlog_size_bytes {
             let bytes = new.replication.backlog_size_bytes;
             self.node.log.resize(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -302,7 +306,25 @@ impl Host for ServerHost {
             // What follows are then the previous figures.
             log!(Verbose, "The allocator's statistics are not fresh: {error}");
         }
-        stats::allocated::read().unwrap_or(0) as u64
+        let cached = crate::process::allocator_cached_bytes().unwrap_or(0);
+        stats::allocated::read().unwrap_or(0).saturating_sub(cached) as u64
+    }
+
+    fn used_bytes(&self) -> u64 {
+        heap::used()
+    }
+
+    fn purge(&self) -> HostResult {
+        crate::process::purge_allocator().map_err(|code| format!("mallctl: {code}"))
+    }
+
+    fn allocator_report(&self) -> Vec<u8> {
+        let mut report = Vec::new();
+        let options = tikv_jemalloc_ctl::stats_print::Options::default();
+        if let Err(error) = tikv_jemalloc_ctl::stats_print::stats_print(&mut report, options) {
+            log!(Verbose, "The allocator's report is cut short: {error}");
+        }
+        report
     }
 
     fn memory(&self) -> Memory {
@@ -311,10 +333,32 @@ impl Host for ServerHost {
         let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
         Memory {
             allocated,
+            allocator_allocated: bytes(stats::allocated::read()),
             active: bytes(stats::active::read()),
             allocator_resident: bytes(stats::resident::read()),
             resident: resident_bytes(),
             total_system: total_system_bytes(),
+        }
+    }
+}
+
+impl ServerHost {
+    /// Counts memory while there is a limit; warns of one that is exceeded.
+    fn limit_memory(&self, old: &Settings, limit: u64) {
+        let allocated = self.allocated();
+        match (old.memory.maxmemory_bytes, limit) {
+            (0, _) => heap::begin(allocated),
+            (_, 0) => heap::end(),
+            _ => {}
+        }
+        let used = allocated.saturating_sub(self.node.uncounted().bytes(&self.node));
+        if limit > 0 && limit < used {
+            log!(
+                Warning,
+                "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the \
+                 current memory usage ({used}). This will result in key eviction and/or the \
+                 inability to accept new write commands depending on the maxmemory-policy."
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use crate::commands::access_clock;
+use crate::commands::access;
 use crate::engine::rdb_load::{self, Behind, Loaded, Store, There};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
@@ -54,9 +54,8 @@ pub(super) fn load_locked(
     existing: There,
     libraries: RestorePolicy,
 ) -> Result<(), String> {
-    let accessed_s = access_clock(node.clock.unix_ms());
-    let mut store =
-        |database, record| rdb_load::store(locked, database, record, accessed_s, existing);
+    let access = access(&node.settings.load(), node.clock.unix_ms());
+    let mut store = |database, record| rdb_load::store(locked, database, record, access, existing);
     let loaded = load(node, path, &mut store)?;
     if let Some(loaded) = &loaded {
         node.scripts.reload_libraries(&loaded.libraries, libraries)?;

@@ -38,6 +38,7 @@ use crate::commands::REDIS_VERSION;
 use crate::commands::registry::Registry;
 use crate::engine::full_resync::takeover;
 use crate::engine::{self, Engine};
+use crate::heap;
 use crate::keyspace::ShardSet;
 use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
@@ -70,6 +71,7 @@ pub(crate) fn run(
 ) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(heap::tell)
         .build()
         .map_err(|error| format!("Cannot start a runtime: {error}"))?;
     runtime.block_on(serve(settings, config_file, awaited, beside))
@@ -186,6 +188,17 @@ fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
     sentinels::ask(node);
     let allocated = node.host().memory().allocated;
     node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
+    let limit = node.settings.load().memory.maxmemory_bytes;
+    if limit > 0 {
+        heap::begin(allocated);
+    }
+    if limit > 0 && limit < 1 << 20 {
+        log!(
+            Warning,
+            "WARNING: You specified a maxmemory value that is less than 1MB (current value is \
+             {limit} bytes). Are you sure this is what you really want?"
+        );
+    }
     log!(Notice, "Ready to accept connections");
     awaited.ready(node.is_replica());
 }
@@ -332,7 +345,7 @@ fn engine(
     };
     let seeds = std::array::from_fn(|_| ids.number());
     let node = Node::new(settings, identity, clock, stats, seeds, ids.next());
-    Ok(Engine { node: Arc::new(node), registry })
+    Ok(Engine::new(Arc::new(node), registry))
 }
 
 /// As `uname -srm` has it.

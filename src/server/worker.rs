@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::connection::Connection;
 use super::stream::Accepted;
 use crate::engine::{self, Engine, Executor};
+use crate::heap;
 use crate::node::client::{Client, Handle as ClientHandle};
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
@@ -140,7 +141,8 @@ impl WorkerHandle {
         seed: u64,
         mut end: watch::Receiver<bool>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime =
+            Builder::new_current_thread().enable_all().on_thread_park(heap::tell).build()?;
         let handle = runtime.handle().clone();
         let pinned = engine.node.settings.load().process.pin_workers;
         let work = move || {

@@ -9,7 +9,8 @@ use super::types::{
     SavePoint, Secret, ShutdownFlags,
 };
 use super::values::{
-    FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised, SyslogFacility,
+    EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised,
+    SyslogFacility,
 };
 
 /// Setter and getter of one field of [`Settings`].
@@ -82,7 +83,16 @@ macro_rules! choice_values {
         }
     )*};
 }
-choice_values!(LogLevel, LogFormat, LocalAccess, FullSync, Supervised, OomScoreAdj, SyslogFacility);
+choice_values!(
+    EvictionPolicy,
+    LogLevel,
+    LogFormat,
+    LocalAccess,
+    FullSync,
+    Supervised,
+    OomScoreAdj,
+    SyslogFacility
+);
 
 impl Value for OomScores {
     fn text(&self) -> String {

@@ -13,7 +13,8 @@ use super::kind::Kind::{
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
 use super::values::{
-    FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised, SyslogFacility,
+    EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised,
+    SyslogFacility,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -67,7 +68,6 @@ const TIMING: &str = "limpid's background work sets its own pace";
 const THREADS: &str = "limpid's threads are set with 'workers' and 'pin-workers'";
 const FREEING: &str = "limpid decides by itself where it frees memory";
 const NO_AOF: &str = "there is no append-only file";
-const NO_EVICTION: &str = "nothing is evicted yet";
 const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
 const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
@@ -110,6 +110,15 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("hll-sparse-max-bytes", memory(0, LONG_MAX), "3000", Live, field!(collections.hll_sparse_bytes_max), "bytes up to which a HyperLogLog is sparse"),
     P::honoured("stream-node-max-bytes", memory(0, LONG_MAX), "4096", Live, field!(collections.stream_node_bytes_max), "bytes of a node of a stream; 0: any number"),
     P::honoured("stream-node-max-entries", integer(0, i64::MAX), "100", Live, field!(collections.stream_node_entries_max), "entries of a node of a stream; 0: any number"),
+    P::honoured("maxmemory", memory(0, u64::MAX), "0", Live, field!(memory.maxmemory_bytes), "bytes from which keys are evicted or writes refused; 0: no limit"),
+    P::honoured("maxmemory-policy", Choice(EvictionPolicy::NAMES), "noeviction", Live, field!(memory.policy), "which keys are evicted"),
+    P::honoured("maxmemory-samples", integer(1, INT_MAX), "5", Live, field!(memory.samples), "keys looked at for each that is evicted, in each database"),
+    P::honoured("maxmemory-eviction-tenacity", integer(0, 100), "10", Live, field!(memory.eviction_tenacity), "how long a command evicts at most: 50 us each up to 10, then 15% more each; 100: no limit"),
+    P::honoured("lfu-log-factor", NATURAL, "10", Live, field!(memory.lfu_log_factor), "how slowly the counter of accesses grows"),
+    P::honoured("lfu-decay-time", NATURAL, "1", Live, field!(memory.lfu_decay_minutes), "minutes without an access that decrease that counter; 0: none do"),
+    P::honoured("lazyfree-lazy-eviction", Bool, "no", Live, field!(memory.lazy_eviction), "replicas are sent UNLINK for what is evicted, not DEL; limpid itself frees large values in the background anyway"),
+    P::honoured("lazyfree-lazy-expire", Bool, "no", Live, field!(memory.lazy_expire), "the same for what has expired"),
+    P::honoured("replica-ignore-maxmemory", Bool, "yes", Live, field!(replication.ignore_maxmemory), "a replica evicts nothing by itself").alias(&["slave-ignore-maxmemory"]),
     P::honoured("dir", Checked(Check::Path), ".", Protected, field!(snapshot.dir), "working folder, holds the RDB file"),
     P::honoured("dbfilename", FileName, "dump.rdb", Protected, field!(snapshot.dbfilename), "name of the RDB file"),
     P::honoured("save", SavePoints, "3600 1 300 100 60 10000", Live, field!(snapshot.save), "save after so many seconds if so many keys changed"),
@@ -182,8 +191,6 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
 
     // Refused: these need durability, security or a role that limpid lacks.
-    P::refused("maxmemory", memory(0, u64::MAX), "0", Live, NO_EVICTION),
-    P::refused("maxmemory-policy", Choice(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", Live, NO_EVICTION),
     P::refused("appendonly", Bool, "no", Live, NO_AOF),
     P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
@@ -233,8 +240,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("active-defrag-cycle-max", integer(1, 99), "25", Live, FREEING),
     P::ignored("active-defrag-max-scan-fields", integer(1, i64::MAX), "1000", Live, FREEING),
     P::ignored("jemalloc-bg-thread", Bool, "yes", Live, FREEING),
-    P::ignored("lazyfree-lazy-eviction", Bool, "no", Live, FREEING),
-    P::ignored("lazyfree-lazy-expire", Bool, "no", Live, FREEING),
     P::ignored("lazyfree-lazy-server-del", Bool, "no", Live, FREEING),
     P::ignored("lazyfree-lazy-user-del", Bool, "no", Live, FREEING),
     P::ignored("lazyfree-lazy-user-flush", Bool, "no", Live, FREEING),
@@ -253,10 +258,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
     P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),
     P::ignored("acllog-max-len", integer(0, i64::MAX), "128", Live, "there are no ACL users yet"),
-    P::ignored("maxmemory-samples", integer(1, INT_MAX), "5", Live, NO_EVICTION),
-    P::ignored("maxmemory-eviction-tenacity", integer(0, 100), "10", Live, NO_EVICTION),
-    P::ignored("lfu-log-factor", NATURAL, "10", Live, NO_EVICTION),
-    P::ignored("lfu-decay-time", NATURAL, "1", Live, NO_EVICTION),
     P::ignored("appendfilename", Text, "appendonly.aof", AtStart, NO_AOF),
     P::ignored("appenddirname", Text, "appendonlydir", AtStart, NO_AOF),
     P::ignored("appendfsync", Choice(&["everysec", "always", "no"]), "everysec", Live, NO_AOF),
@@ -268,7 +269,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("aof-timestamp-enabled", Bool, "no", Live, NO_AOF),
     P::ignored("aof-rewrite-incremental-fsync", Bool, "yes", Live, NO_AOF),
     P::ignored("aof-disable-auto-gc", Bool, "no", Live, NO_AOF),
-    P::ignored("replica-ignore-maxmemory", Bool, "yes", Live, NO_EVICTION).alias(&["slave-ignore-maxmemory"]),
     P::ignored("replica-ignore-disk-write-errors", Bool, "no", Live, APPLIES_ALL),
     P::ignored("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", Live, CHECKED),
     P::ignored("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", Live, APPLIES_ALL),

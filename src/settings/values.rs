@@ -30,6 +30,8 @@ pub struct Settings {
     pub collections: Collections,
     /// Scripts and functions.
     pub scripts: Scripts,
+    /// The limit of memory, and what to evict.
+    pub memory: Memory,
     /// The RDB file.
     pub snapshot: Snapshot,
     /// Masters and replicas.
@@ -116,6 +118,27 @@ pub struct Keyspace {
     pub notify_events: EventClasses,
 }
 
+/// The limit of memory, and what to evict. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Memory {
+    /// 0: no limit.
+    pub maxmemory_bytes: u64,
+    /// Which keys are evicted.
+    pub policy: EvictionPolicy,
+    /// Keys looked at for each eviction, in each database.
+    pub samples: u32,
+    /// How long one command may evict: 0 to 100.
+    pub eviction_tenacity: u32,
+    /// How slowly the LFU counter grows.
+    pub lfu_log_factor: u32,
+    /// Time without an access that decreases the LFU counter by one. 0: it does not decrease.
+    pub lfu_decay_minutes: u32,
+    /// Propagate evictions as UNLINK.
+    pub lazy_eviction: bool,
+    /// Propagate expiries as UNLINK.
+    pub lazy_expire: bool,
+}
+
 /// The RDB file. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
@@ -183,6 +206,8 @@ pub struct Replication {
     pub bind_source_addr: String,
     /// Let the kernel coalesce packets to replicas.
     pub disable_tcp_nodelay: bool,
+    /// Leave `maxmemory` to the master while following one.
+    pub ignore_maxmemory: bool,
     /// Refuse writes with fewer good replicas.
     pub min_replicas_to_write: u32,
     /// Maximum age of a good replica's last acknowledgement.
@@ -374,6 +399,18 @@ choices! {
         Warning = "warning",
         Nothing = "nothing",
     }
+    /// Which keys are evicted under `maxmemory`.
+    pub enum EvictionPolicy {
+        VolatileLru = "volatile-lru",
+        VolatileLfu = "volatile-lfu",
+        VolatileRandom = "volatile-random",
+        VolatileTtl = "volatile-ttl",
+        AllKeysLru = "allkeys-lru",
+        AllKeysLfu = "allkeys-lfu",
+        AllKeysRandom = "allkeys-random",
+        #[default]
+        NoEviction = "noeviction",
+    }
     /// The format of a log line.
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
     /// Who may use a dangerous feature: no one, everyone, or clients on this machine.
@@ -400,6 +437,29 @@ choices! {
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }
 }
 
+impl EvictionPolicy {
+    /// Whether only keys with an expiry are evicted.
+    #[must_use]
+    pub fn is_volatile(self) -> bool {
+        matches!(
+            self,
+            Self::VolatileLru | Self::VolatileLfu | Self::VolatileRandom | Self::VolatileTtl
+        )
+    }
+
+    /// Whether accesses are counted rather than timed.
+    #[must_use]
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Self::VolatileLfu | Self::AllKeysLfu)
+    }
+
+    /// Whether the time of the last access decides.
+    #[must_use]
+    pub fn is_lru(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::AllKeysLru)
+    }
+}
+
 impl Settings {
     /// Every field empty: what the defaults and the layers above them are applied to.
     pub(super) fn empty() -> Self {
@@ -410,6 +470,7 @@ impl Settings {
             keyspace: Keyspace::default(),
             collections: Collections::default(),
             scripts: Scripts::default(),
+            memory: Memory::default(),
             snapshot: Snapshot::default(),
             replication: Replication::default(),
             log: Log::default(),

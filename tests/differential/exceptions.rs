@@ -101,10 +101,6 @@ pub(crate) fn is_excepted(name: &str, words: &Words, redis: &Reply, limpid: &Rep
 const UNCOMMON: &[(&str, &str)] = &[
     ("client|no-touch", "of Redis 7.2, and wanted"),
     ("client|setinfo", "of Redis 7.2, and wanted: client libraries send it"),
-    ("memory|doctor", "not there yet"),
-    ("memory|malloc-stats", "not there yet"),
-    ("memory|purge", "not there yet"),
-    ("memory|stats", "not there yet"),
 ];
 
 /// Whether one of the servers lacks a subcommand, by its full name.

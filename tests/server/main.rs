@@ -10,6 +10,7 @@ mod admin;
 mod client_memory;
 mod clients;
 mod descriptors;
+mod eviction;
 mod hardship;
 mod lifecycle;
 mod limits;

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::usage::Usage;
 use crate::commands::registry::Registry;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -24,7 +25,10 @@ pub(crate) struct Look<'n> {
     pub(super) settings: Arc<Settings>,
     /// Unix time in microseconds.
     pub(super) now_us: i64,
+    /// Memory used under `maxmemory`, before this look itself takes any.
+    used_bytes: Option<u64>,
     memory: OnceCell<Memory>,
+    usage: OnceCell<Usage>,
     clients: OnceCell<ClientSums>,
     saving: OnceCell<Saving>,
     loading: OnceCell<Option<Loading>>,
@@ -38,8 +42,8 @@ pub(crate) struct Look<'n> {
 
 /// Sums over the connections; replicas separate, as in Redis.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ClientSums {
-    pub(super) normal: usize,
+pub(in crate::commands) struct ClientSums {
+    pub(in crate::commands) normal: usize,
     pub(super) normal_bytes: usize,
     pub(super) replica_bytes: usize,
     pub(super) input_bytes_max: usize,
@@ -72,12 +76,16 @@ impl<'n> Look<'n> {
     }
 
     pub(crate) fn new(node: &'n Node, registry: &'n Registry) -> Self {
+        let settings = node.settings.load_full();
+        let limited = settings.memory.maxmemory_bytes > 0;
         Self {
             node,
             registry,
-            settings: node.settings.load_full(),
+            used_bytes: limited.then(|| node.host().used_bytes()),
+            settings,
             now_us: node.clock.unix_us(),
             memory: OnceCell::new(),
+            usage: OnceCell::new(),
             clients: OnceCell::new(),
             saving: OnceCell::new(),
             loading: OnceCell::new(),
@@ -98,11 +106,19 @@ impl<'n> Look<'n> {
         (self.now_ms() - self.node.identity.started_ms) / 1000
     }
 
-    pub(super) fn memory(&self) -> &Memory {
-        self.memory.get_or_init(|| self.node.host().memory())
+    pub(in crate::commands) fn memory(&self) -> &Memory {
+        self.memory.get_or_init(|| {
+            let memory = self.node.host().memory();
+            Memory { allocated: self.used_bytes.unwrap_or(memory.allocated), ..memory }
+        })
     }
 
-    pub(super) fn clients(&self) -> &ClientSums {
+    /// Where memory goes.
+    pub(in crate::commands) fn usage(&self) -> &Usage {
+        self.usage.get_or_init(|| Usage::of(self))
+    }
+
+    pub(in crate::commands) fn clients(&self) -> &ClientSums {
         self.clients.get_or_init(|| ClientSums::of(&self.node.clients.all()))
     }
 
@@ -130,7 +146,7 @@ impl<'n> Look<'n> {
         Some(self.link.get_or_init(|| self.node.link()))
     }
 
-    pub(super) fn replicas(&self) -> &[ReplicaView] {
+    pub(in crate::commands) fn replicas(&self) -> &[ReplicaView] {
         self.replicas.get_or_init(|| self.node.replication.replicas.views())
     }
 

@@ -11,17 +11,17 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("memory_used_bytes", "Bytes allocated.")),
     bytes("used_memory_rss", |look| look.memory().resident.into())
         .is(gauge("memory_used_rss_bytes", "Bytes resident.")),
-    bytes("used_memory_peak", |look| peak(look).into())
+    bytes("used_memory_peak", |look| look.usage().peak.into())
         .is(gauge("memory_used_peak_bytes", "Most bytes allocated.")),
-    field("used_memory_peak_perc", |look| format!("{:.2}%", ratio(look.memory().allocated, peak(look)) * 100.0).into()),
-    field("used_memory_overhead", |look| overhead(look).into())
+    field("used_memory_peak_perc", |look| format!("{:.2}%", ratio(look.memory().allocated, look.usage().peak) * 100.0).into()),
+    field("used_memory_overhead", |look| look.usage().overhead.into())
         .is(gauge("memory_used_overhead_bytes", "Bytes that are no keys and values: of the start, of tables, clients, the replication log, a snapshot.")),
-    field("used_memory_startup", |look| startup(look).into())
+    field("used_memory_startup", |look| look.usage().startup.into())
         .is(gauge("memory_used_startup_bytes", "Bytes allocated when serving began.")),
-    field("used_memory_dataset", |look| dataset(look).into())
+    field("used_memory_dataset", |look| look.usage().dataset.into())
         .is(gauge("memory_used_dataset_bytes", "Bytes of keys and values.")),
-    field("used_memory_dataset_perc", |look| format!("{:.2}%", ratio(dataset(look), beyond_start(look)) * 100.0).into()),
-    field("allocator_allocated", |look| look.memory().allocated.into())
+    field("used_memory_dataset_perc", |look| format!("{:.2}%", ratio(look.usage().dataset, look.usage().beyond_start()) * 100.0).into()),
+    field("allocator_allocated", |look| look.memory().allocator_allocated.into())
         .is(gauge("allocator_allocated_bytes", "Bytes allocated, as the allocator counts.")),
     field("allocator_active", |look| look.memory().active.into())
         .is(gauge("allocator_active_bytes", "Bytes in the allocator's active pages.")),
@@ -49,12 +49,12 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("memory_used_functions_bytes", "Bytes of the texts and names of libraries.")),
     bytes("used_memory_scripts", |look| script_overhead(look).into())
         .is(gauge("memory_used_scripts_bytes", "Bytes of the texts and names of scripts and libraries.")),
-    bytes("maxmemory", maxmemory)
+    bytes("maxmemory", |look| look.settings.memory.maxmemory_bytes.into())
         .is(gauge("memory_max_bytes", "The setting maxmemory; 0: none.")),
     field("maxmemory_policy", |look| policy(look).into()),
-    field("allocator_frag_ratio", |look| two_decimals(ratio(look.memory().active, look.memory().allocated)))
+    field("allocator_frag_ratio", |look| two_decimals(ratio(look.memory().active, look.memory().allocator_allocated)))
         .is(gauge("allocator_frag_ratio", "Active over allocated bytes.")),
-    field("allocator_frag_bytes", |look| difference(look.memory().active, look.memory().allocated))
+    field("allocator_frag_bytes", |look| difference(look.memory().active, look.memory().allocator_allocated))
         .is(gauge("allocator_frag_bytes", "Active minus allocated bytes.")),
     field("allocator_rss_ratio", |look| two_decimals(ratio(look.memory().allocator_resident, look.memory().active)))
         .is(gauge("allocator_rss_ratio", "Resident over active bytes.")),
@@ -68,21 +68,27 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("mem_fragmentation_bytes", "Resident minus allocated bytes.")),
     field("mem_snapshot_retained", retained)
         .is(gauge("limpid_snapshot_retained_bytes", "Memory that the running snapshot retains.")),
-    field("mem_replication_backlog", held)
-        .is(gauge("mem_replication_backlog_bytes", "Memory of the replication log.")),
-    // The backlog and the replicas' pending output are the same bytes.
+    field("mem_not_counted_for_evict", |look| look.node.uncounted().bytes(look.node).into())
+        .is(gauge("mem_not_counted_for_eviction_bytes", "Memory that maxmemory does not count: what replicas have yet to be sent, what a snapshot retains, what waits to be freed.")),
+    // The backlog and the replicas' pending output share their bytes.
+    field("mem_replication_backlog", |look| look.usage().backlog.into())
+        .is(gauge("mem_replication_backlog_bytes", "Memory of the backlog.")),
     field("mem_total_replication_buffers", held)
         .is(gauge("mem_total_replication_buffers_bytes", "Memory of what replicas have yet to be sent and of the backlog.")),
-    field("mem_clients_normal", |look| look.clients().normal_bytes.into())
+    field("mem_clients_normal", |look| look.usage().clients_normal.into())
         .is(gauge("mem_clients_normal", "Memory of clients, without replicas.")),
-    field("mem_clients_slaves", |look| look.clients().replica_bytes.into())
-        .is(gauge("mem_clients_slaves", "Memory of the connections of replicas.")),
+    field("mem_clients_slaves", |look| look.usage().clients_replicas.into())
+        .is(gauge("mem_clients_slaves", "Memory of the connections of replicas, and of what they have yet to be sent beyond the backlog.")),
+    // There is no cluster mode and no defragmentation.
+    field("mem_cluster_links", |_| 0.into()).is(gauge("mem_cluster_links_bytes", "Memory of links between nodes of a cluster.")),
     field("mem_allocator", |_| "jemalloc".into()),
+    field("active_defrag_running", |_| 0.into()).is(gauge("active_defrag_running", "Whether memory is being defragmented.")),
     field("lazyfree_pending_objects", |look| look.node.keyspace.graveyard().waiting_keys().into())
         .is(gauge("lazyfree_pending_objects", "Removed keys whose values wait to be freed.")),
-    field("lazyfreed_objects", |look| look.node.keyspace.graveyard().freed_keys().into()),
+    field("lazyfreed_objects", |look| look.node.keyspace.graveyard().freed_keys().into())
+        .is(gauge("lazyfreed_objects", "Keys whose values were freed after their removal.")),
     only(gauge("limpid_replication_log_bytes", "Memory of the replication log, with what replicas have yet to be sent."), held),
-    only(gauge("config_maxmemory", "The setting."), maxmemory),
+    only(gauge("config_maxmemory", "The setting."), |look| look.settings.memory.maxmemory_bytes.into()),
 ];
 
 fn figure(figure: &AtomicUsize) -> Value {
@@ -100,34 +106,12 @@ fn script_overhead(look: &Look<'_>) -> usize {
     scripts + figures.function_overhead_bytes.load(Ordering::Relaxed)
 }
 
-fn peak(look: &Look<'_>) -> u64 {
-    let allocated = look.memory().allocated;
-    let before = look.node.stats.peak_memory_bytes.fetch_max(allocated, Ordering::Relaxed);
-    before.max(allocated)
+/// `maxmemory-policy`.
+pub(super) fn policy(look: &Look<'_>) -> String {
+    look.settings.memory.policy.name().to_owned()
 }
 
-fn startup(look: &Look<'_>) -> u64 {
-    look.node.stats.startup_memory_bytes.load(Ordering::Relaxed)
-}
-
-/// What Redis counts as overhead, as far as it exists in limpid.
-fn overhead(look: &Look<'_>) -> u64 {
-    let retained = look.saving().running.as_ref().map_or(0, |running| running.retention.bytes());
-    let clients = look.clients().normal_bytes + look.clients().replica_bytes;
-    let log = look.node.log.window().held_bytes;
-    let counted = retained + clients + look.node.keyspace.overhead_bytes();
-    startup(look) + log as u64 + counted as u64
-}
-
-fn dataset(look: &Look<'_>) -> u64 {
-    look.memory().allocated.saturating_sub(overhead(look))
-}
-
-fn beyond_start(look: &Look<'_>) -> u64 {
-    look.memory().allocated.saturating_sub(startup(look))
-}
-
-fn ratio(a: u64, b: u64) -> f64 {
+pub(crate) fn ratio(a: u64, b: u64) -> f64 {
     if b == 0 { 0.0 } else { a as f64 / b as f64 }
 }
 
@@ -139,21 +123,10 @@ fn difference(a: u64, b: u64) -> Value {
     (i128::from(a) - i128::from(b)).into()
 }
 
-/// limpid does not support a limit yet.
-fn maxmemory(_: &Look<'_>) -> Value {
-    0.into()
-}
-
-/// `maxmemory-policy`; only one exists yet.
-pub(super) fn policy(_: &Look<'_>) -> String {
-    "noeviction".to_owned()
-}
-
 fn retained(look: &Look<'_>) -> Value {
-    let running = look.saving().running.as_ref();
-    running.map_or(0, |running| running.retention.bytes()).into()
+    look.usage().retained.into()
 }
 
 fn held(look: &Look<'_>) -> Value {
-    look.node.log.window().held_bytes.into()
+    look.usage().log.into()
 }

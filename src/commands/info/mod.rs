@@ -13,6 +13,7 @@ mod reading;
 mod replication;
 mod server;
 mod stats;
+mod usage;
 
 use std::fmt::Write;
 
@@ -20,8 +21,11 @@ use super::command::{Group::Server, NO_KEYS, at_least, command};
 use super::registry::Registry;
 use super::{Args, Category, Command, Context, Flag::*, Handled};
 use crate::node::Node;
-use look::Look;
 use reading::Row;
+
+pub(in crate::commands) use look::Look;
+pub(in crate::commands) use memory::ratio;
+pub(in crate::commands) use usage::Usage;
 
 pub(crate) use reading::{Kind, Labels, Series, Value};
 

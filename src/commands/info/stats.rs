@@ -52,6 +52,12 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("expire_cycle_cpu_time_ms_total", "Time spent looking for expired keys.")),
     field("evicted_clients", |look| look.node.stats.evicted_clients.get().into())
         .is(counter("evicted_clients_total", "Clients disconnected as all clients together used more than maxmemory-clients.")),
+    field("evicted_keys", |look| look.node.stats.eviction.keys.get().into())
+        .is(counter("evicted_keys_total", "Keys removed to keep memory within maxmemory.")),
+    field("total_eviction_exceeded_time", |look| exceeded_ms(look)[1].into())
+        .is(counter("eviction_exceeded_time_ms_total", "How long memory exceeded maxmemory, in all.")),
+    field("current_eviction_exceeded_time", |look| exceeded_ms(look)[0].into())
+        .is(gauge("current_eviction_exceeded_time_ms", "How long memory has exceeded maxmemory, this time.")),
     field("keyspace_hits", |look| look.node.sum(|stats| &stats.keyspace_hits).into())
         .is(counter("keyspace_hits_total", "Reads that found their key.")),
     field("keyspace_misses", |look| look.node.sum(|stats| &stats.keyspace_misses).into())
@@ -133,6 +139,10 @@ fn fed<'l>(look: &Look<'l>) -> &'l FeedStats {
 fn commands(look: &Look<'_>) -> Value {
     let all = look.node.counted().flat_map(|stats| &stats.commands);
     all.map(|command| command.calls.get()).sum::<u64>().into()
+}
+
+fn exceeded_ms(look: &Look<'_>) -> [u64; 2] {
+    look.node.stats.eviction.exceeded_ms(look.node.clock.nanos())
 }
 
 fn full_resyncs(look: &Look<'_>, reason: FullResyncReason) -> Value {

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod connection;
 mod displaced;
+mod eviction;
 mod fuzz;
 mod introspection;
 mod latency;

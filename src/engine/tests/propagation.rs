@@ -1,6 +1,5 @@
 //! What replicas get for what clients send. Each row was measured on Redis 7.0.15; where the order
-//! of rows matters, it is the order of measurement. (The exception is UNLINK, which
-//! lazyfree-lazy-expire makes Redis send instead of DEL: that setting has no effect here.)
+//! of rows matters, it is the order of measurement.
 
 use crate::engine::Sweeper;
 use crate::engine::fixture::{Fixture, START_MS};

@@ -26,8 +26,8 @@ struct Header {
     epoch: u8,
     has_expiry: bool,
     _spare: u8,
-    /// Last access, in seconds of the server's clock.
-    accessed_s: u32,
+    /// How the key was used: see `keyspace::access`.
+    access: u32,
     key_len: u32,
     value_len: u32,
 }
@@ -93,7 +93,7 @@ impl Entry {
             epoch: 0,
             has_expiry: expire_at_ms.is_some(),
             _spare: 0,
-            accessed_s: 0,
+            access: 0,
             key_len: u32::try_from(key.len()).expect("key length is limited by the protocol"),
             value_len: u32::try_from(content.len()).expect("inline values are short"),
         };
@@ -210,7 +210,7 @@ impl Entry {
         };
         let view = self.view();
         let mut new = Self::new(key.unwrap_or_else(|| view.key()), content, expire_at_ms);
-        new.header_mut().accessed_s = self.header().accessed_s;
+        new.header_mut().access = self.header().access;
         new.header_mut().epoch = self.header().epoch;
         new
     }
@@ -303,7 +303,7 @@ impl Entry {
         debug_assert!(!self.header().encoding.is_object());
         let Err(content) = self.overwrite(content, self.view().expire_at_ms()) else { return };
         let mut new = Self::new(self.view().key(), content, self.view().expire_at_ms());
-        new.header_mut().accessed_s = self.header().accessed_s;
+        new.header_mut().access = self.header().access;
         new.header_mut().epoch = self.header().epoch;
         *self = new;
     }
@@ -312,8 +312,8 @@ impl Entry {
         self.header_mut().epoch = epoch;
     }
 
-    pub(crate) fn set_accessed_s(&mut self, seconds: u32) {
-        self.header_mut().accessed_s = seconds;
+    pub(crate) fn set_access(&mut self, bits: u32) {
+        self.header_mut().access = bits;
     }
 
     /// Changes the expiry of an entry that has one already.
@@ -425,6 +425,13 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// A copy of the entry for a snapshot.
+    pub(crate) fn copied(self) -> Entry {
+        let mut copy = Entry::new(self.key(), self.content(), self.expire_at_ms());
+        copy.set_access(self.access());
+        copy
+    }
+
     /// When the key expires, in milliseconds of Unix time.
     #[inline]
     pub(crate) fn expire_at_ms(self) -> Option<i64> {
@@ -439,8 +446,9 @@ impl<'a> EntryRef<'a> {
         self.header().epoch
     }
 
-    pub(crate) fn accessed_s(self) -> u32 {
-        self.header().accessed_s
+    /// The access bits.
+    pub(crate) fn access(self) -> u32 {
+        self.header().access
     }
 
     /// Bytes allocated for this entry, its object included.
@@ -483,7 +491,7 @@ impl Copies {
     pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
         let header = entry.header();
         if header.encoding.is_object() {
-            self.objects.push(Entry::new(entry.key(), entry.content(), entry.expire_at_ms()));
+            self.objects.push(entry.copied());
             return;
         }
         let (key_len, value_len) = (header.key_len as usize, header.value_len as usize);

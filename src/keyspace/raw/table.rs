@@ -426,12 +426,41 @@ impl<'a> TableMut<'a> {
                 break;
             }
         }
-        let next = directory.run(index).end;
-        if next == directory.segments.len() {
-            return None;
+        directory.hash_after(index, from)
+    }
+
+    /// Visits up to `count` entries of the segment that holds hash `from`, the first at slot
+    /// `start` or after it. Returns how many, and the first hash of the next segment of this shard.
+    pub(crate) fn sample_segment(
+        &self,
+        from: u64,
+        only: Only,
+        start: usize,
+        count: usize,
+        mut each: impl FnMut(EntryRef<'_>),
+    ) -> (usize, Option<u64>) {
+        let Some(directory) = self.directory() else { return (0, None) };
+        let index = directory.index(from);
+        // SAFETY: linked, so alive.
+        let segment = unsafe { &*directory.segment(index) };
+        let mut picked = [0; SLOTS];
+        let mut found = 0;
+        for at in (0..SLOTS).map(|at| (start + at) % SLOTS) {
+            if found == count {
+                break;
+            }
+            let slot = segment.load(at);
+            if slot != 0 && (only == Only::All || slot & EXPIRES != 0) {
+                prefetch((slot & ADDRESS) as *const u8);
+                picked[found] = slot & ADDRESS;
+                found += 1;
+            }
         }
-        let shard = from >> (64 - SHARD_BITS) << (64 - SHARD_BITS);
-        Some(shard | ((next as u64) << (64 - SHARD_BITS - directory.bits)))
+        for &address in &picked[..found] {
+            // SAFETY: the lock is held, and nothing changes the table meanwhile.
+            each(unsafe { EntryRef::from_bits(address) });
+        }
+        (found, directory.hash_after(index, from))
     }
 }
 

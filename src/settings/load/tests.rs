@@ -282,10 +282,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "appendonly yes",
         "redis.conf:1: limpid cannot honour 'appendonly' other than 'no' yet: there is no append-only file",
     ),
-    (
-        "maxmemory 100mb",
-        "redis.conf:1: limpid cannot honour 'maxmemory' other than '0' yet: nothing is evicted yet",
-    ),
+    ("maxmemory 100xb", "redis.conf:1: 'maxmemory \"100xb\"': argument must be a memory value"),
     ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof \"10.0.0.1\" \"0\"': Invalid master port"),
     ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof \"10.0.0.1\"': wrong number of arguments"),
     (

@@ -230,6 +230,18 @@ impl Host for SimHost {
         [0.0; 2]
     }
 
+    fn used_bytes(&self) -> u64 {
+        0
+    }
+
+    fn purge(&self) -> HostResult {
+        Ok(())
+    }
+
+    fn allocator_report(&self) -> Vec<u8> {
+        b"no allocator".to_vec()
+    }
+
     fn memory(&self) -> Memory {
         Memory::default()
     }

@@ -188,7 +188,7 @@ impl SimNode {
         let node = Arc::new(Node::new(settings, identity, shared, workers, seeds, log_id));
         host.set_node(&node);
         node.set_host(Arc::clone(&host) as _);
-        let engine = Arc::new(Engine { node: Arc::clone(&node), registry });
+        let engine = Arc::new(Engine::new(Arc::clone(&node), registry));
         let executor = Executor::new(Arc::clone(&engine), 0, random.next());
         let applier = Executor::new(Arc::clone(&engine), node.applier, random.next());
         let mut own = Self {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::types::Chunks;
 
 fn string(entry: &Entry) -> Vec<u8> {
     entry.view().value().string().expect("a string").to_bytes().into_owned()
@@ -42,7 +43,7 @@ fn overwriting_needs_the_same_allocation() {
 
 #[test]
 fn objects_move_when_an_entry_is_rebuilt() {
-    let chunks = crate::types::Chunks::from_slice(&vec![1; 100_000]);
+    let chunks = Chunks::from_slice(&vec![1; 100_000]);
     let entry = Entry::new(b"k", Content::Object(Box::new(Object::String(chunks))), None);
     let mut entry = entry.rebuilt(None, Some(9));
     let Some(Object::String(chunks)) = entry.object_mut() else { panic!("an object") };
@@ -70,5 +71,22 @@ fn a_splice_changes_the_bytes_it_names() {
         let mut vector = expected.clone();
         Buffer::splice(&mut vector, at.min(expected.len()), 0, b"");
         assert_eq!(vector, expected);
+    }
+}
+
+#[test]
+fn the_access_bits_stay_with_a_value_that_moves_or_is_copied() {
+    let long = || Content::Object(Box::new(Object::String(Chunks::from_slice(&[7; 5000]))));
+    for content in [Content::Packed(Encoding::Raw, b"short"), long()] {
+        let mut entry = Entry::new(b"key", content, None);
+        entry.set_access(0x1234_5678);
+        let entry = entry.rebuilt(Some(b"another key"), Some(1));
+        let copied = entry.view().copied();
+        let mut copies = Copies::default();
+        copies.push(entry.view());
+        let mut drained = Vec::new();
+        copies.drain(|copy| drained.push(copy.access()));
+        let bits = [entry.view().access(), copied.view().access(), drained[0]];
+        assert_eq!(bits, [0x1234_5678; 3]);
     }
 }

@@ -164,6 +164,13 @@ impl Directory {
         depth
     }
 
+    /// The first hash after the segment at `index`, in the shard of `hash`; `None` at its end.
+    pub(super) fn hash_after(&self, index: usize, hash: u64) -> Option<u64> {
+        let next = self.run(index).end;
+        let shard = hash >> (64 - SHARD_BITS) << (64 - SHARD_BITS);
+        (next < self.segments.len()).then(|| shard | (next as u64) << (64 - SHARD_BITS - self.bits))
+    }
+
     /// The indices that share the segment at `index`.
     pub(super) fn run(&self, index: usize) -> std::ops::Range<usize> {
         let len = 1 << (self.bits - self.depth(index));
