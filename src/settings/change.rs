@@ -115,6 +115,9 @@ impl Settings {
         match parameter.standing {
             Standing::Honoured(field) => (field.assign)(self, &canonical),
             Standing::Ignored(_) => {
+                if parameter.value(self) != Some(canonical.join(" ")) {
+                    self.warnings.extend(parameter.warning(name));
+                }
                 self.keep_ignored(parameter, &canonical);
                 Ok(())
             }

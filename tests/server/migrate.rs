@@ -203,8 +203,12 @@ fn replicas_see_a_removal() {
     let done = "MASTER <-> REPLICA sync: Finished with success";
     let soon = std::time::Duration::from_secs(20);
     replica.wait_for_log(done, soon).expect("it syncs");
-    ask(&master, "MSET a 1 b 2");
-    assert_ok(&master, &format!("MIGRATE 127.0.0.1 {} a 0 5000", other.port()));
-    assert_eq!(number(&master, "WAIT 1 20000"), 1);
+    let mut client = master.connect();
+    let port = other.port().to_string();
+    client.call(&[b"MSET", b"a", b"1", b"b", b"2"]).expect("it lives");
+    let words = [&b"MIGRATE"[..], b"127.0.0.1", port.as_bytes(), b"a", b"0", b"5000"];
+    assert_eq!(client.call(&words).expect("it lives"), Reply::Simple(b"OK".to_vec()));
+    // WAIT is for what its own connection has written.
+    assert_eq!(client.call(&[b"WAIT", b"1", b"20000"]).expect("it lives"), Reply::Integer(1));
     assert_eq!(number(&replica, "EXISTS a b"), 1);
 }
