@@ -6,7 +6,7 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled};
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("MONITOR", monitor, exactly(1), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
-        .docs("1.0.0", "", "", "Shows the connection every command that the server runs."),
+        .docs("1.0.0", "O(N) in the number of monitors, for each command of any client", "", "Shows the connection every command that the server runs."),
 ];
 
 /// A replica, or one that is a monitor already, gets no reply, as in Redis.

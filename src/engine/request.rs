@@ -1,8 +1,8 @@
 //! One request: resolved, admitted, then run, queued or refused.
 
 use super::caller::{Caller, Tools};
-use super::write::{self, Right, begin_write};
-use super::{admission, call, evict, monitor, script, sweep, tracking, transaction};
+use super::write::{self, Right, Writing, begin_write};
+use super::{admission, call, evict, script, sweep, tracking, transaction};
 use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Failure, Random, Run, c_string};
@@ -130,9 +130,9 @@ fn admit_and_call<'e>(
                 }
                 Verdict::Refuse(failure) => {
                     call::refuse(caller, tools, Some(registered), args.len(), &failure);
-                    if caller.monitored && registered.row.run_by_engine().is_some() {
+                    if registered.row.run_by_engine() == Some(EngineCommand::Exec) {
                         // Monitors have seen MULTI, and now see that its transaction is over.
-                        monitor::tell(caller, tools, args);
+                        transaction::show(caller, tools, args);
                     }
                     return Flow::Done;
                 }
@@ -162,16 +162,7 @@ fn admit_and_call<'e>(
         if !caller.covers_moves(set) {
             continue;
         }
-        writing.begin(tools.effects, Terms::of(&caller.settings));
-        let start = tools.output.bookmark();
-        call::run(caller, tools, writing.locked(), registered, args);
-        if tools.client.replied.is_some() {
-            publish_before_reply(caller, tools, start);
-        }
-        caller.settle(tools.effects);
-        if tools.effects.any_ready() {
-            caller.server(tools.client).serve_ready(&mut writing, tools.effects);
-        }
+        call_locked(caller, tools, &mut writing, registered, args);
         caller.note_offset(tools.client, set);
         tools.take_pushes();
         drop(writing);
@@ -206,6 +197,27 @@ fn refused_while_busy(
     let failure = Failure::Other(busy.kind.busy_text().into());
     call::refuse(caller, tools, Some(registered), args.len(), &failure);
     true
+}
+
+/// Runs a command under its locks, and applies its effects.
+#[inline]
+fn call_locked<'e>(
+    caller: &mut Caller<'e>,
+    tools: &mut Tools<'_>,
+    writing: &mut Writing<'_>,
+    registered: &'e Registered,
+    args: &Args<'_>,
+) {
+    writing.begin(tools.effects, Terms::of(&caller.settings));
+    let start = tools.output.bookmark();
+    call::run(caller, tools, writing.locked(), registered, args);
+    if tools.client.replied.is_some() {
+        publish_before_reply(caller, tools, start);
+    }
+    caller.settle(tools.effects);
+    if tools.effects.any_ready() {
+        caller.server(tools.client).serve_ready(writing, tools.effects);
+    }
 }
 
 /// Publishes the events that a command raised before it replied, so that their messages precede its

@@ -220,22 +220,18 @@ fn evaluate<'e>(
     args: &Args<'_>,
 ) {
     crash::begin_command(registered.path);
-    show(caller, tools, args);
     let read_only = registered.row.flags.has(Flag::ReadOnly);
     if let Some(failure) = refused(caller, tools.client, found, read_only) {
         end_failed(caller, tools, registered, args, &failure);
         return;
     }
+    show(caller, tools, args);
     let no_writes =
         !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::NO_WRITES);
     let any_memory =
         !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::ALLOW_OOM);
     let short = caller.memory_short && !any_memory && tools.client.master.is_none();
     let rights = Rights { read_only: read_only || no_writes, short_of_memory: short };
-    if caller.monitored {
-        // Before the commands that it runs.
-        monitor::tell(caller, tools, args);
-    }
     let began_nanos = caller.last_nanos;
     let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
         let mut words = args.from(3);
@@ -347,7 +343,7 @@ pub(super) struct Running<'r, 'e, 'n> {
 }
 
 impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
-    /// Begins a run for `client`, which lends its link to a master and its tracking.
+    /// Begins a run for `client`, which lends its link to a master if it is one.
     pub(super) fn begin(
         caller: &'r mut Caller<'e>,
         client: &mut Client,
@@ -384,7 +380,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         }
     }
 
-    /// Ends it; the client gets back what it lent.
+    /// Ends it; the client gets its link back.
     fn end(mut self, client: &mut Client) {
         client.master = self.client.master.take();
         self.effects.logging = self.logging;

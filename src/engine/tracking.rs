@@ -115,8 +115,11 @@ fn is_beyond(node: &Node, max: u64) -> bool {
     max != 0 && node.keyspace.tracked().keys() as u64 > max
 }
 
-/// Forgets a random key. Returns it, and who must be told.
-fn forget_one(node: &Node, random: &mut Random) -> Option<(Box<[u8]>, Vec<Arc<Tracker>>)> {
+/// A forgotten key, and who must be told.
+type Forgotten = (Box<[u8]>, Vec<Arc<Tracker>>);
+
+/// Forgets a random key.
+fn forget_one(node: &Node, random: &mut Random) -> Option<Forgotten> {
     let first = random.next() as usize % SHARDS;
     (0..SHARDS).find_map(|step| {
         let shard = (first + step) % SHARDS;

@@ -68,7 +68,7 @@ fn refused(client: &Client) -> Option<&'static str> {
 }
 
 /// Shows EXEC to monitors, after the commands of its transaction.
-fn show(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
+pub(super) fn show(caller: &Caller<'_>, tools: &mut Tools<'_>, args: &Args<'_>) {
     if caller.monitored {
         monitor::tell(caller, tools, args);
     }

@@ -90,6 +90,9 @@ pub(crate) struct Noted {
     pub(crate) trackers: Vec<Arc<dyn Tracker>>,
 }
 
+/// A key with its trackers, which are forgotten.
+pub(crate) type Forgotten = (Box<[u8]>, Vec<Arc<dyn Tracker>>);
+
 /// Forgotten trackers of whole shards: perhaps many, and so not to be freed under locks.
 #[derive(Debug)]
 pub(super) struct Untracked {
@@ -298,11 +301,7 @@ impl Locked<'_> {
 
     /// Forgets the trackers of some key of a locked shard, the first that is tracked from the
     /// `random`th on. Returns the key with them; `None` if none is tracked.
-    pub(crate) fn untrack_any(
-        &mut self,
-        shard: usize,
-        random: u64,
-    ) -> Option<(Box<[u8]>, Vec<Arc<dyn Tracker>>)> {
+    pub(crate) fn untrack_any(&mut self, shard: usize, random: u64) -> Option<Forgotten> {
         let interests = &mut self.held.state_mut(shard).interests;
         let len = interests.len();
         let first = usize::try_from(random).unwrap_or(usize::MAX).checked_rem(len)?;

@@ -73,7 +73,7 @@ fn assert_large_requests_are_ended(program: Program) {
     let mut spared = named(&server, "spared");
     spared.call(&[b"CLIENT", b"NO-EVICT", b"ON"]).expect("answers");
     hold(&mut spared, LIMIT + 1);
-    assert!(until(|| number(&mut control, "spared", "qbuf") == Some(LIMIT + 1)), "{program:?}");
+    assert!(until(|| number(&mut control, "spared", "qbuf") > Some(LIMIT)), "{program:?}");
     assert!(number(&mut control, "spared", "tot-mem") > Some(LIMIT));
     // Others pay for it.
     let mut small = server.connect();
@@ -136,7 +136,7 @@ fn the_largest_are_ended_and_no_more_than_needed() {
         let name = format!("client{index}");
         let mut client = named(&server, &name);
         hold(&mut client, size);
-        assert!(until(|| number(&mut control, &name, "qbuf") == Some(size)));
+        assert!(until(|| number(&mut control, &name, "qbuf") >= Some(size)));
         clients.push(client);
     }
     let alive = |control: &mut Connection| {

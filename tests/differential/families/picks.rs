@@ -1,6 +1,7 @@
 //! Steps that make random choices or walk over a collection: each server chooses for itself, so
 //! what it chose is checked and then made equal.
 
+use super::is_selected;
 use crate::pair::Unit;
 use crate::pool::ValueType;
 use crate::report::Who;
@@ -28,6 +29,10 @@ pub(crate) fn pop_at_random(session: &mut Session, key: Vec<u8>) -> Outcome {
     let mut pop = words!["SPOP", key.clone()];
     if session.world.takes(60) {
         pop.push(session.world.random.between(1, 8).to_string().into_bytes());
+    }
+    if is_selected("tracking") {
+        // What makes the sides equal is told to the subject's trackers only.
+        session.step(Who::Subscriber, &[Unit::any(words!["CLIENT", "TRACKING", "OFF"])])?;
     }
     session.command(Who::A, words!["PUBLISH", CHOICE, "begin"])?;
     let popped = [RefCell::new(Vec::new()), RefCell::new(Vec::new())];

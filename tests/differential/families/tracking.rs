@@ -9,12 +9,11 @@ use crate::support::connection::Words;
 use crate::words;
 use crate::world::World;
 
-pub(super) const GENERATORS: &[Generator] = &[row(60, Steps(tracker))];
+pub(super) const GENERATORS: &[Generator] =
+    &[row(60, Steps(tracker)), row(4, Steps(broadcast_tracker))];
 
 /// A step of the tracker.
 fn tracker(session: &mut Session) -> Outcome {
-    // The keys of a broadcast are those of a batch, which the servers divide in their own ways.
-    let one_by_one = session.plan.batch_max == 1;
     let w = &mut session.world;
     let words = match w.random.below(40) {
         0..6 => words!["CLIENT", "TRACKING", "ON"],
@@ -22,10 +21,7 @@ fn tracker(session: &mut Session) -> Outcome {
         7 => words!["CLIENT", "TRACKING", "ON", "OPTIN"],
         8 => words!["CLIENT", "TRACKING", "ON", "OPTOUT", "noloop"],
         9..11 => words!["CLIENT", "TRACKING", "OFF"],
-        11 if one_by_one => words!["CLIENT", "TRACKING", "ON", "BCAST"],
-        12 if one_by_one => prefixes(w),
-        13 if one_by_one => [prefixes(w), words!["NOLOOP"]].concat(),
-        14 => words!["CLIENT", "CACHING", *w.random.pick(&["YES", "NO", "no", "maybe"])],
+        11..15 => words!["CLIENT", "CACHING", *w.random.pick(&["YES", "NO", "no", "maybe"])],
         15 => words!["CLIENT", "TRACKINGINFO"],
         16 => words!["CLIENT", "GETREDIR"],
         17 => odd(w),
@@ -41,6 +37,34 @@ fn tracker(session: &mut Session) -> Outcome {
     session.drain()?;
     session.step(Who::Subscriber, &[Unit::any(words)])?;
     session.drain()
+}
+
+/// Broadcasts of single commands. The keys of a broadcast are those of a batch, which the servers
+/// divide in their own ways.
+fn broadcast_tracker(session: &mut Session) -> Outcome {
+    let off = || Unit::any(words!["CLIENT", "TRACKING", "OFF"]);
+    let w = &mut session.world;
+    let mut on = words!["CLIENT", "TRACKING", "ON", "BCAST"];
+    if w.random.percent(50) {
+        on = prefixes(w);
+    }
+    if w.random.percent(30) {
+        on.extend(words!["NOLOOP"]);
+    }
+    session.drain()?;
+    session.step(Who::Subscriber, &[off(), Unit::any(on)])?;
+    for _ in 0..session.world.random.between(1, 8) {
+        let words = sound_command(&mut session.world);
+        session.drain()?;
+        if session.world.random.percent(70) {
+            session.command(Who::A, words)?;
+        } else {
+            session.step(Who::Subscriber, &[Unit::any(words)])?;
+        }
+        session.drain()?;
+    }
+    session.step(Who::Subscriber, &[off()])?;
+    Ok(())
 }
 
 /// Broadcasting for some keys, of which one may be the start of another.
