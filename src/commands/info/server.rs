@@ -18,8 +18,6 @@ pub(super) const ROWS: &[Row] = &[
     field("gcc_version", |_| "0.0.0".into()),
     field("limpid_version", |_| env!("CARGO_PKG_VERSION").into()),
     // As of a build from a source archive: there is no commit to name.
-    field("redis_git_sha1", |_| "00000000".into()),
-    field("redis_git_dirty", |_| 0.into()),
     field("redis_mode", |_| MODE.into()),
     field("os", |look| look.node.identity.operating_system.as_str().into()),
     field("arch_bits", |_| usize::BITS.into()),

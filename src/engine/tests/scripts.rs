@@ -31,7 +31,7 @@ fn a_script_selects_for_itself_and_nothing_blocks_it() {
         r##"
         a: EVAL "redis.call('select', 3) redis.call('set', 'k', 'v') return redis.call('get', 'k')" 0 -> $1 v
         a: GET k -> $-1
-        a: EVAL "return redis.call('blpop', 'list', 0)" 0 -> $-1
+        a: EVAL "return redis.call('blpop', 'list', 0)" 0 -> -ERR This Redis command is not allowed from script script: 6756c11d1cee6a06dd71dfc88c86e5cfb5a0e7d8, on @user_script:1.
         a: EVAL "return redis.pcall('xread', 'block', 0, 'streams', 's', '$')" 0 -> -ERR xread command is not allowed with BLOCK option from scripts
         a: EVAL "return redis.pcall('subscribe', 'c')" 0 -> -ERR This Redis command is not allowed from script
         a: EVAL_RO "return redis.pcall('set', 'k', 1)" 0 -> -ERR Write commands are not allowed from read-only scripts.

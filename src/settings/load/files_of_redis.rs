@@ -141,8 +141,9 @@ fn the_place_of_a_setting_has_the_name_that_was_written_there() {
     ] {
         assert!(conf(text).unwrap_err().starts_with(begins), "{text}");
     }
-    let warned = conf("lua-time-limit 1").unwrap();
-    assert!(warned.warnings[0].contains("'lua-time-limit' has no effect"), "{:?}", warned.warnings);
+    let warned = conf("cluster-slave-no-failover yes").unwrap();
+    let warning = "'cluster-slave-no-failover' has no effect";
+    assert!(warned.warnings[0].contains(warning), "{:?}", warned.warnings);
     let error = warned.set(&[(b"SLAVE-PRIORITY", b"x")]).unwrap_err().to_string();
     assert!(error.contains("argument 'slave-priority')"), "{error}");
 }

@@ -72,8 +72,9 @@ fn clusters_converge_whatever_breaks() {
     assert!(all.failovers > seeds / 4 && all.waits > seeds, "{all:?}");
 }
 
-/// MIGRATE needs a server outside of the cluster, and is logged as DEL; the other is RESTORE.
-const NOT_SENT: [&str; 2] = ["MIGRATE", "RESTORE-ASKING"];
+/// MIGRATE needs a server outside of the cluster, and is logged as DEL; the others are RESTORE and
+/// ways to run what EVAL runs.
+const NOT_SENT: [&str; 4] = ["MIGRATE", "RESTORE-ASKING", "EVALSHA", "FCALL"];
 
 #[test]
 fn each_command_that_writes_occurs() {

@@ -8,6 +8,10 @@ use collections::LINES;
 /// A command and its arguments.
 pub(super) type Words = Vec<Vec<u8>>;
 
+/// Changes its key, and another one that it does not declare.
+const SCRIPT: &[u8] =
+    b"redis.pcall('append', KEYS[1], ARGV[2]) return redis.pcall('set', ARGV[1], ARGV[2])";
+
 /// Whether a command is among those that are drawn.
 pub(super) fn draws(name: &str) -> bool {
     COMMANDS.iter().any(|(other, ..)| *other == name)
@@ -57,6 +61,9 @@ const COMMANDS: &[(&str, usize, Make)] = &[
     }),
     ("GETDEL", 3, |d| vec![b"GETDEL".to_vec(), d.key()]),
     ("GETSET", 3, |d| vec![b"GETSET".to_vec(), d.key(), d.value()]),
+    ("EVAL", 4, |d| {
+        vec![b"EVAL".to_vec(), SCRIPT.to_vec(), b"1".to_vec(), d.key(), d.key(), d.value()]
+    }),
     ("APPEND", 6, |d| vec![b"APPEND".to_vec(), d.key(), d.value()]),
     ("SETRANGE", 3, |d| vec![b"SETRANGE".to_vec(), d.key(), d.number(0, 50), d.value()]),
     ("INCR", 6, |d| vec![b"INCR".to_vec(), d.key()]),
