@@ -5,13 +5,14 @@ mod faults;
 mod packing;
 mod reload;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, access_clock, c_string};
 use crate::glob;
 use crate::keyspace::Content;
 use crate::keyspace::access::idle_s;
+use crate::node::Node;
 use crate::node::client_memory::{self, Bucket};
 use crate::rdb;
 use crate::resp::{Output, Protocol};
@@ -151,14 +152,8 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.simple(&digest);
         }
         (b"DIGEST-VALUE", 2..) => digest::of_values(ctx, args),
-        (b"SET-ACTIVE-EXPIRE", 3) => {
-            ctx.node.sweeping.store(is_on(args.at(2)), Ordering::Relaxed);
-            ctx.reply.ok();
-        }
-        (b"SET-SKIP-CHECKSUM-VALIDATION", 3) => {
-            ctx.node.restores_unchecked.store(is_on(args.at(2)), Ordering::Relaxed);
-            ctx.reply.ok();
-        }
+        (b"SET-ACTIVE-EXPIRE", 3) => switch(ctx, |node| &node.sweeping, args),
+        (b"SET-SKIP-CHECKSUM-VALIDATION", 3) => switch(ctx, |node| &node.restores_unchecked, args),
         (b"CHANGE-REPL-ID", 2) => {
             ctx.node.log.begin_history(ctx.node.host().new_id());
             ctx.reply.ok();
@@ -171,14 +166,8 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.ok();
         }
         (b"REPLICATE", 3..) => replicate(ctx, args),
-        (b"SET-DISABLE-DENY-SCRIPTS", 3) => {
-            ctx.node.scripts.allows_all.store(is_on(args.at(2)), Ordering::Relaxed);
-            ctx.reply.ok();
-        }
-        (b"PAUSE-CRON", 3) => {
-            ctx.node.cron_paused.store(is_on(args.at(2)), Ordering::Relaxed);
-            ctx.reply.ok();
-        }
+        (b"SET-DISABLE-DENY-SCRIPTS", 3) => switch(ctx, |node| &node.scripts.allows_all, args),
+        (b"PAUSE-CRON", 3) => switch(ctx, |node| &node.cron_paused, args),
         (b"CONFIG-REWRITE-FORCE-ALL", 2) => {
             let written = ctx.node.host().rewrite_settings(Rewrite::All);
             let failed = |reason| format!("CONFIG-REWRITE-FORCE-ALL failed: {reason}");
@@ -198,6 +187,12 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
     }
     Ok(())
+}
+
+/// Sets a switch of the server.
+fn switch(ctx: &mut Context<'_>, of: fn(&Node) -> &AtomicBool, args: &Args<'_>) {
+    of(ctx.node).store(is_on(args.at(2)), Ordering::Relaxed);
+    ctx.reply.ok();
 }
 
 /// How many clients of which sizes there are.

@@ -347,8 +347,7 @@ fn function_list(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) 
         if !with_code && option.eq_ignore_ascii_case(b"WITHCODE") {
             with_code = true;
         } else if pattern.is_none() && option.eq_ignore_ascii_case(b"LIBRARYNAME") {
-            let given = args.get(index);
-            pattern = given.or_else(|| None);
+            pattern = args.get(index);
             if pattern.is_none() {
                 return Err(Failure::err("library name argument was not given"));
             }

@@ -38,6 +38,16 @@ pub(crate) struct Loaded {
     pub(crate) libraries: Vec<Vec<u8>>,
 }
 
+impl Loaded {
+    /// Notes a key that holds nothing, and so is left out.
+    fn note_empty(&mut self, key: &[u8]) {
+        if self.empty < EMPTY_KEYS_LOGGED_MAX {
+            log!(Warning, "rdbLoadObject skipping empty key: {}", key.escape_ascii());
+        }
+        self.empty += 1;
+    }
+}
+
 /// A position in a history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct History {
@@ -148,13 +158,7 @@ pub(crate) fn load(
                 note(node, &name, &value);
                 fields.note(&name, &value);
             }
-            Item::EmptyKey(key) => {
-                if loaded.empty < EMPTY_KEYS_LOGGED_MAX {
-                    let key = key.escape_ascii();
-                    log!(Warning, "rdbLoadObject skipping empty key: {key}");
-                }
-                loaded.empty += 1;
-            }
+            Item::EmptyKey(key) => loaded.note_empty(&key),
             Item::Key(record) => {
                 let expired = record.expire_at_ms.is_some_and(|at| at < now_ms);
                 if expired && drops_expired && fields.history().is_none() {

@@ -239,27 +239,6 @@ fn publish_before_reply(caller: &Caller<'_>, tools: &mut Tools<'_>, start: Bookm
     }
 }
 
-/// What tests have happen between a command's unlock and its reply.
-#[cfg(test)]
-pub(super) mod interleave {
-    use std::cell::RefCell;
-
-    thread_local! {
-        static ACT: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-    }
-
-    /// Has this thread call `act` after its next command's unlock.
-    pub(crate) fn at_next_unlock(act: impl FnOnce() + 'static) {
-        ACT.set(Some(Box::new(act)));
-    }
-
-    pub(super) fn run() {
-        if let Some(act) = ACT.take() {
-            act();
-        }
-    }
-}
-
 /// Whether this is a line of HTTP: a web page may make the browser of someone with access to the
 /// server send commands in a request's body.
 fn is_cross_protocol(args: &Args<'_>) -> bool {
@@ -284,4 +263,25 @@ fn unknown_command(args: &Args<'_>) -> Failure {
     let name = c_string_within(args.at(0), 128);
     let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &shown];
     Failure::Bytes(text.concat())
+}
+
+/// What tests have happen between a command's unlock and its reply.
+#[cfg(test)]
+pub(super) mod interleave {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static ACT: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    }
+
+    /// Has this thread call `act` after its next command's unlock.
+    pub(crate) fn at_next_unlock(act: impl FnOnce() + 'static) {
+        ACT.set(Some(Box::new(act)));
+    }
+
+    pub(super) fn run() {
+        if let Some(act) = ACT.take() {
+            act();
+        }
+    }
 }

@@ -58,8 +58,11 @@ pub(crate) struct Keyspace {
     graveyard: Arc<Graveyard>,
     tracked: Tracked,
     /// Marks to forget once a script no longer holds the locks.
-    unwatched: Mutex<Vec<(usize, Box<[u8]>, Mark)>>,
+    unwatched: Mutex<Vec<Unwatched>>,
 }
+
+/// A key's database, its name, and the mark of a transaction that watched it.
+type Unwatched = (usize, Box<[u8]>, Mark);
 
 /// What a shard's lock guards besides its tables.
 #[derive(Debug, Default)]

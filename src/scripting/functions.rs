@@ -229,7 +229,7 @@ impl Libraries {
     }
 
     fn load_into(
-        &mut self,
+        &self,
         catalog: &mut Catalog,
         code: &[u8],
         replace: bool,
@@ -264,7 +264,7 @@ impl Libraries {
 
     /// Runs a library's code and checks what it registers.
     fn create(
-        &mut self,
+        &self,
         catalog: &Catalog,
         name: &str,
         code: &[u8],

@@ -97,14 +97,10 @@ async fn serve(
     let seeds = [ids.number(), ids.number()];
     let host =
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
-    let host = Arc::new(host);
-    node.set_host(Arc::<ServerHost>::clone(&host));
-    node.limit_client_memory(node.settings.load().clients.memory_max_bytes);
-    node.host().look_at_role();
+    let host = install(node, host);
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
-    limit_scripts(node);
     begin(node, loads);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
@@ -174,9 +170,21 @@ fn keep_role(node: &Node) {
     }
 }
 
-/// Bounds the memory of scripts: one that allocates without end must not take the machine's.
-fn limit_scripts(node: &Node) {
-    let max = match node.settings.load().scripts.memory_max_bytes {
+/// Makes a host the node's, which can ask it things from here on.
+fn install(node: &Node, host: ServerHost) -> Arc<ServerHost> {
+    let host = Arc::new(host);
+    node.set_host(Arc::<ServerHost>::clone(&host));
+    limit_memory(node);
+    node.host().look_at_role();
+    host
+}
+
+/// Bounds the memory of clients, and of scripts: one that allocates without end must not take the
+/// machine's.
+fn limit_memory(node: &Node) {
+    let settings = node.settings.load();
+    node.limit_client_memory(settings.clients.memory_max_bytes);
+    let max = match settings.scripts.memory_max_bytes {
         0 => node.host().memory().total_system / 2,
         max => max,
     };

@@ -348,11 +348,7 @@ fn restoring_follows_its_policy_and_fails_as_a_whole() {
     let dump: Vec<_> = libraries.iter().map(|library| library.code().to_vec()).collect();
     assert_eq!(dump, [one.as_bytes(), two.as_bytes()]);
     let fails = [
-        (
-            vec![library("three", &["h"]), two.clone()],
-            RestorePolicy::Append,
-            "Library two already exists",
-        ),
+        (vec![library("three", &["h"]), two], RestorePolicy::Append, "Library two already exists"),
         (vec![library("three", &["G"])], RestorePolicy::Append, "Function G already exists"),
         (
             vec![library("two", &["x"]), library("three", &["f"])],

@@ -146,10 +146,10 @@ impl Ours {
                     Ok(name) => wire.bulk(name.as_bytes()),
                     Err(text) => wire.error(&[b"ERR ", &text[..]].concat(), Counted::NotYet),
                 }
-                if let Some(name) = function {
-                    if !self.libraries.run(name, input, &mut store, &mut wire) {
-                        wire.error(b"ERR Function not found", Counted::NotYet);
-                    }
+                if let Some(name) = function
+                    && !self.libraries.run(name, input, &mut store, &mut wire)
+                {
+                    wire.error(b"ERR Function not found", Counted::NotYet);
                 }
             }
         }
