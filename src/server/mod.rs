@@ -23,6 +23,7 @@ mod signals;
 mod snapshots;
 pub(crate) mod startup;
 mod stream;
+pub(crate) mod tls;
 mod upkeep;
 mod worker;
 
@@ -50,14 +51,15 @@ use cron::Cron;
 use files::FileSystem;
 use host::ServerHost;
 use ids::Ids;
-use listener::Listeners;
+use listener::{Door, Listeners};
 use saver::Saver;
 use startup::Awaited;
+use tls::{Handshakes, Tls};
 use worker::Workers;
 
 /// Starts a service beside the server, on a separate thread, until the receiver's value changes.
 pub(crate) type Beside =
-    fn(&Arc<Engine>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
+    fn(&Arc<Engine>, &Arc<Tls>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
 
 /// Runs a server until it is asked to end.
 ///
@@ -85,19 +87,26 @@ async fn serve(
 ) -> Result<(), String> {
     announce(&settings);
     descriptors::fit(&mut settings)?;
-    let listeners = Listeners::bind(&settings)?;
+    let tls = Arc::new(Tls::start(&settings)?);
+    let mut listeners = Listeners::bind(&settings)?;
     let ids = Ids::new()?;
     let engine = Arc::new(engine(settings, config_file, listeners.port(), &ids)?);
     let node = &engine.node;
+    tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
     let saver = Arc::new(saver);
     let (ending, mut ended) = watch::channel(false);
     let look = Arc::new(Notify::new());
     let seeds = [ids.number(), ids.number()];
-    let host =
-        ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
-    let host = Arc::new(host);
+    let host = Arc::new(ServerHost::new(
+        Arc::clone(node),
+        Arc::clone(&saver),
+        ending,
+        Arc::clone(&look),
+        ids,
+        Arc::clone(&tls),
+    ));
     node.set_host(Arc::<ServerHost>::clone(&host));
     node.limit_client_memory(node.settings.load().clients.memory_max_bytes);
     node.host().look_at_role();
@@ -113,14 +122,17 @@ async fn serve(
     let (workers, threads) =
         Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
     host.set_workers(Arc::clone(&workers));
-    let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
+    let follower = (Arc::clone(&tls), applier_seed, look);
+    let follower = follower::start(Arc::clone(&engine), follower, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     let (begin_work, cron) = start_cron(&engine, &workers, ended.clone())
         .map_err(|error| format!("Cannot start the thread of regular work: {error}"))?;
-    let beside = beside(&engine, ended.clone())?;
+    let beside = beside(&engine, &tls, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load());
     awaited.listening();
+    let handshakes = Handshakes::new(Arc::clone(&tls), Arc::clone(node), ended.clone());
+    let door = Door::new(Arc::clone(&engine), workers, handshakes, &listeners);
     let serving = async {
         if loads {
             load(&engine, file).await?;
@@ -131,7 +143,8 @@ async fn serve(
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
-        () = listeners.accept(&engine, &workers) => Ok(()),
+        () = listeners.accept(&door, &tls) => Ok(()),
+        () = tls.watch(node) => Ok(()),
         () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
         _ = ended.wait_for(|&ended| ended) => Ok(()),

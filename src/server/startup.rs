@@ -175,10 +175,11 @@ fn supervisor(wanted: Supervised) -> Option<Supervisor> {
 /// The listening address for the process title.
 fn address(settings: &Settings) -> String {
     let network = &settings.network;
+    let port = if network.port == 0 { settings.tls.port } else { network.port };
     match network.bind.first() {
-        _ if network.port == 0 => network.unixsocket.clone(),
-        None => format!("*:{}", network.port),
-        Some(address) => format!("{}:{}", address.trim_start_matches('-'), network.port),
+        _ if port == 0 => network.unixsocket.clone(),
+        None => format!("*:{port}"),
+        Some(address) => format!("{}:{port}", address.trim_start_matches('-')),
     }
 }
 
