@@ -135,7 +135,7 @@ pub(super) fn title_of(settings: &Settings, config_file: Option<&Path>) -> Strin
             "port" => network.port.to_string(),
             "unixsocket" => network.unixsocket.clone(),
             "config-file" => config_file.map(|path| path.display().to_string()).unwrap_or_default(),
-            "tls-port" => "0".to_owned(),
+            "tls-port" => settings.tls.port.to_string(),
             "server-mode" => String::new(),
             _ => return None,
         })

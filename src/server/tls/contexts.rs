@@ -1,22 +1,18 @@
 //! What handshakes go by, made from the settings: all of it, or nothing.
 
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::ServerName;
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
-};
+use rustls::{ClientConfig, ClientConnection, Error, ServerConfig, StreamOwned};
 
 use super::Unusable;
 use super::ciphers::Choice;
 use super::material::{Named, Reader};
+use super::peers::{Anyone, Authorities, Clients, Masters};
 use super::resumption::Resumption;
 use crate::settings::{Admin, ClientAuth, Settings, Tls};
 
@@ -141,7 +137,7 @@ fn admin_files<'s>(tls: &'s Tls, admin: &'s Admin) -> Named<'s> {
 struct Maker<'s> {
     tls: &'s Tls,
     choice: &'s Choice,
-    authorities: &'s Arc<RootCertStore>,
+    authorities: &'s Arc<Authorities>,
 }
 
 impl Maker<'_> {
@@ -157,7 +153,7 @@ impl Maker<'_> {
         let builder = ServerConfig::builder_with_provider(self.provider())
             .with_protocol_versions(&self.choice.versions)
             .map_err(no_cipher)?;
-        let mut config = match self.client_check(auth)? {
+        let mut config = match Clients::new(auth, self.authorities, self.provider())? {
             Some(check) => builder.with_client_cert_verifier(check),
             None => builder.with_no_client_auth(),
         }
@@ -173,25 +169,8 @@ impl Maker<'_> {
         Ok(Arc::new(config))
     }
 
-    fn client_check(
-        &self,
-        auth: ClientAuth,
-    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Unusable> {
-        if auth == ClientAuth::No {
-            return Ok(None);
-        }
-        let authorities = Arc::clone(self.authorities);
-        let builder = WebPkiClientVerifier::builder_with_provider(authorities, self.provider());
-        let builder = match auth {
-            ClientAuth::Optional => builder.allow_unauthenticated(),
-            ClientAuth::Yes | ClientAuth::No => builder,
-        };
-        let check = builder.build();
-        check.map(Some).map_err(|error| Unusable::new("tls-ca-cert-file", error.to_string()))
-    }
-
     fn client(&self, identity: Arc<CertifiedKey>) -> Result<Arc<ClientConfig>, Unusable> {
-        let check = ByAuthority {
+        let check = Masters {
             authorities: Arc::clone(self.authorities),
             algorithms: self.choice.provider.signature_verification_algorithms,
         };
@@ -210,54 +189,21 @@ fn no_cipher(error: Error) -> Unusable {
     Unusable::new("tls-protocols", format!("these versions have none of the ciphers: {error}"))
 }
 
-/// Checks a master's certificate as Redis does: one of the CAs must have signed it, whatever name it
-/// has. Masters move between addresses that no certificate names.
-#[derive(Debug)]
-struct ByAuthority {
-    authorities: Arc<RootCertStore>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for ByAuthority {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let own = ParsedCertificate::try_from(own)?;
-        let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(
-            &own,
-            &self.authorities,
-            between,
-            now,
-            algorithms,
-        )?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+/// A session whose peer may be anyone: for a question without secrets, whose answer is not secret
+/// either.
+///
+/// # Errors
+/// If the library has no such configuration.
+pub(super) fn unverified(
+    stream: TcpStream,
+) -> Result<StreamOwned<ClientConnection, TcpStream>, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let check = Anyone { algorithms: provider.signature_verification_algorithms };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(check))
+        .with_no_client_auth();
+    let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+    Ok(StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream))
 }

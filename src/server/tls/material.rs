@@ -1,7 +1,6 @@
 //! Certificates and keys from PEM files; notes what was read, so that changed files are noticed and
 //! the metrics know when each certificate expires.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,8 +17,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
 use x509_cert::Certificate as Parsed;
+use x509_cert::ext::pkix::BasicConstraints;
 
 use super::Unusable;
+use super::peers::Authorities;
 use crate::node::certificates::Certificate;
 use crate::settings::Secret;
 use crate::telemetry::log::log;
@@ -96,57 +97,73 @@ impl Reader {
     /// Reads the certificates of CAs from a file and from the files of a folder.
     ///
     /// # Errors
-    /// If a path is unreadable, or there is no certificate in the file, or none at all.
+    /// If a path is unreadable, or one that is given has no CA's certificate.
     pub(super) fn authorities(
         &mut self,
         file: &str,
         folder: &str,
-    ) -> Result<Arc<RootCertStore>, Unusable> {
+    ) -> Result<Arc<Authorities>, Unusable> {
         let failed = |parameter, path: &str, what: &dyn std::fmt::Display| {
             let reason =
                 format!("Failed to configure CA certificate(s) file/directory: {path}: {what}");
             Unusable::new(parameter, reason)
         };
-        let (mut roots, mut seen) = (RootCertStore::empty(), HashSet::new());
+        const NONE: &str = "it has no certificate of a CA";
+        let mut all = (RootCertStore::empty(), Vec::new());
         if !file.is_empty() {
             let of_file = |what: &dyn std::fmt::Display| failed("tls-ca-cert-file", file, what);
             let bytes = self.read(Path::new(file)).map_err(|error| of_file(&error))?;
             let found = certificates(&bytes).map_err(|error| of_file(&error))?;
-            if found.is_empty() {
-                return Err(of_file(&"it has no certificate"));
-            }
-            for one in found {
-                self.note("ca", file, &one);
-                if seen.insert(one.to_vec()) {
-                    roots.add(one).map_err(|error| of_file(&error))?;
-                }
+            found.into_iter().for_each(|one| self.trust(file, one, &mut all));
+            if all.0.is_empty() {
+                return Err(of_file(&NONE));
             }
         }
         if !folder.is_empty() {
             let of_folder = |what: &dyn std::fmt::Display| failed("tls-ca-cert-dir", folder, what);
             self.stamps.push((folder.into(), stamp(Path::new(folder))));
-            let entries = fs::read_dir(folder).map_err(|error| of_folder(&error))?;
-            let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-            let mut paths: Vec<PathBuf> =
-                paths.collect::<io::Result<_>>().map_err(|error| of_folder(&error))?;
-            paths.sort();
-            for path in paths.iter().filter(|path| path.is_file()) {
+            for path in files(folder).map_err(|error| of_folder(&error))? {
                 // A folder may hold other files as well.
-                let Ok(bytes) = self.read(path) else { continue };
-                let Ok(found) = certificates(&bytes) else { continue };
-                for one in found.into_iter().filter(|one| seen.insert(one.to_vec())) {
-                    let path = path.to_string_lossy();
-                    match roots.add(one.clone()) {
-                        Ok(()) => self.note("ca", &path, &one),
-                        Err(error) => log!(Warning, "{path}: no certificate of a CA: {error}"),
-                    }
-                }
+                let Ok(bytes) = self.read(&path) else { continue };
+                let found = certificates(&bytes).unwrap_or_default();
+                let path = path.to_string_lossy();
+                found.into_iter().for_each(|one| self.trust(&path, one, &mut all));
             }
-            if roots.is_empty() {
-                return Err(of_folder(&"it has no certificate"));
+            if all.0.is_empty() {
+                return Err(of_folder(&NONE));
             }
         }
-        Ok(Arc::new(roots))
+        Ok(Arc::new(Authorities { roots: Arc::new(all.0), trusted: all.1 }))
+    }
+
+    /// Trusts a certificate if it is a CA's: the library would let any certificate sign others.
+    fn trust(
+        &mut self,
+        path: &str,
+        one: CertificateDer<'static>,
+        (roots, trusted): &mut (RootCertStore, Vec<CertificateDer<'static>>),
+    ) {
+        if trusted.contains(&one) {
+            return;
+        }
+        let parsed = Parsed::from_der(&one).map(|parsed| parsed.tbs_certificate);
+        let is_authority = parsed.is_ok_and(|parsed| match parsed.get::<BasicConstraints>() {
+            Ok(Some((_, constraints))) => constraints.ca,
+            // Old ones of CAs do not say so.
+            Ok(None) => parsed.subject == parsed.issuer,
+            Err(_) => false,
+        });
+        if !is_authority {
+            log!(Warning, "{path}: one of its certificates is not a CA's, and not trusted");
+            return;
+        }
+        match roots.add(one.clone()) {
+            Ok(()) => {
+                self.note("ca", path, &one);
+                trusted.push(one);
+            }
+            Err(error) => log!(Warning, "{path}: a CA's certificate is unusable: {error}"),
+        }
     }
 
     /// Keeps what the metrics show of a certificate.
@@ -167,6 +184,15 @@ impl Reader {
             self.certificates.push(certificate);
         }
     }
+}
+
+/// The files of a folder, in the order of their names.
+fn files(folder: &str) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    Ok(paths)
 }
 
 /// All certificates of a file.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `contexts` | what handshakes go by, made from the settings |
 //! | `material` | certificates and keys from files |
+//! | `peers` | checks of peers' certificates |
 //! | `ciphers` | versions and ciphers by OpenSSL's names |
 //! | `handshakes` | the thread of handshakes with clients, and their bounds |
 //! | `session` | a client's session after its handshake, which threads share |
@@ -16,6 +17,7 @@ mod ciphers;
 mod contexts;
 mod handshakes;
 mod material;
+mod peers;
 mod resumption;
 mod session;
 
@@ -234,6 +236,16 @@ impl Tls {
         };
         TlsConnector::from(config).connect(name, stream).await
     }
+}
+
+/// A session whose peer may be anyone.
+///
+/// # Errors
+/// If the library has no such configuration.
+pub(crate) fn unverified(
+    stream: std::net::TcpStream,
+) -> Result<impl io::Read + io::Write + use<>, rustls::Error> {
+    contexts::unverified(stream)
 }
 
 fn warn(contexts: &Contexts) {
