@@ -1,17 +1,52 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{LineEnding, PrivateKeyInfo};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::version::TLS13;
+use rustls::{ClientConnection, ServerConnection, StreamOwned, SupportedProtocolVersion};
+use tokio::sync::watch;
 
 use super::*;
 use crate::engine::fixture::Fixture;
+use crate::node::client::{Client, Handle, Origin};
+use crate::server::ids::Ids;
+use crate::server::stream::Accepted;
+use crate::server::worker::Workers;
 use certificates::{Authority, Files, Valid};
 
 #[path = "../../../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "integration tests use the rest")]
 pub(super) mod certificates;
+
+/// Both ends of a session after the handshake: the server's with its non-blocking socket.
+pub(super) fn shake(
+    config: Arc<ServerConfig>,
+    version: &'static SupportedProtocolVersion,
+) -> (ServerConnection, std::net::TcpStream, StreamOwned<ClientConnection, std::net::TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut peer = certificates::session(certificates::client(None, &[version]), socket);
+    let (mut accepted, _) = listener.accept().unwrap();
+    let shaking = std::thread::spawn(move || {
+        let mut tls = ServerConnection::new(config).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut accepted).unwrap();
+        }
+        accepted.set_nonblocking(true).unwrap();
+        (tls, accepted)
+    });
+    while peer.conn.is_handshaking() {
+        peer.conn.complete_io(&mut peer.sock).unwrap();
+    }
+    let (tls, accepted) = shaking.join().unwrap();
+    (tls, accepted, peer)
+}
 
 /// Settings that use TLS, changed by pairs of name and value.
 fn settings(authority: &Authority, own: &Files, pairs: &[(&str, &str)]) -> Settings {
@@ -175,4 +210,42 @@ fn a_change_of_settings_is_whole_and_only_that_of_tls_settings_reads_files() {
     let days = listed[1].days_left(1_700_000_000);
     assert!((700_000.0..730_000.0).contains(&days), "{days} days until the year 4000");
     assert!(listed[1].subject.contains("own"), "{}", listed[1].subject);
+}
+
+#[test]
+fn a_session_moves_with_its_connection() {
+    const ROUNDS: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let own = authority.sign("own", Valid::Now);
+    let mut settings = settings(&authority, &own, &[("tls-auth-clients", "no")]);
+    settings.process.workers = 2;
+    let tls = Tls::start(&settings).unwrap();
+    let engine = crate::server::engine(settings, None, 0, &Ids::new().unwrap()).unwrap();
+    let engine = Arc::new(engine);
+    let (end, ended) = watch::channel(false);
+    let (workers, threads) = Workers::start(&engine, 1, &ended).unwrap();
+    let (session, accepted, mut peer) = shake(tls.server().unwrap(), &TLS13);
+    let handle = Arc::new(Handle::new(Origin { id: 1, ..Origin::default() }));
+    engine.node.clients.add(Arc::clone(&handle));
+    let client = Client::new(Arc::clone(&handle), true);
+    workers.serve(Arc::clone(&engine), Accepted::Tls(accepted, Session::new(session)), client);
+    let requests = b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n".repeat(7);
+    let mut answered = 0;
+    for round in 0..ROUNDS {
+        // Pieces that end within requests, each of them a record.
+        for piece in requests.chunks(11 + round % 50) {
+            handle.worker.store(round % 2, Ordering::Relaxed);
+            peer.write_all(piece).unwrap();
+        }
+        let expected: String = (1..=7).map(|n| format!(":{}\r\n", answered + n)).collect();
+        answered += 7;
+        let mut replies = vec![0; expected.len()];
+        peer.read_exact(&mut replies).unwrap();
+        assert_eq!(String::from_utf8_lossy(&replies), expected);
+    }
+    let reads: Vec<u64> = engine.node.workers.iter().map(|worker| worker.reads.get()).collect();
+    assert!(reads[0] > 100 && reads[1] > 100, "both workers have read: {reads:?}");
+    end.send(true).unwrap();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }

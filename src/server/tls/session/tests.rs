@@ -1,6 +1,4 @@
-use std::net::TcpListener;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, StreamOwned, SupportedProtocolVersion};
@@ -9,7 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::server::tls::contexts::Contexts;
-use crate::server::tls::tests::certificates::{Authority, Valid, client, session};
+use crate::server::tls::tests::certificates::{Authority, Valid};
+use crate::server::tls::tests::shake;
 use crate::settings::{ClientAuth, Settings};
 
 /// The two ends of a session, after the handshake.
@@ -32,23 +31,7 @@ fn connect(version: &'static SupportedProtocolVersion) -> Ends {
     (settings.tls.cert_file, settings.tls.key_file, settings.tls.port) = (cert, key, 1);
     settings.tls.auth_clients = ClientAuth::No;
     let contexts = Contexts::new(&settings.tls, &settings.admin).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut peer = session(client(None, &[version]), socket);
-    let (mut accepted, _) = listener.accept().unwrap();
-    let shaking = std::thread::spawn(move || {
-        let mut tls = ServerConnection::new(contexts.server.unwrap()).unwrap();
-        while tls.is_handshaking() {
-            tls.complete_io(&mut accepted).unwrap();
-        }
-        (tls, accepted)
-    });
-    while peer.conn.is_handshaking() {
-        peer.conn.complete_io(&mut peer.sock).unwrap();
-    }
-    let (tls, accepted) = shaking.join().unwrap();
-    accepted.set_nonblocking(true).unwrap();
+    let (tls, accepted, peer) = shake(contexts.server.unwrap(), version);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let socket = runtime.block_on(async { TcpStream::from_std(accepted).unwrap() });
     let stream = TlsStream { socket, session: Session::new(tls) };
