@@ -118,6 +118,14 @@
 //! An entry's header has 32 access bits (`keyspace::access`): the time of the last access, or under
 //! an LFU policy a minute and a counter. `commands::access` keeps them.
 //!
+//! # TLS
+//!
+//! A thread of its own shakes hands with clients of the TLS port, then hands them to workers like
+//! others. A session is shared: the client's worker and whoever feeds a replica take its lock, encrypt
+//! into it and send without blocking (`server/tls/session.rs`). It moves with its connection between
+//! workers. The link to a master and the admin server use streams of the library. All go by one
+//! configuration, which is replaced as a whole (`server/tls/contexts.rs`).
+//!
 //! # Invariants
 //!
 //! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set

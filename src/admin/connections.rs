@@ -21,12 +21,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::node::Node;
+use crate::server::tls::Tls;
 use crate::telemetry::log::log;
 
 /// Length of the queue of connections not yet accepted: more than come at once.
@@ -79,6 +81,7 @@ struct Open {
 #[derive(Debug)]
 struct Connections {
     node: Arc<Node>,
+    tls: Arc<Tls>,
     /// Counts requests and connections.
     turns: AtomicU64,
     open: Mutex<BTreeMap<u64, Open>>,
@@ -135,11 +138,11 @@ impl Connections {
 pub(super) async fn serve(
     mut accept: impl AsyncFnMut() -> io::Result<TcpStream>,
     routes: Router,
-    node: Arc<Node>,
+    (node, tls): (Arc<Node>, Arc<Tls>),
     limits: Limits,
 ) -> Infallible {
-    let connections =
-        Arc::new(Connections { node, turns: AtomicU64::new(0), open: Mutex::default() });
+    let (turns, open) = (AtomicU64::new(0), Mutex::default());
+    let connections = Arc::new(Connections { node, tls, turns, open });
     let mut failing = false;
     for id in 0.. {
         let stream = match accept().await {
@@ -186,7 +189,25 @@ async fn run(
     // Send each answer at once: with Nagle's algorithm, answers to pipelined requests would wait
     // for acknowledgements. If the socket is gone, the next read fails.
     drop(stream.set_nodelay(true));
-    let asking = Arc::clone(&connections);
+    match connections.tls.admin() {
+        None => serve_one(&connections, id, stream, routes, patience).await,
+        Some(acceptor) => match timeout(patience, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => serve_one(&connections, id, stream, routes, patience).await,
+            Ok(Err(_)) | Err(_) => connections.node.stats.tls_handshakes_failed.add(1),
+        },
+    }
+    connections.remove(id);
+}
+
+/// Serves a connection whose handshake is done, if it needs one.
+async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(
+    connections: &Arc<Connections>,
+    id: u64,
+    stream: S,
+    routes: Router,
+    patience: Duration,
+) {
+    let asking = Arc::clone(connections);
     let service = service_fn(move |request: Request<Incoming>| {
         asking.ask(id);
         routes.clone().call(request.map(Body::new))
@@ -206,5 +227,4 @@ async fn run(
         }
         asked = last;
     }
-    connections.remove(id);
 }

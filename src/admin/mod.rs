@@ -38,6 +38,7 @@ use tokio::sync::watch;
 use crate::commands::info;
 use crate::engine::Engine;
 use crate::node::Node;
+use crate::server::tls::Tls;
 use crate::settings::Settings;
 use crate::telemetry::log::log;
 
@@ -90,6 +91,7 @@ impl IntoResponse for ErrorResponse {
 /// If an address or port that was configured explicitly is not available.
 pub(crate) fn start(
     engine: &Arc<Engine>,
+    tls: &Arc<Tls>,
     mut end: watch::Receiver<bool>,
 ) -> Result<Option<JoinHandle<()>>, String> {
     let settings = engine.node.settings.load_full();
@@ -122,13 +124,14 @@ pub(crate) fn start(
         TcpListener::from_std(listener).map_err(|error| failed(&error.to_string()))?
     };
     let (routes, node) = (routes(Arc::clone(engine)), Arc::clone(&engine.node));
+    let (tls, scheme) = (Arc::clone(tls), if admin.tls { "https" } else { "http" });
     let timeout = Duration::from_secs(admin.timeout_secs.into());
     let limits = connections::Limits { max: admin.max_connections as usize, timeout };
     let work = move || {
         runtime.block_on(async {
             let accept = async || listener.accept().await.map(|(stream, _)| stream);
             tokio::select! {
-                never = connections::serve(accept, routes, node, limits) => match never {},
+                never = connections::serve(accept, routes, (node, tls), limits) => match never {},
                 // An error means that the sender is gone: end as well.
                 _ = end.wait_for(|&end| end) => {}
             }
@@ -136,7 +139,7 @@ pub(crate) fn start(
     };
     let thread = std::thread::Builder::new().name("admin".into()).spawn(work);
     let thread = thread.map_err(|error| failed(&error.to_string()))?;
-    announce(address);
+    announce(scheme, address);
     Ok(Some(thread))
 }
 
@@ -153,8 +156,8 @@ fn check_access(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-fn announce(address: SocketAddr) {
-    log!(Notice, "Admin server listening on http://{address}");
+fn announce(scheme: &str, address: SocketAddr) {
+    log!(Notice, "Admin server listening on {scheme}://{address}");
 }
 
 /// A GET route that also accepts OPTIONS, as some load balancers send it; HEAD comes with GET.

@@ -252,7 +252,8 @@ fn a_failure_to_accept_neither_ends_the_admin_server_nor_has_it_spin() {
         };
         let limits = connections::Limits { max: 8, timeout: Duration::from_secs(5) };
         let node = Arc::clone(&engine.node);
-        let serving = connections::serve(accept, routes(Arc::clone(engine)), node, limits);
+        let serving =
+            connections::serve(accept, routes(Arc::clone(engine)), (node, Arc::default()), limits);
         let client = async {
             let began = tokio::time::Instant::now();
             let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");

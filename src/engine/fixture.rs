@@ -115,7 +115,12 @@ impl Host for StubHost {
         Ok(())
     }
 
-    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), SettingRefused> {
+    fn apply(
+        &self,
+        _: &Settings,
+        _: &mut Settings,
+        _: &[&'static str],
+    ) -> Result<(), SettingRefused> {
         self.refusal.lock().take().map_or(Ok(()), Err)
     }
 

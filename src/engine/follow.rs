@@ -150,7 +150,6 @@ fn hello(node: &Node, whole: bool) -> Hello {
     let settings = node.settings.load();
     let replication = &settings.replication;
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let announced = replication.announce_port;
     let known = (node.log.is_recording() && !whole).then(|| {
         let (id, have) = (node.log.ids().id, node.log.offset());
         log!(Notice, "Trying a partial resynchronization (request {id}:{}).", have + 1);
@@ -162,7 +161,7 @@ fn hello(node: &Node, whole: bool) -> Hello {
     Hello {
         user: replication.masteruser.reveal().and_then(text),
         password: replication.masterauth.reveal().and_then(text),
-        port: if announced == 0 { node.identity.port } else { announced },
+        port: settings.announced_port(node.identity.port),
         announce_ip: text(&replication.announce_ip),
         known,
         failover: matches!(node.replication.failover(), Failover::InProgress { .. }),

@@ -79,10 +79,16 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// begun.
     fn shutdown(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult;
     /// Applies changed settings to the outer layer, and completes them: a folder becomes absolute.
+    /// `named`: the parameters that were set, even to the values that they had.
     ///
     /// # Errors
     /// The setting that cannot be applied; then none is.
-    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused>;
+    fn apply(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        named: &[&'static str],
+    ) -> Result<(), SettingRefused>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self, which: Rewrite) -> HostResult;
     /// 40 unpredictable hexadecimal digits, the form of replication ids.

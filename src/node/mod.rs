@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 mod blocked;
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod client_memory;
 pub(crate) mod clients;
@@ -37,6 +38,7 @@ use crate::telemetry::counter::Distribution;
 use crate::types::list::PLAIN_BYTES_MIN;
 use admission::Admission;
 use blocked::Blocked;
+use certificates::Certificates;
 use client_memory::ClientMemory;
 use clients::Clients;
 use host::{Clock, Host};
@@ -102,6 +104,8 @@ pub(crate) struct Node {
     /// Whether the role is confirmed.
     pub(crate) standing: Standing,
     pub(crate) shutdown: PendingShutdown,
+    /// Those that TLS uses.
+    pub(crate) certificates: Certificates,
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
     /// A running average of the sweeper's samples, by database.
@@ -162,6 +166,7 @@ impl Node {
             scripts: scripts::Gate::default(),
             standing: Standing::default(),
             shutdown: PendingShutdown::default(),
+            certificates: Certificates::default(),
             identity,
             clock,
             settings: ArcSwap::from_pointee(settings),

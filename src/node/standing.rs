@@ -378,10 +378,7 @@ impl Node {
     fn named(&self, hello: &SentinelHello<'_>, local: Option<SocketAddr>) -> Named {
         let settings = self.settings.load();
         let announced = &settings.replication;
-        let announced_port = match announced.announce_port {
-            0 => self.identity.port,
-            port => port,
-        };
+        let announced_port = settings.announced_port(self.identity.port);
         if !announced.announce_ip.is_empty()
             && announced.announce_ip.eq_ignore_ascii_case(hello.host)
             && announced_port == hello.port

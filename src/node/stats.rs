@@ -179,6 +179,10 @@ pub(crate) struct ServerStats {
     pub(crate) admin_connections: AtomicU64,
     /// Admin connections closed to make room for others.
     pub(crate) admin_connections_cut: SharedCounter,
+    /// Handshakes of TLS that failed, also for lack of time.
+    pub(crate) tls_handshakes_failed: SharedCounter,
+    /// Handshakes of TLS ended to make room for others.
+    pub(crate) tls_handshakes_cut: SharedCounter,
     /// Unix milliseconds of the last log line on a likely HTTP attack; 0: none yet.
     pub(crate) attack_logged_ms: AtomicI64,
     /// Rates over the last few seconds.

@@ -124,6 +124,7 @@ impl Connection {
             return Some(connection);
         }
         worker::forget(&connection.engine, &mut connection.client);
+        connection.stream.close();
         None
     }
 
@@ -182,7 +183,8 @@ impl Connection {
                     pushes.take(|bytes| self.queue(bytes));
                 }
             }
-            let blocked = !self.output.is_empty() && self.flush(cx, worker)?.is_pending();
+            let unsent = !self.output.is_empty() || !self.feeds && self.stream.has_unsent();
+            let blocked = unsent && self.flush(cx, worker)?.is_pending();
             if self.client.closing {
                 return if blocked { Poll::Pending } else { Poll::Ready(Err(Over)) };
             }
@@ -504,7 +506,10 @@ impl Connection {
             }
         }
         self.show_output();
-        Ok(Poll::Ready(()))
+        match self.stream.poll_flush(cx) {
+            Poll::Ready(result) => result.map(Poll::Ready).map_err(|_| Over),
+            Poll::Pending => Ok(Poll::Pending),
+        }
     }
 
     /// Index of the worker that is to serve the client.

@@ -22,7 +22,8 @@ const ADMIN_SHARE: u64 = 8;
 
 /// Descriptors open besides those of clients and of the admin server's clients.
 fn beside(settings: &Settings) -> u64 {
-    OWN + REPLICATION + PER_RUNTIME * (workers(settings) + RUNTIMES_BESIDE_WORKERS)
+    let handshakes = u64::from(settings.tls.port != 0);
+    OWN + REPLICATION + PER_RUNTIME * (workers(settings) + RUNTIMES_BESIDE_WORKERS + handshakes)
 }
 
 /// Raises the limit for these settings, or fits them to it, before anything is opened.

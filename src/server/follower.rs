@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::full_resync::receive::Incoming;
+use super::tls::{Tls, Wire};
 use crate::engine::follow::{Lost, ResyncStep, Retries, Session};
 use crate::engine::full_resync::takeover::NotTaken;
 use crate::engine::{Engine, Executor};
@@ -39,15 +40,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// Starts the thread; it ends when `end` changes. `look` makes it check the node's role.
 pub(super) fn start(
     engine: Arc<Engine>,
-    seed: u64,
-    look: Arc<Notify>,
+    (tls, seed, look): (Arc<Tls>, u64, Arc<Notify>),
     mut end: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().on_thread_park(heap::tell).build()?;
     let work = move || {
         let index = engine.node.applier;
-        let follower =
-            Follower { executor: Executor::new(Arc::clone(&engine), index, seed), engine, look };
+        let follower = Follower {
+            executor: Executor::new(Arc::clone(&engine), index, seed),
+            engine,
+            look,
+            tls,
+        };
         runtime.block_on(async {
             tokio::select! {
                 () = follower.run() => {}
@@ -66,6 +70,7 @@ struct Follower {
     engine: Arc<Engine>,
     executor: Executor,
     look: Arc<Notify>,
+    tls: Arc<Tls>,
 }
 
 impl Follower {
@@ -100,12 +105,8 @@ impl Follower {
         node.replication.update_link(|link| link.state = LinkState::Connecting);
         log!(Notice, "Connecting to MASTER {}:{}", master.host, master.port);
         let limit = Duration::from_secs(node.settings.load().replication.timeout_secs.into());
-        let connecting = async {
-            let addresses = addresses(&master.host, master.port).await?;
-            let source = node.settings.load().replication.bind_source_addr.clone();
-            connect(&addresses, &source).await
-        };
-        let stream = tokio::select! {
+        let connecting = self.connect(master);
+        let (stream, origin) = tokio::select! {
             connected = timeout(limit, connecting) => match connected {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return Lost::Failed(format!("Error condition on socket for SYNC: {error}")),
@@ -113,11 +114,9 @@ impl Follower {
             },
             () = self.role_changes(generation) => return Lost::Changed,
         };
-        // A socket that refuses this still works.
-        drop(stream.set_nodelay(true));
         node.replication.update_link(|link| link.state = LinkState::Handshake);
         log!(Notice, "MASTER <-> REPLICA sync started");
-        let handle = register(node, &stream, master);
+        let handle = register(node, origin);
         let line = Line {
             node,
             executor: &mut self.executor,
@@ -135,6 +134,22 @@ impl Follower {
             Ok(never) => match never {},
             Err(lost) => lost,
         }
+    }
+
+    /// Connects to a master, over TLS if the settings say so.
+    async fn connect(&self, master: &MasterAddress) -> io::Result<(Box<dyn Wire>, Origin)> {
+        let node = &self.engine.node;
+        let addresses = addresses(&master.host, master.port).await?;
+        let source = node.settings.load().replication.bind_source_addr.clone();
+        let stream = connect(&addresses, &source).await?;
+        // A socket that refuses this still works.
+        drop(stream.set_nodelay(true));
+        let (origin, peer) = (origin(node, &stream, master), stream.peer_addr()?);
+        if !node.settings.load().tls.replication {
+            return Ok((Box::new(stream), origin));
+        }
+        let secured = self.tls.connect(&master.host, peer, stream).await?;
+        Ok((Box::new(secured), origin))
     }
 
     /// Ends when the node's role changes.
@@ -184,10 +199,10 @@ async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     result.await.unwrap_or_else(|_| Err(io::Error::other("the look-up was given up")))
 }
 
-/// Lists the link among the clients.
-fn register(node: &Node, stream: &TcpStream, master: &MasterAddress) -> Arc<Handle> {
+/// What CLIENT LIST shows of the link.
+fn origin(node: &Node, stream: &TcpStream, master: &MasterAddress) -> Origin {
     use std::os::fd::AsRawFd;
-    let origin = Origin {
+    Origin {
         id: node.clients.next_id(),
         address: stream.peer_addr().map_or_else(
             |_| format!("{}:{}", master.host, master.port),
@@ -197,7 +212,11 @@ fn register(node: &Node, stream: &TcpStream, master: &MasterAddress) -> Arc<Hand
         fd: stream.as_raw_fd(),
         connected_ms: node.clock.unix_ms(),
         unix_socket: false,
-    };
+    }
+}
+
+/// Lists the link among the clients.
+fn register(node: &Node, origin: Origin) -> Arc<Handle> {
     let handle = Arc::new(Handle::new(origin));
     handle.shown.lock().master = true;
     node.clients.add(Arc::clone(&handle));
@@ -231,7 +250,7 @@ enum Woken {
 }
 
 impl Line<'_> {
-    async fn run(mut self, mut stream: TcpStream) -> Result<Never, Lost> {
+    async fn run(mut self, mut stream: Box<dyn Wire>) -> Result<Never, Lost> {
         let mut buffer = vec![0; INPUT_BYTES];
         // A strict master accepts no byte before one is due.
         let mut ticks = interval_at(Instant::now() + TICK, TICK);
@@ -240,7 +259,11 @@ impl Line<'_> {
             let output = self.session.take_output();
             if !output.is_empty() {
                 let limit = self.session.silence_max();
-                let sent = timeout(limit, stream.write_all(&output)).await;
+                let sending = async {
+                    stream.write_all(&output).await?;
+                    stream.flush().await
+                };
+                let sent = timeout(limit, sending).await;
                 sent.map_err(|_| Lost::Failed("the master takes no bytes".into()))??;
             }
             match self.wait(&mut stream, &mut buffer, &mut ticks).await? {
@@ -264,7 +287,7 @@ impl Line<'_> {
 
     async fn wait(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Box<dyn Wire>,
         buffer: &mut [u8],
         ticks: &mut tokio::time::Interval,
     ) -> Result<Woken, Lost> {

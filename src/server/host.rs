@@ -9,10 +9,12 @@ use tokio::sync::{Notify, watch};
 use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
+use super::listener;
 use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
 use super::startup;
+use super::tls::Tls;
 use super::worker::Workers;
 use crate::engine::rdb_load::There;
 use crate::heap;
@@ -43,6 +45,7 @@ pub(super) struct ServerHost {
     /// Makes the link to the master check the node's role.
     look: Arc<Notify>,
     ids: Ids,
+    tls: Arc<Tls>,
     /// Set once they run.
     workers: OnceLock<Arc<Workers>>,
 }
@@ -54,6 +57,7 @@ impl ServerHost {
         ending: watch::Sender<bool>,
         look: Arc<Notify>,
         ids: Ids,
+        tls: Arc<Tls>,
     ) -> Self {
         Self {
             node,
@@ -64,6 +68,7 @@ impl ServerHost {
             scorer: Mutex::default(),
             look,
             ids,
+            tls,
             workers: OnceLock::new(),
         }
     }
@@ -94,6 +99,21 @@ pub(super) fn level(level: settings::LogLevel) -> Option<Level> {
         settings::LogLevel::Notice => Some(Level::Notice),
         settings::LogLevel::Warning => Some(Level::Warning),
         settings::LogLevel::Nothing => None,
+    }
+}
+
+impl ServerHost {
+    /// Gives the process another title, if its template has changed.
+    fn set_title(&self, old: &Settings, new: &Settings) -> Result<(), SettingRefused> {
+        let (from, to) = (&old.process.proc_title_template, &new.process.proc_title_template);
+        if from == to || !new.process.set_proc_title {
+            return Ok(());
+        }
+        let file = self.node.identity.config_file.as_deref();
+        title::replace(&startup::title_of(new, file)).map_err(|error| SettingRefused {
+            argument: "proc-title-template",
+            reason: format!("failed to set process title: {error}"),
+        })
     }
 }
 
@@ -188,7 +208,20 @@ impl Host for ServerHost {
         }
     }
 
-    fn apply(&self, old: &Settings, new: &mut Settings) -> Result<(), SettingRefused> {
+    fn apply(
+        &self,
+        old: &Settings,
+        new: &mut Settings,
+        named: &[&'static str],
+    ) -> Result<(), SettingRefused> {
+        // What can be refused comes first: then nothing is changed.
+        let prepared = self.tls.prepare(new, named)?;
+        let moved = (old.tls.port != new.tls.port).then(|| listener::bind_tls(new)).transpose();
+        let moved = moved.map_err(|reason| {
+            log!(Warning, "{reason}");
+            let reason = "Unable to listen on this port. Check server logs.".to_owned();
+            SettingRefused { argument: "tls-port", reason }
+        })?;
         if old.clients.maxclients != new.clients.maxclients {
             fit_descriptors(new)?;
         }
@@ -204,16 +237,12 @@ impl Host for ServerHost {
                 .map_err(|error| SettingRefused { argument: "dir", reason: system_text(&error) })?;
             self.node.standing.rewrite();
         }
-        if old.process.proc_title_template != new.process.proc_title_template
-            && new.process.set_proc_title
-        {
-            let file = self.node.identity.config_file.as_deref();
-            title::replace(&startup::title_of(new, file)).map_err(|error| SettingRefused {
-                argument: "proc-title-template",
-                reason: format!("failed to set process title: {error}"),
-            })?;
-        }
+        self.set_title(old, new)?;
         crash::set_reporting(new.process.crash_log_enabled);
+        self.tls.commit(prepared, &self.node);
+        if let Some(bound) = moved {
+            self.tls.rebind(bound);
+        }
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
         let guards = |settings: &Settings| {

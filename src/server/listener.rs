@@ -1,4 +1,5 @@
-//! Listening sockets: binding them, accepting, and handing connections to workers.
+//! Listening sockets: binding them, accepting, and handing connections to workers; those of the TLS
+//! port first to the thread of handshakes.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -12,6 +13,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::descriptors::{self, Spare};
 use super::stream::Accepted;
+use super::tls::{Bound, Handshakes, Tls};
 use super::worker::Workers;
 use crate::engine::Engine;
 use crate::node::client::{Client, Handle, Origin};
@@ -41,20 +43,68 @@ restart it with the '--protected-mode no' option. 4) Setup a an authentication p
 default user. NOTE: You only need to do one of the above things in order for the server to start \
 accepting connections from the outside.\r\n";
 
-/// Why listening failed, starting with the text that tools look for.
-fn not_listening(settings: &Settings, address: &str, error: &io::Error) -> String {
-    let (port, origins) = (settings.network.port, &settings.origins);
-    let (of_port, of_bind) = (origins.place("port"), origins.place("bind"));
-    format!(
-        "Failed listening on port {port} (TCP), aborting. {address}:{port}: {error} ({of_port}, \
-         {of_bind})"
-    )
+/// A port of the settings: its parameter and its name in messages.
+#[derive(Clone, Copy)]
+struct Port {
+    parameter: &'static str,
+    name: &'static str,
+    number: u16,
+}
+
+impl Port {
+    /// Why listening failed, starting with the text that tools look for.
+    fn failure(self, settings: &Settings, address: &str, error: &io::Error) -> String {
+        let Self { parameter, name, number } = self;
+        let origins = &settings.origins;
+        let (of_port, of_bind) = (origins.place(parameter), origins.place("bind"));
+        format!(
+            "Failed listening on port {number} ({name}), aborting. {address}:{number}: {error} \
+             ({of_port}, {of_bind})"
+        )
+    }
+
+    /// Binds every address of the settings.
+    fn bind(self, settings: &Settings) -> Result<Bound, String> {
+        let network = &settings.network;
+        let mut bound = Vec::new();
+        if self.number == 0 {
+            return Ok(bound);
+        }
+        for address in &network.bind {
+            let (name, optional) =
+                address.strip_prefix('-').map_or((address.as_str(), false), |name| (name, true));
+            match listen(name, self.number, network.tcp_backlog) {
+                Ok(listener) => bound.push(listener),
+                Err(error) if optional && is_unavailable(&error) => {}
+                Err(error) => return Err(self.failure(settings, name, &error)),
+            }
+        }
+        if bound.is_empty() && !network.bind.is_empty() {
+            let missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            return Err(self.failure(settings, &network.bind.join(" "), &missing));
+        }
+        Ok(bound)
+    }
+}
+
+/// Binds the TLS port of the settings, if they have one.
+///
+/// # Errors
+/// Names the address that cannot be bound.
+pub(super) fn bind_tls(settings: &Settings) -> Result<Bound, String> {
+    Port { parameter: "tls-port", name: "TLS", number: settings.tls.port }.bind(settings)
+}
+
+/// Attaches sockets to the current runtime.
+fn attach(bound: Bound) -> io::Result<Vec<TcpListener>> {
+    bound.into_iter().map(TcpListener::from_std).collect()
 }
 
 /// What the server listens on.
 #[derive(Debug)]
 pub(super) struct Listeners {
     tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     unix: Option<UnixListener>,
     unix_path: String,
     port: u16,
@@ -67,50 +117,50 @@ impl Listeners {
     /// Names the address that cannot be bound. An address with a leading `-` may be missing.
     pub(super) fn bind(settings: &Settings) -> Result<Self, String> {
         let network = &settings.network;
-        let mut tcp = Vec::new();
-        if network.port != 0 {
-            for address in &network.bind {
-                let (name, optional) = address
-                    .strip_prefix('-')
-                    .map_or((address.as_str(), false), |name| (name, true));
-                match listen(name, network.port, network.tcp_backlog) {
-                    Ok(listener) => tcp.push(listener),
-                    Err(error) if optional && is_unavailable(&error) => {}
-                    Err(error) => return Err(not_listening(settings, name, &error)),
-                }
-            }
-            if tcp.is_empty() && !network.bind.is_empty() {
-                let missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                return Err(not_listening(settings, &network.bind.join(" "), &missing));
-            }
-        }
+        let failed = |error: io::Error| format!("Failed listening: {error}");
+        let plain = Port { parameter: "port", name: "TCP", number: network.port };
+        let tcp = attach(plain.bind(settings)?).map_err(failed)?;
+        let tls = attach(bind_tls(settings)?).map_err(failed)?;
         let unix = unix(settings)?;
-        let port = tcp.first().and_then(|listener| listener.local_addr().ok());
+        let first = tcp.first().or_else(|| tls.first());
+        let port = first.and_then(|listener| listener.local_addr().ok());
         let port = port.map_or(network.port, |address| address.port());
-        if tcp.is_empty() && unix.is_none() {
+        if first.is_none() && unix.is_none() {
             let place = settings.origins.place("port");
             return Err(format!("Configured to not listen anywhere, exiting. ({place})"));
         }
-        Ok(Self { tcp, unix, unix_path: network.unixsocket.clone(), port })
+        Ok(Self { tcp, tls, unix, unix_path: network.unixsocket.clone(), port })
     }
 
-    /// The TCP port that is bound.
+    /// The TCP port that is bound; that of TLS if it is the only one.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Accepts connections, forever.
-    pub(super) async fn accept(&self, engine: &Arc<Engine>, workers: &Arc<Workers>) {
+    /// Accepts connections, forever; from the sockets of another TLS port, once it is changed.
+    pub(super) async fn accept(&mut self, door: &Arc<Door>, tls: &Tls) {
         let mut shortage = Shortage::new();
+        let engine = &door.engine;
         loop {
-            match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
-                Ok((accepted, peer)) => {
+            let arrival = tokio::select! {
+                biased;
+                bound = tls.rebound() => {
+                    match attach(bound) {
+                        Ok(listeners) => self.tls = listeners,
+                        Err(error) => log!(Warning, "Failed listening: {error}"),
+                    }
+                    continue;
+                }
+                arrival = std::future::poll_fn(|cx| self.poll_accept(cx)) => arrival,
+            };
+            match arrival {
+                Ok(arrival) => {
                     shortage.ends();
-                    self.admit(engine, workers, accepted, peer);
+                    door.receive(arrival);
                 }
                 Err(error) if descriptors::are_used_up(&error) => {
                     shortage.lasts(&error, engine);
-                    if !self.refuse_one(&mut shortage, engine).await {
+                    if !self.refuse_one(&mut shortage, door).await {
                         tokio::time::sleep(SHORTAGE_WAIT).await;
                     }
                 }
@@ -123,55 +173,102 @@ impl Listeners {
     }
 
     /// The next connection on any of the sockets.
-    fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Accepted, Option<SocketAddr>)>> {
-        for listener in &self.tcp {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        let plain = self.tcp.iter().map(|listener| (listener, false));
+        let tls = self.tls.iter().map(|listener| (listener, true));
+        for (listener, secured) in plain.chain(tls) {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(accepted.and_then(|(stream, peer)| {
                     let stream = stream.into_std()?;
-                    Ok((Accepted::Tcp(stream), Some(peer)))
+                    Ok(match secured {
+                        true => Arrival::Secured(stream, peer),
+                        false => Arrival::Plain(Accepted::Tcp(stream), Some(peer)),
+                    })
                 }));
             }
         }
         if let Some(listener) = &self.unix
             && let Poll::Ready(accepted) = listener.poll_accept(cx)
         {
-            return Poll::Ready(
-                accepted.and_then(|(stream, _)| Ok((Accepted::Unix(stream.into_std()?), None))),
-            );
+            return Poll::Ready(accepted.and_then(|(stream, _)| {
+                Ok(Arrival::Plain(Accepted::Unix(stream.into_std()?), None))
+            }));
         }
         Poll::Pending
     }
 
     /// Refuses the next client, for lack of room, by means of the spare descriptor. False where
     /// even that fails.
-    async fn refuse_one(&self, shortage: &mut Shortage, engine: &Engine) -> bool {
+    async fn refuse_one(&self, shortage: &mut Shortage, door: &Door) -> bool {
         shortage.spare.empty();
         let next = std::future::poll_fn(|cx| match self.poll_accept(cx) {
             Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
             Poll::Pending => Poll::Ready(None),
         });
-        if let Some(Ok((accepted, _))) = next.await {
-            turn_away(&accepted, TOO_MANY);
-            engine.node.stats.connections_rejected.add(1);
+        if let Some(Ok(arrival)) = next.await {
+            if let Arrival::Plain(accepted, _) = &arrival {
+                turn_away(accepted, TOO_MANY);
+            }
+            door.engine.node.stats.connections_rejected.add(1);
             shortage.refused += 1;
         }
         shortage.spare.fill()
     }
+}
+
+/// A connection as it is accepted.
+enum Arrival {
+    Plain(Accepted, Option<SocketAddr>),
+    /// On the TLS port, before its handshake.
+    Secured(std::net::TcpStream, SocketAddr),
+}
+
+/// Where connections are let in or refused.
+#[derive(Debug)]
+pub(super) struct Door {
+    engine: Arc<Engine>,
+    workers: Arc<Workers>,
+    handshakes: Arc<Handshakes>,
+    unix_path: String,
+}
+
+impl Door {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        workers: Arc<Workers>,
+        handshakes: Arc<Handshakes>,
+        listeners: &Listeners,
+    ) -> Arc<Self> {
+        let unix_path = listeners.unix_path.clone();
+        Arc::new(Self { engine, workers, handshakes, unix_path })
+    }
+
+    fn receive(self: &Arc<Self>, arrival: Arrival) {
+        let (stream, peer) = match arrival {
+            Arrival::Plain(accepted, peer) => return self.admit(accepted, peer),
+            Arrival::Secured(stream, peer) => (stream, peer),
+        };
+        // Handshakes have descriptors too, which the limit of clients must cover.
+        if self.is_full(self.handshakes.len()) {
+            self.engine.node.stats.connections_rejected.add(1);
+            return;
+        }
+        let door = Arc::clone(self);
+        let admit = Arc::new(move |accepted, peer| door.admit(accepted, Some(peer)));
+        self.handshakes.begin(stream, peer, admit);
+    }
+
+    /// Whether there is no room for one client beside those that exist and so many more.
+    fn is_full(&self, more: usize) -> bool {
+        let node = &self.engine.node;
+        node.clients.len() + more >= node.settings.load().clients.maxclients as usize
+    }
 
     /// Hands a connection to a worker, unless it must be refused.
-    fn admit(
-        &self,
-        engine: &Arc<Engine>,
-        workers: &Arc<Workers>,
-        accepted: Accepted,
-        peer: Option<SocketAddr>,
-    ) {
-        let node = &engine.node;
+    fn admit(&self, accepted: Accepted, peer: Option<SocketAddr>) {
+        let node = &self.engine.node;
         let settings = node.settings.load();
-        if node.clients.len() >= settings.clients.maxclients as usize {
+        if self.is_full(0) {
             turn_away(&accepted, TOO_MANY);
             node.stats.connections_rejected.add(1);
             return;
@@ -185,7 +282,7 @@ impl Listeners {
         }
         node.stats.connections_received.add(1);
         let origin = self.origin(node.clients.next_id(), &accepted, peer, node.clock.unix_ms());
-        if let Accepted::Tcp(stream) = &accepted {
+        if let Accepted::Tcp(stream) | Accepted::Tls(stream, _) = &accepted {
             // A socket that refuses these still works.
             drop(stream.set_nodelay(true));
             keep_alive(&SockRef::from(stream), settings.network.tcp_keepalive_secs);
@@ -194,7 +291,7 @@ impl Listeners {
         handle.set_push_limits(&settings.clients.output_buffer_limits);
         node.clients.add(Arc::clone(&handle));
         let client = Client::new(handle, open);
-        workers.serve(Arc::clone(engine), accepted, client);
+        self.workers.serve(Arc::clone(&self.engine), accepted, client);
     }
 
     fn origin(
@@ -205,7 +302,7 @@ impl Listeners {
         connected_ms: i64,
     ) -> Origin {
         let (address, local_address, fd) = match accepted {
-            Accepted::Tcp(stream) => (
+            Accepted::Tcp(stream) | Accepted::Tls(stream, _) => (
                 peer.map(|peer| peer.to_string()).unwrap_or_default(),
                 stream.local_addr().map(|address| address.to_string()).unwrap_or_default(),
                 stream.as_raw_fd(),
@@ -278,7 +375,7 @@ fn is_unavailable(error: &io::Error) -> bool {
     ) || error.kind() == io::ErrorKind::NotFound
 }
 
-fn listen(name: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
+fn listen(name: &str, port: u16, backlog: u32) -> io::Result<std::net::TcpListener> {
     let any = match name {
         "*" => "0.0.0.0",
         "::*" => "::",
@@ -294,7 +391,7 @@ fn listen(name: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 fn unix(settings: &Settings) -> Result<Option<UnixListener>, String> {
@@ -323,6 +420,7 @@ fn turn_away(accepted: &Accepted, line: &[u8]) {
     use std::io::Write;
     let written = match accepted {
         Accepted::Tcp(stream) => (&*stream).write(line),
+        Accepted::Tls(stream, session) => return session.turn_away(stream, line),
         Accepted::Unix(stream) => (&*stream).write(line),
     };
     drop(written);

@@ -23,6 +23,7 @@ mod signals;
 mod snapshots;
 pub(crate) mod startup;
 mod stream;
+pub(crate) mod tls;
 mod upkeep;
 mod worker;
 
@@ -50,14 +51,15 @@ use cron::Cron;
 use files::FileSystem;
 use host::ServerHost;
 use ids::Ids;
-use listener::Listeners;
+use listener::{Door, Listeners};
 use saver::Saver;
 use startup::Awaited;
+use tls::{Handshakes, Tls};
 use worker::Workers;
 
 /// Starts a service beside the server, on a separate thread, until the receiver's value changes.
 pub(crate) type Beside =
-    fn(&Arc<Engine>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
+    fn(&Arc<Engine>, &Arc<Tls>, watch::Receiver<bool>) -> Result<Option<JoinHandle<()>>, String>;
 
 /// Runs a server until it is asked to end.
 ///
@@ -85,19 +87,20 @@ async fn serve(
 ) -> Result<(), String> {
     announce(&settings);
     descriptors::fit(&mut settings)?;
-    let listeners = Listeners::bind(&settings)?;
+    let tls = Arc::new(Tls::start(&settings)?);
+    let mut listeners = Listeners::bind(&settings)?;
     let ids = Ids::new()?;
     let engine = Arc::new(engine(settings, config_file, listeners.port(), &ids)?);
     let node = &engine.node;
+    tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
     let saver = Arc::new(saver);
     let (ending, mut ended) = watch::channel(false);
     let look = Arc::new(Notify::new());
-    let seeds = [ids.number(), ids.number()];
-    let host =
-        ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
-    let host = install(node, host);
+    let (seed, applier_seed) = (ids.number(), ids.number());
+    let parts = (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls));
+    let host = install(node, parts);
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
@@ -105,18 +108,20 @@ async fn serve(
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
-    let [seed, applier_seed] = seeds;
     let (workers, threads) =
         Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
     host.set_workers(Arc::clone(&workers));
-    let follower = follower::start(Arc::clone(&engine), applier_seed, look, ended.clone())
+    let follower = (Arc::clone(&tls), applier_seed, look);
+    let follower = follower::start(Arc::clone(&engine), follower, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
     let (begin_work, cron) = start_cron(&engine, &workers, ended.clone())
         .map_err(|error| format!("Cannot start the thread of regular work: {error}"))?;
-    let beside = beside(&engine, ended.clone())?;
+    let beside = beside(&engine, &tls, ended.clone())?;
     log!(Notice, "Server initialized");
     let pidfile = PidFile::write(&engine.node.settings.load());
     awaited.listening();
+    let handshakes = Handshakes::new(Arc::clone(&tls), Arc::clone(node), ended.clone());
+    let door = Door::new(Arc::clone(&engine), workers, handshakes, &listeners);
     let serving = async {
         if loads {
             load(&engine, file).await?;
@@ -127,7 +132,8 @@ async fn serve(
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
-        () = listeners.accept(&engine, &workers) => Ok(()),
+        () = listeners.accept(&door, &tls) => Ok(()),
+        () = tls.watch(node) => Ok(()),
         () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
         _ = ended.wait_for(|&ended| ended) => Ok(()),
@@ -137,13 +143,17 @@ async fn serve(
     drop(listeners);
     // Asked to end in the midst of loading, it waits to begin.
     drop(begin_work);
-    engine.node.pace.wake();
-    let threads = threads.into_iter().chain([follower, cron]).chain(beside);
-    threads.for_each(|thread| drop(thread.join()));
-    keep_role(node);
+    end(node, threads.into_iter().chain([follower, cron]).chain(beside));
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Waits for the threads to end, and leaves what the next start must know.
+fn end(node: &Node, threads: impl Iterator<Item = JoinHandle<()>>) {
+    node.pace.wake();
+    threads.for_each(|thread| drop(thread.join()));
+    keep_role(node);
 }
 
 /// Logs what tools wait for when a server starts.
@@ -170,9 +180,12 @@ fn keep_role(node: &Node) {
     }
 }
 
-/// Makes a host the node's, which can ask it things from here on.
-fn install(node: &Node, host: ServerHost) -> Arc<ServerHost> {
-    let host = Arc::new(host);
+/// Makes the host of a node, which can ask it things from here on.
+fn install(
+    node: &Arc<Node>,
+    (saver, ending, look, ids, tls): (Arc<Saver>, watch::Sender<bool>, Arc<Notify>, Ids, Arc<Tls>),
+) -> Arc<ServerHost> {
+    let host = Arc::new(ServerHost::new(Arc::clone(node), saver, ending, look, ids, tls));
     node.set_host(Arc::<ServerHost>::clone(&host));
     limit_memory(node);
     node.host().look_at_role();

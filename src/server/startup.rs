@@ -135,7 +135,7 @@ pub(super) fn title_of(settings: &Settings, config_file: Option<&Path>) -> Strin
             "port" => network.port.to_string(),
             "unixsocket" => network.unixsocket.clone(),
             "config-file" => config_file.map(|path| path.display().to_string()).unwrap_or_default(),
-            "tls-port" => "0".to_owned(),
+            "tls-port" => settings.tls.port.to_string(),
             "server-mode" => String::new(),
             _ => return None,
         })
@@ -175,10 +175,11 @@ fn supervisor(wanted: Supervised) -> Option<Supervisor> {
 /// The listening address for the process title.
 fn address(settings: &Settings) -> String {
     let network = &settings.network;
+    let port = if network.port == 0 { settings.tls.port } else { network.port };
     match network.bind.first() {
-        _ if network.port == 0 => network.unixsocket.clone(),
-        None => format!("*:{}", network.port),
-        Some(address) => format!("{}:{}", address.trim_start_matches('-'), network.port),
+        _ if port == 0 => network.unixsocket.clone(),
+        None => format!("*:{port}"),
+        Some(address) => format!("{}:{port}", address.trim_start_matches('-')),
     }
 }
 

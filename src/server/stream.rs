@@ -1,8 +1,9 @@
-//! A client's socket: TCP or Unix.
+//! A client's socket: TCP, plain or with TLS, or Unix.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
@@ -10,12 +11,15 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::tls::{Session, TlsStream};
 use crate::replication::Outlet;
 
 /// An accepted socket, not attached to a worker's runtime.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
+    /// Its handshake is done.
+    Tls(std::net::TcpStream, Arc<Session>),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -24,6 +28,10 @@ impl Accepted {
     pub(super) fn attach(self) -> io::Result<Stream> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
+            Self::Tls(stream, session) => {
+                let socket = TcpStream::from_std(stream)?;
+                Ok(Stream::Tls(TlsStream { socket, session }))
+            }
             Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
         }
     }
@@ -33,6 +41,7 @@ impl Accepted {
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
+    Tls(TlsStream),
     Unix(UnixStream),
 }
 
@@ -41,6 +50,9 @@ impl Stream {
     pub(super) fn detach(self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(stream) => stream.into_std().map(Accepted::Tcp),
+            Self::Tls(TlsStream { socket, session }) => {
+                socket.into_std().map(|socket| Accepted::Tls(socket, session))
+            }
             Self::Unix(stream) => stream.into_std().map(Accepted::Unix),
         }
     }
@@ -49,17 +61,40 @@ impl Stream {
     pub(super) fn gather(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(false),
+            Self::Tls(stream) => stream.socket.set_nodelay(false),
             Self::Unix(_) => Ok(()),
         }
     }
 
     /// The outlet to a replica over this socket; any thread may send on it.
-    pub(super) fn outlet(&self) -> io::Result<SocketOutlet> {
+    pub(super) fn outlet(&self) -> io::Result<Box<dyn Outlet>> {
         let socket = match self {
             Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => return Ok(Box::new(stream.outlet()?)),
             Self::Unix(stream) => stream.as_fd(),
         };
-        socket.try_clone_to_owned().map(SocketOutlet)
+        Ok(Box::new(SocketOutlet(socket.try_clone_to_owned()?)))
+    }
+
+    /// Whether the socket has yet to take bytes that a write has accepted: see
+    /// [`Stream::poll_flush`].
+    pub(super) fn has_unsent(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.has_unsent())
+    }
+
+    /// Sends what writes have accepted.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(stream) => stream.poll_flush(cx),
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Announces the end to the peer, where the protocol knows of that.
+    pub(super) fn close(&self) {
+        if let Self::Tls(stream) = self {
+            stream.close();
+        }
     }
 
     /// Calls `send`, which bypasses this stream, whenever there may be room, until it succeeds.
@@ -74,6 +109,10 @@ impl Stream {
                 Self::Tcp(stream) => {
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_io(Interest::WRITABLE, &mut send)
+                }
+                Self::Tls(TlsStream { socket, .. }) => {
+                    ready!(socket.poll_write_ready(cx))?;
+                    socket.try_io(Interest::WRITABLE, &mut send)
                 }
                 Self::Unix(stream) => {
                     ready!(stream.poll_write_ready(cx))?;
@@ -96,6 +135,7 @@ impl Stream {
     ) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => stream.poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
@@ -112,6 +152,7 @@ impl Stream {
                     ready!(stream.poll_read_ready(cx))?;
                     stream.try_read_buf(buffer)
                 }
+                Self::Tls(stream) => return stream.poll_read_into(cx, buffer),
                 Self::Unix(stream) => {
                     ready!(stream.poll_read_ready(cx))?;
                     stream.try_read_buf(buffer)
@@ -133,6 +174,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => stream.poll_write_vectored(cx, &[io::IoSlice::new(bytes)]),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
@@ -144,6 +186,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => stream.poll_write_vectored(cx, pieces),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
         }
     }
@@ -152,7 +195,7 @@ impl Stream {
 /// A replica's socket. It has its own descriptor, which stays valid while somebody sends, even if
 /// the connection ends meanwhile.
 #[derive(Debug)]
-pub(super) struct SocketOutlet(OwnedFd);
+struct SocketOutlet(OwnedFd);
 
 impl Outlet for SocketOutlet {
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -10,6 +10,8 @@ pub enum Check {
     Path,
     /// The path of a Unix socket, which the system stores in 108 bytes with a zero.
     SocketPath,
+    /// Names between blanks, colons and the like, as of ciphers.
+    Names,
     /// A name or an address to listen on, without a port.
     Host,
     /// An address that a node announces for itself, or nothing. INFO shows it between commas.
@@ -38,6 +40,7 @@ impl Check {
         let fits = match self {
             Self::Path => !text.contains('\0'),
             Self::SocketPath => !text.contains('\0') && text.len() <= SOCKET_PATH_BYTES_MAX,
+            Self::Names => text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
             Self::Host => is_host(text),
             Self::AnnouncedHost => text.is_empty() || is_host(text),
             Self::Token => text.bytes().all(|byte| byte.is_ascii_graphic()),
@@ -54,6 +57,7 @@ impl Check {
         match self {
             Self::Path => "argument must be a path, without a zero byte",
             Self::SocketPath => "argument must be a path of at most 107 bytes",
+            Self::Names => "argument must be of visible ASCII characters and blanks",
             Self::Host | Self::AnnouncedHost => "argument must be a host name or an address",
             Self::Token => "argument must be of visible ASCII characters, without blanks",
             Self::Lag => "argument must be a size as 1MB or a time as 50ms",
@@ -137,6 +141,7 @@ mod tests {
         for (check, good, bad) in [
             (Check::Path, &["", "/a b"][..], &["a\0b"][..]),
             (Check::SocketPath, &["", "/run/s"], &["\0", &long]),
+            (Check::Names, &["", "ALL:!aNULL", "TLSv1.2 TLSv1.3"], &["é", "a\nb", "\0"]),
             (Check::Host, &["::1", "*", "a-b.c", "fe80::1%lo"], &["", "a b", "é", "a,b", "a\n"]),
             (Check::AnnouncedHost, &["", "10.0.0.1"], &["a b", "a,b=c"]),
             (Check::Token, &["", "a+/=~"], &["é", "a b", "a\r"]),

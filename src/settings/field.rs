@@ -9,8 +9,8 @@ use super::types::{
     SavePoint, Secret, ShutdownFlags,
 };
 use super::values::{
-    EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised,
-    SyslogFacility,
+    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings,
+    Supervised, SyslogFacility,
 };
 
 /// Setter and getter of one field of [`Settings`].
@@ -84,6 +84,7 @@ macro_rules! choice_values {
     )*};
 }
 choice_values!(
+    ClientAuth,
     EvictionPolicy,
     LogLevel,
     LogFormat,

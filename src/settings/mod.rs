@@ -56,7 +56,7 @@ pub use types::{
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
 pub use values::{
-    Admin, AdminAccess, Clients, Collections, EvictionPolicy, FullSync, Keyspace, LocalAccess, Log,
-    LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, Replication, Security, Settings,
-    Slowlog, Snapshot, Supervised, SyslogFacility,
+    Admin, AdminAccess, ClientAuth, Clients, Collections, EvictionPolicy, FullSync, Keyspace,
+    LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, Replication,
+    Security, Settings, Slowlog, Snapshot, Supervised, SyslogFacility, Tls,
 };

@@ -13,8 +13,8 @@ use super::kind::Kind::{
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
 use super::values::{
-    EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings, Supervised,
-    SyslogFacility,
+    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings,
+    Supervised, SyslogFacility,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -71,7 +71,8 @@ const NO_AOF: &str = "there is no append-only file";
 const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
 const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
-const NO_TLS: &str = "there is no TLS yet";
+const NO_DH: &str = "key exchanges are over elliptic curves, which need no parameters";
+const LOOKS: &str = "limpid looks for changed certificates once a minute";
 const PROCESS: &str = "limpid leaves this to the system that runs it";
 
 /// All parameters.
@@ -82,6 +83,24 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("port", integer(0, 65535), "6379", AtStart, field!(network.port), "TCP port; 0: none"),
     P::honoured("unixsocket", Checked(Check::SocketPath), "", AtStart, field!(network.unixsocket), "path of a Unix socket to listen on"),
     P::honoured("unixsocketperm", FileMode, "0", AtStart, field!(network.unixsocketperm), "permissions of the Unix socket, octal; 0: as umask has it"),
+    P::honoured("tls-port", integer(0, 65535), "0", Live, field!(tls.port), "TCP port of TLS; 0: none"),
+    P::honoured("tls-cert-file", Checked(Check::Path), "", Live, field!(tls.cert_file), "file with this server's certificate and those between it and the CA's, as PEM"),
+    P::honoured("tls-key-file", Checked(Check::Path), "", Live, field!(tls.key_file), "file with the certificate's private key, as PEM"),
+    P::honoured("tls-key-file-pass", Text, "", Live, field!(tls.key_file_pass), "passphrase of that key; empty: it is not encrypted").secret(),
+    P::honoured("tls-client-cert-file", Checked(Check::Path), "", Live, field!(tls.client_cert_file), "certificate for the link to a master; empty: that of tls-cert-file"),
+    P::honoured("tls-client-key-file", Checked(Check::Path), "", Live, field!(tls.client_key_file), "private key of that certificate"),
+    P::honoured("tls-client-key-file-pass", Text, "", Live, field!(tls.client_key_file_pass), "passphrase of that key; empty: it is not encrypted").secret(),
+    P::honoured("tls-ca-cert-file", Checked(Check::Path), "", Live, field!(tls.ca_cert_file), "file with the certificates of the CAs that clients and masters are checked by"),
+    P::honoured("tls-ca-cert-dir", Checked(Check::Path), "", Live, field!(tls.ca_cert_dir), "folder with such files"),
+    P::honoured("tls-auth-clients", Choice(ClientAuth::NAMES), "yes", Live, field!(tls.auth_clients), "whether clients of the TLS port must have a certificate"),
+    P::honoured("tls-replication", Bool, "no", Live, field!(tls.replication), "follow the master over TLS"),
+    P::honoured("tls-protocols", Checked(Check::Names), "", Live, field!(tls.protocols), "versions of the protocol: TLSv1.2, TLSv1.3; empty: both"),
+    P::honoured("tls-ciphers", Checked(Check::Names), "", Live, field!(tls.ciphers), "ciphers of TLSv1.2 in OpenSSL's notation; empty: all that limpid has"),
+    P::honoured("tls-ciphersuites", Checked(Check::Names), "", Live, field!(tls.ciphersuites), "ciphers of TLSv1.3; empty: all that limpid has"),
+    P::honoured("tls-prefer-server-ciphers", Bool, "no", Live, field!(tls.prefer_server_ciphers), "choose the first cipher of these lists, not of the client's"),
+    P::honoured("tls-session-caching", Bool, "yes", Live, field!(tls.session_caching), "let clients resume sessions"),
+    P::honoured("tls-session-cache-size", NATURAL, "20480", Live, field!(tls.session_cache_size), "sessions kept for that; 0: any number"),
+    P::honoured("tls-session-cache-timeout", NATURAL, "300", Live, field!(tls.session_cache_timeout_secs), "seconds for which they are kept"),
     P::honoured("tcp-backlog", NATURAL, "511", AtStart, field!(network.tcp_backlog), "connections that may wait to be accepted"),
     P::honoured("tcp-keepalive", NATURAL, "300", Live, field!(network.tcp_keepalive_secs), "seconds between keepalive probes; 0: none"),
     P::honoured("timeout", NATURAL, "0", Live, field!(clients.timeout_secs), "seconds after which an idle client is disconnected; 0: never"),
@@ -160,6 +179,10 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("slowlog-max-len", integer(0, i64::MAX), "128", Live, field!(slowlog.max_len), "entries of the slow log").later_alias(&["commandlog-slow-execution-max-len"]),
     P::honoured("admin-bind", Checked(Check::Host), "127.0.0.1", AtStart, field!(admin.bind), "address of the admin server"),
     P::honoured("admin-port", integer(0, 65535), "9121", AtStart, field!(admin.port), "port of the admin server; 0: none"),
+    P::honoured("admin-tls", Bool, "no", AtStart, field!(admin.tls), "serve the admin server over TLS"),
+    P::honoured("admin-tls-cert-file", Checked(Check::Path), "", Live, field!(admin.tls_cert_file), "certificate of the admin server; empty: that of tls-cert-file"),
+    P::honoured("admin-tls-key-file", Checked(Check::Path), "", Live, field!(admin.tls_key_file), "private key of that certificate, not encrypted"),
+    P::honoured("admin-tls-auth-clients", Choice(ClientAuth::NAMES), "no", Live, field!(admin.tls_auth_clients), "whether clients of the admin server must have a certificate"),
     P::honoured("admin-max-connections", integer(1, 10_000), "128", AtStart, field!(admin.max_connections), "connections to the admin server at a time"),
     P::honoured("admin-timeout", integer(1, 3600), "10", AtStart, field!(admin.timeout_secs), "seconds after which a connection to the admin server that asks nothing is closed"),
     P::honoured("admin-allow-anonymous", Bool, "no", AtStart, field!(admin.allow_anonymous), "tell everybody who reaches the admin server, though it is not on loopback and has no token"),
@@ -196,38 +219,19 @@ pub const PARAMETERS: &[P] = &[
     P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
     P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
-    P::refused("tls-port", integer(0, 65535), "0", Live, NO_TLS),
-    P::refused("tls-replication", Bool, "no", Live, NO_TLS),
-    P::refused("tls-cluster", Bool, "no", Live, NO_TLS),
-    P::refused("tls-auth-clients", Choice(&["no", "yes", "optional"]), "yes", Live, NO_TLS),
-    P::refused("tls-cert-file", Text, "", Live, NO_TLS),
-    P::refused("tls-key-file", Text, "", Live, NO_TLS),
-    P::refused("tls-key-file-pass", Text, "", Live, NO_TLS).secret(),
-    P::refused("tls-client-cert-file", Text, "", Live, NO_TLS),
-    P::refused("tls-client-key-file", Text, "", Live, NO_TLS),
-    P::refused("tls-client-key-file-pass", Text, "", Live, NO_TLS).secret(),
-    P::refused("tls-dh-params-file", Text, "", Live, NO_TLS),
-    P::refused("tls-ca-cert-file", Text, "", Live, NO_TLS),
-    P::refused("tls-ca-cert-dir", Text, "", Live, NO_TLS),
-    P::refused("tls-protocols", Text, "", Live, NO_TLS),
-    P::refused("tls-ciphers", Text, "", Live, NO_TLS),
-    P::refused("tls-ciphersuites", Text, "", Live, NO_TLS),
-    P::refused("tls-prefer-server-ciphers", Bool, "no", Live, NO_TLS),
-    P::refused("tls-session-caching", Bool, "yes", Live, NO_TLS),
-    P::refused("tls-session-cache-size", NATURAL, "20480", Live, NO_TLS),
-    P::refused("tls-session-cache-timeout", NATURAL, "300", Live, NO_TLS),
-
     // Introduced after Redis 7.0, by Redis or Valkey, and not safe to ignore.
     P::refused("unixsocketgroup", Text, "", AtStart, "the Unix socket stays in the process's own group").later(),
     P::refused("import-mode", Bool, "no", AtStart, "keys expire by themselves").later(),
     P::refused("rdma-bind", WORDS, "", AtStart, "there is no RDMA").later(),
     P::refused("rdma-port", integer(0, 65535), "0", AtStart, "there is no RDMA").later(),
-    P::refused("tls-auth-clients-user", Text, "off", AtStart, NO_TLS).later(),
-    P::refused("tls-auto-reload-interval", NATURAL, "0", AtStart, NO_TLS).later(),
+    P::refused("tls-auth-clients-user", Text, "off", AtStart, "certificates name no users").later(),
     P::refused("gopher-enabled", Bool, "no", AtStart, "there is no Gopher").later(),
 
     // Ignored: these tune Redis internals, or features that are off.
     P::ignored("activerehashing", Bool, "yes", Live, TIMING),
+    P::ignored("tls-dh-params-file", Text, "", Live, NO_DH),
+    P::ignored("tls-cluster", Bool, "no", Live, NO_CLUSTER),
+    P::ignored("tls-auto-reload-interval", Text, "", AtStart, LOOKS).later(),
     P::ignored("dynamic-hz", Bool, "yes", Live, "periodic work takes no longer with more clients"),
     P::ignored("active-expire-effort", integer(1, 10), "1", Live, TIMING),
     P::ignored("loading-process-events-interval-bytes", integer(1024, INT_MAX), "2097152", Live, "clients are answered at any time of a load").hidden(),

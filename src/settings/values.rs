@@ -20,6 +20,8 @@ pub use crate::limits::Collections;
 pub struct Settings {
     /// Where the server listens.
     pub network: Network,
+    /// Encryption.
+    pub tls: Tls,
     /// Limits of clients.
     pub clients: Clients,
     /// Authentication and protection.
@@ -69,6 +71,47 @@ pub struct Network {
     pub tcp_backlog: u32,
     /// 0: no keepalive probes.
     pub tcp_keepalive_secs: u32,
+}
+
+/// Encryption. `default()` is empty; see [`Settings::default`]. Files are PEM; an empty path: none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tls {
+    /// 0: no port of TLS.
+    pub port: u16,
+    /// This server's certificate, and those between it and the CA's.
+    pub cert_file: String,
+    /// Its private key.
+    pub key_file: String,
+    /// The passphrase of the private key.
+    pub key_file_pass: Secret,
+    /// The certificate on the link to a master, if another one.
+    pub client_cert_file: String,
+    /// Its private key.
+    pub client_key_file: String,
+    /// The passphrase of that private key.
+    pub client_key_file_pass: Secret,
+    /// Certificates of CAs.
+    pub ca_cert_file: String,
+    /// Folder with further files of certificates of CAs.
+    pub ca_cert_dir: String,
+    /// Whether clients must have a certificate.
+    pub auth_clients: ClientAuth,
+    /// Follow the master over TLS.
+    pub replication: bool,
+    /// Names of versions between blanks; empty: all.
+    pub protocols: String,
+    /// List of TLS 1.2 ciphers in OpenSSL's notation; empty: all.
+    pub ciphers: String,
+    /// List of TLS 1.3 ciphers; empty: all.
+    pub ciphersuites: String,
+    /// Choose the first cipher of the server's list rather than of the client's.
+    pub prefer_server_ciphers: bool,
+    /// Let clients resume sessions.
+    pub session_caching: bool,
+    /// Number of sessions kept. 0: any number.
+    pub session_cache_size: u32,
+    /// How long they are kept.
+    pub session_cache_timeout_secs: u32,
 }
 
 /// Limits of clients. `default()` is empty; see [`Settings::default`].
@@ -262,6 +305,14 @@ pub struct Admin {
     pub bind: String,
     /// 0: no admin server.
     pub port: u16,
+    /// Serve over TLS.
+    pub tls: bool,
+    /// The certificate; empty: that of the clients' port.
+    pub tls_cert_file: String,
+    /// Its private key.
+    pub tls_key_file: String,
+    /// Whether clients must have a certificate.
+    pub tls_auth_clients: ClientAuth,
     /// Maximum number of connections; included in the limit of descriptors.
     pub max_connections: u32,
     /// Idle timeout of a connection.
@@ -415,6 +466,9 @@ choices! {
     pub enum LogFormat { #[default] Text = "text", Json = "json" }
     /// Who may use a dangerous feature: no one, everyone, or clients on this machine.
     pub enum LocalAccess { #[default] No = "no", Yes = "yes", Local = "local" }
+    /// Whether clients must have a certificate, valid by the CAs' ones; optional: only a valid one
+    /// or none.
+    pub enum ClientAuth { No = "no", #[default] Yes = "yes", Optional = "optional" }
     /// The supervisor to notify; `auto`: the one that the environment names.
     pub enum Supervised { Upstart = "upstart", Systemd = "systemd", Auto = "auto", #[default] No = "no" }
     /// How `oom-score-adj-values` are written: not at all, added to what was there, or as they are.
@@ -461,10 +515,20 @@ impl EvictionPolicy {
 }
 
 impl Settings {
+    /// The port that this node gives its master and Sentinel, where it listens on `port`.
+    pub(crate) fn announced_port(&self, port: u16) -> u16 {
+        match self.replication.announce_port {
+            0 if self.tls.replication && self.tls.port != 0 => self.tls.port,
+            0 => port,
+            announced => announced,
+        }
+    }
+
     /// Every field empty: what the defaults and the layers above them are applied to.
     pub(super) fn empty() -> Self {
         Self {
             network: Network::default(),
+            tls: Tls::default(),
             clients: Clients::default(),
             security: Security::default(),
             keyspace: Keyspace::default(),

@@ -9,6 +9,7 @@
 //! - [`handshake`]: the bytes of a link; [`states`]: INFO and ROLE; [`settings`]: the effect of
 //!   replication's settings
 //! - [`faults`]: faulty links; [`guard`]: masters that restart without their data
+//! - [`tls`]: links over TLS
 //! - [`health`]: the admin server's reports
 //! - [`wait`], [`failover`], [`shutdown`]: the commands; [`sentinel`]: failover by sentinels
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
@@ -31,5 +32,6 @@ mod standing;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod trouble;
 mod wait;

@@ -19,6 +19,7 @@ mod process;
 mod rest;
 mod scripts;
 mod start;
+mod tls;
 mod traces;
 
 /// The words of a command.

@@ -1,10 +1,13 @@
-//! A blocking client over TCP or a Unix socket. Sends bytes unchanged; every read has a timeout.
+//! A blocking client over TCP, TLS or a Unix socket. Sends bytes unchanged; every read has a timeout.
 
+use super::certificates;
 use super::reply::{ReadError, Reply};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -34,6 +38,27 @@ impl Connection {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         Self::over(Stream::Tcp(stream))
+    }
+
+    /// Connects and shakes hands.
+    pub(crate) fn tls(port: u16, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let socket = TcpStream::connect(("127.0.0.1", port))?;
+        socket.set_nodelay(true)?;
+        let stream = Box::new(certificates::session(Arc::clone(config), socket));
+        let mut connection = Self::over(Stream::Tls(stream))?;
+        let Stream::Tls(stream) = connection.stream.get_mut() else { unreachable!("just made") };
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(connection)
+    }
+
+    /// The session of a connection over TLS.
+    pub(crate) fn session(&self) -> &ClientConnection {
+        match self.stream.get_ref() {
+            Stream::Tls(stream) => &stream.conn,
+            Stream::Tcp(_) | Stream::Unix(_) => panic!("it is not over TLS"),
+        }
     }
 
     pub(crate) fn unix(path: &Path) -> io::Result<Self> {
@@ -61,6 +86,10 @@ impl Connection {
     /// Sets the timeout for reads and writes.
     pub(crate) fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         match self.stream.get_mut() {
+            Stream::Tls(stream) => {
+                stream.sock.set_read_timeout(Some(timeout))?;
+                stream.sock.set_write_timeout(Some(timeout))
+            }
             Stream::Tcp(stream) => {
                 stream.set_read_timeout(Some(timeout))?;
                 stream.set_write_timeout(Some(timeout))
@@ -168,6 +197,7 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
         }
     }
@@ -177,6 +207,7 @@ impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
@@ -190,6 +221,7 @@ impl Stream {
     fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
@@ -197,6 +229,8 @@ impl Stream {
     fn try_clone(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            // A session has one owner.
+            Self::Tls(_) => return Err(ErrorKind::Unsupported.into()),
             Self::Unix(stream) => Self::Unix(stream.try_clone()?),
         })
     }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::reading::{Each, Part, Row, counter, field, gauge, only, part_only, unshown};
+use super::reading::{Each, Part, Row, Value, counter, field, gauge, only, part_only, unshown};
+use crate::node::certificates::Certificate;
 use crate::settings::BufferLimit;
 
 #[rustfmt::skip]
@@ -26,7 +27,32 @@ pub(super) const ROWS: &[Row] = &[
     only(gauge("limpid_admin_connections", "Connections to the admin server."), |look| look.node.stats.admin_connections.load(Ordering::Relaxed).into()),
     only(counter("limpid_admin_connections_cut_total", "Connections to the admin server that asked nothing and gave way to new ones, at admin-max-connections."),
         |look| look.node.stats.admin_connections_cut.get().into()),
+    only(counter("limpid_tls_handshakes_failed_total", "TLS handshakes that failed, also for lack of time."),
+        |look| look.node.stats.tls_handshakes_failed.get().into()),
+    only(counter("limpid_tls_handshakes_cut_total", "TLS handshakes that gave way to newer ones, as too many were under way."),
+        |look| look.node.stats.tls_handshakes_cut.get().into()),
     Row::Each(&OUTPUT_LIMITS),
+    Row::Each(&CERTIFICATES),
+];
+
+/// The certificates that TLS uses.
+static CERTIFICATES: Each<Certificate> = Each {
+    items: |look| look.node.certificates.all().to_vec(),
+    field: unshown,
+    labels: |one| {
+        vec![
+            ("purpose", one.purpose.to_owned()),
+            ("file", one.file.clone()),
+            ("subject", one.subject.clone()),
+            ("serial", one.serial.clone()),
+        ]
+    },
+    parts: CERTIFICATE,
+};
+
+#[rustfmt::skip]
+const CERTIFICATE: &[Part<Certificate>] = &[
+    part_only(gauge("limpid_tls_certificate_expiry_days", "Days until a certificate in use expires; negative once it has."), |look, one| Value::Decimal(one.days_left(look.now_us / 1_000_000), 3)),
 ];
 
 /// The output buffer limits with their client classes.

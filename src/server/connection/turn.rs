@@ -65,7 +65,7 @@ impl Connection {
             if node.settings.load().replication.disable_tcp_nodelay {
                 self.stream.gather().map_err(|error| lost(&error))?;
             }
-            replica.attach(Box::new(outlet));
+            replica.attach(outlet);
             self.feeds = true;
         }
         // First: what comes from here on wakes this connection again.

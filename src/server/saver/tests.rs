@@ -137,6 +137,7 @@ fn fixture(files: Arc<dyn Files>) -> Fixture {
         ending,
         Arc::default(),
         Ids::new().expect("a system"),
+        Arc::default(),
     )));
     Fixture { node, saver, folder }
 }

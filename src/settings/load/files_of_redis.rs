@@ -116,7 +116,7 @@ fn what_is_unsafe_to_leave_out_is_refused_by_name() {
         ("unixsocketgroup redis", "unixsocketgroup \"\""),
         ("import-mode yes", "import-mode no"),
         ("rdma-port 6380", "rdma-port 0"),
-        ("tls-auto-reload-interval 60", "tls-auto-reload-interval 0"),
+        ("tls-auth-clients-user CN", "tls-auth-clients-user off"),
         ("gopher-enabled yes", "gopher-enabled no"),
     ] {
         let name = line.split(' ').next().unwrap();

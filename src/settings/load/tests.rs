@@ -290,10 +290,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "redis.conf:1: 'user': limpid cannot honour users other than 'default' yet: there is no \
          ACL",
     ),
-    (
-        "tls-cert-file x.crt",
-        "redis.conf:1: limpid cannot honour 'tls-cert-file' yet: there is no TLS yet",
-    ),
 ];
 
 #[test]

@@ -105,8 +105,6 @@ fn settings_of_redis_that_promise_something_are_refused() {
         ("aclfile", "users.acl"),
         ("loadmodule", "x.so"),
         ("cluster-enabled", "yes"),
-        ("tls-port", "6380"),
-        ("tls-cert-file", "x.crt"),
     ] {
         let parameter = P::named(name).unwrap();
         let canonical = parameter.kind.canonical(&parameter.words_of_text(value)).unwrap();

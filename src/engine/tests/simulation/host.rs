@@ -182,7 +182,12 @@ impl Host for SimHost {
         Ok(())
     }
 
-    fn apply(&self, _: &Settings, _: &mut Settings) -> Result<(), SettingRefused> {
+    fn apply(
+        &self,
+        _: &Settings,
+        _: &mut Settings,
+        _: &[&'static str],
+    ) -> Result<(), SettingRefused> {
         Ok(())
     }
 
