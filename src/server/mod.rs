@@ -99,7 +99,9 @@ async fn serve(
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     let host = Arc::new(host);
     node.set_host(Arc::<ServerHost>::clone(&host));
-    node.limit_client_memory(node.settings.load().clients.memory_max_bytes);
+    let settings = node.settings.load();
+    let limit = settings.clients.memory_max.bytes(settings.memory.maxmemory_bytes);
+    node.limit_client_memory(limit);
     node.host().look_at_role();
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
