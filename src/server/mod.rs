@@ -99,9 +99,7 @@ async fn serve(
         ServerHost::new(Arc::clone(node), Arc::clone(&saver), ending, Arc::clone(&look), ids);
     let host = Arc::new(host);
     node.set_host(Arc::<ServerHost>::clone(&host));
-    let settings = node.settings.load();
-    let limit = settings.clients.memory_max.bytes(settings.memory.maxmemory_bytes);
-    node.limit_client_memory(limit);
+    limit_client_memory(node);
     node.host().look_at_role();
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
@@ -314,6 +312,12 @@ impl Drop for PidFile {
         // Somebody else may have removed it.
         drop(std::fs::remove_file(&self.0));
     }
+}
+
+/// Applies maxmemory-clients.
+fn limit_client_memory(node: &Node) {
+    let settings = node.settings.load();
+    node.limit_client_memory(settings.clients.memory_max.bytes(settings.memory.maxmemory_bytes));
 }
 
 /// The node with its commands.
