@@ -257,8 +257,11 @@ impl Host for ServerHost {
         if old.clients.output_buffer_limits != *limits {
             self.node.clients.all().iter().for_each(|handle| handle.set_push_limits(limits));
         }
-        if old.clients.memory_max_bytes != new.clients.memory_max_bytes {
-            self.node.limit_client_memory(new.clients.memory_max_bytes);
+        let limit = |settings: &Settings| {
+            settings.clients.memory_max.bytes(settings.memory.maxmemory_bytes)
+        };
+        if limit(old) != limit(new) {
+            self.node.limit_client_memory(limit(new));
         }
         if old.memory.maxmemory_bytes != new.memory.maxmemory_bytes {
             self.limit_memory(old, new.memory.maxmemory_bytes);

@@ -94,13 +94,12 @@ async fn serve(
     let node = &engine.node;
     tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
+        .map(Arc::new)
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
-    let saver = Arc::new(saver);
-    let (ending, mut ended) = watch::channel(false);
-    let look = Arc::new(Notify::new());
+    let ((ending, mut ended), look) = (watch::channel(false), Arc::new(Notify::new()));
     let (seed, applier_seed) = (ids.number(), ids.number());
-    let parts = (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls));
-    let host = install(node, parts);
+    let host =
+        install(node, (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls)));
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
     let loads = file.try_exists().unwrap_or(true);
@@ -196,7 +195,7 @@ fn install(
 /// machine's.
 fn limit_memory(node: &Node) {
     let settings = node.settings.load();
-    node.limit_client_memory(settings.clients.memory_max_bytes);
+    limit_client_memory(node);
     let max = match settings.scripts.memory_max_bytes {
         0 => node.host().memory().total_system / 2,
         max => max,
@@ -333,6 +332,12 @@ impl Drop for PidFile {
         // Somebody else may have removed it.
         drop(std::fs::remove_file(&self.0));
     }
+}
+
+/// Applies maxmemory-clients.
+fn limit_client_memory(node: &Node) {
+    let settings = node.settings.load();
+    node.limit_client_memory(settings.clients.memory_max.bytes(settings.memory.maxmemory_bytes));
 }
 
 /// The node with its commands.

@@ -4,6 +4,7 @@
 use super::choice::Choice;
 use super::default_user::DefaultUser;
 use super::figures::OomScores;
+use super::share::MemoryShare;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
@@ -124,6 +125,17 @@ impl Value for String {
 
     fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
         only(canonical)?.clone_into(self);
+        Ok(())
+    }
+}
+
+impl Value for MemoryShare {
+    fn text(&self) -> String {
+        Self::text(*self)
+    }
+
+    fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
+        *self = Self::parse(only(canonical)?).ok_or("number is out of range")?;
         Ok(())
     }
 }

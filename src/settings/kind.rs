@@ -18,6 +18,8 @@ pub enum Kind {
     Integer { min: i64, max: i64 },
     /// A size in bytes within inclusive bounds; `1k` is 1000, `1kb` is 1024, and so on up to `gb`.
     Memory { min: u64, max: u64 },
+    /// A size in bytes, or a percentage up to 100, as `5%`.
+    MemoryShare,
     /// File permissions, 0 to 777, in octal.
     FileMode,
     /// One of these words, in any case.
@@ -82,6 +84,7 @@ impl Kind {
             Self::Bool
             | Self::Integer { .. }
             | Self::Memory { .. }
+            | Self::MemoryShare
             | Self::FileMode
             | Self::Choice(_)
             | Self::Text
@@ -162,6 +165,7 @@ impl Kind {
                 Some(bytes) if (min..=max).contains(&bytes) => Ok(bytes.to_string()),
                 Some(_) => Err(format!("argument must be between {min} and {max} inclusive")),
             },
+            Self::MemoryShare => canonical_share(word),
             Self::FileMode => match i64::from_str_radix(word, 8) {
                 Err(_) => Err("argument couldn't be parsed as an octal number".to_owned()),
                 Ok(mode @ 0..=0o777) => Ok(format!("{mode:o}")),
@@ -196,6 +200,27 @@ fn canonical_addresses(words: &[String]) -> Result<Vec<String>, String> {
         Check::Host.accept(word.strip_prefix('-').unwrap_or(word))?;
     }
     Ok(words.to_vec())
+}
+
+fn canonical_share(word: &str) -> Result<String, String> {
+    const PERCENT_MAX: i64 = 100;
+    match memory_bytes(word) {
+        Some(bytes) if i64::try_from(bytes).is_ok() => return Ok(bytes.to_string()),
+        Some(_) => {
+            let max = i64::MAX;
+            return Err(format!("argument must be between -{PERCENT_MAX} and {max} inclusive"));
+        }
+        None => {}
+    }
+    let percent = word.strip_suffix('%');
+    let percent = percent.and_then(|digits| canonical_integer(digits, 0, i64::MAX).ok());
+    match percent.and_then(|digits| digits.parse().ok()) {
+        // Redis keeps a percentage as a negative number, which 0 is not.
+        Some(0) => Ok("0".to_owned()),
+        Some(percent @ 1..=PERCENT_MAX) => Ok(format!("{percent}%")),
+        Some(_) => Err(format!("percentage argument must be less or equal to {PERCENT_MAX}")),
+        None => Err("argument must be a memory or percent value".to_owned()),
+    }
 }
 
 /// Redis's `string2ll` accepts one spelling of each integer: no sign `+`, no leading zeros.
@@ -263,6 +288,24 @@ mod tests {
                 reason, "argument must be between 1 and 9223372036854775807 inclusive",
                 "{word:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_size_or_a_percentage() {
+        for (word, shown) in
+            [("0", "0"), ("3mb", "3145728"), ("5%", "5%"), ("100%", "100%"), ("0%", "0")]
+        {
+            assert_eq!(canonical(Kind::MemoryShare, &[word]).as_deref(), Ok(shown), "{word}");
+        }
+        for (word, reason) in [
+            ("101%", "percentage argument must be less or equal to 100"),
+            ("-1%", "argument must be a memory or percent value"),
+            ("%", "argument must be a memory or percent value"),
+            ("05%", "argument must be a memory or percent value"),
+            ("x", "argument must be a memory or percent value"),
+        ] {
+            assert_eq!(canonical(Kind::MemoryShare, &[word]).unwrap_err(), reason, "{word}");
         }
     }
 

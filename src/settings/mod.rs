@@ -32,6 +32,7 @@ mod parameter;
 mod redis_conf;
 mod rewrite;
 mod rewrite_toml;
+mod share;
 mod table;
 mod toml_file;
 mod types;
@@ -50,6 +51,7 @@ pub use load::{Invocation, load};
 pub use origins::Origins;
 pub use parameter::{Change, Exposure, PARAMETERS, Parameter, Standing};
 pub use rewrite::Rewrite;
+pub use share::MemoryShare;
 pub(crate) use types::memory_bytes;
 pub use types::{
     BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand,

@@ -108,7 +108,7 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("client-query-buffer-limit", memory(MB, LONG_MAX), "1073741824", Live, field!(clients.query_buffer_limit_bytes), "bytes of one client's unparsed requests"),
     P::honoured("client-output-buffer-limit", BufferLimits, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", Live, field!(clients.output_buffer_limits), "unsent reply bytes by class: hard, soft, seconds over soft"),
     P::honoured("proto-max-bulk-len", memory(MB, LONG_MAX), "536870912", Live, field!(clients.proto_max_bulk_len_bytes), "bytes of the longest single argument"),
-    P::honoured("maxmemory-clients", memory(0, LONG_MAX), "0", Live, field!(clients.memory_max_bytes), "bytes of all clients from which the largest ones are disconnected; 0: no limit"),
+    P::honoured("maxmemory-clients", Kind::MemoryShare, "0", Live, field!(clients.memory_max), "bytes of all clients, or a percentage of maxmemory, from which the largest ones are disconnected; 0: no limit"),
     P::honoured("tracking-table-max-keys", integer(0, i64::MAX), "1000000", Live, field!(clients.tracking_keys_max), "keys in clients' caches that the server remembers; 0: any number"),
     P::honoured("protected-mode", Bool, "yes", Live, field!(security.protected_mode), "without a password only this machine may connect"),
     P::honoured("requirepass", Text, "", Live, field!(security.requirepass), "the default user's password").secret(),

@@ -9,6 +9,7 @@ use super::default_user::DefaultUser;
 use super::figures::OomScores;
 use super::origins::Origins;
 use super::parameter::{PARAMETERS, Standing};
+use super::share::MemoryShare;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
@@ -127,8 +128,8 @@ pub struct Clients {
     pub output_buffer_limits: ClientOutputBufferLimits,
     /// Maximum length of a single argument of a request.
     pub proto_max_bulk_len_bytes: u64,
-    /// Memory of all clients together from which the largest ones are disconnected. 0: no limit.
-    pub memory_max_bytes: u64,
+    /// Memory of all clients together from which the largest ones are disconnected.
+    pub memory_max: MemoryShare,
     /// Keys that clients have in their caches, of which the server remembers whose. 0: any number.
     pub tracking_keys_max: u64,
 }

@@ -91,6 +91,37 @@ fn large_requests_end_their_clients_in_redis() {
     assert_large_requests_are_ended(Program::Redis);
 }
 
+fn assert_a_percentage_is_of_maxmemory(program: Program) {
+    let args = ["--save", "", "--maxmemory", "6mb", "--maxmemory-clients", "7%"];
+    let server = Server::start(program, &args);
+    let mut control = server.connect();
+    control.call(&[b"CLIENT", b"NO-EVICT", b"ON"]).expect("answers");
+    let limit = (6 << 20) * 7 / 100;
+    let mut client = named(&server, "half");
+    hold(&mut client, limit / 2);
+    assert!(until(|| number(&mut control, "half", "tot-mem") > Some(limit / 2)), "{program:?}");
+    drop(client);
+    let mut client = named(&server, "whole");
+    hold(&mut client, limit);
+    assert!(until(|| field(&mut control, "whole", "id").is_none()), "{program:?}");
+    // Of no limit a percentage is none.
+    control.call(&[b"CONFIG", b"SET", b"maxmemory", b"0"]).expect("answers");
+    let mut client = named(&server, "whole");
+    hold(&mut client, limit);
+    assert!(until(|| number(&mut control, "whole", "tot-mem") > Some(limit)), "{program:?}");
+}
+
+#[test]
+fn a_percentage_is_of_maxmemory() {
+    assert_a_percentage_is_of_maxmemory(Program::Limpid);
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn a_percentage_is_of_maxmemory_in_redis() {
+    assert_a_percentage_is_of_maxmemory(Program::Redis);
+}
+
 /// A command with a name.
 type Words = fn(&str) -> Vec<String>;
 
