@@ -77,7 +77,8 @@ struct Candidate {
 /// The outcome of one try to evict a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Try {
-    Removed,
+    /// So many bytes.
+    Removed(u64),
     /// The key has gone or was used.
     Missed,
     /// There are no more keys.
@@ -192,10 +193,10 @@ fn make_room(engine: &Engine, settings: &Settings, stats: &WorkerStats) -> Room 
     } else if memory.policy == EvictionPolicy::NoEviction {
         Room::Full
     } else if excess > memory.maxmemory_bytes / TOLERATED_PART {
-        engine.evictor.0.lock().run(&mut round)
+        engine.evictor.0.lock().run(&mut round, excess)
     } else {
         match engine.evictor.0.try_lock() {
-            Some(mut state) => state.run(&mut round),
+            Some(mut state) => state.run(&mut round, excess),
             None => Room::Soon,
         }
     };
@@ -204,7 +205,7 @@ fn make_room(engine: &Engine, settings: &Settings, stats: &WorkerStats) -> Room 
 }
 
 impl State {
-    fn run(&mut self, round: &mut Round<'_>) -> Room {
+    fn run(&mut self, round: &mut Round<'_>, excess: u64) -> Room {
         let node = round.node;
         let (began, budget) = (node.clock.nanos(), budget_nanos(round.memory.eviction_tenacity));
         if self.policy != round.memory.policy {
@@ -215,16 +216,18 @@ impl State {
         if self.runs.is_multiple_of(RUNS_BETWEEN_LOOKS) {
             self.databases.clear();
         }
-        let mut removed = 0;
+        let (mut removed, mut freed) = (0_usize, 0);
         let mut refreshed = 0;
         let room = loop {
             // Read anew for each key: the memory of a small value is free by now, and what waits
-            // for the thread that frees large ones does not count.
-            if round.excess() == 0 {
+            // for the thread that frees large ones does not count. But what an eviction itself
+            // causes, as messages to clients, must not evict further keys.
+            if freed >= excess || round.excess() == 0 {
                 break Room::Enough;
             }
             match self.evict_one(round, refreshed < REFRESHED_MAX) {
-                Try::Removed => {
+                Try::Removed(bytes) => {
+                    freed += bytes;
                     removed += 1;
                     refreshed = 0;
                     if removed % KEYS_BETWEEN_LOOKS == 0 {
@@ -263,8 +266,9 @@ impl State {
             return Try::NoRight;
         };
         let mut keys = writing.expiring(database, round.stats, &mut self.effects);
-        let now =
-            keys.locked.get(database, key).and_then(|entry| score(policy, entry, round.access));
+        let entry = keys.locked.get(database, key);
+        let now = entry.and_then(|entry| score(policy, entry, round.access));
+        let bytes = entry.map_or(0, |entry| entry.allocated_bytes() as u64);
         if now.is_none_or(|now| spares && now < then) {
             return Try::Missed;
         }
@@ -281,7 +285,7 @@ impl State {
         node.keyspace.collect();
         node.stats.eviction.keys.add(1);
         note_spike(node, "eviction-del", began);
-        Try::Removed
+        Try::Removed(bytes)
     }
 
     /// The best candidate, after another look at some keys.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Node;
 use crate::keyspace::snapshot::Retention;
-use crate::replication::BLOCK_BYTES;
 use crate::telemetry::counter::SharedCounter;
 
 /// Memory that removing keys cannot free, or that is about to be freed: counting it would evict
@@ -39,8 +38,7 @@ impl Node {
     pub(crate) fn uncounted(&self) -> Uncounted {
         let log_bytes = if self.log.is_recording() {
             let window = self.log.window();
-            // The first block and the last are partly filled.
-            window.held_bytes.saturating_sub(window.bytes_max + 2 * BLOCK_BYTES)
+            window.held_bytes.saturating_sub(window.bytes_max)
         } else {
             0
         };

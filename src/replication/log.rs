@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 /// Bytes in one block of the backlog.
-pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 64 * 1024;
 
 /// The log with the backlog of its last bytes.
 #[derive(Debug)]

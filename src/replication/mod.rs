@@ -24,7 +24,7 @@ mod timeline;
 
 pub(crate) use feed::{Outlet, Sent};
 pub(crate) use link::{Hello, Link, LinkError, LinkEvent};
-pub(crate) use log::{BLOCK_BYTES, Batch, Ids, Log, Resync};
+pub(crate) use log::{Batch, Ids, Log, Resync};
 pub(crate) use replica::{Announced, Peer, Phase, Replica, ReplicaView};
 pub(crate) use replicas::{FeedStats, Replicas, Waiter};
 pub(crate) use spool::{Overflow, Spool, Written};
