@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Commands;
 use super::password::PasswordHash;
-use super::rules::{Basis, RuleError, c_string, split_rules};
+use super::rules::{Basis, PubsubDefault, RuleError, c_string, split_rules};
 use super::selector::Selector;
 
 /// How payloads of RESTORE by this user are to be checked, if the user says so. They always are.
@@ -75,6 +76,12 @@ impl User {
     /// Whether both are states of one user: a user that was deleted and created again is another.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
+    }
+
+    /// What is left of a user that was deleted: its name, without any right.
+    pub(crate) fn without_rights(&self, commands: &Commands) -> Self {
+        let basis = Basis { commands, channels: PubsubDefault::ResetChannels };
+        Self::new(self.name(), &basis)
     }
 
     /// Becomes a successor of `other`, whatever this one was.

@@ -38,9 +38,6 @@ pub(super) fn denied_in_script(
         // A script without keys holds no lock against changes of users.
         client.follow(&caller.node.acl, epoch);
     }
-    if client.closing {
-        return Some(Denial::Command);
-    }
     let denial = client.user()?.check(&asked).err()?;
     log(caller, client, denial, &asked, Context::Lua);
     Some(denial)

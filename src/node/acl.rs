@@ -134,8 +134,9 @@ impl Client {
                 self.become_user(Arc::clone(current), self.is_authenticated());
             }
             None => {
+                let nobody = held.without_rights(acl.commands);
                 self.closing = true;
-                self.become_user(Arc::clone(users.default_user()), false);
+                self.become_user(Arc::new(nobody), false);
             }
         }
     }
