@@ -13,6 +13,7 @@
 //! heap                      a leaf: bytes allocated, by thread
 //! process                   a leaf: title, background, supervisor and limits of the process
 //! limits                    a leaf: within which collections are kept packed
+//! acl                       users, the rules that make them, and the checks by them; no I/O
 //! scripting                 a leaf: Lua, what scripts see of it, and the libraries of functions
 //! settings                  files, environment and arguments; the parameter table
 //! resp                      bytes to requests and replies to bytes; no I/O
@@ -174,6 +175,7 @@
 //!   when the server forgets its keys. A flush is told as null in the receiver's protocol.
 //! - DUMP payloads of newer servers are accepted, and payloads that run into their footer are not.
 
+mod acl;
 mod admin;
 mod commands;
 mod engine;

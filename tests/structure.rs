@@ -15,6 +15,7 @@ const RANKS: &[(&str, u32)] = &[
     ("limits", 0),
     ("scripting", 0),
     ("heap", 0),
+    ("acl", 1),
     ("settings", 1),
     ("resp", 1),
     ("types", 1),

@@ -39,7 +39,6 @@ use crate::commands::info;
 use crate::engine::Engine;
 use crate::node::Node;
 use crate::server::tls::Tls;
-use crate::settings::Settings;
 use crate::telemetry::log::log;
 
 pub use probe::probe;
@@ -100,7 +99,7 @@ pub(crate) fn start(
         return Ok(None);
     }
     let failed = |what: &str| format!("Admin server on {}:{}: {what}", admin.bind, admin.port);
-    check_access(&settings)?;
+    check_access(&engine.node)?;
     let listener = match connections::listen(&admin.bind, admin.port) {
         Ok(listener) => listener,
         Err(error) if admin.is_default() => {
@@ -147,10 +146,10 @@ pub(crate) fn start(
 ///
 /// # Errors
 /// If clients need a password, and no setting allows the admin server to answer without a token.
-fn check_access(settings: &Settings) -> Result<(), String> {
-    let Some(warning) = settings.admin.open_warning() else { return Ok(()) };
-    if settings.security.requirepass.reveal().is_some() {
-        return Err(format!("requirepass is set, but: {warning}"));
+fn check_access(node: &Node) -> Result<(), String> {
+    let Some(warning) = node.settings.load().admin.open_warning() else { return Ok(()) };
+    if node.acl.users().needs_authentication() {
+        return Err(format!("clients need a password, but: {warning}"));
     }
     log!(Warning, "{warning}");
     Ok(())

@@ -212,7 +212,7 @@ fn an_admin_server_that_tells_anyone_needs_consent() {
     ] {
         let mut fixture = server(arguments);
         let settings = fixture.engine.node.settings.load_full();
-        assert_eq!(check_access(&settings).is_ok(), starts, "{arguments:?}");
+        assert_eq!(check_access(&fixture.engine.node).is_ok(), starts, "{arguments:?}");
         let shown = fixture.run("a", "INFO server");
         let password_is_asked = arguments.contains(&"--requirepass");
         let line = format!(" admin_access:{access} ");

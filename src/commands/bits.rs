@@ -5,7 +5,7 @@ mod operations;
 mod target;
 
 use super::command::{Begin, Find, Group::Bitmap, at_least, command, exactly, one_key};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag, KeyFlag::*, Keys};
 use crate::keyspace::Key;
 use crate::number::Decimal;
 use crate::settings::EventClasses;
@@ -22,7 +22,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "Counts the bits that are set in a string, or in a range of it."),
     command("BITFIELD", bitfield, at_least(2), &[Write, DenyOom],
         one_key(&[Rw, Access, Update, VariableFlags])
-            .note("This command allows both access and modification of the key"), Bitmap)
+            .note("This command allows both access and modification of the key")
+            .found_by(keys_of_bitfield), Bitmap)
         .docs("3.2.0", "O(1) for each operation",
             "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
              <SET encoding offset value | INCRBY encoding offset increment>]",
@@ -204,18 +205,18 @@ fn combined(
     (len, Value::Packed(Encoding::Raw, bytes))
 }
 
-/// Whether a BITFIELD writes nothing; wrong arguments count as writing.
-pub(super) fn only_reads(args: &Args<'_>) -> bool {
+/// BITFIELD's key: what is done to it depends on the operations; wrong arguments count as writing.
+fn keys_of_bitfield(args: &Args<'_>, each: &mut dyn FnMut(usize, &'static [KeyFlag])) {
     let mut index = 2;
     while index < args.len() {
         let left = args.len() - index - 1;
         index += match () {
             () if args.is(index, "GET") && left >= 2 => 3,
             () if args.is(index, "OVERFLOW") && left >= 1 => 2,
-            () => return false,
+            () => return each(1, &[Rw, Access, Update]),
         };
     }
-    true
+    each(1, &[Ro, Access]);
 }
 
 fn bitfield(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -10,6 +10,8 @@ use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string};
 use crate::node::client::{Handle, ReplyMode};
 use crate::number::parse_i64;
 
+pub(super) use listing::info_of;
+
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[container("CLIENT", SUBCOMMANDS, Connection)
     .docs("2.4.0", "Depends on the subcommand", "", "Tells of connections and steers them.")];

@@ -412,7 +412,7 @@ impl Command {
                     Category::Write => self.flags.has(Flag::Write),
                     Category::Read => {
                         self.flags.has(Flag::ReadOnly)
-                            && !self.categories.contains(&Category::Connection)
+                            && !self.categories.contains(&Category::Scripting)
                     }
                     Category::Admin => self.flags.has(Flag::Admin),
                     Category::Dangerous => self.flags.has(Flag::Admin),

@@ -73,12 +73,17 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
     let limit = |settings: &Settings| (settings.memory.maxmemory_bytes, settings.memory.policy);
     let evicts = limit(&old) != limit(&new) && new.memory.maxmemory_bytes > 0;
+    let password = new.security.requirepass.clone();
     ctx.node.settings.store(Arc::new(new));
     if evicts {
         ctx.node.evicting.store(true, Ordering::Relaxed);
         ctx.node.pace.wake();
     }
     ctx.node.admission.changed(&ctx.keys.locked);
+    if password != old.security.requirepass {
+        let users = ctx.node.acl.users().with_password(password.reveal().map(str::as_bytes));
+        ctx.node.change_users(&ctx.keys.locked, users, None, ctx.client);
+    }
     ctx.node.judge_replicas(&ctx.keys.locked);
     ctx.reply.ok();
     Ok(())

@@ -1,7 +1,11 @@
 //! Connection commands: greeting, authentication, the selected database.
 
+use std::sync::Arc;
+
 use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
+use super::acl::note_failed_authentication;
 use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string, pubsub};
+use crate::acl::{NO_PASSWORD_SET, WRONG_PASSWORD};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
 
@@ -24,12 +28,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("1.0.0", "O(1)", "index", "Selects the database that the following commands use."),
 ];
 
-/// The only user.
-pub(super) const DEFAULT_USER: &[u8] = b"default";
-
-const WRONG_PASSWORD: Failure = Failure::Other(std::borrow::Cow::Borrowed(
-    "WRONGPASS invalid username-password pair or user is disabled.",
-));
+/// The user who authenticates with just a password.
+const DEFAULT_USER: &[u8] = b"default";
 
 fn ping(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.len() > 2 {
@@ -67,11 +67,19 @@ fn select(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     Ok(())
 }
 
-/// Whether this is the user's password.
-fn is_password(ctx: &Context<'_>, user: &[u8], password: &[u8]) -> bool {
-    let settings = ctx.node.settings.load();
-    let same = settings.security.requirepass.admits(password);
-    user == DEFAULT_USER && same
+/// Authenticates the client as a user.
+fn authenticate(ctx: &mut Context<'_>, args: &Args<'_>, name: &[u8], password: &[u8]) -> Handled {
+    let users = ctx.node.acl.users();
+    match users.authenticate(name, password) {
+        Some(user) => {
+            ctx.client.become_user(Arc::clone(user), true);
+            Ok(())
+        }
+        None => {
+            note_failed_authentication(ctx, args, name);
+            Err(Failure::Other(WRONG_PASSWORD.into()))
+        }
+    }
 }
 
 fn auth(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -83,16 +91,10 @@ fn auth(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         Some(password) => (args.at(1), password),
         None => (DEFAULT_USER, args.at(1)),
     };
-    if args.len() == 2 && ctx.node.settings.load().security.requirepass.reveal().is_none() {
-        return Err(Failure::err(
-            "AUTH <password> called without any password configured for the default user. Are \
-             you sure your configuration is correct?",
-        ));
+    if args.len() == 2 && ctx.node.acl.users().default_user().needs_no_password() {
+        return Err(Failure::Other(NO_PASSWORD_SET.into()));
     }
-    if !is_password(ctx, user, password) {
-        return Err(WRONG_PASSWORD);
-    }
-    ctx.client.authenticated = true;
+    authenticate(ctx, args, user, password)?;
     ctx.reply.ok();
     Ok(())
 }
@@ -105,10 +107,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         if args.is(at, "AUTH") && more >= 2 {
             ctx.redact(at + 1);
             ctx.redact(at + 2);
-            if !is_password(ctx, args.at(at + 1), args.at(at + 2)) {
-                return Err(WRONG_PASSWORD);
-            }
-            ctx.client.authenticated = true;
+            authenticate(ctx, args, args.at(at + 1), args.at(at + 2))?;
             at += 3;
         } else if args.is(at, "SETNAME") && more >= 1 {
             set_name(ctx.client, args.at(at + 1))?;
@@ -118,7 +117,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             return Err(Failure::Bytes(text.concat()));
         }
     }
-    if !ctx.client.authenticated {
+    if !ctx.client.is_authenticated() {
         return Err(Failure::Other(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO AUTH <user> <pass> option can be used to authenticate the client and \
@@ -183,7 +182,7 @@ pub(super) fn is_printable(text: &[u8]) -> bool {
 fn reset(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     let client = &mut *ctx.client;
     client.database = 0;
-    client.authenticated = ctx.node.settings.load().security.requirepass.reveal().is_none();
+    client.become_default_user(&ctx.node.acl);
     client.multi = None;
     client.reply_mode = ReplyMode::On;
     client.forget_watches(ctx.keys.keyspace());

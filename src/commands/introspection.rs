@@ -323,27 +323,13 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
     let mut keys = Vec::new();
     row.keys.for_each(&command, |index, flags| {
         if !flags.contains(&KeyFlag::NotKey) {
-            keys.push((command.at(index), flags_for(row, flags, args)));
+            keys.push((command.at(index), flags));
         }
     });
     if keys.is_empty() {
         return Err(Failure::err("Invalid arguments specified for command"));
     }
     Ok(keys)
-}
-
-/// A command's key flags where its arguments decide them.
-fn flags_for(row: &Command, flags: &'static [KeyFlag], args: &Args<'_>) -> &'static [KeyFlag] {
-    use KeyFlag::{Access, Ow, Ro, Rw, Update};
-    // After COMMAND GETKEYSANDFLAGS, SET, its key and its value.
-    let given = |word: &str| (5..args.len()).any(|at| args.is(at, word));
-    match row.name {
-        "SET" if !given("GET") => &[Ow, Update],
-        "SET" => &[Rw, Access, Update],
-        "BITFIELD" if super::bits::only_reads(&args.skip(2)) => &[Ro, Access],
-        "BITFIELD" => &[Rw, Access, Update],
-        _ => flags,
-    }
 }
 
 fn getkeys(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

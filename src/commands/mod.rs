@@ -4,6 +4,7 @@
 //! its file and name its table in [`all`].
 
 mod access;
+mod acl;
 mod args;
 pub(crate) mod blocking;
 mod command;
@@ -58,6 +59,7 @@ mod tests;
 pub const REDIS_VERSION: &str = "7.0.15";
 
 pub(crate) use access::{access, access_clock, aging};
+pub(crate) use acl::{Asked, catalog::acl_commands, note_denial};
 pub(crate) use args::Args;
 pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run, Source};
 pub(crate) use context::{Context, Expired, Keys};
@@ -68,6 +70,7 @@ pub(crate) use random::Random;
 /// All rows, by family.
 pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     [
+        acl::COMMANDS,
         bits::COMMANDS,
         client::COMMANDS,
         cluster::COMMANDS,

@@ -1,6 +1,7 @@
 //! Looks up a command's row by the name that a client sends, after renames.
 
-use super::Command;
+use super::{Args, Command};
+use crate::acl::ChannelPlaces;
 
 /// A row as registered in this server.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Registered {
     pub(crate) first_key: usize,
     /// The first key is the only one: its shard is the complete lock set.
     pub(crate) one_key: bool,
+    /// Arguments that are channels, which users need permission for.
+    pub(crate) channels: Option<ChannelPlaces>,
 }
 
 /// All rows by name.
@@ -132,6 +135,15 @@ impl Registry {
         self.all().find(|registered| registered.name.as_bytes() == name)
     }
 
+    /// The row of a request: a container's only if it stands alone. Does not check the arity.
+    pub(crate) fn resolve(&self, args: &Args<'_>) -> Option<&Registered> {
+        let registered = self.find(args.at(0))?;
+        match args.get(1) {
+            Some(word) if registered.is_container() => registered.subcommand(word),
+            _ => Some(registered),
+        }
+    }
+
     /// The row by the full name, `container|subcommand` included.
     pub(crate) fn find_full(&self, name: &[u8]) -> Option<&Registered> {
         match name.iter().position(|&byte| byte == b'|') {
@@ -153,7 +165,8 @@ impl Registered {
         let subcommands = row.subcommands.iter().map(|sub| Self::new(sub, row.name, ids)).collect();
         let (first_key, one_key) = row.keys.fixed().unwrap_or((0, false));
         let path = [container, row.name];
-        Self { row, name, path, sent: own, id, subcommands, first_key, one_key }
+        let channels = ChannelPlaces::of(&name);
+        Self { row, name, path, sent: own, id, subcommands, first_key, one_key, channels }
     }
 
     /// The subcommand with this word.

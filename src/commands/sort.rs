@@ -14,7 +14,8 @@ use std::ops::Range;
 use super::command::{
     Begin, Category, Command, Find, Group::Generic, KeyPlaces, at_least, command, one_key,
 };
-use super::{Args, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string, lists};
+use super::{Args, Asked, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string, lists};
+use crate::acl::Access;
 use crate::keyspace::Key;
 use crate::number::double;
 use crate::settings::EventClasses;
@@ -62,11 +63,20 @@ const fn source_and_names() -> KeyPlaces {
 }
 
 fn sort(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    run(ctx, args, Options::parse(args, Storing::Allowed)?)
+    let rights = reads_all_keys(ctx, args, b"sort");
+    run(ctx, args, Options::parse(args, Storing::Allowed, rights)?)
 }
 
 fn sort_ro(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    run(ctx, args, Options::parse(args, Storing::ReadOnly)?)
+    let rights = reads_all_keys(ctx, args, b"sort_ro");
+    run(ctx, args, Options::parse(args, Storing::ReadOnly, rights)?)
+}
+
+/// Whether the client's user may read all keys: BY and GET name keys that no argument shows.
+fn reads_all_keys(ctx: &Context<'_>, args: &Args<'_>, command: &[u8]) -> bool {
+    let Some(user) = ctx.client.user().filter(|user| !user.is_unrestricted()) else { return true };
+    let registered = ctx.registry.find_row(command).expect("it is running");
+    user.permits_with_all_keys(&Asked { registered, args }, Access::READ)
 }
 
 fn run(ctx: &mut Context<'_>, args: &Args<'_>, mut options: Options<'_>) -> Handled {

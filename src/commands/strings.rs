@@ -7,7 +7,7 @@ mod options;
 mod parts;
 
 use super::command::{Group::String, at_least, command, exactly, key_range, one_key};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag, KeyFlag::*, Keys};
 use crate::keyspace::{Content, Key};
 use crate::number::Decimal;
 use crate::settings::EventClasses;
@@ -66,7 +66,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("2.6.0", "O(1)", "key milliseconds value",
             "Sets a key to a string that expires after some milliseconds."),
     command("SET", set, at_least(3), &[Write, DenyOom], one_key(&[Rw, Access, Update, VariableFlags])
-            .note("RW and ACCESS due to the optional `GET` argument"), String)
+            .note("RW and ACCESS due to the optional `GET` argument")
+            .found_by(keys_of_set), String)
         .docs("1.0.0", "O(1)",
             "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
              PXAT unix-time-milliseconds | KEEPTTL]",
@@ -170,6 +171,12 @@ fn overwrite_until(keys: &mut Keys<'_>, key: Key<'_>, value: &[u8], expire_at_ms
     keys.event(key, EventClasses::GENERIC, "expire");
     let at = Decimal::new(expire_at_ms);
     keys.log_instead(&[&[b"SET", key.bytes, value, b"PXAT", at.as_bytes()]]);
+}
+
+/// SET's key, which it reads with the option GET.
+fn keys_of_set(args: &Args<'_>, each: &mut dyn FnMut(usize, &'static [KeyFlag])) {
+    let reads = (3..args.len()).any(|index| args.is(index, "GET"));
+    each(1, if reads { &[Rw, Access, Update] } else { &[Ow, Update] });
 }
 
 fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -1,8 +1,10 @@
 //! Decides whether a command may run now, in Redis's order of checks.
 
 use super::caller::Caller;
+use super::permission;
+use crate::acl;
 use crate::commands::registry::Registered;
-use crate::commands::{Command, EngineCommand, Failure, Flag};
+use crate::commands::{Args, Command, EngineCommand, Failure, Flag};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::resp::Protocol;
@@ -16,6 +18,8 @@ pub(super) enum Verdict {
     Refuse(Failure),
     /// Clients are paused.
     Wait,
+    /// The client's user is gone, and the connection ends.
+    Over,
     /// It comes over the link to a former master.
     Abort,
 }
@@ -72,20 +76,34 @@ struct Candidate<'c> {
 }
 
 #[cold]
-pub(super) fn judge(caller: &Caller<'_>, client: &Client, registered: &Registered) -> Verdict {
+pub(super) fn judge(
+    caller: &Caller<'_>,
+    client: &mut Client,
+    registered: &Registered,
+    args: &Args<'_>,
+) -> Verdict {
     let (row, admission) = (registered.row, &caller.node.admission);
     if let Some(master) = &client.master {
         return judge_master(caller, client, master.generation, &registered.name);
     }
+    if client.closing {
+        return Verdict::Over;
+    }
     if admission.has(Condition::ShuttingDown) {
         return Verdict::Wait;
     }
-    if !client.is_trusted(&caller.settings) && !row.flags.has(Flag::NoAuth) {
+    if !client.is_trusted(&caller.node.acl) && !row.flags.has(Flag::NoAuth) {
         return refuse("NOAUTH Authentication required.");
     }
     if client.multi.is_some() && row.flags.has(Flag::NoMulti) {
         return refuse("ERR Command not allowed inside a transaction");
     }
+    let context =
+        if client.multi.is_some() { acl::Context::Multi } else { acl::Context::Toplevel };
+    if let Some(denial) = permission::denied(caller, client, registered, args, context) {
+        return Verdict::Refuse(Failure::Other(denial.error(&registered.name).into()));
+    }
+    let client = &*client;
     let candidate = Candidate { caller, client, registered };
     if caller.memory_short && candidate.needs_memory() {
         return refuse(OOM);

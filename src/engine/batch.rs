@@ -87,6 +87,7 @@ impl Executor {
         let node = &*self.engine.node;
         let mut caller = Caller::new(&self.engine, self.index);
         self.output.begin(client.protocol);
+        caller.begin(client);
         self.scratch.effects.runner = client.handle.origin.id;
         let mut consumed = 0;
         let mut after = After::Continue;
@@ -95,7 +96,7 @@ impl Executor {
             let limits = Limits {
                 bulk_bytes_max: i64::try_from(caller.settings.clients.proto_max_bulk_len_bytes)
                     .unwrap_or(i64::MAX),
-                authenticated: client.is_trusted(&caller.settings),
+                authenticated: client.is_trusted(&node.acl),
             };
             let (parsed, error) =
                 self.scratch.parse(&self.engine.registry, parser, &input[consumed..], limits);

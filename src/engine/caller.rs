@@ -121,6 +121,11 @@ impl<'e> Caller<'e> {
         if owed != 0 && !replicas.any_fed() {
             owed = 0;
         }
+        // Users may have changed while a command ran that takes no lock: AUTH, SUBSCRIBE.
+        let epoch = self.node.admission.epoch();
+        if client.users_epoch != epoch {
+            client.follow(&self.node.acl, epoch);
+        }
         if client.unpublished {
             client.publish();
         }
@@ -133,14 +138,22 @@ impl<'e> Caller<'e> {
         owed
     }
 
-    /// The admission epoch; brings the settings up to date with it.
+    /// The admission epoch; brings the settings and the client's user up to date with it.
     #[inline]
-    pub(super) fn epoch(&mut self) -> u64 {
+    pub(super) fn epoch(&mut self, client: &mut Client) -> u64 {
         let epoch = self.node.admission.epoch();
         if epoch != self.settings_epoch {
             (self.settings, self.settings_epoch) = (self.node.settings.load(), epoch);
+            client.follow(&self.node.acl, epoch);
         }
         epoch
+    }
+
+    /// Brings the client's user up to date as the batch begins.
+    pub(super) fn begin(&self, client: &mut Client) {
+        if client.users_epoch != self.settings_epoch {
+            client.follow(&self.node.acl, self.settings_epoch);
+        }
     }
 
     /// The row with an id.

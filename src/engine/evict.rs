@@ -151,7 +151,7 @@ pub(super) fn is_short(caller: &Caller<'_>, client: &Client) -> bool {
 
 #[cold]
 fn make_room_for(caller: &Caller<'_>, client: &Client) -> Room {
-    if !client.is_trusted(&caller.settings) {
+    if !client.is_trusted(&caller.node.acl) {
         // Its command is refused anyway.
         return Room::Enough;
     }

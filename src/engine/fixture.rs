@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::batch::After;
 use super::{Engine, Executor};
+use crate::commands::acl_commands;
 use crate::commands::registry::Registry;
 use crate::keyspace::{Keyspace, Locked};
 use crate::node::client::{Client, Handle, Origin};
@@ -214,7 +215,9 @@ impl Fixture {
         };
         let workers = (0..workers).map(|_| WorkerStats::new(registry.ids())).collect();
         let log_id = "0".repeat(40);
-        let node = Node::new(settings, identity, Arc::clone(&clock) as _, workers, [1; 4], log_id);
+        let shared = Arc::clone(&clock) as _;
+        let commands = acl_commands();
+        let node = Node::new(settings, identity, commands, shared, workers, [1; 4], log_id);
         let host = Arc::new(StubHost::default());
         node.set_host(Arc::clone(&host) as _);
         let engine = Arc::new(Engine::new(Arc::new(node), registry));
@@ -244,8 +247,7 @@ impl Fixture {
                 unix_socket: false,
             }));
             node.clients.add(Arc::clone(&handle));
-            let open = node.settings.load().security.requirepass.reveal().is_none();
-            let client = Client::new(handle, open);
+            let client = Client::new(handle, &node.acl);
             Connected { client, parser: Parser::default(), input: Vec::new() }
         })
     }

@@ -15,6 +15,7 @@ pub(crate) mod key_delay;
 mod migrate;
 mod monitor;
 mod observe;
+mod permission;
 pub(crate) mod rdb_load;
 pub(crate) mod rdb_save;
 mod request;

@@ -118,11 +118,11 @@ fn admit_and_call<'e>(
 ) -> Flow {
     caller.last_command = registered.id + 1;
     loop {
-        let epoch = caller.epoch();
+        let epoch = caller.epoch(tools.client);
         caller.memory_short = evict::is_short(caller, tools.client);
         let calm = caller.node.admission.is_calm() && !caller.memory_short;
         if !(calm && tools.client.is_plain()) {
-            match admission::judge(caller, tools.client, registered) {
+            match admission::judge(caller, tools.client, registered, args) {
                 Verdict::Run => {}
                 Verdict::Queue => {
                     transaction::queue(tools, registered, args);
@@ -136,6 +136,7 @@ fn admit_and_call<'e>(
                     }
                     return Flow::Done;
                 }
+                Verdict::Over => return Flow::Done,
                 Verdict::Wait => return Flow::Wait,
                 Verdict::Abort => return Flow::Abort,
             }

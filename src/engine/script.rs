@@ -16,12 +16,14 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{admission, call, monitor, observe, tracking};
+use super::{admission, call, monitor, observe, permission, tracking};
 use reply::Reply;
 
 use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
-use crate::commands::{Args, EngineCommand, Failure, Flag, Locks, Random, Run, Source};
+use crate::commands::{
+    Args, Asked, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
+};
 use crate::keyspace::{ShardSet, Tracker};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
@@ -353,9 +355,13 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         rights: Rights,
         title: Title<'r>,
     ) -> Self {
-        let mut own = Client::new(Arc::clone(&client.handle), true);
+        let mut own = Client::in_script(client);
         own.database = client.database;
         own.master = client.master.take();
+        if client.user().is_some_and(|user| !user.is_unrestricted()) {
+            // What its user may not do is logged with it.
+            client.publish();
+        }
         // Nothing blocks, as in a transaction.
         own.in_exec = Some((0, 0));
         own.in_script = true;
@@ -408,18 +414,21 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     }
 
     /// Why the script may not call a command now, in Redis's order.
-    fn refused(&self, registered: &Registered) -> Option<Cow<'static, str>> {
+    fn refused(&mut self, registered: &Registered, args: &Args<'_>) -> Option<Cow<'static, str>> {
         let (node, flags) = (self.caller.node, registered.row.flags);
         let admission = &node.admission;
         if flags.has(Flag::NoScript) && !node.scripts.allows_all.load(Ordering::Relaxed) {
             return Some("This Redis command is not allowed from script".into());
         }
-        let settings = &self.caller.settings;
         if admission.has(Condition::MasterDown)
-            && !settings.replication.serve_stale_data
+            && !self.caller.settings.replication.serve_stale_data
             && !flags.has(Flag::Stale)
         {
             return Some("Can not execute the command on a stale replica".into());
+        }
+        let denial = permission::denied_in_script(self.caller, &mut self.client, registered, args);
+        if let Some(denial) = denial {
+            return Some(denial.error_in_script().trim_start_matches("ERR ").into());
         }
         let writes = flags.has(Flag::Write);
         if self.rights.read_only && (writes || flags.has(Flag::MayReplicate)) {
@@ -451,7 +460,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             Ok(registered) => registered,
             Err((registered, text)) => return Err(self.refuse(registered, text)),
         };
-        if let Some(text) = self.refused(registered) {
+        if let Some(text) = self.refused(registered, args) {
             return Err(self.refuse(Some(registered), text));
         }
         if registered.row.flags.has(Flag::Write) && !self.has_written {
@@ -524,17 +533,22 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
 /// The row of a command that was refused, and why.
 type Refused<'e> = (Option<&'e Registered>, Cow<'static, str>);
 
+/// Puts arguments one after the other.
+fn place(argv: &[&[u8]], buffer: &mut Vec<u8>, spans: &mut Vec<Span>) {
+    let len = |len: usize| u32::try_from(len).expect("arguments stay below 4 GiB");
+    for arg in argv {
+        spans.push(Span { start: len(buffer.len()), len: len(arg.len()) });
+        buffer.extend_from_slice(arg);
+    }
+}
+
 impl Host for Running<'_, '_, '_> {
     fn call(&mut self, argv: &[&[u8]], reply: &mut Vec<u8>) -> Result<(), CallError> {
         let (mut buffer, mut spans) =
             (std::mem::take(&mut self.buffer), std::mem::take(&mut self.spans));
         buffer.clear();
         spans.clear();
-        for arg in argv {
-            let len = |len: usize| u32::try_from(len).expect("arguments stay below 4 GiB");
-            spans.push(Span { start: len(buffer.len()), len: len(arg.len()) });
-            buffer.extend_from_slice(arg);
-        }
+        place(argv, &mut buffer, &mut spans);
         let result = self.run(&Args::new(&buffer, &spans, None), reply);
         (self.buffer, self.spans) = (buffer, spans);
         result
@@ -553,12 +567,13 @@ impl Host for Running<'_, '_, '_> {
     }
 
     fn acl_check_cmd(&mut self, argv: &[&[u8]]) -> Option<bool> {
-        let name = argv.first()?;
-        let registered = self.caller.engine.registry.find(name)?;
-        if registered.is_container() && argv.len() > 1 {
-            registered.subcommand(argv[1])?;
-        }
-        Some(true)
+        let (mut buffer, mut spans) = (Vec::new(), Vec::new());
+        place(argv, &mut buffer, &mut spans);
+        let args = &Args::new(&buffer, &spans, None);
+        argv.first()?;
+        let registered = self.caller.engine.registry.resolve(args)?;
+        let asked = Asked { registered, args };
+        Some(self.client.user().is_none_or(|user| user.check(&asked).is_ok()))
     }
 
     fn log(&mut self, level: LogLevel, text: &[u8]) {

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::caller::{Caller, Tools};
 use super::write::{self, Right, Writing, begin_write};
-use super::{call, monitor, observe, script};
+use super::{call, monitor, observe, permission, script};
+use crate::acl;
 use crate::commands::effects::Terms;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Locks, Run};
@@ -127,6 +128,14 @@ fn run_all(
     for queued in &multi.queued {
         let args = Args::new(&queued.buffer, &queued.spans, None);
         let registered = caller.row(queued.command);
+        if let Some(denial) =
+            permission::denied(caller, tools.client, registered, &args, acl::Context::Multi)
+        {
+            let text = denial.error_at_exec();
+            tools.output.error(text.as_bytes());
+            caller.stats.error(text.as_bytes());
+            continue;
+        }
         match registered.row.run {
             Run::Handler(_) => call::run(caller, tools, writing.locked(), registered, &args),
             _ => {

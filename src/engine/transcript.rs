@@ -77,9 +77,9 @@ impl Fixture {
         let listener = handle(2);
         node.pubsub.subscribe(Kind::Pattern, b"__key*__:*", &listener, None);
         Self {
+            client: Client::new(handle(1), &node.acl),
             node,
             executor: Executor::new(engine, 0, 1),
-            client: Client::new(handle(1), true),
             listener,
             clock,
             log_read: 0,

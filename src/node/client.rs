@@ -8,12 +8,14 @@ use std::task::Waker;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::acl::Acl;
 use super::migration::Migration;
 use super::tracking::{OwnTracking, Tracker};
+use crate::acl::User;
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
-use crate::settings::{ClientOutputBufferLimits, Settings};
+use crate::settings::ClientOutputBufferLimits;
 
 /// A subscription's channel or pattern.
 pub(crate) type Name = Box<[u8]>;
@@ -123,7 +125,13 @@ pub(crate) struct Client {
     pub(crate) handle: Arc<Handle>,
     pub(crate) database: usize,
     pub(crate) protocol: Protocol,
-    pub(crate) authenticated: bool,
+    /// Whose rights its commands have; `None`: all rights, as the link to a master has them.
+    user: Option<Arc<User>>,
+    authenticated: bool,
+    /// Authenticated as a user who may do everything: its commands need no check of rights.
+    unrestricted: bool,
+    /// The epoch of admission as of which the user is its current state.
+    pub(crate) users_epoch: u64,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) multi: Option<Multi>,
     /// Commands and bytes of this client's transaction, while EXEC runs it.
@@ -165,13 +173,31 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(handle: Arc<Handle>, authenticated: bool) -> Self {
+    /// A new connection, of the default user.
+    pub(crate) fn new(handle: Arc<Handle>, acl: &Acl) -> Self {
+        let mut client = Self::of_nobody(handle);
+        client.become_default_user(acl);
+        client
+    }
+
+    /// One that runs a script's commands in the name of the client `of`.
+    pub(crate) fn in_script(of: &Self) -> Self {
+        let mut client = Self::of_nobody(Arc::clone(&of.handle));
+        client.user.clone_from(&of.user);
+        client.users_epoch = of.users_epoch;
+        client
+    }
+
+    fn of_nobody(handle: Arc<Handle>) -> Self {
         let watch_mark = Arc::clone(&handle.watch_mark);
         Self {
             handle,
             database: 0,
             protocol: Protocol::Resp2,
-            authenticated,
+            user: None,
+            authenticated: false,
+            unrestricted: false,
+            users_epoch: 0,
             reply_mode: ReplyMode::On,
             multi: None,
             in_exec: None,
@@ -199,14 +225,32 @@ impl Client {
 
     /// The client that applies a master's stream. It is never plain.
     pub(crate) fn master(handle: Arc<Handle>, generation: u64) -> Self {
-        let mut client = Self::new(handle, false);
+        let mut client = Self::of_nobody(handle);
         client.master = Some(Box::new(MasterLink { generation, ..MasterLink::default() }));
         client
     }
 
     /// Whether it is authenticated, or needs no authentication.
-    pub(crate) fn is_trusted(&self, settings: &Settings) -> bool {
-        self.authenticated || settings.security.requirepass.reveal().is_none()
+    pub(crate) fn is_trusted(&self, acl: &Acl) -> bool {
+        self.authenticated || !acl.users().needs_authentication()
+    }
+
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// The user; `None` for the link to a master, which may do everything.
+    #[inline]
+    pub(crate) fn user(&self) -> Option<&Arc<User>> {
+        self.user.as_ref()
+    }
+
+    /// Has the rights of a user from here on.
+    pub(crate) fn become_user(&mut self, user: Arc<User>, authenticated: bool) {
+        self.handle.shown.lock().user = Some(Arc::clone(&user));
+        self.authenticated = authenticated;
+        self.unrestricted = authenticated && user.is_unrestricted();
+        self.user = Some(user);
     }
 
     pub(crate) fn subscriptions(&self) -> usize {
@@ -221,7 +265,7 @@ impl Client {
     /// Whether commands need no check of this client before they run.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.authenticated
+        self.unrestricted
             && self.multi.is_none()
             && self.reply_mode == ReplyMode::On
             && !self.is_subscribed()
@@ -277,6 +321,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) name: Vec<u8>,
+    /// `None`: the link to a master.
+    pub(crate) user: Option<Arc<User>>,
     pub(crate) library_name: Vec<u8>,
     pub(crate) library_version: Vec<u8>,
     pub(crate) database: usize,

@@ -91,6 +91,14 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     ) -> Result<(), SettingRefused>;
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self, which: Rewrite) -> HostResult;
+    /// A file's content. Errors are in the operating system's words.
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("there are no files: {path}"))
+    }
+    /// Replaces a file's content: completely and for good, or not at all.
+    fn write_file(&self, path: &str, _content: &[u8]) -> HostResult {
+        Err(format!("there are no files: {path}"))
+    }
     /// 40 unpredictable hexadecimal digits, the form of replication ids.
     fn new_id(&self) -> String;
     /// Begins a snapshot for waiting replicas, if due.

@@ -3,6 +3,7 @@
 //! No sockets and no threads: the outer layer drives it through the engine, and provides the time
 //! ([`Clock`]) and other services ([`Host`]).
 
+pub(crate) mod acl;
 pub(crate) mod admission;
 mod blocked;
 pub(crate) mod certificates;
@@ -31,11 +32,13 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use crate::acl::Commands;
 use crate::keyspace::Keyspace;
 use crate::replication::Log;
 use crate::settings::Settings;
 use crate::telemetry::counter::Distribution;
 use crate::types::list::PLAIN_BYTES_MIN;
+use acl::Acl;
 use admission::Admission;
 use blocked::Blocked;
 use certificates::Certificates;
@@ -96,6 +99,7 @@ pub(crate) struct Node {
     pub(crate) migrations: Migrations,
     pub(crate) log: Log,
     pub(crate) admission: Admission,
+    pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
     pub(crate) replication: Replication,
     /// Clients that wait for keys.
@@ -125,17 +129,19 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node with empty databases. `seeds` key the hash of keys; `log_id` identifies its history.
+    /// A node with empty databases. `commands` is what users may be permitted; `seeds` key the hash of
+    /// keys; `log_id` identifies its history.
     pub(crate) fn new(
         settings: Settings,
         identity: Identity,
+        commands: &'static Commands,
         clock: Arc<dyn Clock>,
         workers: Vec<WorkerStats>,
         seeds: [u64; 4],
         log_id: String,
     ) -> Self {
         let databases = settings.keyspace.databases as usize;
-        let commands = workers.first().map_or(0, |worker| worker.commands.len());
+        let ids = workers.first().map_or(0, |worker| worker.commands.len());
         Self {
             keyspace: Arc::new(Keyspace::new(databases, workers.len(), seeds)),
             clients: Clients::default(),
@@ -146,8 +152,8 @@ impl Node {
             slowlog: Slowlog::default(),
             spikes: Spikes::default(),
             stats: ServerStats::default(),
-            background: WorkerStats::new(commands),
-            migrations: Migrations::new(commands),
+            background: WorkerStats::new(ids),
+            migrations: Migrations::new(ids),
             applier: workers.len().saturating_sub(1),
             relief: workers.len().saturating_sub(2),
             workers,
@@ -160,6 +166,7 @@ impl Node {
             log: Log::new(log_id),
             pace: pace::Pace::default(),
             admission: Admission::default(),
+            acl: Acl::new(commands, &settings.security),
             persistence: Persistence::new(clock.unix_ms()),
             replication: Replication::default(),
             blocked: Blocked::default(),

@@ -123,6 +123,16 @@ impl PubSub {
             .collect()
     }
 
+    /// Passes every subscription on.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Kind, &[u8], &Arc<Handle>)) {
+        let tables = self.tables.read();
+        for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
+            for (name, subscribers) in &tables.by_kind[kind as usize] {
+                subscribers.values().for_each(|handle| each(kind, name, handle));
+            }
+        }
+    }
+
     /// The number of clients subscribed to a name.
     pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> usize {
         self.tables.read().by_kind[kind as usize].get(name).map_or(0, BTreeMap::len)

@@ -28,7 +28,7 @@ use crate::node::migration::Migration;
 use crate::process::oom::{Score, Scorer};
 use crate::process::title;
 use crate::scripting::RestorePolicy;
-use crate::settings::{self, OomScoreAdj, Rewrite, Settings};
+use crate::settings::{self, OomScoreAdj, Rewrite, Settings, UserLine};
 use crate::telemetry::crash;
 use crate::telemetry::log::{self, Level, log};
 
@@ -71,6 +71,20 @@ impl ServerHost {
             tls,
             workers: OnceLock::new(),
         }
+    }
+
+    /// The users of now, as lines of a settings file.
+    fn users(&self) -> Result<Vec<UserLine>, String> {
+        let line = |line: Vec<u8>| {
+            let text = String::from_utf8(line).map_err(|error| {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                format!("only an ACL file can have what is no UTF-8: {text}")
+            })?;
+            let words = text.split(' ').skip(1).map(str::to_owned).collect();
+            Ok(UserLine { place: String::new(), words })
+        };
+        let acl = &self.node.acl;
+        acl.users().lines(acl.commands).into_iter().map(line).collect()
     }
 
     /// Called once, when the workers run.
@@ -285,9 +299,19 @@ impl Host for ServerHost {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(&error)),
         };
-        let settings = self.node.settings.load();
+        let mut settings = Settings::clone(&self.node.settings.load());
+        settings.security.users = self.users().map_err(|reason| failed(&reason))?;
         let new = settings.rewritten(path, &old, which).map_err(|error| failed(&error))?;
         write_whole(path, &new).map_err(|error| failed(&error))
+    }
+
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        fs::read(path).map_err(|error| system_text(&error))
+    }
+
+    fn write_file(&self, path: &str, content: &[u8]) -> HostResult {
+        let path = std::path::absolute(path).map_err(|error| system_text(&error))?;
+        write_whole(&path, content).map_err(|error| system_text(&error))
     }
 
     fn new_id(&self) -> String {
@@ -424,7 +448,7 @@ fn change_folder(path: &str) -> std::io::Result<String> {
 }
 
 /// The operating system's error text, as C programs show it.
-fn system_text(error: &std::io::Error) -> String {
+pub(super) fn system_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

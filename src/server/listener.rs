@@ -273,7 +273,7 @@ impl Door {
             node.stats.connections_rejected.add(1);
             return;
         }
-        let open = settings.security.requirepass.reveal().is_none();
+        let open = node.acl.users().default_user().needs_no_password();
         let outside = peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback());
         if settings.security.protected_mode && open && outside {
             turn_away(&accepted, PROTECTED);
@@ -290,7 +290,7 @@ impl Door {
         let handle = Arc::new(Handle::new(origin));
         handle.set_push_limits(&settings.clients.output_buffer_limits);
         node.clients.add(Arc::clone(&handle));
-        let client = Client::new(handle, open);
+        let client = Client::new(handle, &node.acl);
         self.workers.serve(Arc::clone(&self.engine), accepted, client);
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod startup;
 mod stream;
 pub(crate) mod tls;
 mod upkeep;
+mod users;
 mod worker;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::commands::REDIS_VERSION;
+use crate::commands::{REDIS_VERSION, acl_commands};
 use crate::commands::registry::Registry;
 use crate::engine::full_resync::takeover;
 use crate::engine::{self, Engine};
@@ -370,7 +371,9 @@ fn engine(
         port,
     };
     let seeds = std::array::from_fn(|_| ids.number());
-    let node = Node::new(settings, identity, clock, stats, seeds, ids.next());
+    let (security, origins) = (settings.security.clone(), settings.origins.clone());
+    let node = Node::new(settings, identity, acl_commands(), clock, stats, seeds, ids.next());
+    users::load_at_start(&node.acl, &security, &origins.place("aclfile"))?;
     Ok(Engine::new(Arc::new(node), registry))
 }
 

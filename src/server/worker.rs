@@ -333,7 +333,7 @@ mod tests {
             accepted.set_nonblocking(true).expect("a socket");
             let handle = Arc::new(ClientHandle::new(Origin { id: 1, ..Origin::default() }));
             engine.node.clients.add(Arc::clone(&handle));
-            let client = Client::new(Arc::clone(&handle), true);
+            let client = Client::new(Arc::clone(&handle), &engine.node.acl);
             workers.serve(Arc::clone(&engine), Accepted::Tcp(accepted), client);
             Self { engine, workers, threads, end, handle, socket }
         }

@@ -2,16 +2,16 @@
 //! rows of the table. Checks nothing that [`Kind`](super::kind::Kind) has checked.
 
 use super::choice::Choice;
-use super::default_user::DefaultUser;
 use super::figures::OomScores;
 use super::share::MemoryShare;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
 };
+use super::users::UserLine;
 use super::values::{
-    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings,
-    Supervised, SyslogFacility,
+    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
+    PubsubDefault, Settings, Supervised, SyslogFacility,
 };
 
 /// Setter and getter of one field of [`Settings`].
@@ -93,6 +93,7 @@ choice_values!(
     FullSync,
     Supervised,
     OomScoreAdj,
+    PubsubDefault,
     SyslogFacility
 );
 
@@ -243,15 +244,14 @@ impl Value for Vec<RenamedCommand> {
     }
 }
 
-impl Value for Option<DefaultUser> {
+impl Value for Vec<UserLine> {
     fn text(&self) -> String {
-        // CONFIG GET does not know it, and CONFIG REWRITE builds the line from the current
-        // settings.
+        // CONFIG GET does not know it, and CONFIG REWRITE writes the users of now.
         String::new()
     }
 
     fn assign(&mut self, canonical: &[String]) -> Result<(), String> {
-        *self = Some(DefaultUser::named(only(canonical)?));
+        self.push(UserLine { place: String::new(), words: canonical.to_vec() });
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //! error texts for the others. Knows no parameter and no field.
 
 use super::check::Check;
-use super::default_user::DefaultUser;
 use super::figures::OomScores;
 use super::types::{
     ClientOutputBufferLimits, EventClasses, MasterAddress, Percentiles, SavePoint, ShutdownFlags,
@@ -142,7 +141,7 @@ impl Kind {
                 Ok(flags.to_string().split(' ').map(str::to_owned).collect())
             }
             Self::BindAddresses => canonical_addresses(words),
-            Self::User => DefaultUser::canonical(words),
+            Self::User if words.is_empty() => Err(WRONG_ARITY.to_owned()),
             Self::OomScores => {
                 let scores = OomScores::parse(words)?;
                 Ok(scores.0.iter().map(ToString::to_string).collect())

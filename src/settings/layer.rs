@@ -189,6 +189,11 @@ fn apply(parameter: &Parameter, lines: &[Line], settings: &mut Settings) -> Resu
         match parameter.standing {
             Standing::Honoured(field) => {
                 (field.assign)(settings, &canonical).map_err(misfit)?;
+                if let (Kind::User, Some(user)) =
+                    (parameter.kind, settings.security.users.last_mut())
+                {
+                    user.place = format!("{}: '{}'", line.origin, line.name);
+                }
             }
             Standing::Ignored(_) | Standing::Refused { .. } if !is_last => {}
             Standing::Ignored(_) | Standing::Refused { .. } => {

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use config::{Config, ConfigError, File, Map, Source, Value, ValueKind};
 
 use super::command_line::Request;
-use super::default_user::DefaultUser;
 use super::environment::Environment;
 use super::error::LoadError;
 use super::layer::{self, Layer};
 use super::redis_conf::{self, RedisConf};
 use super::toml_file::Toml;
+use super::users;
 use super::values::Settings;
 
 /// The action that the command line requests.
@@ -68,7 +68,10 @@ pub fn load(
     }
     let files = files.build().map_err(LoadError::from_config)?;
     let of_arguments = command_line.collect().map_err(LoadError::from_config)?;
-    let save = appended("save", &files.cache, &of_arguments);
+    let appended = ["save", users::PARAMETER].map(|name| {
+        let lines = appended(name, &files.cache, &of_arguments);
+        lines.map(|lines| (name.to_owned(), lines))
+    });
     let file = command_line.file.as_deref().map(absolute).transpose()?;
     let merged = Config::builder()
         .add_source(Defaults)
@@ -80,20 +83,14 @@ pub fn load(
     let ValueKind::Table(mut values) = merged.cache.kind else {
         return Err(LoadError::new("settings", "layers are no table"));
     };
-    values.extend(save.map(|save| ("save".to_owned(), save)));
+    values.extend(appended.into_iter().flatten());
     let mut settings = layer::settings(&values)?;
-    if let Some(user) = &settings.security.default_user
-        && let Err(reason) = user.agree(&settings)
-    {
-        let place = settings.origins.place(DefaultUser::PARAMETER);
-        return Err(LoadError::new(place, reason));
-    }
     settings.snapshot.dir = absolute(Path::new(&settings.snapshot.dir))?.display().to_string();
     Ok(Invocation::Run { settings: Box::new(settings), file })
 }
 
 /// Joins a parameter's lines of files and arguments: Redis treats arguments as more lines of the
-/// file, so save points of both add up, and an empty one clears those before it.
+/// file, so users and save points of both add up, and an empty one clears the points before it.
 fn appended(name: &str, files: &Value, arguments: &Map<String, Value>) -> Option<Value> {
     let ValueKind::Table(files) = &files.kind else { return None };
     let (below, above) = (files.get(name)?, arguments.get(name)?);

@@ -3,7 +3,7 @@
 //! | File | Owns |
 //! |---|---|
 //! | `table` | a row for each parameter: name, kind, default, when it can change, its field |
-//! | `parameter`, `kind`, `types`, `figures`, `check`, `lag`, `default_user`, `choice`, `field` | the parts of a row |
+//! | `parameter`, `kind`, `types`, `figures`, `check`, `lag`, `users`, `choice`, `field` | the parts of a row |
 //! | `origins` | the origins of the settings |
 //! | `values` | [`Settings`], the typed fields |
 //! | `load`, `layer` | the layers, merged by the `config` crate |
@@ -18,7 +18,6 @@ mod change;
 mod check;
 mod choice;
 mod command_line;
-mod default_user;
 mod environment;
 mod error;
 mod field;
@@ -36,11 +35,11 @@ mod share;
 mod table;
 mod toml_file;
 mod types;
+mod users;
 mod values;
 mod words;
 
 pub use check::{Check, title};
-pub use default_user::DefaultUser;
 pub use environment::is_secret_variable;
 pub use error::{LoadError, SetError};
 pub use field::Field;
@@ -57,8 +56,9 @@ pub use types::{
     BufferLimit, ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, RenamedCommand,
     SavePoint, Secret, ShutdownFlags, ShutdownSave,
 };
+pub use users::UserLine;
 pub use values::{
     Admin, AdminAccess, ClientAuth, Clients, Collections, EvictionPolicy, FullSync, Keyspace,
-    LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, Replication,
-    Security, Settings, Slowlog, Snapshot, Supervised, SyslogFacility, Tls,
+    LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, PubsubDefault,
+    Replication, Security, Settings, Slowlog, Snapshot, Supervised, SyslogFacility, Tls,
 };

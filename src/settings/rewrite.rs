@@ -4,11 +4,11 @@
 //! Lines that match the current values stay as written, with comments, order and blanks. A changed
 //! value replaces the first line that named the parameter; further lines of it are removed.
 //! Parameters that the file does not name and that differ from the default are appended below a
-//! marker line. Lines on `include`, `rename-command` and `user` stay.
+//! marker line. Lines on `include` and `rename-command` stay. Those of users become the users of now,
+//! or go where an ACL file has them.
 
 use std::path::Path;
 
-use super::default_user::DefaultUser;
 use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
@@ -17,6 +17,7 @@ use super::parameter::{Change, PARAMETERS, Parameter, Standing};
 use super::redis_conf::{self, directive};
 use super::rewrite_toml::rewritten_toml;
 use super::types::memory_text;
+use super::users;
 use super::values::Settings;
 use super::words::quote_if_needed;
 
@@ -61,8 +62,6 @@ pub(super) fn rewritable() -> impl Iterator<Item = &'static Parameter> {
 /// A line of the old file, and its parameter.
 struct OldLine<'a> {
     bytes: &'a [u8],
-    /// It describes the default user other than it is now.
-    is_outdated: bool,
     parameter: Option<&'static str>,
 }
 
@@ -78,20 +77,16 @@ fn rewritten_conf(settings: &Settings, old: &[u8], which: Rewrite) -> Vec<u8> {
         let name = words.next().unwrap_or_default();
         let parameter = Parameter::named(&name).map(|parameter| parameter.name);
         let line = Line { origin: String::new(), name, words: words.collect() };
-        let is_outdated = DefaultUser::is_outdated(&line, settings);
         let parameter = parameter.filter(|_| layer.push(line).is_ok());
-        lines.push(OldLine { bytes, parameter, is_outdated });
+        lines.push(OldLine { bytes, parameter });
     }
-    let new_line = |line: &OldLine<'_>| {
-        Some(match line.is_outdated {
-            true => {
-                format!("{} {}", DefaultUser::PARAMETER, DefaultUser::line(settings)).into_bytes()
-            }
-            false => line.bytes.to_owned(),
-        })
+    let mut declared = user_lines(settings);
+    let new_line = |line: &OldLine<'_>| match line.parameter {
+        Some(users::PARAMETER) => declared.next().map(String::into_bytes),
+        _ => Some(line.bytes.to_owned()),
     };
     let mut new: Vec<Option<Vec<u8>>> = lines.iter().map(new_line).collect();
-    let mut tail = Vec::new();
+    let mut tail: Vec<String> = Vec::new();
     for parameter in rewritable() {
         if which == Rewrite::Changed && layer.text_of(parameter) == parameter.value(settings) {
             continue;
@@ -107,6 +102,7 @@ fn rewritten_conf(settings: &Settings, old: &[u8], which: Rewrite) -> Vec<u8> {
             }
         }
     }
+    tail.extend(declared);
     let mut text: Vec<u8> =
         new.into_iter().flatten().flat_map(|line| [line, b"\n".to_vec()].concat()).collect();
     if !tail.is_empty() {
@@ -119,6 +115,16 @@ fn rewritten_conf(settings: &Settings, old: &[u8], which: Rewrite) -> Vec<u8> {
         text.push(b'\n');
     }
     text
+}
+
+/// The lines that declare the users, unless an ACL file has them.
+pub(super) fn user_lines(settings: &Settings) -> impl Iterator<Item = String> {
+    let security = &settings.security;
+    let users = if security.aclfile.is_empty() { &security.users[..] } else { &[] };
+    users.iter().map(|user| {
+        let words = user.words.iter().map(|word| quote_if_needed(word));
+        format!("{} {}", users::PARAMETER, words.collect::<Vec<_>>().join(" "))
+    })
 }
 
 /// The lines that set a parameter to its current value; none if that is an empty default.

@@ -3,13 +3,15 @@
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value};
 
-use super::default_user::DefaultUser;
 use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
 use super::parameter::Parameter;
-use super::rewrite::{Rewrite, SIGNATURE, buffer_limits, rewritable, size_text};
+use super::rewrite::{
+    Rewrite, SIGNATURE, buffer_limits, rewritable, size_text, user_lines,
+};
 use super::toml_file;
+use super::users;
 use super::values::Settings;
 
 /// The text `old` of the file `name` with `settings` in it.
@@ -25,22 +27,19 @@ pub(super) fn rewritten_toml(
     let mut document: DocumentMut = old
         .parse()
         .map_err(|_| LoadError::new(name, "cannot be rewritten: it is not valid TOML"))?;
-    let (mut layer, mut user_is_outdated) = (Layer::default(), false);
+    let mut layer = Layer::default();
     for (key, item) in document.as_table() {
         // Keep keys that are no parameter or have an invalid value: this server did not start from
         // them.
         for line in toml_file::lines(key, item, name).unwrap_or_default() {
             let line = Line { origin: String::new(), name: key.to_owned(), words: line.words };
-            user_is_outdated |= DefaultUser::is_outdated(&line, settings);
             if layer.push(line).is_err() {
                 break;
             }
         }
     }
-    if user_is_outdated && let Some(user) = document.get_mut(DefaultUser::PARAMETER) {
-        replace(user, DefaultUser::line(settings).into());
-    }
     let mut is_marked = old.lines().any(|line| line == SIGNATURE);
+    rewrite_users(&mut document, settings, &mut is_marked);
     for parameter in rewritable() {
         if which == Rewrite::Changed && layer.text_of(parameter) == parameter.value(settings) {
             continue;
@@ -60,6 +59,19 @@ pub(super) fn rewritten_toml(
         replace(document.entry(&first).or_insert(Item::None), value);
     }
     Ok(document.to_string())
+}
+
+/// Replaces the users' lines by those of now.
+fn rewrite_users(document: &mut DocumentMut, settings: &Settings, is_marked: &mut bool) {
+    let keyword = users::PARAMETER.len() + 1;
+    let lines = user_lines(settings).map(|line| line[keyword..].to_owned());
+    let lines: Array = lines.collect();
+    match document.get_mut(users::PARAMETER) {
+        Some(_) if lines.is_empty() => drop(document.remove(users::PARAMETER)),
+        Some(item) => replace(item, lines.into()),
+        None if lines.is_empty() => {}
+        None => append(document, users::PARAMETER, lines.into(), is_marked),
+    }
 }
 
 fn append(document: &mut DocumentMut, name: &str, value: Value, is_marked: &mut bool) {

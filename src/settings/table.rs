@@ -13,8 +13,8 @@ use super::kind::Kind::{
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
 use super::values::{
-    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj, Settings,
-    Supervised, SyslogFacility,
+    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
+    PubsubDefault, Settings, Supervised, SyslogFacility,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -115,7 +115,10 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("enable-debug-command", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_debug_command), "who may use DEBUG"),
     P::honoured("enable-module-command", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_module_command), "who may use MODULE, which loads nothing"),
     P::honoured("enable-protected-configs", Choice(LocalAccess::NAMES), "no", AtStart, field!(security.enable_protected_configs), "who may change protected parameters"),
-    P::honoured("user", User, "", FileOnly, field!(security.default_user), "the default user as 'requirepass' has it, which Redis writes into its files"),
+    P::honoured("user", User, "", FileOnly, field!(security.users), "a user's name and rules"),
+    P::honoured("aclfile", Checked(Check::Path), "", AtStart, field!(security.aclfile), "the file with the users; empty: none"),
+    P::honoured("acl-pubsub-default", Choice(PubsubDefault::NAMES), "resetchannels", Live, field!(security.acl_pubsub_default), "which channels a new user may use"),
+    P::honoured("acllog-max-len", integer(0, i64::MAX), "128", Live, field!(security.acl_log_len_max), "entries of ACL LOG"),
     P::honoured("rename-command", Rename, "", FileOnly, field!(security.renamed_commands), "another name for a command; an empty one disables it"),
     P::honoured("databases", integer(1, DATABASES_MAX), "16", AtStart, field!(keyspace.databases), "number of databases"),
     P::honoured("notify-keyspace-events", EventClasses, "", Live, field!(keyspace.notify_events), "classes of keyspace events to publish"),
@@ -215,8 +218,6 @@ pub const PARAMETERS: &[P] = &[
 
     // Refused: these need durability, security or a role that limpid lacks.
     P::refused("appendonly", Bool, "no", Live, NO_AOF),
-    P::refused("aclfile", Text, "", AtStart, "there are no ACL users yet"),
-    P::refused("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels", Live, "there are no ACL users yet"),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
     P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
     // Introduced after Redis 7.0, by Redis or Valkey, and not safe to ignore.
@@ -261,7 +262,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no", Live, "limpid checks every payload"),
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
     P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),
-    P::ignored("acllog-max-len", integer(0, i64::MAX), "128", Live, "there are no ACL users yet"),
     P::ignored("appendfilename", Text, "appendonly.aof", AtStart, NO_AOF),
     P::ignored("appenddirname", Text, "appendonlydir", AtStart, NO_AOF),
     P::ignored("appendfsync", Choice(&["everysec", "always", "no"]), "everysec", Live, NO_AOF),

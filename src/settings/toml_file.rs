@@ -101,6 +101,15 @@ pub(super) fn lines(name: &str, item: &Item, origin: &str) -> Result<Vec<TomlLin
         if !several {
             return Err(misfit("value must not be a list"));
         }
+        if parameter.kind == super::kind::Kind::User {
+            // Each is a line.
+            let line = |value: &toml_edit::Value| {
+                let words = words::split(value.as_str()?).ok()?;
+                Some(TomlLine { offset: value.span().map(|span| span.start), words })
+            };
+            let lines: Option<Vec<_>> = array.iter().map(line).collect();
+            return lines.ok_or_else(|| misfit("value has a wrong type"));
+        }
         let mut words = Vec::new();
         for value in array {
             collect_words(value, &mut words).ok_or_else(|| misfit("value has a wrong type"))?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::choice::{Choice, choices};
-use super::default_user::DefaultUser;
 use super::figures::OomScores;
 use super::origins::Origins;
 use super::parameter::{PARAMETERS, Standing};
@@ -14,6 +13,7 @@ use super::types::{
     ClientOutputBufferLimits, EventClasses, FileMode, MasterAddress, Percentiles, RenamedCommand,
     SavePoint, Secret, ShutdownFlags,
 };
+use super::users::UserLine;
 pub use crate::limits::Collections;
 
 /// All settings of a server. `default()` has the defaults of the table.
@@ -147,8 +147,14 @@ pub struct Security {
     pub enable_module_command: LocalAccess,
     /// Whether CONFIG SET may change protected parameters.
     pub enable_protected_configs: LocalAccess,
-    /// The file's `user default` line, which agrees with `requirepass`.
-    pub default_user: Option<DefaultUser>,
+    /// The users that files declare; none beside an ACL file.
+    pub users: Vec<UserLine>,
+    /// The path of the ACL file; empty: none.
+    pub aclfile: String,
+    /// Which channels a new user may use.
+    pub acl_pubsub_default: PubsubDefault,
+    /// Entries that ACL LOG keeps.
+    pub acl_log_len_max: u64,
     /// In the order of renaming.
     pub renamed_commands: Vec<RenamedCommand>,
 }
@@ -470,6 +476,8 @@ choices! {
     /// Whether clients must have a certificate, valid by the CAs' ones; optional: only a valid one
     /// or none.
     pub enum ClientAuth { No = "no", #[default] Yes = "yes", Optional = "optional" }
+    /// Which channels a new user may use.
+    pub enum PubsubDefault { AllChannels = "allchannels", #[default] ResetChannels = "resetchannels" }
     /// The supervisor to notify; `auto`: the one that the environment names.
     pub enum Supervised { Upstart = "upstart", Systemd = "systemd", Auto = "auto", #[default] No = "no" }
     /// How `oom-score-adj-values` are written: not at all, added to what was there, or as they are.

@@ -8,6 +8,7 @@
 //! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: the messages
 //! - [`bytes`]: malformed requests; [`command_table`]: COMMAND INFO; [`restore`]: malformed
 //!   payloads
+//! - [`acl`]: what users may do
 //! - [`access_clock`], [`faces`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
 //!   commands do not reach
 //! - [`blocking`]: scripts of clients that wait for each other's writes
@@ -29,6 +30,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where an expectation fails")]
 
 mod access_clock;
+mod acl;
 mod blocking;
 mod blocking_random;
 mod blocking_scripts;

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
 mod admin;
 mod client_memory;
 mod clients;

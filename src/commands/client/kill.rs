@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::connection::DEFAULT_USER;
 use super::super::{Args, Context, Failure, Handled, c_string};
 use super::listing::{Type, present};
 use super::yes_or_no;
+use crate::acl::{User, Users};
 use crate::node::client::Handle;
 use crate::number::parse_i64;
 
@@ -16,13 +16,12 @@ struct Filter<'a> {
     kind: Option<Type>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
-    /// Those of the only user: all but the link to a master.
-    of_user: bool,
+    user: Option<Arc<User>>,
     skip_me: bool,
 }
 
 impl<'a> Filter<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, Failure> {
+    fn parse(args: &Args<'a>, users: &Users) -> Result<Self, Failure> {
         if args.len() == 3 {
             // The old form lets clients kill themselves.
             return Ok(Self { address: Some(args.at(2)), ..Self::default() });
@@ -40,10 +39,10 @@ impl<'a> Filter<'a> {
                 b"TYPE" => filter.kind = Some(Type::named(value)?),
                 b"ADDR" => filter.address = Some(value),
                 b"LADDR" => filter.local_address = Some(value),
-                b"USER" if value == DEFAULT_USER => filter.of_user = true,
                 b"USER" => {
-                    let text = [b"ERR No such user '", c_string(value), b"'"];
-                    return Err(Failure::Bytes(text.concat()));
+                    let unknown = || [b"ERR No such user '", c_string(value), b"'"].concat();
+                    let user = users.get(value).ok_or_else(|| Failure::Bytes(unknown()))?;
+                    filter.user = Some(Arc::clone(user));
                 }
                 b"SKIPME" => filter.skip_me = yes_or_no(value, "YES", "NO")?,
                 _ => return Err(Failure::Syntax),
@@ -58,13 +57,17 @@ impl<'a> Filter<'a> {
         self.address.is_none_or(|address| address == origin.address.as_bytes())
             && self.local_address.is_none_or(|address| address == origin.local_address.as_bytes())
             && self.kind.is_none_or(|kind| kind == Type::of(&handle.shown.lock()))
-            && !(self.of_user && handle.shown.lock().master)
+            && self.user.as_ref().is_none_or(|user| is_of(handle, user))
             && self.id.is_none_or(|id| id == origin.id.cast_signed())
     }
 }
 
+fn is_of(handle: &Handle, user: &User) -> bool {
+    handle.shown.lock().user.as_ref().is_some_and(|held| held.is_same(user))
+}
+
 pub(super) fn kill(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let filter = Filter::parse(args)?;
+    let filter = Filter::parse(args, &ctx.node.acl.users())?;
     let mut killed = 0;
     let mut me = false;
     for handle in present(ctx) {

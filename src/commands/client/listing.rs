@@ -69,14 +69,14 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
         shown.multi.map_or((-1, 0), |(queued, bytes)| (queued.cast_signed(), bytes));
     let command = load(&handle.last_command).checked_sub(1);
     let command = command.map_or("NULL", |id| registry.by_id(id).name.as_str());
-    let user = if shown.master { "(superuser)" } else { "default" };
+    let user = shown.user.as_ref().map_or(&b"(superuser)"[..], |user| user.name());
     let mut line = format!("id={} addr={}", origin.id, origin.address).into_bytes();
     line.extend(format!(" laddr={} fd={} name=", origin.local_address, origin.fd).bytes());
     line.extend_from_slice(&shown.name);
     let fields = format!(
         " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={queued} qbuf={input} \
          qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
-         tot-mem={} events={} cmd={command} user={user} redir={redirect} resp={} lib-name=",
+         tot-mem={} events={} cmd={command} user=",
         seconds_since(origin.connected_ms),
         seconds_since(handle.active_ms.load(Ordering::Relaxed)),
         flags(node, handle, &shown, tracking),
@@ -88,13 +88,22 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
         load(&handle.output_pieces),
         total,
         if output > 0 { "rw" } else { "r" },
-        shown.protocol.version(),
     );
     line.extend(fields.bytes());
+    line.extend_from_slice(user);
+    let version = shown.protocol.version();
+    line.extend(format!(" redir={redirect} resp={version} lib-name=").bytes());
     line.extend_from_slice(&shown.library_name);
     line.extend_from_slice(b" lib-ver=");
     line.extend_from_slice(&shown.library_version);
     line.push(b'\n');
+    line
+}
+
+/// A client's line for ACL LOG.
+pub(in crate::commands) fn info_of(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
+    let mut line = line(node, registry, handle);
+    line.pop();
     line
 }
 

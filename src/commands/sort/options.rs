@@ -32,11 +32,19 @@ pub(super) enum Storing {
 }
 
 impl<'a> Options<'a> {
-    /// Parses the arguments.
+    /// Parses the arguments. Only a user who may read all keys may name some by patterns.
     ///
     /// # Errors
     /// The first argument that is wrong.
-    pub(super) fn parse(args: &Args<'a>, storing: Storing) -> Result<Self, Failure> {
+    pub(super) fn parse(
+        args: &Args<'a>,
+        storing: Storing,
+        reads_all_keys: bool,
+    ) -> Result<Self, Failure> {
+        let denied = |option: &str| {
+            let why = "option of SORT denied due to insufficient ACL permissions.";
+            Err(Failure::err(format_args!("{option} {why}")))
+        };
         let mut options = Self::default();
         let mut index = 2;
         while index < args.len() {
@@ -56,11 +64,17 @@ impl<'a> Options<'a> {
                     index += 1;
                 }
                 () if left >= 1 && args.is(index - 1, "BY") => {
+                    if !reads_all_keys && c_string(args.at(index)).contains(&b'*') {
+                        return denied("BY");
+                    }
                     options.by = Some(Pattern::new(args.at(index)));
                     options.keeps_order |= !c_string(args.at(index)).contains(&b'*');
                     index += 1;
                 }
                 () if left >= 1 && args.is(index - 1, "GET") => {
+                    if !reads_all_keys {
+                        return denied("GET");
+                    }
                     options.gets.push(Pattern::new(args.at(index)));
                     index += 1;
                 }

@@ -262,7 +262,8 @@ impl Worker {
     fn new(engine: &Arc<Engine>, index: usize, clients: usize) -> Self {
         let client = |number: usize| {
             let id = (100 * (index + 1) + number) as u64;
-            Client::new(Arc::new(Handle::new(Origin { id, ..Origin::default() })), true)
+            let handle = Handle::new(Origin { id, ..Origin::default() });
+            Client::new(Arc::new(handle), &engine.node.acl)
         };
         Self {
             executor: Executor::new(Arc::clone(engine), index, index as u64 + 1),

@@ -1,5 +1,6 @@
 //! Transcripts: what clients send, and what they then read. Each was compared with Redis 7.0.15.
 
+mod acl;
 mod admission;
 mod blocking;
 mod client;

@@ -112,14 +112,14 @@ fn run(executor: &mut Executor, client: &mut Client, mut input: &[u8]) {
     }
 }
 
-fn client() -> Client {
-    Client::new(Arc::new(Handle::new(Origin::default())), true)
+fn client(engine: &Engine) -> Client {
+    Client::new(Arc::new(Handle::new(Origin::default())), &engine.node.acl)
 }
 
 fn write_until(engine: &Arc<Engine>, index: usize, stop: &AtomicBool, batches: &AtomicU64) {
     let mut executor = Executor::new(Arc::clone(engine), index, index as u64);
     let mut random = Random::new(77 + index as u64);
-    let mut client = client();
+    let mut client = client(engine);
     while !stop.load(Ordering::Relaxed) {
         run(&mut executor, &mut client, requests(&mut random).as_bytes());
         batches.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +152,7 @@ fn snapshot(engine: &Engine, give_up_after: Option<usize>) -> Option<(u64, State
 fn replayed(log: &[u8]) -> State {
     let fixture = Fixture::new();
     let mut executor = Executor::new(Arc::clone(&fixture.engine), 0, 1);
-    run(&mut executor, &mut client(), log);
+    run(&mut executor, &mut client(&fixture.engine), log);
     let mut state = State::new();
     let mut guard = fixture.node().keyspace.lock(ShardSet::ALL);
     for database in 0..fixture.node().keyspace.databases() {

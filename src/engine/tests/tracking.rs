@@ -382,7 +382,7 @@ impl Other {
     fn new(f: &Fixture) -> Self {
         let executor = Executor::new(Arc::clone(&f.engine), 1, 1);
         let handle = Handle::new(Origin { id: 1000, ..Origin::default() });
-        Self { executor, client: Client::new(Arc::new(handle), true) }
+        Self { executor, client: Client::new(Arc::new(handle), &f.node().acl) }
     }
 
     fn run(&mut self, request: &str) {

@@ -47,7 +47,7 @@ impl Connection {
         let unparsed = self.parser.unparsed(held);
         let (bytes, max) = if unparsed as u64 > max {
             (unparsed, max)
-        } else if held > UNAUTHENTICATED_BYTES_MAX && !self.client.is_trusted(&settings) {
+        } else if held > UNAUTHENTICATED_BYTES_MAX && !self.client.is_trusted(&self.engine.node.acl) {
             (held, UNAUTHENTICATED_BYTES_MAX as u64)
         } else {
             return Ok(());
@@ -114,7 +114,7 @@ impl Connection {
             self.soft = None;
         }
         let max = UNAUTHENTICATED_BYTES_MAX;
-        if self.output_bytes > max && !self.client.is_trusted(&settings) {
+        if self.output_bytes > max && !self.client.is_trusted(&self.engine.node.acl) {
             let why = format_args!("not authenticated, hard limit {max}");
             return Err(self.cut_for_output(waiting, why));
         }

@@ -11,6 +11,7 @@ use super::super::host::ServerHost;
 use super::super::ids::Ids;
 use super::super::loader;
 use super::*;
+use crate::commands::acl_commands;
 use crate::keyspace::Content;
 use crate::node::Identity;
 use crate::node::host::{BackgroundSave, Reload};
@@ -156,7 +157,15 @@ fn node(folder: &Path) -> Arc<Node> {
     };
     let clock = Arc::new(SystemClock::new());
     let workers = vec![WorkerStats::new(0)];
-    Arc::new(Node::new(settings, identity, clock, workers, [1, 2, 3, 4], "0".repeat(40)))
+    Arc::new(Node::new(
+        settings,
+        identity,
+        acl_commands(),
+        clock,
+        workers,
+        [1, 2, 3, 4],
+        "0".repeat(40),
+    ))
 }
 
 /// Gives every key the same value, which identifies a state.

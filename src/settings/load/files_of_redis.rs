@@ -3,63 +3,52 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::Rewrite;
+use super::super::{Rewrite, Settings, UserLine};
 use super::tests::{conf, options, toml};
 
-/// SHA-256 of `secret`.
-const SECRET: &str = "#2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-
-#[test]
-fn the_default_user_may_be_what_it_is_without_its_line() {
-    let digest =
-        format!("user default on sanitize-payload {SECRET} ~* &* +@all\nrequirepass secret");
-    for text in [
-        "user default on nopass ~* &* +@all",
-        "user default on nopass sanitize-payload ~* &* +@all",
-        "USER default +@all allkeys allchannels nopass on",
-        "requirepass secret\nuser default on >secret ~* &* +@all",
-        &digest,
-    ] {
-        assert!(conf(text).is_ok(), "{text}: {:?}", conf(text));
-    }
-    assert!(toml("user = \"default on nopass ~* &* +@all\"").is_ok());
+/// The users' words, each user in brackets.
+fn users(settings: &Settings) -> String {
+    let users = settings.security.users.iter();
+    users.map(|user| format!("[{}]", user.words.join(" "))).collect()
 }
 
 #[test]
-fn users_that_need_acl_are_refused_by_name() {
-    let digest_alone = format!("user default on {SECRET} ~* &* +@all");
-    let another = format!("{digest_alone}\nrequirepass other");
-    for (text, reason) in [
-        ("user alice on nopass ~* &* +@all", "users other than 'default'"),
-        ("user", "users other than 'default'"),
-        ("user default off nopass ~* &* +@all", "a default user other than"),
-        ("user default on nopass ~a* &* +@all", "a default user other than"),
-        ("user default on nopass ~* &* +@all -debug", "a default user other than"),
-        ("user default on nopass ~* +@all", "a default user other than"),
-        ("user default on nopass ~* &* +@all\nrequirepass secret", "contradicts 'requirepass'"),
-        (&digest_alone, "only known from 'requirepass'"),
-        (&another, "not that of 'requirepass'"),
-    ] {
-        let error = conf(text).unwrap_err();
-        assert!(error.starts_with("redis.conf:1: 'user': ") && error.contains(reason), "{error}");
-    }
+fn users_are_kept_in_their_order_with_their_places() {
+    let text = "user bob on >'a b' ~x\nport 1\nUSER default on (+get ~x)\n";
+    let settings = conf(text).unwrap();
+    assert_eq!(users(&settings), "[bob on >a b ~x][default on (+get ~x)]");
+    let places: Vec<_> = settings.security.users.iter().map(|user| &user.place).collect();
+    assert!(places[0].ends_with("redis.conf:1: 'user'"), "{places:?}");
+    assert!(places[1].ends_with("redis.conf:3: 'USER'"), "{places:?}");
+    assert!(!format!("{settings:?}").contains("a b"), "rules have passwords");
+    assert_eq!(users(&toml("user = \"bob on\"").unwrap()), "[bob on]");
+    assert_eq!(users(&toml("user = [\"bob on\", \"eve off\"]").unwrap()), "[bob on][eve off]");
+    assert_eq!(users(&options(&["--user", "bob", "on", "--user", "eve"]).unwrap()), "[bob on][eve]");
 }
 
 #[test]
-fn a_rewritten_file_says_of_the_default_user_what_holds_then() {
-    for (name, old, kept) in [
-        ("a.conf", "# a\nuser default on nopass ~* &* +@all\n# b\n", "# b\n"),
-        ("a.toml", "# a\nuser = \"default on nopass ~* &* +@all\"\n# b\n", "# b\n"),
+fn a_rewritten_file_has_the_users_of_then() {
+    let line = |words: &str| UserLine {
+        place: String::new(),
+        words: words.split(' ').map(str::to_owned).collect(),
+    };
+    for (name, old) in [
+        ("a.conf", "# a\nuser default on\n# b\nuser x\nuser y\n"),
+        ("a.toml", "# a\nuser = \"default on\"\n# b\n"),
     ] {
-        let (settings, _) = super::Settings::default().set(&[(b"requirepass", b"secret")]).unwrap();
-        let text = settings.rewritten(Path::new(name), old.as_bytes(), Rewrite::Changed).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        assert!(text.contains(SECRET) && text.contains(kept) && !text.contains("nopass"), "{text}");
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(name);
-        fs::write(&path, &text).unwrap();
-        let again = options(&[path.to_str().unwrap()]).unwrap();
-        assert_eq!(again.security.requirepass.reveal(), Some("secret"));
+        let read = if name == "a.toml" { toml } else { conf };
+        let mut settings = Settings::default();
+        settings.security.users = vec![line("bob on"), line("e\" off")];
+        let mut rewritten = || {
+            let text = settings.rewritten(Path::new(name), old.as_bytes(), Rewrite::Changed);
+            settings.security.aclfile = "f".to_owned();
+            String::from_utf8(text.unwrap()).unwrap()
+        };
+        let text = rewritten();
+        assert!(text.starts_with("# a\nuser") && text.contains("\n# b\n"), "{text}");
+        assert_eq!(users(&read(&text).unwrap()), "[bob on][e\" off]");
+        let text = rewritten();
+        assert!(!text.contains("user") && text.contains("aclfile"), "{text}");
     }
 }
 

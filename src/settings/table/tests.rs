@@ -102,7 +102,6 @@ fn passwords_are_marked_and_not_shown_by_debug() {
 fn settings_of_redis_that_promise_something_are_refused() {
     for (name, value) in [
         ("appendonly", "yes"),
-        ("aclfile", "users.acl"),
         ("loadmodule", "x.so"),
         ("cluster-enabled", "yes"),
     ] {
@@ -148,8 +147,6 @@ fn has_field(code: &str, name: &str) -> bool {
 
 #[test]
 fn each_honoured_parameter_is_read_by_what_it_sets() {
-    // Load compares it with 'requirepass'.
-    const READ_BY_LOAD: &[&str] = &["user"];
     let readers = readers();
     assert!(readers.len() > 50);
     // Settings that methods of `Settings` read.
@@ -164,8 +161,7 @@ fn each_honoured_parameter_is_read_by_what_it_sets() {
                 || has_field(code, name) && (group == "collections" || has_field(code, group))
         };
         let is_read = readers.iter().any(reads)
-            || answers.contains(&format!("self.{name}"))
-            || READ_BY_LOAD.contains(&parameter.name);
+            || answers.contains(&format!("self.{name}"));
         assert!(is_read, "nothing reads '{}'", parameter.name);
     }
 }

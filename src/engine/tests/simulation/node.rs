@@ -11,6 +11,7 @@ use super::host::{SimClock, SimHost};
 use super::random::Random;
 use super::work::{Draw, Words, encode};
 use super::{DATABASES, START_MS};
+use crate::commands::acl_commands;
 use crate::commands::registry::Registry;
 use crate::engine::batch::After;
 use crate::engine::follow::{Lost, Retries, Session};
@@ -185,7 +186,9 @@ impl SimNode {
         let log_id = host.new_id();
         let shared = Arc::clone(&clock) as _;
         let seeds = [1, 2, 3, index as u64];
-        let node = Arc::new(Node::new(settings, identity, shared, workers, seeds, log_id));
+        let commands = acl_commands();
+        let node = Node::new(settings, identity, commands, shared, workers, seeds, log_id);
+        let node = Arc::new(node);
         host.set_node(&node);
         node.set_host(Arc::clone(&host) as _);
         let engine = Arc::new(Engine::new(Arc::clone(&node), registry));
@@ -278,7 +281,7 @@ impl SimNode {
         };
         let handle = Arc::new(Handle::new(origin));
         node.clients.add(Arc::clone(&handle));
-        let client = Client::new(handle, true);
+        let client = Client::new(handle, &node.acl);
         Connected { client, parser: Parser::default(), input: Vec::new(), outlet: None }
     }
 

@@ -52,7 +52,7 @@ impl Fixture {
         let id = self.engine.node.clients.next_id();
         let handle = Arc::new(Handle::new(Origin { id, ..Origin::default() }));
         self.engine.node.clients.add(Arc::clone(&handle));
-        let client = Client::new(handle, true);
+        let client = Client::new(handle, &self.engine.node.acl);
         let served = accepted.try_clone().expect("a socket");
         self.workers.serve(Arc::clone(&self.engine), Accepted::Tcp(accepted), client);
         let socket = Socket(socket, served);
