@@ -42,7 +42,7 @@ pub(crate) use channels::{ChannelKind, ChannelPlaces, Revoked};
 pub(crate) use check::{Denial, Request, no_such_command, no_such_user};
 pub(crate) use commands::{Catalog, Commands};
 pub(crate) use declared::Declarations;
-pub(crate) use describe::{SelectorFields};
+pub(crate) use describe::SelectorFields;
 pub(crate) use file::{load, save};
 pub(crate) use log::{Context, Happening, Log, Reason};
 pub(crate) use password::generated_password;

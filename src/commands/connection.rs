@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
 use super::acl::note_failed_authentication;
+use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
 use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string, pubsub};
 use crate::acl::{NO_PASSWORD_SET, WRONG_PASSWORD};
 use crate::node::client::{Client, ReplyMode};

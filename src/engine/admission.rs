@@ -98,8 +98,7 @@ pub(super) fn judge(
     if client.multi.is_some() && row.flags.has(Flag::NoMulti) {
         return refuse("ERR Command not allowed inside a transaction");
     }
-    let context =
-        if client.multi.is_some() { acl::Context::Multi } else { acl::Context::Toplevel };
+    let context = if client.multi.is_some() { acl::Context::Multi } else { acl::Context::Toplevel };
     if let Some(denial) = permission::denied(caller, client, registered, args, context) {
         return Verdict::Refuse(Failure::Other(denial.error(&registered.name).into()));
     }

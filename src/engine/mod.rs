@@ -21,6 +21,7 @@ pub(crate) mod rdb_save;
 mod request;
 mod script;
 mod serve;
+mod slow;
 mod sweep;
 mod tracking;
 mod transaction;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use super::caller::{Caller, Tools};
 use super::monitor;
+use super::slow::{is_slow, log_slow};
 use crate::commands::blocking::{Asked, KeyWait};
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag};
-use crate::node::Node;
-use crate::node::client::{Client, Handle, Waiting, WaitsFor};
-use crate::node::slowlog::{self, SlowCommand};
+use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::node::slowlog;
 use crate::node::spikes::Spike;
-use crate::node::stats::WorkerStats;
-use crate::settings::Settings;
 use crate::telemetry::traces::{self, CommandSpan};
 
 /// Records a command that a handler ran.
@@ -52,12 +50,6 @@ pub(super) fn command(
     }
 }
 
-#[inline]
-fn is_slow(settings: &Settings, nanos: u64) -> bool {
-    let threshold = settings.slowlog.slower_than_us;
-    threshold >= 0 && nanos / 1000 >= threshold.unsigned_abs()
-}
-
 /// Counts a command that waits for keys, and returns its time. The rest follows when it is served; a
 /// wait that ends otherwise takes no time, as in Redis.
 #[cold]
@@ -68,20 +60,6 @@ fn ask(caller: &mut Caller<'_>, registered: &Registered, args: &Args<'_>, wait: 
     let args = is_logged.then(|| slowlog::shortened(args.from(0)));
     wait.ask(Asked { command: registered.id, args, nanos });
     nanos
-}
-
-/// Records a command that was served after a wait; `serving_nanos` is the time that this took.
-pub(super) fn served(node: &Node, stats: &WorkerStats, wait: &KeyWait, serving_nanos: u64) {
-    let Some(asked) = wait.asked() else { return };
-    let nanos = asked.nanos + serving_nanos;
-    stats.commands[asked.command].nanos.add(nanos);
-    stats.commands[asked.command].latency.observe(nanos);
-    let settings = node.settings.load();
-    if let Some(args) = &asked.args
-        && is_slow(&settings, nanos)
-    {
-        log_slow(node, &settings, args.clone(), wait.handle(), nanos / 1000);
-    }
 }
 
 /// Records a span of a command that was answered with an error before a handler ran, if tracing is
@@ -148,25 +126,6 @@ fn note_slow(
         .map(|(index, arg)| if redacted.contains(&index) { &b"(redacted)"[..] } else { arg });
     let args = slowlog::shortened(shown);
     log_slow(caller.node, &caller.settings, args, &client.handle, duration_us);
-}
-
-fn log_slow(
-    node: &Node,
-    settings: &Settings,
-    args: Vec<Vec<u8>>,
-    client: &Handle,
-    duration_us: u64,
-) {
-    let command = SlowCommand {
-        id: 0,
-        at_s: node.clock.unix_ms() / 1000,
-        duration_us,
-        args,
-        address: client.origin.address.clone(),
-        client_name: client.shown.lock().name.clone(),
-    };
-    let len_max = usize::try_from(settings.slowlog.max_len).unwrap_or(usize::MAX);
-    node.slowlog.add(command, len_max);
 }
 
 /// How a command ended.

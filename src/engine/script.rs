@@ -21,9 +21,7 @@ use reply::Reply;
 
 use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
-use crate::commands::{
-    Args, Asked, EngineCommand, Failure, Flag, Locks, Random, Run, Source,
-};
+use crate::commands::{Args, Asked, EngineCommand, Failure, Flag, Locks, Random, Run, Source};
 use crate::keyspace::{ShardSet, Tracker};
 use crate::node::admission::Condition;
 use crate::node::client::Client;

@@ -1,6 +1,6 @@
 //! Serving clients that wait for keys: by whoever changed these, under the same locks.
 
-use super::observe;
+use super::slow;
 use super::write::{Writing, settle};
 use crate::commands::blocking::{Served, serve_next};
 use crate::commands::effects::{Effects, Ready, Terms};
@@ -60,7 +60,7 @@ impl<'s> Server<'s> {
                 ready.append(&mut effects.take_ready());
                 let Some(Served { wait, reply, failure }) = served else { break };
                 let nanos = self.node.clock.nanos().saturating_sub(began);
-                observe::served(self.node, self.stats, &wait, nanos);
+                slow::served(self.node, self.stats, &wait, nanos);
                 if let Some(failure) = failure {
                     self.stats.failed_wait(wait.handle(), &failure.text());
                 }

@@ -36,8 +36,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::commands::{REDIS_VERSION, acl_commands};
 use crate::commands::registry::Registry;
+use crate::commands::{REDIS_VERSION, acl_commands};
 use crate::engine::full_resync::takeover;
 use crate::engine::{self, Engine};
 use crate::heap;

@@ -7,9 +7,7 @@ use super::error::LoadError;
 use super::kind::Kind;
 use super::layer::{Layer, Line};
 use super::parameter::Parameter;
-use super::rewrite::{
-    Rewrite, SIGNATURE, buffer_limits, rewritable, size_text, user_lines,
-};
+use super::rewrite::{Rewrite, SIGNATURE, buffer_limits, rewritable, size_text, user_lines};
 use super::toml_file;
 use super::users;
 use super::values::Settings;

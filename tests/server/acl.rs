@@ -38,12 +38,36 @@ fn refusal(conf: &str, acl: Option<&str>) -> String {
 #[test]
 fn users_that_cannot_be_are_refused_by_file_and_line() {
     for (conf, acl, said) in [
-        ("user bob on +nope", None, "limpid.conf:2: 'user': Error loading ACL rule '+nope' for the user named 'bob': Unknown command or category name in ACL"),
-        ("user bob on\nuser bob off", None, "limpid.conf:3: 'user': Error in user declaration 'bob': Duplicate user found."),
-        ("user bob on ~a ~*\nuser eve zz", None, "limpid.conf:3: 'user': Error in user declaration"),
-        ("user bob on\naclfile users.acl", Some(""), "limpid.conf:2: 'user': Configuring Redis with users defined in redis.conf"),
-        ("aclfile users.acl", None, "Aborting Redis startup because of ACL errors: Error loading ACLs, opening file 'users.acl': No such file or directory"),
-        ("aclfile users.acl", Some("user bob on\nbob"), "users.acl:2 should start with user keyword followed by the username."),
+        (
+            "user bob on +nope",
+            None,
+            "limpid.conf:2: 'user': Error loading ACL rule '+nope' for the user named 'bob': Unknown command or category name in ACL",
+        ),
+        (
+            "user bob on\nuser bob off",
+            None,
+            "limpid.conf:3: 'user': Error in user declaration 'bob': Duplicate user found.",
+        ),
+        (
+            "user bob on ~a ~*\nuser eve zz",
+            None,
+            "limpid.conf:3: 'user': Error in user declaration",
+        ),
+        (
+            "user bob on\naclfile users.acl",
+            Some(""),
+            "limpid.conf:2: 'user': Configuring Redis with users defined in redis.conf",
+        ),
+        (
+            "aclfile users.acl",
+            None,
+            "Aborting Redis startup because of ACL errors: Error loading ACLs, opening file 'users.acl': No such file or directory",
+        ),
+        (
+            "aclfile users.acl",
+            Some("user bob on\nbob"),
+            "users.acl:2 should start with user keyword followed by the username.",
+        ),
     ] {
         let text = refusal(conf, acl);
         assert!(text.contains(said), "{conf}: {text}");
@@ -84,13 +108,20 @@ fn a_rewritten_configuration_has_the_users_of_now() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(name);
         let text = match name {
-            "limpid.conf" => "# a\nuser bob on >x ~b* +get\nrequirepass secret\nuser default on nopass ~* +@all -debug\n# b\n",
-            _ => "# a\nuser = [\"bob on >x ~b* +get\", \"default on nopass ~* +@all -debug\"]\nrequirepass = \"secret\"\n# b\n",
+            "limpid.conf" => {
+                "# a\nuser bob on >x ~b* +get\nrequirepass secret\nuser default on nopass ~* +@all -debug\n# b\n"
+            }
+            _ => {
+                "# a\nuser = [\"bob on >x ~b* +get\", \"default on nopass ~* +@all -debug\"]\nrequirepass = \"secret\"\n# b\n"
+            }
         };
         fs::write(&path, text).expect("written");
         let path = path.to_str().expect("text");
         let server = Server::limpid(&[path, "--save", ""]);
-        assert_eq!(users(&server)[1], "user default on nopass sanitize-payload ~* resetchannels +@all -debug");
+        assert_eq!(
+            users(&server)[1],
+            "user default on nopass sanitize-payload ~* resetchannels +@all -debug"
+        );
         call(&server, "ACL DELUSER bob");
         call(&server, "ACL SETUSER eve on nopass ~\"q +@all");
         call(&server, "ACL SETUSER zoe off (~a +get)");

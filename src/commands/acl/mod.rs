@@ -161,12 +161,8 @@ fn setuser(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 fn deluser(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let names: Vec<&[u8]> = args.from(2).collect();
-    let (users, deleted) = ctx
-        .node
-        .acl
-        .users()
-        .without(&names)
-        .map_err(|text| Failure::Other(text.into()))?;
+    let (users, deleted) =
+        ctx.node.acl.users().without(&names).map_err(|text| Failure::Other(text.into()))?;
     ctx.node.change_users(&ctx.keys.locked, users, None, ctx.client);
     ctx.reply.count(deleted);
     Ok(())

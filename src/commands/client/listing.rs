@@ -101,7 +101,11 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
 }
 
 /// A client's line for ACL LOG.
-pub(in crate::commands) fn info_of(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
+pub(in crate::commands) fn info_of(
+    node: &Node,
+    registry: &Registry,
+    handle: &Arc<Handle>,
+) -> Vec<u8> {
     let mut line = line(node, registry, handle);
     line.pop();
     line

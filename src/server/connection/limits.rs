@@ -47,7 +47,8 @@ impl Connection {
         let unparsed = self.parser.unparsed(held);
         let (bytes, max) = if unparsed as u64 > max {
             (unparsed, max)
-        } else if held > UNAUTHENTICATED_BYTES_MAX && !self.client.is_trusted(&self.engine.node.acl) {
+        } else if held > UNAUTHENTICATED_BYTES_MAX && !self.client.is_trusted(&self.engine.node.acl)
+        {
             (held, UNAUTHENTICATED_BYTES_MAX as u64)
         } else {
             return Ok(());

@@ -23,7 +23,10 @@ fn users_are_kept_in_their_order_with_their_places() {
     assert!(!format!("{settings:?}").contains("a b"), "rules have passwords");
     assert_eq!(users(&toml("user = \"bob on\"").unwrap()), "[bob on]");
     assert_eq!(users(&toml("user = [\"bob on\", \"eve off\"]").unwrap()), "[bob on][eve off]");
-    assert_eq!(users(&options(&["--user", "bob", "on", "--user", "eve"]).unwrap()), "[bob on][eve]");
+    assert_eq!(
+        users(&options(&["--user", "bob", "on", "--user", "eve"]).unwrap()),
+        "[bob on][eve]"
+    );
 }
 
 #[test]

@@ -100,11 +100,8 @@ fn passwords_are_marked_and_not_shown_by_debug() {
 
 #[test]
 fn settings_of_redis_that_promise_something_are_refused() {
-    for (name, value) in [
-        ("appendonly", "yes"),
-        ("loadmodule", "x.so"),
-        ("cluster-enabled", "yes"),
-    ] {
+    for (name, value) in [("appendonly", "yes"), ("loadmodule", "x.so"), ("cluster-enabled", "yes")]
+    {
         let parameter = P::named(name).unwrap();
         let canonical = parameter.kind.canonical(&parameter.words_of_text(value)).unwrap();
         let reason = parameter.refusal(name, &canonical).unwrap();
@@ -160,8 +157,7 @@ fn each_honoured_parameter_is_read_by_what_it_sets() {
                 // The limits of collections are handed on together.
                 || has_field(code, name) && (group == "collections" || has_field(code, group))
         };
-        let is_read = readers.iter().any(reads)
-            || answers.contains(&format!("self.{name}"));
+        let is_read = readers.iter().any(reads) || answers.contains(&format!("self.{name}"));
         assert!(is_read, "nothing reads '{}'", parameter.name);
     }
 }
