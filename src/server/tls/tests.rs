@@ -232,7 +232,7 @@ fn a_session_moves_with_its_connection() {
     let (session, accepted, mut peer) = shake(tls.server().unwrap(), &TLS13);
     let handle = Arc::new(Handle::new(Origin { id: 1, ..Origin::default() }));
     engine.node.clients.add(Arc::clone(&handle));
-    let client = Client::new(Arc::clone(&handle), true);
+    let client = Client::new(Arc::clone(&handle), &engine.node.acl);
     workers.serve(Arc::clone(&engine), Accepted::Tls(accepted, Session::new(session)), client);
     let requests = b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n".repeat(7);
     let mut answered = 0;
