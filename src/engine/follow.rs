@@ -161,7 +161,7 @@ fn hello(node: &Node, whole: bool) -> Hello {
     Hello {
         user: replication.masteruser.reveal().and_then(text),
         password: replication.masterauth.reveal().and_then(text),
-        port: settings.announced_port(node.identity.port),
+        port: node.announced_port(),
         announce_ip: text(&replication.announce_ip),
         known,
         failover: matches!(node.replication.failover(), Failover::InProgress { .. }),

@@ -373,12 +373,22 @@ impl Node {
         }
     }
 
+    /// The port that this node gives its master and Sentinel.
+    pub(crate) fn announced_port(&self) -> u16 {
+        let settings = self.settings.load();
+        match settings.replication.announce_port {
+            0 if settings.tls.replication && settings.tls.port != 0 => settings.tls.port,
+            0 => self.identity.port,
+            announced => announced,
+        }
+    }
+
     /// The node that a hello names. A sentinel names a node by the address it connects to, and a
     /// replica by the address it announces.
     fn named(&self, hello: &SentinelHello<'_>, local: Option<SocketAddr>) -> Named {
         let settings = self.settings.load();
         let announced = &settings.replication;
-        let announced_port = settings.announced_port(self.identity.port);
+        let announced_port = self.announced_port();
         if !announced.announce_ip.is_empty()
             && announced.announce_ip.eq_ignore_ascii_case(hello.host)
             && announced_port == hello.port

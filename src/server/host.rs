@@ -9,7 +9,6 @@ use tokio::sync::{Notify, watch};
 use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
-use super::listener;
 use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
@@ -229,13 +228,7 @@ impl Host for ServerHost {
         named: &[&'static str],
     ) -> Result<(), SettingRefused> {
         // What can be refused comes first: then nothing is changed.
-        let prepared = self.tls.prepare(new, named)?;
-        let moved = (old.tls.port != new.tls.port).then(|| listener::bind_tls(new)).transpose();
-        let moved = moved.map_err(|reason| {
-            log!(Warning, "{reason}");
-            let reason = "Unable to listen on this port. Check server logs.".to_owned();
-            SettingRefused { argument: "tls-port", reason }
-        })?;
+        let prepared = self.tls.prepare(old, new, named)?;
         if old.clients.maxclients != new.clients.maxclients {
             fit_descriptors(new)?;
         }
@@ -254,9 +247,6 @@ impl Host for ServerHost {
         self.set_title(old, new)?;
         crash::set_reporting(new.process.crash_log_enabled);
         self.tls.commit(prepared, &self.node);
-        if let Some(bound) = moved {
-            self.tls.rebind(bound);
-        }
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
         let guards = |settings: &Settings| {

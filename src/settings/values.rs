@@ -524,15 +524,6 @@ impl EvictionPolicy {
 }
 
 impl Settings {
-    /// The port that this node gives its master and Sentinel, where it listens on `port`.
-    pub(crate) fn announced_port(&self, port: u16) -> u16 {
-        match self.replication.announce_port {
-            0 if self.tls.replication && self.tls.port != 0 => self.tls.port,
-            0 => port,
-            announced => announced,
-        }
-    }
-
     /// Every field empty: what the defaults and the layers above them are applied to.
     pub(super) fn empty() -> Self {
         Self {

@@ -7,7 +7,6 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::Unusable;
-use crate::settings;
 
 /// A cipher of TLS 1.2, and the words of OpenSSL's lists that include it.
 struct Cipher {
@@ -127,15 +126,15 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// What the settings ask for.
+    /// What the lists of `tls-protocols`, `tls-ciphers` and `tls-ciphersuites` ask for.
     ///
     /// # Errors
     /// If the lists demand what limpid does not have, or leave nothing.
-    pub(super) fn new(tls: &settings::Tls) -> Result<Self, Unusable> {
-        let versions = versions(&tls.protocols)?;
+    pub(super) fn new(protocols: &str, ciphers: &str, suites: &str) -> Result<Self, Unusable> {
+        let versions = versions(protocols)?;
         let mut warnings = Vec::new();
-        let mut wanted = old_suites(&tls.ciphers, &mut warnings)?;
-        let new = new_suites(&tls.ciphersuites, &mut warnings)?;
+        let mut wanted = old_suites(ciphers, &mut warnings)?;
+        let new = new_suites(suites, &mut warnings)?;
         // Those of the newer version first, as OpenSSL has them.
         wanted.splice(0..0, new);
         let mut provider = ring::default_provider();
@@ -271,20 +270,13 @@ fn is_absent(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Choice, CipherSuite};
-    use crate::settings::{Settings, Tls};
 
     fn choice(
         protocols: &str,
         ciphers: &str,
         suites: &str,
     ) -> Result<(Vec<CipherSuite>, usize), String> {
-        let tls = Tls {
-            protocols: protocols.to_owned(),
-            ciphers: ciphers.to_owned(),
-            ciphersuites: suites.to_owned(),
-            ..Settings::default().tls
-        };
-        let choice = Choice::new(&tls).map_err(|unusable| unusable.reason)?;
+        let choice = Choice::new(protocols, ciphers, suites).map_err(|unusable| unusable.reason)?;
         let suites = choice.provider.cipher_suites.iter().map(|suite| suite.suite()).collect();
         Ok((suites, choice.warnings.len()))
     }

@@ -49,7 +49,7 @@ impl Contexts {
     /// The first setting that cannot be honoured.
     pub(super) fn new(tls: &Tls, admin: &Admin) -> Result<Self, Unusable> {
         check(tls, admin)?;
-        let choice = Choice::new(tls)?;
+        let choice = Choice::new(&tls.protocols, &tls.ciphers, &tls.ciphersuites)?;
         let mut read = Reader::default();
         let authorities = read.authorities(&tls.ca_cert_file, &tls.ca_cert_dir)?;
         let maker = Maker { tls, choice: &choice, authorities: &authorities };

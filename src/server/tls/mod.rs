@@ -36,6 +36,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::listener::bind_tls;
 use crate::node::Node;
 use crate::node::host::SettingRefused;
 use crate::settings::Settings;
@@ -83,9 +84,13 @@ pub(crate) struct Tls {
     configured: Notify,
 }
 
-/// A configuration that [`Tls::commit`] puts to use.
+/// What [`Tls::commit`] puts to use.
 #[derive(Debug)]
-pub(super) struct Prepared(Option<Contexts>);
+pub(super) struct Prepared {
+    contexts: Option<Contexts>,
+    /// The sockets of a changed port.
+    bound: Option<Bound>,
+}
 
 impl Tls {
     /// Reads what a starting server's settings name.
@@ -106,38 +111,52 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Reads what changed settings name, if they use TLS. `named` are those that the client has
-    /// set: files may have changed even where their names have not.
+    /// Reads what changed settings name, if they use TLS, and binds a changed port. `named` are the
+    /// parameters that the client has set: files may have changed even where their names have not.
     ///
     /// # Errors
     /// In Redis's words; the log has the reason.
     pub(super) fn prepare(
         &self,
+        old: &Settings,
         new: &Settings,
         named: &[&'static str],
     ) -> Result<Prepared, SettingRefused> {
         let concerns = |name: &&&str| name.starts_with("tls-") || name.starts_with("admin-tls-");
-        let Some(argument) = named.iter().find(concerns) else { return Ok(Prepared(None)) };
-        if !contexts::is_used(new) {
-            return Ok(Prepared(None));
+        let refused = |argument, reason: &str| {
+            let reason = format!("{reason}. Check server logs.");
+            SettingRefused { argument, reason }
+        };
+        let mut prepared = Prepared { contexts: None, bound: None };
+        let Some(argument) = named.iter().find(concerns) else { return Ok(prepared) };
+        if contexts::is_used(new) {
+            let contexts = Contexts::new(&new.tls, &new.admin).map_err(|unusable| {
+                log!(Warning, "{} ('{}')", unusable.reason, unusable.parameter);
+                refused(argument, "Unable to update TLS configuration")
+            })?;
+            prepared.contexts = Some(contexts);
         }
-        match Contexts::new(&new.tls, &new.admin) {
-            Ok(contexts) => Ok(Prepared(Some(contexts))),
-            Err(Unusable { parameter, reason }) => {
-                log!(Warning, "{reason} ('{parameter}')");
-                let reason = "Unable to update TLS configuration. Check server logs.".to_owned();
-                Err(SettingRefused { argument, reason })
-            }
+        if old.tls.port != new.tls.port {
+            let bound = bind_tls(new).map_err(|reason| {
+                log!(Warning, "{reason}");
+                refused("tls-port", "Unable to listen on this port")
+            })?;
+            prepared.bound = Some(bound);
         }
+        Ok(prepared)
     }
 
-    /// Puts a configuration to use.
+    /// Puts to use what is prepared.
     pub(super) fn commit(&self, prepared: Prepared, node: &Node) {
-        if let Some(contexts) = prepared.0 {
+        if let Some(contexts) = prepared.contexts {
             warn(&contexts);
             self.contexts.store(Some(Arc::new(contexts)));
             self.show(node);
             self.configured.notify_one();
+        }
+        if let Some(bound) = prepared.bound {
+            *self.rebound.lock() = Some(bound);
+            self.moved.notify_one();
         }
     }
 
@@ -146,12 +165,6 @@ impl Tls {
         let contexts = self.contexts.load();
         let certificates = contexts.as_ref().map(|all| all.read.certificates.clone());
         node.certificates.set(certificates.unwrap_or_default());
-    }
-
-    /// Gives the sockets of a changed port to whoever accepts, in place of those before.
-    pub(super) fn rebind(&self, bound: Bound) {
-        *self.rebound.lock() = Some(bound);
-        self.moved.notify_one();
     }
 
     /// The sockets of a changed port, once there are some.

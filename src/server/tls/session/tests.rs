@@ -88,7 +88,7 @@ fn bytes_arrive_whole_and_in_order_however_small_the_buffers_are() {
 fn an_end_that_is_not_announced_is_an_error() {
     let mut ends = connect(&TLS13);
     ends.peer.write_all(b"last").unwrap();
-    drop(ends.peer);
+    ends.peer.sock.shutdown(std::net::Shutdown::Write).unwrap();
     let mut all = Vec::new();
     let error = ends.runtime.block_on(async {
         loop {
