@@ -16,6 +16,7 @@ const RANKS: &[(&str, u32)] = &[
     ("scripting", 0),
     ("heap", 0),
     ("acl", 1),
+    ("aof", 0),
     ("settings", 1),
     ("resp", 1),
     ("types", 1),

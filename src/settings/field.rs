@@ -10,7 +10,7 @@ use super::types::{
 };
 use super::users::UserLine;
 use super::values::{
-    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
+    AppendFsync, ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
     PubsubDefault, Settings, Supervised, SyslogFacility,
 };
 
@@ -85,6 +85,7 @@ macro_rules! choice_values {
     )*};
 }
 choice_values!(
+    AppendFsync,
     ClientAuth,
     EvictionPolicy,
     LogLevel,

@@ -58,7 +58,7 @@ pub use types::{
 };
 pub use users::UserLine;
 pub use values::{
-    Admin, AdminAccess, ClientAuth, Clients, Collections, EvictionPolicy, FullSync, Keyspace,
+    Admin, AdminAccess, AppendFsync, AppendOnly, ClientAuth, Clients, Collections, EvictionPolicy, FullSync, Keyspace,
     LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, PubsubDefault,
     Replication, Security, Settings, Slowlog, Snapshot, Supervised, SyslogFacility, Tls,
 };

@@ -101,7 +101,6 @@ fn passwords_are_marked_and_not_shown_by_debug() {
 #[test]
 fn settings_of_redis_that_promise_something_are_refused() {
     for (name, value) in [
-        ("appendonly", "yes"),
         ("loadmodule", "x.so"),
         ("cluster-enabled", "yes"),
     ] {
