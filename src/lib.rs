@@ -8,6 +8,7 @@
 //! on a `crate::` path that points the other way.
 //!
 //! ```text
+//! aof                       a leaf: the append only file; bytes and files, no keys
 //! glob, lzf, number         leaves: patterns, compression, numbers as Redis reads and writes them
 //! telemetry                 a leaf: the log, counters, traces and crash reports
 //! heap                      a leaf: bytes allocated, by thread
@@ -177,6 +178,7 @@
 
 mod acl;
 mod admin;
+mod aof;
 mod commands;
 mod engine;
 mod glob;

@@ -15,6 +15,7 @@ const RANKS: &[(&str, u32)] = &[
     ("limits", 0),
     ("heap", 0),
     ("acl", 1),
+    ("aof", 0),
     ("settings", 1),
     ("scripting", 1),
     ("resp", 1),

@@ -38,7 +38,7 @@ pub(super) fn view(node: &Node) -> Value {
         "replid": ids.id,
         "offset": offset,
         "failover_state": node.replication.failover().name(),
-        "backlog": node.log.is_recording().then(|| json!({
+        "backlog": node.log.has_backlog().then(|| json!({
             "size_bytes": settings.replication.backlog_size_bytes,
             "first_offset": window.first,
             "end_offset": window.end,

@@ -65,11 +65,12 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let old = ctx.node.settings.load_full();
     check_protected(ctx, &pairs)?;
     let (mut new, _) = old.set(&pairs).map_err(|error| failure(&error))?;
+    let within = ctx.within();
     let names: Vec<&'static str> =
         pairs.iter().filter_map(|(name, _)| Some(named(name)?.name)).collect();
     ctx.node
         .host()
-        .apply(&old, &mut new, &names)
+        .apply(&mut ctx.keys.locked, &old, &mut new, (&names, within))
         .map_err(|refusal| Failure::err(SetError::failed(refusal.argument, refusal.reason)))?;
     let limit = |settings: &Settings| (settings.memory.maxmemory_bytes, settings.memory.policy);
     let evicts = limit(&old) != limit(&new) && new.memory.maxmemory_bytes > 0;

@@ -7,6 +7,7 @@ use super::{Args, Failure};
 use crate::keyspace::{Content, Entry, EntryRef, Key, Keyspace, Locked};
 use crate::node::Node;
 use crate::node::client::{Client, Replied};
+use crate::node::host::Within;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
 use crate::settings::{EventClasses, Settings};
@@ -508,9 +509,19 @@ impl<'a> Keys<'a> {
     pub(crate) fn log_always(&mut self) {
         self.effects.log_always();
     }
+
+    /// What the command logs is for replicas alone: it changes no key.
+    pub(crate) fn log_for_replicas(&mut self) {
+        self.effects.log_for_replicas();
+    }
 }
 
 impl Context<'_> {
+    /// Where the command runs.
+    pub(crate) fn within(&self) -> Within {
+        if self.client.in_exec.is_some() { Within::Transaction } else { Within::Nothing }
+    }
+
     /// Writes a string as a bulk reply.
     #[inline]
     pub(crate) fn reply_string(reply: &mut Output, string: StringView<'_>) {

@@ -147,6 +147,7 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
         (b"RELOAD", _) => return reload::reload(ctx, args),
         (b"CLIENT-EVICTION", 2) => return client_eviction(ctx),
+        (b"LOADAOF", 2) => return reload::load_file(ctx),
         (b"DIGEST", 2) => {
             let digest = digest::of_all_data(ctx);
             ctx.reply.simple(&digest);
@@ -218,6 +219,7 @@ fn client_eviction(ctx: &mut Context<'_>) -> Handled {
 fn replicate(ctx: &mut Context<'_>, args: &Args<'_>) {
     let command: Vec<&[u8]> = args.from(2).collect();
     ctx.keys.log_instead(&[&command]);
+    ctx.keys.log_for_replicas();
     ctx.reply.ok();
 }
 

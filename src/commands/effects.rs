@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::keyspace::access::Aging;
 use crate::keyspace::{Key, Locked, Noted};
 use crate::node::tracking::{Broadcasts, Tracker};
-use crate::replication::Batch;
+use crate::replication::{Batch, Target};
 use crate::settings::{EventClasses, Settings};
 
 use super::{Args, Random, aging};
@@ -88,7 +88,7 @@ enum Form {
     /// As sent, if it changed something.
     #[default]
     Verbatim,
-    /// As sent, though it changed no key (PUBLISH).
+    /// As sent, though it changed no key.
     Always,
     /// As other commands; if empty, not at all.
     Instead(Vec<Vec<Box<[u8]>>>),
@@ -99,7 +99,7 @@ enum Form {
 pub(crate) struct Effects {
     /// Changes so far, including those of the transaction's earlier commands.
     pub(crate) dirty: u64,
-    /// Whether the log has readers.
+    /// Whether the log takes them.
     pub(crate) logging: bool,
     pub(crate) terms: Terms,
     pub(crate) told: Vec<Told>,
@@ -134,6 +134,8 @@ pub(crate) struct Effects {
     /// Decides whether an access increments a counter.
     pub(crate) dice: Random,
     form: Form,
+    /// The command's records are for replicas alone.
+    for_replicas: bool,
     pub(crate) log: Batch,
 }
 
@@ -143,6 +145,7 @@ impl Effects {
     pub(crate) fn begin(&mut self, logging: bool, terms: Terms) {
         self.dirty = 0;
         self.logging = logging;
+        self.log.target = Target::Everywhere;
         self.terms = terms;
         self.counted = None;
         self.actor = self.runner;
@@ -288,6 +291,11 @@ impl Effects {
         self.form = Form::Always;
     }
 
+    /// What the command logs is for replicas alone: it changes no key.
+    pub(super) fn log_for_replicas(&mut self) {
+        self.for_replicas = true;
+    }
+
     /// Ends the removal of a key outside of any command.
     pub(crate) fn end_sweep(&mut self) {
         for Removal { database, key, unlink } in self.removed.drain(..) {
@@ -301,6 +309,7 @@ impl Effects {
     #[inline]
     pub(crate) fn end_command(&mut self, database: usize, args: &Args<'_>, dirty: u64) {
         let form = std::mem::take(&mut self.form);
+        let for_replicas = std::mem::take(&mut self.for_replicas);
         debug_assert!(
             !self.modified || self.dirty != dirty || !matches!(form, Form::Verbatim),
             "a handler changed an entry and did not record it"
@@ -311,6 +320,13 @@ impl Effects {
             return;
         }
         self.end_sweep();
+        let target = self.log.target;
+        if for_replicas {
+            if target == Target::File {
+                return;
+            }
+            self.log.target = Target::Replicas;
+        }
         match form {
             Form::Verbatim if self.dirty == dirty => {}
             Form::Verbatim | Form::Always => self.log.push(database, args.from(0)),
@@ -320,5 +336,6 @@ impl Effects {
                 }
             }
         }
+        self.log.target = target;
     }
 }

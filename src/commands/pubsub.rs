@@ -220,6 +220,7 @@ fn publish(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     }
     let receivers = ctx.node.pubsub.publish(args.at(1), args.at(2));
     ctx.keys.log_always();
+    ctx.keys.log_for_replicas();
     ctx.reply.count(receivers);
     Ok(())
 }
@@ -227,6 +228,7 @@ fn publish(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn spublish(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let receivers = ctx.node.pubsub.publish_to_shard(args.at(1), args.at(2));
     ctx.keys.log_always();
+    ctx.keys.log_for_replicas();
     ctx.reply.count(receivers);
     Ok(())
 }

@@ -237,7 +237,7 @@ fn begin_full(ctx: &mut Context<'_>, reason: FullResyncReason) {
     let node = ctx.node;
     node.stats.sync_full.add(1);
     node.stats.full_resyncs[reason as usize].add(1);
-    if !node.log.is_recording() {
+    if !node.log.has_backlog() {
         node.log.begin_history(node.host().new_id());
         node.log.start(node.backlog_bytes_max());
         log!(

@@ -4,7 +4,7 @@ use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, exactly};
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
 use crate::keyspace::EntryRef;
 use crate::node::client::{Waiting, WaitsFor};
-use crate::node::host::{BackgroundSave, Shutdown};
+use crate::node::host::{BackgroundSave, FileRewrite, Shutdown};
 use crate::node::shutdown::Begun;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -24,6 +24,16 @@ pub(super) const COMMANDS: &[Command] = &[
             "[SCHEDULE]",
             "Saves the data set of this instant to disk in the background.",
         ),
+    command(
+        "BGREWRITEAOF",
+        bgrewriteaof,
+        exactly(1),
+        &[Admin, NoScript, NoAsyncLoading],
+        NO_KEYS,
+        Server,
+    )
+    .locking(Locks::All)
+    .docs("1.0.0", "O(1)", "", "Rewrites the append only file in the background."),
     command("LASTSAVE", lastsave, exactly(1), &[Loading, Stale, Fast], NO_KEYS, Server)
         .categories(&[Category::Admin, Category::Dangerous])
         .tips(&["nondeterministic_output"])
@@ -82,7 +92,7 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn save(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    if ctx.node.persistence.get().running.is_some() {
+    if ctx.node.persistence.get().running_save().is_some() {
         return Err(Failure::err("Background save already in progress"));
     }
     // The reason is only logged, as in Redis.
@@ -103,8 +113,40 @@ fn bgsave(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.node.persistence.update(|saving| saving.scheduled = true);
             ctx.reply.simple("Background saving scheduled");
         }
+        BackgroundSave::Busy if ctx.node.persistence.get().running_rewrite().is_some() => {
+            return Err(Failure::err(
+                "Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE \
+                 in order to schedule a BGSAVE whenever possible.",
+            ));
+        }
         BackgroundSave::Busy => {
             return Err(Failure::err("Background save already in progress"));
+        }
+    }
+    Ok(())
+}
+
+fn bgrewriteaof(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
+    let within = ctx.within();
+    match ctx.node.host().rewrite_file(&mut ctx.keys.locked, within) {
+        FileRewrite::Started => {
+            ctx.reply.simple("Background append only file rewriting started");
+        }
+        FileRewrite::Scheduled => {
+            if let Some(file) = ctx.node.log.file() {
+                file.forget_failures();
+            }
+            ctx.reply.simple("Background append only file rewriting scheduled");
+        }
+        FileRewrite::Running => {
+            let text = "Background append only file rewriting already in progress";
+            return Err(Failure::err(text));
+        }
+        FileRewrite::Failed => {
+            return Err(Failure::err(
+                "Can't execute an AOF background rewriting. Please check the server logs for more \
+                 information.",
+            ));
         }
     }
     Ok(())
@@ -208,7 +250,7 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if !ctx.node.settings.load().snapshot.save.is_empty() {
         // The file must not restore the keys. A running save has the older state, so another must
         // follow.
-        if ctx.node.persistence.get().running.is_some() {
+        if ctx.node.persistence.get().running_save().is_some() {
             ctx.node.persistence.update(|saving| saving.scheduled = true);
         } else if ctx.node.host().save(&mut ctx.keys.locked).is_ok() {
             // The file has these changes, which count once the command ends. A failure is logged by

@@ -1,8 +1,11 @@
 //! Decides whether a command may run now, in Redis's order of checks.
 
+use std::borrow::Cow;
+
 use super::caller::Caller;
 use super::permission;
 use crate::acl;
+use crate::aof::State;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Command, EngineCommand, Failure, Flag};
 use crate::node::admission::Condition;
@@ -155,6 +158,12 @@ impl Candidate<'_> {
         if is_save_failed(self.caller) && (self.writes() || self.registered.name == "ping") {
             return Some(Failure::Other(MISCONF.into()));
         }
+        if admission.has(Condition::FileFailed)
+            && (self.writes() || self.registered.name == "ping")
+            && let Some(text) = file_failed(self.caller)
+        {
+            return Some(Failure::Other(text.into()));
+        }
         if admission.has(Condition::TooFewReplicas) && self.writes() {
             return Some(Failure::Other(NOREPLICAS.into()));
         }
@@ -216,18 +225,34 @@ impl Candidate<'_> {
 pub(super) fn refused_as_script_write(
     caller: &Caller<'_>,
     client: &Client,
-) -> Option<&'static str> {
+) -> Option<Cow<'static, str>> {
     let (admission, settings) = (&caller.node.admission, &caller.settings);
     if admission.is_calm() || client.master.is_some() {
         return None;
     }
     if admission.has(Condition::Replica) && settings.replication.read_only {
-        return Some(READONLY);
+        return Some(READONLY.into());
     }
     if is_save_failed(caller) {
-        return Some(MISCONF);
+        return Some(MISCONF.into());
     }
-    admission.has(Condition::TooFewReplicas).then_some(NOREPLICAS)
+    if admission.has(Condition::FileFailed)
+        && let Some(text) = file_failed(caller)
+    {
+        return Some(text.into());
+    }
+    admission.has(Condition::TooFewReplicas).then_some(NOREPLICAS.into())
+}
+
+/// Why the append only file cannot be written, in Redis's words; `None` if it can by now.
+#[cold]
+fn file_failed(caller: &Caller<'_>) -> Option<String> {
+    match caller.node.log.file()?.state() {
+        State::Working => None,
+        State::Failed(reason) | State::Fatal(reason) => {
+            Some(format!("MISCONF Errors writing to the AOF file: {reason}"))
+        }
+    }
 }
 
 /// Whether the last background save failed, where that refuses writes.

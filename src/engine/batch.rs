@@ -61,6 +61,9 @@ pub(crate) struct Ran {
     /// Online replicas must be sent the log up to this offset before the replies go out; 0: nothing
     /// to send.
     pub(crate) owed: u64,
+    /// The append only file must be released up to this offset before the replies go out; 0: nothing
+    /// waits for it.
+    pub(crate) unreleased: u64,
 }
 
 impl Executor {
@@ -138,7 +141,7 @@ impl Executor {
             log_reply_to_replica(&self.engine, caller.last_command, client);
             after = After::Close;
         }
-        Ran { consumed, after, owed }
+        Ran { consumed, after, owed, unreleased: node.log.unreleased() }
     }
 }
 

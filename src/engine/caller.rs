@@ -109,6 +109,12 @@ impl<'e> Caller<'e> {
     pub(super) fn finish(&self, client: &mut Client) -> u64 {
         let replicas = &self.node.replication.replicas;
         let mut owed = 0;
+        if let Some(file) = self.node.log.recording_file() {
+            file.kick();
+            if self.logged.get() {
+                self.node.look_at_file(file, self.last_nanos);
+            }
+        }
         if self.logged.get() {
             owed = self.node.log.offset();
             replicas.note_write(owed, self.last_nanos, self.now_ms);
@@ -222,7 +228,7 @@ impl<'e> Caller<'e> {
     /// holds the locks of `set`, under which it was applied.
     #[inline]
     pub(super) fn note_offset(&self, client: &mut Client, set: ShardSet) {
-        if self.node.log.is_recording() {
+        if self.node.log.has_backlog() {
             if client.master.is_some() && client.multi.is_none() && set != ShardSet::default() {
                 self.log_unit(client);
             }

@@ -15,7 +15,7 @@ use crate::commands::registry::Registry;
 use crate::keyspace::{Keyspace, Locked};
 use crate::node::client::{Client, Handle, Origin};
 use crate::node::host::{
-    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
+    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown, Within,
 };
 use crate::node::pubsub::Kind;
 use crate::node::stats::WorkerStats;
@@ -118,9 +118,10 @@ impl Host for StubHost {
 
     fn apply(
         &self,
+        _: &mut Locked<'_>,
         _: &Settings,
         _: &mut Settings,
-        _: &[&'static str],
+        _: (&[&'static str], Within),
     ) -> Result<(), SettingRefused> {
         self.refusal.lock().take().map_or(Ok(()), Err)
     }

@@ -150,7 +150,7 @@ fn hello(node: &Node, whole: bool) -> Hello {
     let settings = node.settings.load();
     let replication = &settings.replication;
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let known = (node.log.is_recording() && !whole).then(|| {
+    let known = (node.log.has_backlog() && !whole).then(|| {
         let (id, have) = (node.log.ids().id, node.log.offset());
         log!(Notice, "Trying a partial resynchronization (request {id}:{}).", have + 1);
         (id, have)

@@ -4,6 +4,8 @@
 //! thread; nothing blocks here. All executors share the [`Engine`].
 
 mod admission;
+pub(crate) mod aof_load;
+pub(crate) mod aof_save;
 mod apply;
 mod batch;
 mod call;

@@ -30,6 +30,8 @@ pub(crate) struct Loaded {
     pub(crate) expired: u64,
     /// Keys without elements, left out.
     pub(crate) empty: u64,
+    /// Length of the stream.
+    pub(crate) bytes: u64,
     /// The data's position in a history.
     pub(crate) history: Option<History>,
     /// The master that the data came from.
@@ -118,6 +120,8 @@ pub(crate) fn check_absent(
 pub(crate) enum Behind {
     Anything,
     Nothing,
+    /// Records of the append only file, which may prolong the life of keys that have expired.
+    Records,
 }
 
 /// Reads a stream to its end, and reports the bytes read to `progress` now and then.
@@ -139,7 +143,7 @@ pub(crate) fn load(
     // A replica keeps expired keys until its master deletes them; so does a master whose replicas
     // may resume from here, until it has propagated the deletion.
     let now_ms = node.clock.unix_ms();
-    let drops_expired = !node.is_replica();
+    let drops_expired = !node.is_replica() && allowed_behind != Behind::Records;
     let mut reader = Reader::with_options(source, options).map_err(|error| error.to_string())?;
     let mut loaded = Loaded::default();
     let mut fields = Fields::default();
@@ -188,6 +192,7 @@ pub(crate) fn load(
         }
     }
     scripts::check_libraries(&loaded.libraries)?;
+    loaded.bytes = end;
     loaded.history = fields.history();
     loaded.synced_from = fields.synced_from;
     Ok(loaded)

@@ -16,7 +16,9 @@ pub(crate) struct Cut {
     /// `None` where there is no log: the written data then belong to no history.
     pub(crate) position: Option<Position>,
     /// The texts of the libraries of functions.
-    libraries: Arc<Vec<Box<[u8]>>>,
+    pub(super) libraries: Arc<Vec<Box<[u8]>>>,
+    /// The stream is the base of an append only file.
+    is_file_base: bool,
 }
 
 /// A position in the log.
@@ -30,13 +32,19 @@ pub(crate) struct Position {
 
 /// Called under all the locks.
 pub(crate) fn cut(node: &Node) -> Cut {
-    let position = node.log.is_recording().then(|| Position {
+    let position = node.log.has_backlog().then(|| Position {
         id: node.log.ids().id,
         offset: node.log.offset(),
         selected: node.log.selected().unwrap_or(0),
         synced_from: node.replication.synced_from(),
     });
-    Cut { position, libraries: node.scripts.libraries() }
+    Cut { position, libraries: node.scripts.libraries(), is_file_base: false }
+}
+
+/// The cut of a base for the append only file, which belongs to no history: what follows it there
+/// has no offsets. Called under all the locks.
+pub(crate) fn cut_for_file(node: &Node) -> Cut {
+    Cut { position: None, libraries: node.scripts.libraries(), is_file_base: true }
 }
 
 /// Begins a stream: its header, its fields and the functions.
@@ -62,7 +70,7 @@ pub(crate) fn begin<W: Write>(node: &Node, sink: W, cut: &Cut) -> io::Result<Ent
         writer.aux(b"repl-id", position.id.as_bytes())?;
         writer.aux(b"repl-offset", position.offset.to_string().as_bytes())?;
     }
-    writer.aux(b"aof-base", b"0")?;
+    writer.aux(b"aof-base", if cut.is_file_base { b"1" } else { b"0" })?;
     if let Some(master) = position.and_then(|position| position.synced_from.as_ref()) {
         writer.aux(SYNCED_FROM, master.to_string().as_bytes())?;
     }
@@ -77,6 +85,9 @@ pub(crate) fn begin<W: Write>(node: &Node, sink: W, cut: &Cut) -> io::Result<Ent
 
 /// Writes all the keys of a snapshot. After each step of the walk, passes the number of written
 /// keys to `rest`.
+///
+/// # Errors
+/// When the sink fails; `Interrupted` if somebody asked to end it.
 pub(crate) fn write_snapshot<W: Write>(
     snapshot: &mut Snapshot,
     writer: &mut EntryWriter<W>,
@@ -101,12 +112,12 @@ pub(crate) fn write_snapshot<W: Write>(
     }
 }
 
-fn given_up(reason: GivenUp) -> io::Error {
-    io::Error::other(match reason {
-        GivenUp::Asked => "it was given up".to_owned(),
-        GivenUp::RetainedTooMuch(bytes) => format!(
+pub(super) fn given_up(reason: GivenUp) -> io::Error {
+    match reason {
+        GivenUp::Asked => io::Error::new(io::ErrorKind::Interrupted, "it was given up"),
+        GivenUp::RetainedTooMuch(bytes) => io::Error::other(format!(
             "changed keys retained {bytes} bytes of old values, more than snapshot-retained-max \
              allows"
-        ),
-    })
+        )),
+    }
 }

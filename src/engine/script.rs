@@ -27,6 +27,7 @@ use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::node::scripts::{Busy, Kind, Scripts, log_from_script};
 use crate::number;
+use crate::replication::Target;
 use crate::resp::{Output, Protocol, Span};
 use crate::scripting::{
     CallError, Host, Input, Interrupt, LogLevel, Propagation, Resp, ScriptFlags, Sha, parse_sha,
@@ -388,6 +389,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
     fn end(mut self, client: &mut Client) {
         client.master = self.client.master.take();
         self.effects.logging = self.logging;
+        self.effects.log.target = Target::Everywhere;
         if self.is_busy {
             let node = self.caller.node;
             node.keyspace.set_busy(false);
@@ -438,7 +440,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         }
         let short = self.rights.short_of_memory && flags.has(Flag::DenyOom);
         let refused = admission::refused_as_script_write(self.caller, &self.client)
-            .or_else(|| short.then_some(admission::OOM));
+            .or_else(|| short.then_some(admission::OOM.into()));
         refused.map(|text| format!("-{text}").into())
     }
 
@@ -561,7 +563,14 @@ impl Host for Running<'_, '_, '_> {
     }
 
     fn set_repl(&mut self, propagation: Propagation) {
-        self.effects.logging = self.logging && propagation.replicas;
+        let target = match propagation {
+            Propagation { aof: true, replicas: true } => Some(Target::Everywhere),
+            Propagation { aof: true, replicas: false } => Some(Target::File),
+            Propagation { aof: false, replicas: true } => Some(Target::Replicas),
+            Propagation { aof: false, replicas: false } => None,
+        };
+        self.effects.logging = self.logging && target.is_some();
+        self.effects.log.target = target.unwrap_or_default();
     }
 
     fn acl_check_cmd(&mut self, argv: &[&[u8]]) -> Option<bool> {

@@ -44,6 +44,12 @@ impl Executor {
                 }
                 over
             }
+            WaitsFor::FileLoad(load) => {
+                if load.is_done() {
+                    self.output.ok();
+                }
+                load.is_done()
+            }
             WaitsFor::Keys(waiter) => {
                 let over = answer_key_wait(node, stats, client, &mut self.output, &waiting, waiter);
                 if over {
@@ -76,7 +82,7 @@ pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
         }
         Some(WaitsFor::Shutdown) => node.shutdown.remove_client(),
         // What was sent is still removed here.
-        Some(WaitsFor::Migration(_)) => {}
+        Some(WaitsFor::Migration(_) | WaitsFor::FileLoad(_)) => {}
         None => {}
     }
 }

@@ -9,6 +9,7 @@ use crate::keyspace::{Guard, Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
+use crate::replication::RecordTime;
 use crate::settings::EventClasses;
 
 /// The right to write.
@@ -56,7 +57,8 @@ pub(super) fn may_evict(node: &Node) -> bool {
 pub(super) struct Writing<'n> {
     node: &'n Node,
     guard: Guard<'n>,
-    /// Whether to log changes: somebody may read the log, and the changes are not the master's.
+    /// Whether to collect changes: the append only file takes them, or somebody may read the log, and
+    /// the changes are not the master's.
     logging: bool,
 }
 
@@ -66,7 +68,7 @@ pub(super) struct Writing<'n> {
 pub(super) fn begin_write(node: &Node, set: ShardSet, right: Right) -> Option<Writing<'_>> {
     let guard = node.keyspace.lock_unless_busy(set)?;
     right.holds(node).then(|| {
-        let logging = node.log.is_recording() && !node.is_replica();
+        let logging = node.log.sinks().collect(|| node.is_replica());
         Writing { node, guard, logging }
     })
 }
@@ -122,7 +124,7 @@ pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
         stats.dirty.add(effects.dirty);
     }
     if !effects.log.is_empty() {
-        node.log.append(&effects.log);
+        node.log.append(&effects.log, node.is_replica(), || record_time(node));
         effects.log.clear();
     }
     if !effects.told.is_empty() {
@@ -133,6 +135,11 @@ pub(super) fn settle(node: &Node, stats: &WorkerStats, effects: &mut Effects) {
             node.tracking.collect(&mut effects.broadcasts, key, actor);
         }
     }
+}
+
+#[cold]
+fn record_time(node: &Node) -> RecordTime {
+    RecordTime { nanos: node.clock.nanos(), unix_ms: node.clock.unix_ms() }
 }
 
 /// Tells clients of what was collected so far.

@@ -37,6 +37,10 @@ pub(crate) enum Condition {
     EndingSoon = 1 << 9,
     /// A script runs for longer than `busy-reply-threshold`.
     Busy = 1 << 10,
+    /// The append only file cannot be written, and writes are refused.
+    FileFailed = 1 << 13,
+    /// Writes wait until the append only file has caught up.
+    FileBehind = 1 << 14,
 }
 
 /// The current conditions, and clients that wait for them.
@@ -79,13 +83,25 @@ impl Admission {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Sets or clears [`Condition::Busy`]. The one condition that changes under no lock: a script that
+    /// Sets or clears [`Condition::Busy`]. It changes under no lock: a script that
     /// runs for long has some, and others that wait for them look at it again and again.
     pub(crate) fn set_busy(&self, on: bool) {
         if on {
             self.states.fetch_or(Condition::Busy as u32, Ordering::AcqRel);
         } else {
             self.states.fetch_and(!(Condition::Busy as u32), Ordering::AcqRel);
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Sets or clears [`Condition::FileFailed`] or [`Condition::FileBehind`], which change under no
+    /// lock either: they protect the disk's state, of which no lock is held.
+    pub(crate) fn set_file(&self, state: Condition, on: bool) {
+        debug_assert!(matches!(state, Condition::FileFailed | Condition::FileBehind));
+        if on {
+            self.states.fetch_or(state as u32, Ordering::AcqRel);
+        } else {
+            self.states.fetch_and(!(state as u32), Ordering::AcqRel);
         }
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -123,7 +139,9 @@ impl Admission {
 
     /// Whether writes wait for an event rather than for a time.
     pub(crate) fn is_held(&self) -> bool {
-        self.has(Condition::FailingOver) || self.has(Condition::EndingSoon)
+        self.has(Condition::FailingOver)
+            || self.has(Condition::EndingSoon)
+            || self.has(Condition::FileBehind)
     }
 
     /// Whether CLIENT PAUSE holds commands back; that ends by time.

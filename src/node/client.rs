@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::acl::Acl;
+use super::file::FileLoad;
 use super::migration::Migration;
 use super::tracking::{OwnTracking, Tracker};
 use crate::acl::User;
@@ -93,6 +94,8 @@ pub(crate) enum WaitsFor {
     Shutdown,
     /// Keys to be sent elsewhere.
     Migration(Arc<Migration>),
+    /// The append only file to be loaded again.
+    FileLoad(Arc<FileLoad>),
 }
 
 /// A blocked client.

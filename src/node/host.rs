@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::file::FileLoad;
 use super::migration::Migration;
 use crate::keyspace::Locked;
 use crate::settings::{Rewrite, Settings};
@@ -35,12 +36,32 @@ pub(crate) enum BackgroundSave {
     Busy,
 }
 
+/// What became of a rewrite of the append only file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileRewrite {
+    Started,
+    /// It begins when it can.
+    Scheduled,
+    /// One runs.
+    Running,
+    Failed,
+}
+
 /// A changed setting that the outer layer refused.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingRefused {
     /// The parameter's name.
     pub(crate) argument: &'static str,
     pub(crate) reason: String,
+}
+
+/// Where a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// By itself.
+    Nothing,
+    /// The changes of the commands before it are not in the log yet.
+    Transaction,
 }
 
 /// Options of SHUTDOWN.
@@ -85,10 +106,25 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// The setting that cannot be applied; then none is.
     fn apply(
         &self,
+        locked: &mut Locked<'_>,
         old: &Settings,
         new: &mut Settings,
-        named: &[&'static str],
+        how: (&[&'static str], Within),
     ) -> Result<(), SettingRefused>;
+    /// Rewrites the append only file in the background.
+    fn rewrite_file(&self, _: &mut Locked<'_>, _: Within) -> FileRewrite {
+        FileRewrite::Failed
+    }
+    /// Replaces the data by those of the append only file, on another thread; ends the process if
+    /// that fails.
+    ///
+    /// # Errors
+    /// It cannot begin.
+    fn reload_file(&self, _: &mut Locked<'_>, _: Arc<FileLoad>) -> HostResult {
+        Err("this server has no files".to_owned())
+    }
+    /// Begins the append only file anew: the data are being replaced. Does nothing while it is off.
+    fn restart_file(&self, _: &Locked<'_>) {}
     /// Writes the settings back to the file they came from.
     fn rewrite_settings(&self, which: Rewrite) -> HostResult;
     /// A file's content. Errors are in the operating system's words.

@@ -36,7 +36,7 @@ impl Uncounted {
 impl Node {
     /// What `maxmemory` does not count.
     pub(crate) fn uncounted(&self) -> Uncounted {
-        let log_bytes = if self.log.is_recording() {
+        let log_bytes = if self.log.has_backlog() {
             let window = self.log.window();
             window.held_bytes.saturating_sub(window.bytes_max)
         } else {

@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod client_memory;
 pub(crate) mod clients;
 mod failover;
+pub(crate) mod file;
 pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod migration;
@@ -98,6 +99,8 @@ pub(crate) struct Node {
     pub(crate) background: WorkerStats,
     pub(crate) migrations: Migrations,
     pub(crate) log: Log,
+    /// Who waits for the append only file.
+    pub(crate) file_waiters: file::FileWaiters,
     pub(crate) admission: Admission,
     pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
@@ -164,6 +167,7 @@ impl Node {
             restores_unchecked: AtomicBool::new(false),
             list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),
+            file_waiters: file::FileWaiters::default(),
             pace: pace::Pace::default(),
             admission: Admission::default(),
             acl: Acl::new(commands, &settings.security),

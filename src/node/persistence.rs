@@ -15,9 +15,21 @@ pub(crate) struct Loading {
     pub(crate) loaded_bytes: u64,
 }
 
-/// A running background save.
+/// What a snapshot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The RDB file.
+    Save,
+    /// Replicas.
+    FullSync,
+    /// The base of the append only file.
+    Rewrite,
+}
+
+/// A running snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
+    pub(crate) purpose: Purpose,
     pub(crate) started_ms: i64,
     /// Change count at the cut.
     pub(crate) dirty_at_cut: u64,
@@ -43,6 +55,9 @@ pub(crate) struct Saving {
     pub(crate) saves: u64,
     /// Most bytes retained by the last or the current snapshot.
     pub(crate) retained_peak_bytes: usize,
+    /// Most bytes retained by the last rewrite of the append only file, and how long it took.
+    pub(crate) rewrite_retained_peak_bytes: usize,
+    pub(crate) last_rewrite_ms: Option<i64>,
     pub(crate) keys_loaded: u64,
     pub(crate) keys_expired_at_load: u64,
     pub(crate) loading: Option<Loading>,
@@ -51,6 +66,18 @@ pub(crate) struct Saving {
 /// The state, shared with the saver.
 #[derive(Debug)]
 pub(crate) struct Persistence(Mutex<Saving>);
+
+impl Saving {
+    /// The snapshot that runs, if it is a save or for replicas.
+    pub(crate) fn running_save(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|running| running.purpose != Purpose::Rewrite)
+    }
+
+    /// The snapshot that runs, if it is for the append only file.
+    pub(crate) fn running_rewrite(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|running| running.purpose == Purpose::Rewrite)
+    }
+}
 
 impl Persistence {
     pub(crate) fn new(now_ms: i64) -> Self {
@@ -63,6 +90,8 @@ impl Persistence {
             last_duration_ms: None,
             saves: 0,
             retained_peak_bytes: 0,
+            rewrite_retained_peak_bytes: 0,
+            last_rewrite_ms: None,
             keys_loaded: 0,
             keys_expired_at_load: 0,
             loading: None,

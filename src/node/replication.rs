@@ -315,7 +315,7 @@ impl Node {
         // Under a lock: otherwise the role could change in between, and a log that copies a
         // master's stream would get extra bytes.
         let Some(_shard) = self.keyspace.lock_unless_busy(set) else { return false };
-        if self.log.is_recording() && !self.is_replica() {
+        if self.log.has_backlog() && !self.is_replica() {
             self.log.append_bare(args);
         }
         true
@@ -324,6 +324,10 @@ impl Node {
     /// Sends online replicas the log they lack, as far as their sockets have room, and a GETACK if
     /// anyone waits for acknowledgements. Called without locks.
     pub(crate) fn feed_replicas(&self) {
+        if let Some(file) = self.log.recording_file() {
+            // What was appended without a batch.
+            file.kick();
+        }
         let replicas = &self.replication.replicas;
         if replicas.take_ack_wanted() {
             let offset = self.log.offset();

@@ -1,17 +1,25 @@
-//! The log of writes: the exact bytes that replicas are sent, with their offsets.
+//! The log of writes: the exact bytes that replicas are sent, with their offsets; and beside them
+//! the append only file, which gets what this node has done.
 //!
 //! Records are appended under the shard locks of what they changed, so the order of the log is a
 //! valid serial order of the commands. While nobody reads it, the log is off and costs one load per
 //! write.
 //!
+//! The two sinks are apart: only what goes to the backlog counts in offsets. A replica's backlog has
+//! its master's bytes, its file the effects of what it applied.
+//!
 //! The backlog and the bytes pending for replicas share memory: a block is freed when it is neither
 //! part of the backlog nor needed by any reader.
 
 use std::collections::VecDeque;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+
+use super::batch::{Batch, Target, encode};
+use super::file::{FileSink, RecordTime};
+use crate::aof::Aof;
 
 /// Bytes in one block of the backlog.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -19,14 +27,16 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// The log with the backlog of its last bytes.
 #[derive(Debug)]
 pub(crate) struct Log {
-    recording: AtomicBool,
+    /// See [`Log::sinks`].
+    sinks: AtomicU8,
+    pub(super) file: OnceLock<Arc<Aof>>,
     /// Bytes appended so far.
     offset: AtomicU64,
-    state: Mutex<LogState>,
+    pub(super) state: Mutex<LogState>,
 }
 
 #[derive(Debug)]
-struct LogState {
+pub(super) struct LogState {
     ids: Ids,
     /// The database that a reader has selected.
     selected: Option<usize>,
@@ -34,10 +44,36 @@ struct LogState {
     /// Offset of the first byte of the first block.
     first: u64,
     /// Offset after the last byte.
-    end: u64,
+    pub(super) end: u64,
     backlog_bytes_max: usize,
     readers: Vec<Reader>,
     next_reader: u64,
+    pub(super) file: FileSink,
+}
+
+/// Who gets what is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sinks(u8);
+
+impl Sinks {
+    const BACKLOG: u8 = 1;
+    pub(super) const FILE: u8 = 1 << 1;
+
+    /// Whether the effects of what this node does are collected.
+    #[inline]
+    pub(crate) fn collect(self, is_replica: impl FnOnce() -> bool) -> bool {
+        self.0 != 0 && (self.has_file() || !is_replica())
+    }
+
+    #[inline]
+    pub(crate) fn has_backlog(self) -> bool {
+        self.0 & Self::BACKLOG != 0
+    }
+
+    #[inline]
+    pub(crate) fn has_file(self) -> bool {
+        self.0 & Self::FILE != 0
+    }
 }
 
 /// The histories that this log's bytes belong to.
@@ -80,56 +116,6 @@ pub(crate) struct Window {
     pub(crate) held_bytes: usize,
 }
 
-/// Records to append as one unit.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// Encoded commands, each with its database and length in bytes.
-    records: Vec<(usize, usize)>,
-    bytes: Vec<u8>,
-}
-
-impl Batch {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Adds a command in a database.
-    pub(crate) fn push<'a>(
-        &mut self,
-        database: usize,
-        args: impl ExactSizeIterator<Item = &'a [u8]>,
-    ) {
-        let before = self.bytes.len();
-        encode(&mut self.bytes, args);
-        self.records.push((database, self.bytes.len() - before));
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.records.clear();
-        self.bytes.clear();
-        // Do not keep the memory of one huge command.
-        self.bytes.shrink_to(1 << 20);
-    }
-}
-
-fn encode<'a>(into: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>) {
-    let line = |mark: u8, len: usize, into: &mut Vec<u8>| {
-        into.push(mark);
-        // Most lengths are one digit.
-        match u8::try_from(len) {
-            Ok(digit @ 0..10) => into.push(b'0' + digit),
-            _ => write!(into, "{len}").expect("writing to memory"),
-        }
-        into.extend_from_slice(b"\r\n");
-    };
-    line(b'*', args.len(), into);
-    for arg in args {
-        line(b'$', arg.len(), into);
-        into.extend_from_slice(arg);
-        into.extend_from_slice(b"\r\n");
-    }
-}
-
 impl LogState {
     fn write(&mut self, mut bytes: &[u8]) {
         self.end += bytes.len() as u64;
@@ -155,21 +141,12 @@ impl LogState {
         }
     }
 
-    fn select(&mut self, database: usize) {
-        if self.selected != Some(database) {
-            self.selected = Some(database);
-            let mut bytes = Vec::new();
-            let index = database.to_string();
-            encode(&mut bytes, [&b"SELECT"[..], index.as_bytes()].into_iter());
-            self.write(&bytes);
-        }
-    }
-
     /// Restarts at an offset, holding nothing.
     fn empty_at(&mut self, offset: u64) {
         self.blocks.clear();
         (self.first, self.end) = (offset, offset);
         self.selected = None;
+        self.file.forget_boundaries();
     }
 
     /// Copies up to `bytes_max` bytes from `at` on.
@@ -194,7 +171,8 @@ impl Log {
     /// An empty log that is off.
     pub(crate) fn new(id: String) -> Self {
         Self {
-            recording: AtomicBool::new(false),
+            sinks: AtomicU8::new(0),
+            file: OnceLock::new(),
             offset: AtomicU64::new(0),
             state: Mutex::new(LogState {
                 ids: Ids { id, earlier: None },
@@ -205,6 +183,7 @@ impl Log {
                 backlog_bytes_max: 0,
                 readers: Vec::new(),
                 next_reader: 0,
+                file: FileSink::default(),
             }),
         }
     }
@@ -219,32 +198,46 @@ impl Log {
         self.offset.load(Ordering::Acquire)
     }
 
+    /// Who gets what is appended. Changes under all the shard locks.
     #[inline]
-    pub(crate) fn is_recording(&self) -> bool {
-        self.recording.load(Ordering::Relaxed)
+    pub(crate) fn sinks(&self) -> Sinks {
+        Sinks(self.sinks.load(Ordering::Relaxed))
     }
 
-    /// Starts recording, keeping at least the last `backlog_bytes_max` bytes. Called under all the
+    #[inline]
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.sinks().has_backlog()
+    }
+
+    pub(super) fn set_sink(&self, sink: u8, on: bool) {
+        if on {
+            self.sinks.fetch_or(sink, Ordering::Relaxed);
+        } else {
+            self.sinks.fetch_and(!sink, Ordering::Relaxed);
+        }
+    }
+
+    /// Starts the backlog, which keeps at least the last `backlog_bytes_max` bytes. Called under all the
     /// shard locks, so that no write is split.
     pub(crate) fn start(&self, backlog_bytes_max: usize) {
         let mut state = self.state.lock();
-        if self.is_recording() {
+        if self.has_backlog() {
             return;
         }
         state.backlog_bytes_max = backlog_bytes_max;
         let offset = state.end;
         state.empty_at(offset);
-        self.recording.store(true, Ordering::Relaxed);
+        self.set_sink(Sinks::BACKLOG, true);
     }
 
-    /// Stops recording and frees the backlog. Later writes belong to another history, so the caller
+    /// Ends and frees the backlog. Later writes belong to another history, so the caller
     /// passes a new id. Called under all the shard locks.
     pub(crate) fn stop(&self, new_id: String) {
         let mut state = self.state.lock();
         let offset = state.end;
         state.empty_at(offset);
         state.ids = Ids { id: new_id, earlier: None };
-        self.recording.store(false, Ordering::Relaxed);
+        self.set_sink(Sinks::BACKLOG, false);
     }
 
     /// Begins another history at the current offset. Called under all the shard locks.
@@ -274,7 +267,7 @@ impl Log {
         // The bytes they lack are of the other history, even if an offset fits.
         state.readers.clear();
         self.offset.store(offset, Ordering::Release);
-        self.recording.store(true, Ordering::Relaxed);
+        self.set_sink(Sinks::BACKLOG, true);
     }
 
     /// Makes the next record select its database, whatever was selected before.
@@ -299,24 +292,23 @@ impl Log {
         state.trim();
     }
 
-    /// Appends records as one unit: several stand between MULTI and EXEC.
-    pub(crate) fn append(&self, batch: &Batch) {
+    /// Appends records as one unit: several stand between MULTI and EXEC. On a replica they are for
+    /// the file alone. `now` is asked for the file.
+    pub(crate) fn append(&self, batch: &Batch, is_replica: bool, now: impl FnOnce() -> RecordTime) {
         let mut state = self.state.lock();
-        let unit = batch.records.len() > 1;
-        let mut rest = batch.bytes.as_slice();
-        for (index, &(database, len)) in batch.records.iter().enumerate() {
-            state.select(database);
-            if unit && index == 0 {
-                state.write(MULTI);
+        let (sinks, from) = (self.sinks(), state.end);
+        if sinks.has_backlog() && !is_replica {
+            let mut selected = state.selected;
+            batch.write(Target::Replicas, &mut selected, |bytes| state.write(bytes));
+            state.selected = selected;
+            self.offset.store(state.end, Ordering::Release);
+        }
+        if let Some(file) = self.file_if_on(sinks) {
+            state.file.append(file, batch, now());
+            if state.end > from {
+                state.file.hold_back(file, from);
             }
-            let (record, after) = rest.split_at(len);
-            state.write(record);
-            rest = after;
         }
-        if unit {
-            state.write(EXEC);
-        }
-        self.offset.store(state.end, Ordering::Release);
     }
 
     /// Appends a command that concerns no database: a PING, a GETACK.
@@ -331,9 +323,13 @@ impl Log {
     /// Appends bytes from a master, which left `selected` selected.
     pub(crate) fn append_verbatim(&self, bytes: &[u8], selected: usize) {
         let mut state = self.state.lock();
+        let from = state.end;
         state.selected = Some(selected);
         state.write(bytes);
         self.offset.store(state.end, Ordering::Release);
+        if let Some(file) = self.file_if_on(self.sinks()) {
+            state.file.hold_back(file, from);
+        }
     }
 
     /// How a replica with the first `have` bytes of history `id` continues.
@@ -347,7 +343,7 @@ impl Log {
             Some((_, shared)) if have > *shared => return Resync::BeyondShared,
             Some(_) => {}
         }
-        if self.is_recording() && (state.first..=state.end).contains(&have) {
+        if self.has_backlog() && (state.first..=state.end).contains(&have) {
             Resync::Partial
         } else {
             Resync::OutsideBacklog
@@ -358,7 +354,7 @@ impl Log {
     /// are not held.
     pub(crate) fn attach(&self, at: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        if !self.is_recording() || !(state.first..=state.end).contains(&at) {
+        if !self.has_backlog() || !(state.first..=state.end).contains(&at) {
             return None;
         }
         state.next_reader += 1;
@@ -373,7 +369,8 @@ impl Log {
         state.trim();
     }
 
-    /// Appends a reader's next bytes to `into`, at most `bytes_max`; returns its new offset. `None`
+    /// Appends a reader's next bytes to `into`, at most `bytes_max` and up to [`Log::feedable`];
+    /// returns its new offset. `None`
     /// if the log was restarted and has lost its position.
     pub(crate) fn read(&self, reader: u64, bytes_max: usize, into: &mut Vec<u8>) -> Option<u64> {
         let mut state = self.state.lock();
@@ -383,6 +380,9 @@ impl Log {
             return None;
         }
         let before = into.len();
+        let (end, file) = (state.end, self.file.get());
+        let held_back = state.file.feedable(file, end).saturating_sub(at);
+        let bytes_max = bytes_max.min(usize::try_from(held_back).unwrap_or(usize::MAX));
         state.copy(at, bytes_max, into);
         let at = at + (into.len() - before) as u64;
         state.readers[index].at = at;
@@ -411,122 +411,5 @@ impl Log {
     }
 }
 
-const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
-const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(records: &[(usize, &[&[u8]])]) -> Batch {
-        let mut batch = Batch::default();
-        for (database, args) in records {
-            batch.push(*database, args.iter().copied());
-        }
-        batch
-    }
-
-    fn id(digit: &str) -> String {
-        digit.repeat(40)
-    }
-
-    #[test]
-    fn every_byte_counts_towards_the_offset() {
-        let log = Log::new(id("0"));
-        log.start(1 << 20);
-        log.append(&batch(&[(0, &[b"SET", b"a", b"1"])]));
-        log.append(&batch(&[(0, &[b"DEL", b"a"]), (3, &[b"SET", b"b", b"2"])]));
-        log.append_bare(&[b"PING"]);
-        let bytes = log.bytes_from(0).expect("in the backlog");
-        let expected =
-            b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n\
-            *1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n\
-            *3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n*1\r\n$4\r\nEXEC\r\n*1\r\n$4\r\nPING\r\n";
-        assert_eq!(bytes, expected);
-        assert_eq!(log.offset(), expected.len() as u64);
-    }
-
-    #[test]
-    fn lengths_of_several_digits_are_written_whole() {
-        let log = Log::new(id("0"));
-        log.start(1 << 20);
-        log.append_bare(&[&[b'x'; 12], b""]);
-        let expected = b"*2\r\n$12\r\nxxxxxxxxxxxx\r\n$0\r\n\r\n";
-        assert_eq!(log.bytes_from(0).expect("in the backlog"), expected);
-    }
-
-    #[test]
-    fn the_backlog_keeps_at_least_what_was_asked_for() {
-        let log = Log::new(id("0"));
-        log.start(100_000);
-        let value = vec![b'v'; 10_000];
-        for _ in 0..100 {
-            log.append(&batch(&[(0, &[b"SET", b"a", &value])]));
-        }
-        assert!(log.bytes_from(0).is_none());
-        assert!(log.bytes_from(log.offset() - 100_000).is_some());
-        assert_eq!(log.bytes_from(log.offset()), Some(Vec::new()));
-        assert!(log.bytes_from(log.offset() + 1).is_none());
-        let held = log.window();
-        assert!(held.held_bytes < 100_000 + 3 * BLOCK_BYTES, "{held:?}");
-    }
-
-    #[test]
-    fn what_a_reader_lacks_is_kept_until_it_has_read_it() {
-        let log = Log::new(id("0"));
-        log.start(1);
-        let reader = log.attach(0).expect("nothing is written yet");
-        let value = vec![b'v'; 50_000];
-        for _ in 0..10 {
-            log.append(&batch(&[(0, &[b"SET", b"a", &value])]));
-        }
-        let (mut read, end) = (Vec::new(), log.offset());
-        while (read.len() as u64) < end {
-            let at = log.read(reader, 30_000, &mut read).expect("its place is kept");
-            assert_eq!(at, read.len() as u64);
-        }
-        assert!(read.ends_with(b"\r\n"));
-        log.detach(reader);
-        assert!(log.window().first > 0, "with the last reader gone, the rest goes");
-    }
-
-    #[test]
-    fn partial_resync_ends_where_the_backlog_or_the_shared_history_ends() {
-        let log = Log::new(id("a"));
-        log.start(1 << 20);
-        log.append_bare(&[b"PING"]);
-        assert_eq!(log.resync(id("a").as_bytes(), 14), Resync::Partial);
-        assert_eq!(log.resync(id("a").as_bytes(), 15), Resync::OutsideBacklog);
-        assert_eq!(log.resync(id("b").as_bytes(), 14), Resync::UnknownHistory);
-        log.continue_history(id("b"));
-        log.append_bare(&[b"PING"]);
-        assert_eq!(log.resync(id("a").as_bytes(), 14), Resync::Partial);
-        assert_eq!(log.resync(id("a").as_bytes(), 15), Resync::BeyondShared);
-        assert_eq!(log.resync(id("b").as_bytes(), 28), Resync::Partial);
-        log.stop(id("c"));
-        assert_eq!(log.resync(id("b").as_bytes(), 28), Resync::UnknownHistory);
-        assert_eq!(log.resync(id("c").as_bytes(), 28), Resync::OutsideBacklog);
-    }
-
-    #[test]
-    fn a_reader_of_the_earlier_id_gets_nothing_of_the_later_one() {
-        let log = Log::new(id("a"));
-        log.start(1 << 20);
-        let earlier = log.attach(0).expect("nothing is written yet");
-        log.continue_history(id("b"));
-        let later = log.attach(0).expect("nothing is written yet");
-        log.append_bare(&[b"PING"]);
-        assert_eq!(log.read(earlier, 100, &mut Vec::new()), None);
-        assert_eq!(log.read(later, 100, &mut Vec::new()), Some(14));
-    }
-
-    #[test]
-    fn a_log_begun_anew_loses_its_readers_places() {
-        let log = Log::new(id("a"));
-        log.start(1 << 20);
-        let reader = log.attach(0).expect("nothing is written yet");
-        log.adopt(Ids { id: id("b"), earlier: None }, 500, 1 << 20);
-        assert_eq!(log.read(reader, 10, &mut Vec::new()), None);
-        assert_eq!((log.offset(), log.window().first), (500, 500));
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 //! side of the link to its master.
 //!
 //! ```text
+//! batch      records on their way into the log, each with where it goes
+//! file       the append only file as the log's second sink
 //! log        the writes as replicas get them, with offsets, ids and the backlog
 //! spool      a full resync's RDB bytes, between their producer and their senders
 //! feed       sends one replica its next bytes, from one place
@@ -14,7 +16,9 @@
 //! Offsets count the bytes of the stream from 0, so an offset is also the number of bytes before
 //! it. On the wire PSYNC names the first missing byte counted from 1, which is one more.
 
+mod batch;
 mod feed;
+mod file;
 mod link;
 mod log;
 mod replica;
@@ -22,9 +26,11 @@ mod replicas;
 mod spool;
 mod timeline;
 
+pub(crate) use batch::{Batch, Target, encode};
 pub(crate) use feed::{Outlet, Sent};
+pub(crate) use file::RecordTime;
 pub(crate) use link::{Hello, Link, LinkError, LinkEvent};
-pub(crate) use log::{Batch, Ids, Log, Resync};
+pub(crate) use log::{Ids, Log, Resync};
 pub(crate) use replica::{Announced, Peer, Phase, Replica, ReplicaView};
 pub(crate) use replicas::{FeedStats, Replicas, Waiter};
 pub(crate) use spool::{Overflow, Spool, Written};

@@ -114,7 +114,7 @@ impl Replicas {
     /// Sends every online replica what it lacks of the log, as far as its socket has room. Called
     /// by any thread, without locks.
     pub(crate) fn feed(&self, log: &Log, now_ms: i64) {
-        let mut handed = log.offset();
+        let mut handed = log.feedable();
         for replica in self.all().iter().filter(|replica| replica.is_fed()) {
             match self.feed_one(replica, log, now_ms) {
                 Ok(Sent::All) => {}

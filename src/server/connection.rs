@@ -66,6 +66,8 @@ pub(super) struct Connection {
     kept: Output,
     /// Offset of the log up to which replicas must be fed before; 0: nothing waits.
     owed: u64,
+    /// Offset of the append only file that must be released before, too; 0: nothing waits.
+    unreleased: u64,
     /// When the batch of these replies ended, in the clock's nanoseconds.
     kept_nanos: u64,
     /// This is a replica's connection: only its feed sends on the socket.
@@ -95,6 +97,7 @@ impl Connection {
             waiting: None,
             kept: Output::default(),
             owed: 0,
+            unreleased: 0,
             kept_nanos: 0,
             feeds: false,
         }
@@ -162,7 +165,7 @@ impl Connection {
 
     /// Runs until there is nothing to do; ready when another worker must take over the client.
     fn advance(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<Result<(), Over>> {
-        if self.owed != 0 {
+        if self.keeps() {
             self.end_turn(cx, worker)?;
         }
         loop {
@@ -173,13 +176,16 @@ impl Connection {
                 }
                 return Poll::Ready(Err(Over));
             }
-            if self.owed != 0 {
+            if self.keeps() {
                 return Poll::Pending;
             }
             if self.handle.has_pushes() {
                 let mut pushes = self.handle.take_pushes();
                 // A replica would take them for a part of the stream.
                 if self.client.replica.is_none() {
+                    if self.keeps_back(&pushes) {
+                        return Poll::Pending;
+                    }
                     pushes.take(|bytes| self.queue(bytes));
                 }
             }
@@ -333,6 +339,8 @@ impl Connection {
             self.pause();
         }
         self.owed = ran.owed;
+        // What a replica gets is bounded elsewhere.
+        self.unreleased = if self.feeds { 0 } else { ran.unreleased };
         Ok(ran.consumed)
     }
 
@@ -348,7 +356,7 @@ impl Connection {
         if made > REPLY_BYTES_UNCHECKED {
             self.check_reply(made)?;
         }
-        if self.owed != 0 && self.waits_for_turn(cx, worker) {
+        if self.keeps() && self.waits_for_turn(cx, worker) {
             return Ok(());
         }
         let (_, ended_nanos) = worker.executor.batch_nanos;
@@ -433,7 +441,8 @@ impl Connection {
                 // Its write was made by somebody else: replicas have it before the reply, too.
                 let fed = served && node.replication.replicas.any_fed();
                 self.owed = if fed { node.log.offset() } else { 0 };
-                if self.owed != 0 && self.waits_for_turn(cx, worker) {
+                self.unreleased = node.log.unreleased();
+                if self.keeps() && self.waits_for_turn(cx, worker) {
                     return Ok(true);
                 }
                 let (_, ended_nanos) = worker.executor.batch_nanos;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::aof::Rewrites;
 use super::balance::Balancer;
 use super::role_file::RoleFile;
+use super::saver::Saver;
 use super::upkeep::Upkeep;
 use super::worker::Workers;
 use crate::engine::{Engine, Sweeper, fit_in_background, go_on_evicting};
@@ -39,18 +41,22 @@ pub(super) struct Cron {
     sweeper: Sweeper,
     replication: Upkeep,
     role_file: RoleFile,
+    saver: Arc<Saver>,
+    rewrites: Rewrites,
     /// Bytes read from clients and a master so far, and rounds since that number changed.
     read_bytes: u64,
     calm_rounds: u32,
 }
 
 impl Cron {
-    pub(super) fn new(engine: Arc<Engine>, workers: Arc<Workers>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, workers: Arc<Workers>, saver: Arc<Saver>) -> Self {
         Self {
             balancer: Balancer::new(Arc::clone(&workers)),
             sweeper: Sweeper::default(),
             replication: Upkeep::new(engine.node.clock.unix_ms()),
             role_file: RoleFile::default(),
+            saver,
+            rewrites: Rewrites::default(),
             read_bytes: 0,
             calm_rounds: 0,
             engine,
@@ -89,6 +95,7 @@ impl Cron {
         end_pause(engine);
         sample(engine);
         save_when_due(engine);
+        self.rewrites.round(engine, &self.saver);
         disconnect_idle(engine);
         fit_in_background(&engine.node);
         self.replication.round(&engine.node);
@@ -109,6 +116,7 @@ impl Cron {
             || node.replication.replicas.len() > 0
             || node.admission.is_paused()
             || node.persistence.get().scheduled
+            || node.log.file().is_some_and(|file| file.rewrite_scheduled())
             || !node.standing.is_confirmed()
             || node.standing.is_unwritten()
             || node.evicting.load(Ordering::Relaxed)

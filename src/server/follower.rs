@@ -36,6 +36,8 @@ use crate::telemetry::log::log;
 const INPUT_BYTES: usize = 256 * 1024;
 /// Interval of unrequested acknowledgements, and of keepalives.
 const TICK: Duration = Duration::from_secs(1);
+/// Interval of looks whether the append only file takes what the master sent.
+const HELD_BACK: Duration = Duration::from_millis(5);
 
 /// Starts the thread; it ends when `end` changes. `look` makes it check the node's role.
 pub(super) fn start(
@@ -269,6 +271,9 @@ impl Line<'_> {
             match self.wait(&mut stream, &mut buffer, &mut ticks).await? {
                 Woken::Read(0) => return Err(Lost::Failed("the master closed it".into())),
                 Woken::Read(len) => {
+                    while self.node.file_holds_master_back() && !self.session.is_ended() {
+                        sleep(HELD_BACK).await;
+                    }
                     self.session.note_read(len);
                     self.receive(&buffer[..len]).await?;
                 }

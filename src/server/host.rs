@@ -1,11 +1,12 @@
 //! The outer layer's services for commands.
 
 use std::fs;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use super::aof;
 use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
@@ -15,19 +16,22 @@ use super::saver::Saver;
 use super::startup;
 use super::tls::Tls;
 use super::worker::Workers;
+use crate::aof::Mode;
+use crate::engine::Engine;
 use crate::engine::rdb_load::There;
 use crate::heap;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
+use crate::node::file::FileLoad;
 use crate::node::host::{
-    BackgroundSave, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
+    BackgroundSave, FileRewrite, Host, HostResult, Memory, Reload, SettingRefused, Shutdown, Within,
 };
 use crate::node::migration::Migration;
 use crate::process::oom::{Score, Scorer};
 use crate::process::title;
 use crate::scripting::RestorePolicy;
-use crate::settings::{self, OomScoreAdj, Rewrite, Settings, UserLine};
+use crate::settings::{self, AppendOnly, OomScoreAdj, Rewrite, Settings, UserLine};
 use crate::telemetry::crash;
 use crate::telemetry::log::{self, Level, log};
 
@@ -47,6 +51,8 @@ pub(super) struct ServerHost {
     tls: Arc<Tls>,
     /// Set once they run.
     workers: OnceLock<Arc<Workers>>,
+    /// The engine has the node, which has this.
+    engine: OnceLock<Weak<Engine>>,
 }
 
 impl ServerHost {
@@ -69,6 +75,7 @@ impl ServerHost {
             ids,
             tls,
             workers: OnceLock::new(),
+            engine: OnceLock::new(),
         }
     }
 
@@ -87,7 +94,8 @@ impl ServerHost {
     }
 
     /// Called once, when the workers run.
-    pub(super) fn set_workers(&self, workers: Arc<Workers>) {
+    pub(super) fn set_workers(&self, engine: &Arc<Engine>, workers: Arc<Workers>) {
+        assert!(self.engine.set(Arc::downgrade(engine)).is_ok(), "a process has one engine");
         assert!(self.workers.set(workers).is_ok(), "a process starts its workers once");
     }
 
@@ -101,6 +109,49 @@ impl ServerHost {
             OomScoreAdj::Absolute => Score::Absolute(number),
         };
         self.scorer.lock().set(score)
+    }
+}
+
+impl ServerHost {
+    /// Applies changed settings of the append only file.
+    fn apply_to_file(
+        &self,
+        locked: &mut Locked<'_>,
+        old: &AppendOnly,
+        new: &AppendOnly,
+        within: Within,
+    ) -> Result<(), SettingRefused> {
+        let node = &self.node;
+        let Some(file) = node.log.file().filter(|_| old != new) else { return Ok(()) };
+        if new.enabled && !old.enabled {
+            let begun = aof::rewrite(node, &self.saver.snapshots, locked, (new, true), within);
+            match begun {
+                FileRewrite::Failed => {
+                    log!(
+                        Warning,
+                        "Redis needs to enable the AOF but can't trigger a background AOF rewrite \
+                         operation. Check the above logs for more info about the error."
+                    );
+                    let reason = "Unable to turn on AOF. Check server logs.".to_owned();
+                    return Err(SettingRefused { argument: "appendonly", reason });
+                }
+                FileRewrite::Scheduled => log!(
+                    Notice,
+                    "AOF was enabled but there is already another background operation. An AOF \
+                     background was scheduled to start when possible."
+                ),
+                FileRewrite::Started | FileRewrite::Running => {}
+            }
+        } else if old.enabled && !new.enabled {
+            aof::turn_off(node, locked);
+        }
+        file.set_policy(aof::policy(new));
+        file.keep_history(new.keep_history);
+        node.log.set_stamps(new.timestamps);
+        file.hold_syncs(new.no_sync_on_rewrite && node.persistence.get().running.is_some());
+        // Whoever waited under the settings before checks again.
+        node.file_caught_up();
+        Ok(())
     }
 }
 
@@ -179,6 +230,15 @@ impl Host for ServerHost {
         if self.saver.give_up() {
             log!(Warning, "There is a child saving an .rdb. Killing it!");
         }
+        if let Some(file) = self.node.log.recording_file() {
+            if file.mode() == Mode::Waiting && !how.force {
+                log!(Warning, "Writing initial AOF. Can't exit.");
+                return Err("the first append only file is being written".to_owned());
+            }
+            if self.node.persistence.get().running_rewrite().is_some() {
+                log!(Warning, "There is a child rewriting the AOF. Killing it!");
+            }
+        }
         // The first half of a file being loaded must not overwrite that file.
         let loaded = !self.node.admission.has(Condition::Loading);
         let save = loaded && how.save.unwrap_or(!settings.snapshot.save.is_empty());
@@ -200,6 +260,10 @@ impl Host for ServerHost {
 
     fn end_at_once(&self) {
         log!(Warning, "User requested shutdown...");
+        if let Some(file) = self.node.log.recording_file() {
+            // A failure is logged.
+            drop(file.begin_stop().wait());
+        }
         let pidfile = &self.node.settings.load().process.pidfile;
         if !pidfile.is_empty() {
             // Somebody else may have removed it.
@@ -221,11 +285,28 @@ impl Host for ServerHost {
         }
     }
 
+    fn rewrite_file(&self, locked: &mut Locked<'_>, within: Within) -> FileRewrite {
+        let settings = &self.node.settings.load().aof;
+        let turning_on =
+            self.node.log.file().is_some_and(|file| aof::must_turn_on(&self.node, file));
+        aof::rewrite(&self.node, &self.saver.snapshots, locked, (settings, turning_on), within)
+    }
+
+    fn reload_file(&self, locked: &mut Locked<'_>, load: Arc<FileLoad>) -> HostResult {
+        let engine = self.engine.get().and_then(Weak::upgrade).ok_or("the process is starting")?;
+        aof::reload(&engine, locked, load).map_err(|error| error.to_string())
+    }
+
+    fn restart_file(&self, locked: &Locked<'_>) {
+        aof::restart(&self.node, locked);
+    }
+
     fn apply(
         &self,
+        locked: &mut Locked<'_>,
         old: &Settings,
         new: &mut Settings,
-        named: &[&'static str],
+        (named, within): (&[&'static str], Within),
     ) -> Result<(), SettingRefused> {
         // What can be refused comes first: then nothing is changed.
         let prepared = self.tls.prepare(old, new, named)?;
@@ -244,6 +325,7 @@ impl Host for ServerHost {
                 .map_err(|error| SettingRefused { argument: "dir", reason: system_text(&error) })?;
             self.node.standing.rewrite();
         }
+        self.apply_to_file(locked, &old.aof, &new.aof, within)?;
         self.set_title(old, new)?;
         crash::set_reporting(new.process.crash_log_enabled);
         self.tls.commit(prepared, &self.node);

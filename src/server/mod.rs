@@ -3,6 +3,7 @@
 //! The main thread's runtime handles all but commands: accepting and signals. Commands run on the
 //! workers, and the periodic work of [`cron`] on a separate thread.
 
+mod aof;
 mod balance;
 mod clock;
 mod connection;
@@ -36,6 +37,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::aof::Writer;
 use crate::commands::registry::Registry;
 use crate::commands::{REDIS_VERSION, acl_commands};
 use crate::engine::full_resync::takeover;
@@ -101,20 +103,21 @@ async fn serve(
     let (seed, applier_seed) = (ids.number(), ids.number());
     let host =
         install(node, (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls)));
+    let writer = aof::open(node)?;
     // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
-    let loads = file.try_exists().unwrap_or(true);
+    let loads = node.settings.load().aof.enabled || file.try_exists().unwrap_or(true);
     begin(node, loads);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
     let (workers, threads) =
         Workers::start(&engine, seed, &ended).map_err(|error| no_workers(node, &error))?;
-    host.set_workers(Arc::clone(&workers));
+    host.set_workers(&engine, Arc::clone(&workers));
     let follower = (Arc::clone(&tls), applier_seed, look);
     let follower = follower::start(Arc::clone(&engine), follower, ended.clone())
         .map_err(|error| format!("Cannot start the replication thread: {error}"))?;
-    let (begin_work, cron) = start_cron(&engine, &workers, ended.clone())
+    let (begin_work, cron) = start_cron(&engine, &workers, saver, ended.clone())
         .map_err(|error| format!("Cannot start the thread of regular work: {error}"))?;
     let beside = beside(&engine, &tls, ended.clone())?;
     log!(Notice, "Server initialized");
@@ -144,6 +147,7 @@ async fn serve(
     // Asked to end in the midst of loading, it waits to begin.
     drop(begin_work);
     end(node, threads.into_iter().chain([follower, cron]).chain(beside));
+    end_file(node, writer);
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
@@ -228,10 +232,11 @@ fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
 fn start_cron(
     engine: &Arc<Engine>,
     workers: &Arc<Workers>,
+    saver: Arc<Saver>,
     ended: watch::Receiver<bool>,
 ) -> std::io::Result<(mpsc::Sender<()>, JoinHandle<()>)> {
     let (begin, begun) = mpsc::channel();
-    let cron = Cron::new(Arc::clone(engine), Arc::clone(workers));
+    let cron = Cron::new(Arc::clone(engine), Arc::clone(workers), saver);
     let work = move || {
         if begun.recv().is_ok() {
             cron.run(&ended);
@@ -263,12 +268,28 @@ fn begin(node: &Node, loads: bool) {
     }
 }
 
-/// Loads the RDB file on a separate thread, so that clients are answered meanwhile.
+/// Writes and syncs what the append only file lacks.
+fn end_file(node: &Node, writer: Writer) {
+    if node.log.recording_file().is_some() {
+        log!(Notice, "Calling fsync() on the AOF file.");
+    }
+    // A failure is logged.
+    drop(writer.end());
+}
+
+/// Loads the append only file, or else the RDB file, on a separate thread, so that clients are
+/// answered meanwhile.
 async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
-    let (node, began) = (Arc::clone(&engine.node), engine.node.clock.nanos());
+    let (theirs, began) = (Arc::clone(engine), engine.node.clock.nanos());
     let (done, result) = oneshot::channel();
     // A process that is asked to end does not wait for this thread.
-    let work = move || drop(done.send(loader::load_at_start(&node, &path)));
+    let work = move || {
+        let loaded = match theirs.node.settings.load().aof.enabled {
+            true => aof::load_at_start(&theirs).map(|()| None),
+            false => loader::load_at_start(&theirs.node, &path),
+        };
+        drop(done.send(loaded));
+    };
     std::thread::Builder::new()
         .name("loader".into())
         .spawn(work)

@@ -19,7 +19,7 @@ use crate::keyspace::snapshot::Snapshot;
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::persistence::Running;
+use crate::node::persistence::{Purpose, Running};
 use crate::rdb::EntryWriter;
 use crate::settings::Settings;
 use crate::telemetry::log::log;
@@ -114,7 +114,7 @@ impl Saver {
     /// Cuts a snapshot and saves it in the background; false if that is impossible now.
     pub(super) fn start(self: &Arc<Self>, locked: &mut Locked<'_>) -> bool {
         let node = &self.node;
-        let began = self.snapshots.try_begin(locked, || {
+        let began = self.snapshots.try_begin(locked, Purpose::Save, || {
             let (saver, cut) = (Arc::clone(self), rdb_save::cut(node));
             move |snapshot, turn| saver.finish(snapshot, &cut, turn)
         });
@@ -231,7 +231,8 @@ impl Saver {
 
     /// Gives up a background save; its file will no longer replace another. False if none runs.
     pub(super) fn give_up(&self) -> bool {
-        let Some(running) = self.node.persistence.get().running else { return false };
+        let saving = self.node.persistence.get();
+        let Some(running) = saving.running_save() else { return false };
         running.retention.give_up();
         let _commit = self.commit.lock();
         drop(self.files.remove(&self.temporary("background-")));

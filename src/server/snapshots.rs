@@ -13,7 +13,7 @@ use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::persistence::Running;
+use crate::node::persistence::{Purpose, Running};
 use crate::telemetry::log::log;
 
 /// The `nice` value of the walking thread: the lowest priority.
@@ -69,6 +69,9 @@ pub(super) struct Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.node.persistence.update(|saving| saving.running = None);
+        if let Some(file) = self.node.log.file() {
+            file.hold_syncs(false);
+        }
     }
 }
 
@@ -86,7 +89,12 @@ impl Snapshots {
 
     /// Cuts a snapshot under all the locks and passes it to what `prepare` returns, on the thread.
     /// Does nothing and returns false while one is being written or data are being loaded.
-    pub(super) fn try_begin<W>(&self, locked: &mut Locked<'_>, prepare: impl FnOnce() -> W) -> bool
+    pub(super) fn try_begin<W>(
+        &self,
+        locked: &mut Locked<'_>,
+        purpose: Purpose,
+        prepare: impl FnOnce() -> W,
+    ) -> bool
     where
         W: FnOnce(Snapshot, Turn) + Send + 'static,
     {
@@ -101,6 +109,7 @@ impl Snapshots {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let snapshot = Snapshot::cut(&node.keyspace, locked, bytes_max);
         let running = Running {
+            purpose,
             started_ms: node.clock.unix_ms(),
             dirty_at_cut: node.dirty(),
             retention: Arc::clone(snapshot.retention()),
@@ -111,6 +120,11 @@ impl Snapshots {
             saving.retained_peak_bytes = 0;
             saving.running = Some(running.clone());
         });
+        if let Some(file) = node.log.file().filter(|_| node.settings.load().aof.no_sync_on_rewrite)
+        {
+            file.hold_syncs(true);
+            node.file_caught_up();
+        }
         let turn = Turn { node: Arc::clone(node), running };
         *self.walker.work.lock() = Some(Box::new(move || work(snapshot, turn)));
         self.walker.came.notify_one();

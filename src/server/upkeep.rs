@@ -131,7 +131,7 @@ fn end_backlog(node: &Node, now_ms: i64) {
     let ttl_s = node.settings.load().replication.backlog_ttl_secs;
     let over = || {
         ttl_s > 0
-            && node.log.is_recording()
+            && node.log.has_backlog()
             && !node.is_replica()
             && node.replication.replicas.len() == 0
             && now_ms - node.replication.replicas.left_ms() > ttl_s.saturating_mul(1000)

@@ -12,6 +12,9 @@ pub enum Check {
     SocketPath,
     /// Names between blanks, colons and the like, as of ciphers.
     Names,
+    /// The name of the append only file, and of its folder.
+    AofFile,
+    AofFolder,
     /// A name or an address to listen on, without a port.
     Host,
     /// An address that a node announces for itself, or nothing. INFO shows it between commas.
@@ -41,6 +44,10 @@ impl Check {
             Self::Path => !text.contains('\0'),
             Self::SocketPath => !text.contains('\0') && text.len() <= SOCKET_PATH_BYTES_MAX,
             Self::Names => text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '),
+            Self::AofFile | Self::AofFolder if text.is_empty() => {
+                return Err(self.must_not_be_empty());
+            }
+            Self::AofFile | Self::AofFolder => is_base_name(text),
             Self::Host => is_host(text),
             Self::AnnouncedHost => text.is_empty() || is_host(text),
             Self::Token => text.bytes().all(|byte| byte.is_ascii_graphic()),
@@ -53,11 +60,18 @@ impl Check {
         if fits { Ok(()) } else { Err(self.demand().to_owned()) }
     }
 
+    fn must_not_be_empty(self) -> String {
+        let name = if self == Self::AofFile { "appendfilename" } else { "appenddirname" };
+        format!("{name} can't be empty")
+    }
+
     fn demand(self) -> &'static str {
         match self {
             Self::Path => "argument must be a path, without a zero byte",
             Self::SocketPath => "argument must be a path of at most 107 bytes",
             Self::Names => "argument must be of visible ASCII characters and blanks",
+            Self::AofFile => "appendfilename can't be a path, just a filename",
+            Self::AofFolder => "appenddirname can't be a path, just a dirname",
             Self::Host | Self::AnnouncedHost => "argument must be a host name or an address",
             Self::Token => "argument must be of visible ASCII characters, without blanks",
             Self::Lag => "argument must be a size as 1MB or a time as 50ms",
@@ -105,6 +119,11 @@ pub fn title(template: &str, value: impl Fn(&str) -> Option<String>) -> Option<S
     Some(text.trim_matches(' ').to_owned())
 }
 
+/// Whether a text names a file within a folder.
+fn is_base_name(text: &str) -> bool {
+    !text.contains(['/', '\\', '\0'])
+}
+
 /// Whether a text may name a host; does not resolve it.
 pub(super) fn is_host(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_*%[]".contains(&byte);
@@ -144,6 +163,8 @@ mod tests {
             (Check::Names, &["", "ALL:!aNULL", "TLSv1.2 TLSv1.3"], &["é", "a\nb", "\0"]),
             (Check::Host, &["::1", "*", "a-b.c", "fe80::1%lo"], &["", "a b", "é", "a,b", "a\n"]),
             (Check::AnnouncedHost, &["", "10.0.0.1"], &["a b", "a,b=c"]),
+            (Check::AofFile, &["a.aof"], &["", "a/b", "/a", "\0"]),
+            (Check::AofFolder, &["a"], &["", "./a"]),
             (Check::Token, &["", "a+/=~"], &["é", "a b", "a\r"]),
             (Check::Lag, &["", "1MB", "50ms", "2s"], &["5 min", "x", "-1", "1e999", "."]),
             (Check::MetricsPrefix, &["redis", "_a:b1"], &["", "1a", "a b", "é", "a-b"]),

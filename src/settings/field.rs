@@ -10,8 +10,8 @@ use super::types::{
 };
 use super::users::UserLine;
 use super::values::{
-    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
-    PubsubDefault, Settings, Supervised, SyslogFacility,
+    AppendFsync, ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel,
+    OomScoreAdj, PubsubDefault, Settings, Supervised, SyslogFacility,
 };
 
 /// Setter and getter of one field of [`Settings`].
@@ -85,6 +85,7 @@ macro_rules! choice_values {
     )*};
 }
 choice_values!(
+    AppendFsync,
     ClientAuth,
     EvictionPolicy,
     LogLevel,

@@ -58,7 +58,8 @@ pub use types::{
 };
 pub use users::UserLine;
 pub use values::{
-    Admin, AdminAccess, ClientAuth, Clients, Collections, EvictionPolicy, FullSync, Keyspace,
-    LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj, Process, PubsubDefault,
-    Replication, Security, Settings, Slowlog, Snapshot, Supervised, SyslogFacility, Tls,
+    Admin, AdminAccess, AppendFsync, AppendOnly, ClientAuth, Clients, Collections, EvictionPolicy,
+    FullSync, Keyspace, LocalAccess, Log, LogFormat, LogLevel, Memory, Network, OomScoreAdj,
+    Process, PubsubDefault, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
+    SyslogFacility, Tls,
 };

@@ -13,8 +13,8 @@ use super::kind::Kind::{
 use super::parameter::Change::{AtStart, FileOnly, Live, Protected};
 use super::parameter::Parameter as P;
 use super::values::{
-    ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel, OomScoreAdj,
-    PubsubDefault, Settings, Supervised, SyslogFacility,
+    AppendFsync, ClientAuth, EvictionPolicy, FullSync, LocalAccess, LogFormat, LogLevel,
+    OomScoreAdj, PubsubDefault, Settings, Supervised, SyslogFacility,
 };
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -67,7 +67,6 @@ const LAYOUT: &str = "limpid lays out its values in its own way";
 const TIMING: &str = "limpid's background work sets its own pace";
 const THREADS: &str = "limpid's threads are set with 'workers' and 'pin-workers'";
 const FREEING: &str = "limpid decides by itself where it frees memory";
-const NO_AOF: &str = "there is no append-only file";
 const CHECKED: &str = "a full resync is loaded as 'replica-full-sync' has it";
 const APPLIES_ALL: &str = "a replica applies what its master sends, and logs what fails";
 const NO_CLUSTER: &str = "there is no cluster mode";
@@ -150,6 +149,18 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("snapshot-retained-max", memory(MB, LONG_MAX), "1073741824", Live, field!(snapshot.retained_max_bytes), "memory a running snapshot may retain before it is aborted"),
     P::honoured("rdb-key-save-delay", ANY_INT, "0", Live, field!(snapshot.key_save_delay_us), "for tests: microseconds of rest after each saved key; -n: one after n keys").hidden(),
     P::honoured("key-load-delay", ANY_INT, "0", Live, field!(snapshot.key_load_delay_us), "for tests: microseconds of rest after each loaded key; -n: one after n keys").hidden(),
+    P::honoured("appendonly", Bool, "no", Live, field!(aof.enabled), "keep an append only file, and load it at start"),
+    P::honoured("appendfilename", Checked(Check::AofFile), "appendonly.aof", AtStart, field!(aof.filename), "what the names of its files begin with"),
+    P::honoured("appenddirname", Checked(Check::AofFolder), "appendonlydir", AtStart, field!(aof.dirname), "its folder, within 'dir'"),
+    P::honoured("appendfsync", Choice(AppendFsync::NAMES), "everysec", Live, field!(aof.fsync), "when it is synced to the disk"),
+    P::honoured("no-appendfsync-on-rewrite", Bool, "no", Live, field!(aof.no_sync_on_rewrite), "do not sync it while a snapshot is being written"),
+    P::honoured("auto-aof-rewrite-percentage", NATURAL, "100", Live, field!(aof.rewrite_percentage), "growth since the last rewrite that begins another; 0: none does"),
+    P::honoured("auto-aof-rewrite-min-size", memory(0, LONG_MAX), "67108864", Live, field!(aof.rewrite_bytes_min), "smaller files are not rewritten by themselves"),
+    P::honoured("aof-load-truncated", Bool, "yes", Live, field!(aof.load_truncated), "load a file whose end is missing, as far as it goes"),
+    P::honoured("aof-use-rdb-preamble", Bool, "yes", Live, field!(aof.rdb_preamble), "whether a rewrite writes RDB, which is smaller and loads faster, or commands"),
+    P::honoured("aof-timestamp-enabled", Bool, "no", Live, field!(aof.timestamps), "note the time in the file"),
+    P::honoured("aof-rewrite-incremental-fsync", Bool, "yes", Live, field!(aof.paced_rewrite), "sync a rewrite while it is written, not only at its end"),
+    P::honoured("aof-disable-auto-gc", Bool, "no", Live, field!(aof.keep_history), "keep the files that a rewrite replaces"),
     P::honoured("repl-backlog-size", memory(1, LONG_MAX), "1048576", Live, BACKLOG_SIZE, "bytes of the log of writes kept for replicas that come back"),
     P::honoured("replicaof", Master, "", AtStart, field!(replication.master), "host and port of the master to follow").alias(&["slaveof"]),
     P::honoured("masterauth", Text, "", Live, field!(replication.masterauth), "password for the master").later_alias(&["primaryauth"]).secret(),
@@ -217,7 +228,6 @@ pub const PARAMETERS: &[P] = &[
     P::honoured("shutdown-on-sigterm", ShutdownFlags, "default", Live, field!(process.shutdown_on_sigterm), "what SIGTERM does"),
 
     // Refused: these need durability, security or a role that limpid lacks.
-    P::refused("appendonly", Bool, "no", Live, NO_AOF),
     P::refused("loadmodule", WORDS, "", FileOnly, "there are no modules"),
     P::refused("cluster-enabled", Bool, "no", AtStart, NO_CLUSTER),
     // Introduced after Redis 7.0, by Redis or Valkey, and not safe to ignore.
@@ -262,17 +272,6 @@ pub const PARAMETERS: &[P] = &[
     P::ignored("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no", Live, "limpid checks every payload"),
     P::ignored("rdb-save-incremental-fsync", Bool, "yes", Live, TIMING),
     P::ignored("rdb-del-sync-files", Bool, "no", Live, "files of a full resync never outlive it"),
-    P::ignored("appendfilename", Text, "appendonly.aof", AtStart, NO_AOF),
-    P::ignored("appenddirname", Text, "appendonlydir", AtStart, NO_AOF),
-    P::ignored("appendfsync", Choice(&["everysec", "always", "no"]), "everysec", Live, NO_AOF),
-    P::ignored("no-appendfsync-on-rewrite", Bool, "no", Live, NO_AOF),
-    P::ignored("auto-aof-rewrite-percentage", NATURAL, "100", Live, NO_AOF),
-    P::ignored("auto-aof-rewrite-min-size", memory(0, LONG_MAX), "67108864", Live, NO_AOF),
-    P::ignored("aof-load-truncated", Bool, "yes", Live, NO_AOF),
-    P::ignored("aof-use-rdb-preamble", Bool, "yes", Live, NO_AOF),
-    P::ignored("aof-timestamp-enabled", Bool, "no", Live, NO_AOF),
-    P::ignored("aof-rewrite-incremental-fsync", Bool, "yes", Live, NO_AOF),
-    P::ignored("aof-disable-auto-gc", Bool, "no", Live, NO_AOF),
     P::ignored("replica-ignore-disk-write-errors", Bool, "no", Live, APPLIES_ALL),
     P::ignored("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled", Live, CHECKED),
     P::ignored("propagation-error-behavior", Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", Live, APPLIES_ALL),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub memory: Memory,
     /// The RDB file.
     pub snapshot: Snapshot,
+    /// The append only file.
+    pub aof: AppendOnly,
     /// Masters and replicas.
     pub replication: Replication,
     /// The server's own log.
@@ -210,6 +212,35 @@ pub struct Snapshot {
     pub key_save_delay_us: i32,
     /// Rest after each key that is loaded. Negative: 1 µs after so many.
     pub key_load_delay_us: i32,
+}
+
+/// The append only file. `default()` is empty; see [`Settings::default`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AppendOnly {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// What the names of its files begin with.
+    pub filename: String,
+    /// Its folder, within [`Snapshot::dir`].
+    pub dirname: String,
+    /// When it is synced.
+    pub fsync: AppendFsync,
+    /// Leave syncs out while a snapshot is being written.
+    pub no_sync_on_rewrite: bool,
+    /// Growth since the last rewrite, in percent, that begins another. 0: none does.
+    pub rewrite_percentage: u32,
+    /// Smaller files are not rewritten by themselves.
+    pub rewrite_bytes_min: u64,
+    /// Load a file whose end is missing.
+    pub load_truncated: bool,
+    /// Whether a rewrite writes RDB, or commands.
+    pub rdb_preamble: bool,
+    /// Note the time in the file.
+    pub timestamps: bool,
+    /// Sync a rewrite while it is written.
+    pub paced_rewrite: bool,
+    /// Keep the files that a rewrite replaces.
+    pub keep_history: bool,
 }
 
 /// Masters and replicas. `default()` is empty; see [`Settings::default`].
@@ -495,6 +526,8 @@ choices! {
         Local6 = "local6",
         Local7 = "local7",
     }
+    /// When the append only file is synced.
+    pub enum AppendFsync { #[default] EverySec = "everysec", Always = "always", No = "no" }
     /// Where a replica loads a full resync: beside its data, or from a file that it verifies before
     /// it drops its data. Automatic: as memory allows.
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }
@@ -536,6 +569,7 @@ impl Settings {
             scripts: Scripts::default(),
             memory: Memory::default(),
             snapshot: Snapshot::default(),
+            aof: AppendOnly::default(),
             replication: Replication::default(),
             log: Log::default(),
             slowlog: Slowlog::default(),

@@ -1,8 +1,12 @@
-//! DEBUG RELOAD: loads the RDB file into the running server.
+//! DEBUG RELOAD and LOADAOF: load a file into the running server.
+
+use std::sync::Arc;
 
 use crate::commands::{Args, Context, Failure, Handled};
 use crate::keyspace::EntryRef;
-use crate::node::host::Reload;
+use crate::node::client::{Waiting, WaitsFor};
+use crate::node::file::FileLoad;
+use crate::node::host::{Reload, Within};
 
 pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let mut how = Reload { save: true, flush: true, merge: false };
@@ -21,16 +25,44 @@ pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));
     }
-    // Reloaded keys count as changed.
-    let now_ms = ctx.keys.now_ms;
-    for database in 0..ctx.node.keyspace.databases() {
-        let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
-        ctx.keys.locked.mark_watchers_of_database(database, &[database], alive);
-    }
+    note_all_changed(ctx);
     ctx.node.host().reload(&mut ctx.keys.locked, how).map_err(|reason| {
         Failure::err(format_args!("Error trying to load the RDB dump, check server logs: {reason}"))
     })?;
     ctx.keys.invalidate_caches(ctx.node);
     ctx.reply.ok();
+    Ok(())
+}
+
+/// Reloaded keys count as changed.
+fn note_all_changed(ctx: &mut Context<'_>) {
+    let now_ms = ctx.keys.now_ms;
+    for database in 0..ctx.node.keyspace.databases() {
+        let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
+        ctx.keys.locked.mark_watchers_of_database(database, &[database], alive);
+    }
+}
+
+/// Loads the append only file. Its commands take their own locks, so that another thread runs them;
+/// meanwhile others are answered LOADING.
+pub(super) fn load_file(ctx: &mut Context<'_>) -> Handled {
+    if ctx.within() == Within::Transaction || ctx.node.is_replica() {
+        return Err(Failure::err("LOADAOF is for a master, outside of a transaction"));
+    }
+    if ctx.node.persistence.get().running.is_some() {
+        return Err(Failure::err("Background save already in progress"));
+    }
+    note_all_changed(ctx);
+    let load = Arc::new(FileLoad::new(Arc::clone(&ctx.client.handle)));
+    let host = ctx.node.host();
+    host.reload_file(&mut ctx.keys.locked, Arc::clone(&load)).map_err(Failure::err)?;
+    ctx.keys.invalidate_caches(ctx.node);
+    ctx.client.waiting = Some(Waiting {
+        what: WaitsFor::FileLoad(load),
+        deadline_ms: None,
+        generation: ctx.node.replication.generation(),
+        began_nanos: ctx.node.clock.nanos(),
+    });
+    ctx.client.unpublished = true;
     Ok(())
 }

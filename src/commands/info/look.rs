@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::usage::Usage;
+use crate::aof::{Aof, Mode, Readings};
 use crate::commands::registry::Registry;
 use crate::node::Node;
 use crate::node::admission::Condition;
@@ -73,6 +74,16 @@ impl ClientSums {
 impl<'n> Look<'n> {
     pub(super) fn scripts(&self) -> &'n Figures {
         &self.node.scripts.figures
+    }
+
+    /// The append only file.
+    pub(super) fn file(&self) -> Option<&'n Arc<Aof>> {
+        self.node.log.file()
+    }
+
+    /// What is shown of it while it is on.
+    pub(super) fn readings(&self) -> Option<Readings> {
+        self.file().filter(|file| file.mode() != Mode::Off).map(|file| file.readings())
     }
 
     pub(crate) fn new(node: &'n Node, registry: &'n Registry) -> Self {

@@ -49,11 +49,11 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("master_repl_offset", "Bytes of the replication stream so far.")),
     field("second_repl_offset", |look| look.node.log.ids().earlier.map_or(-1, |(_, shared)| i128::from(shared) + 1).into())
         .is(gauge("second_repl_offset", "Up to where the earlier history is shared; -1: there is none.")),
-    field("repl_backlog_active", |look| look.node.log.is_recording().into())
+    field("repl_backlog_active", |look| look.node.log.has_backlog().into())
         .is(gauge("repl_backlog_is_active", "Whether there is a backlog.")),
     field("repl_backlog_size", |look| look.settings.replication.backlog_size_bytes.into())
         .is(gauge("replication_backlog_bytes", "The setting repl-backlog-size.")),
-    field("repl_backlog_first_byte_offset", |look| if look.node.log.is_recording() { look.node.log.window().first + 1 } else { 0 }.into())
+    field("repl_backlog_first_byte_offset", |look| if look.node.log.has_backlog() { look.node.log.window().first + 1 } else { 0 }.into())
         .is(gauge("repl_backlog_first_byte_offset", "The first offset in the backlog.")),
     field("repl_backlog_histlen", backlog_bytes)
         .is(gauge("repl_backlog_history_bytes", "Bytes in the backlog.")),
@@ -87,7 +87,7 @@ fn idle_s(look: &Look<'_>, link: &LinkStatus) -> i64 {
 }
 
 fn applied(look: &Look<'_>) -> u64 {
-    if look.node.log.is_recording() { look.node.log.offset() } else { NO_OFFSET }
+    if look.node.log.has_backlog() { look.node.log.offset() } else { NO_OFFSET }
 }
 
 /// -1: unknown.

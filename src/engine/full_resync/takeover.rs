@@ -162,6 +162,7 @@ pub(crate) fn load_in_place(
         let loading = Loading { started_ms: node.clock.unix_ms(), total_bytes, loaded_bytes: 0 };
         node.persistence.update(|saving| saving.loading = Some(loading));
         node.admission.set(&locked, Condition::Loading, true);
+        node.host().restart_file(&locked);
         // If the load fails, what it leaves belongs to no known history.
         node.log.begin_history(node.host().new_id());
         node.replication.replicas.disconnect_all();
@@ -216,6 +217,7 @@ fn invalidate_caches(node: &Node, locked: &mut Locked<'_>) {
 fn finish(node: &Node, locked: &Locked<'_>, master: &MasterAddress, offer: Offer, loaded: &Loaded) {
     let (id, offset) = offer.unwrap_or_else(|| (node.host().new_id(), 0));
     node.log.adopt(Ids { id, earlier: None }, offset, node.backlog_bytes_max());
+    node.host().restart_file(locked);
     node.log.set_selected(loaded.history.as_ref().map(|history| history.selected));
     // They have another history; next they get this one.
     node.replication.replicas.disconnect_all();

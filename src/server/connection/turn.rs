@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::{Connection, Over};
 use crate::replication::Sent;
+use crate::resp::Output;
 use crate::server::worker::Worker;
 use crate::telemetry::log::log;
 
@@ -14,6 +15,19 @@ impl Connection {
     /// are fed once for all the ready connections, so this one queues up behind those.
     pub(super) fn waits_for_turn(&mut self, cx: &Context<'_>, worker: &mut Worker) -> bool {
         let node = &self.engine.node;
+        if self.unreleased != 0 {
+            // First: what comes from here on wakes this connection again.
+            self.handle.take_look();
+            if node.waits_for_file(self.unreleased, &self.handle) {
+                (_, self.kept_nanos) = worker.executor.batch_nanos;
+                self.kept = worker.keep_output();
+                return true;
+            }
+            self.unreleased = 0;
+        }
+        if self.owed == 0 {
+            return false;
+        }
         let replicas = &node.replication.replicas;
         if replicas.is_feed_overdue(self.owed) {
             node.feed_replicas();
@@ -28,6 +42,29 @@ impl Connection {
         true
     }
 
+    /// Whether replies are kept.
+    #[inline]
+    pub(super) fn keeps(&self) -> bool {
+        self.owed != 0 || self.unreleased != 0
+    }
+
+    /// Keeps messages that tell of what the append only file has not released.
+    pub(super) fn keeps_back(&mut self, pushes: &Output) -> bool {
+        let node = &self.engine.node;
+        let unreleased = node.log.unreleased();
+        if unreleased == 0 {
+            return false;
+        }
+        self.handle.take_look();
+        if !node.waits_for_file(unreleased, &self.handle) {
+            return false;
+        }
+        self.unreleased = unreleased;
+        self.kept_nanos = node.clock.nanos();
+        self.kept.append(pushes);
+        true
+    }
+
     /// Runs after all the ready connections: feeds replicas, unless another one has, and writes the
     /// replies that waited for that.
     pub(super) fn end_turn(
@@ -36,10 +73,22 @@ impl Connection {
         worker: &mut Worker,
     ) -> Result<(), Over> {
         let node = &self.engine.node;
+        if self.unreleased != 0 {
+            // First: what comes from here on wakes this connection again.
+            self.handle.take_look();
+            if node.waits_for_file(self.unreleased, &self.handle) {
+                return Ok(());
+            }
+            self.unreleased = 0;
+        }
         let replicas = &node.replication.replicas;
-        if replicas.is_feed_due(&node.log, self.owed) {
+        if self.owed != 0 && replicas.is_feed_due(&node.log, self.owed) {
             node.feed_replicas();
             if replicas.is_feed_due(&node.log, self.owed) {
+                if node.log.feedable() < self.owed {
+                    // Replicas may not have it yet.
+                    self.unreleased = node.log.unreleased();
+                }
                 // A replica lacks more than one send takes, and has room for it.
                 cx.waker().wake_by_ref();
                 return Ok(());

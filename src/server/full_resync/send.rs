@@ -11,7 +11,7 @@ use crate::engine::rdb_save::{self, Cut};
 use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
-use crate::node::persistence::Running;
+use crate::node::persistence::{Purpose, Running};
 use crate::replication::{Overflow, Spool, Written};
 use crate::server::saver::{Pace, show_progress};
 use crate::server::snapshots::{Snapshots, Turn};
@@ -34,7 +34,7 @@ pub(in crate::server) fn start_if_due(
     if waiting.is_empty() {
         return;
     }
-    snapshots.try_begin(locked, || {
+    snapshots.try_begin(locked, Purpose::FullSync, || {
         let dir = PathBuf::from(&node.settings.load().snapshot.dir);
         let open = move || SpoolFile::create(&dir).map(|file| Box::new(file) as Box<dyn Overflow>);
         let spool = Arc::new(Spool::new(MEMORY_BYTES_MAX, Box::new(open)));
@@ -70,6 +70,8 @@ fn write(
     running: &Running,
     spool: &Arc<Spool>,
 ) -> io::Result<usize> {
+    // No replica may see what this node could still lose.
+    node.wait_for_file().map_err(io::Error::other)?;
     let sink = SpoolWriter { node, spool, chunk: Vec::with_capacity(CHUNK_BYTES) };
     let mut writer = rdb_save::begin(node, sink, cut)?;
     let mut pace = Pace::default();

@@ -15,6 +15,7 @@ use crate::commands::acl_commands;
 use crate::keyspace::Content;
 use crate::node::Identity;
 use crate::node::host::{BackgroundSave, Reload};
+use crate::node::persistence::Purpose;
 use crate::node::stats::WorkerStats;
 use crate::settings::Settings;
 
@@ -221,7 +222,7 @@ fn begin_held(fixture: &Fixture) -> mpsc::Sender<()> {
     let saver = Arc::clone(&fixture.saver);
     let cut = rdb_save::cut(&fixture.node);
     let mut guard = fixture.node.keyspace.lock(ShardSet::ALL);
-    let began = fixture.saver.snapshots.try_begin(&mut guard.locked(), || {
+    let began = fixture.saver.snapshots.try_begin(&mut guard.locked(), Purpose::Save, || {
         move |snapshot, turn| {
             assert!(held.recv().is_err(), "nothing is sent");
             saver.finish(snapshot, &cut, turn);

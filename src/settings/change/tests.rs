@@ -219,16 +219,6 @@ fn one_wrong_pair_keeps_the_others_from_being_set() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused() {
-    assert_eq!(
-        error(&[("appendonly", "yes")]),
-        "CONFIG SET failed (possibly related to argument 'appendonly') - limpid cannot honour \
-         'appendonly' other than 'no' yet: there is no append-only file"
-    );
-    assert_eq!(set(&[("appendonly", "NO"), ("maxmemory", "0mb")]).unwrap().1, [""; 0]);
-}
-
-#[test]
 fn what_only_tunes_redis_is_accepted_with_a_warning() {
     let (settings, changed) = set(&[("activerehashing", "no"), ("timeout", "3")]).unwrap();
     assert_eq!(changed, ["activerehashing", "timeout"]);

@@ -279,8 +279,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "redis.conf:1: 'include': /nonexistent/x.conf: cannot be read: No such file or directory (os error 2)",
     ),
     (
-        "appendonly yes",
-        "redis.conf:1: limpid cannot honour 'appendonly' other than 'no' yet: there is no append-only file",
+        "cluster-enabled yes",
+        "redis.conf:1: limpid cannot honour 'cluster-enabled' other than 'no' yet: there is no cluster mode",
     ),
     ("maxmemory 100xb", "redis.conf:1: 'maxmemory \"100xb\"': argument must be a memory value"),
     ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof \"10.0.0.1\" \"0\"': Invalid master port"),
@@ -324,8 +324,8 @@ fn mistakes_in_a_toml_file_name_file_line_and_reason() {
             "limpid.toml:3: 'client-output-buffer-limit \"foo\" \"1\" \"1\" \"1\"': Invalid client class specified in buffer limit configuration.",
         ),
         (
-            "appendonly = true",
-            "limpid.toml:1: limpid cannot honour 'appendonly' other than 'no' yet: there is no append-only file",
+            "cluster-enabled = true",
+            "limpid.toml:1: limpid cannot honour 'cluster-enabled' other than 'no' yet: there is no cluster mode",
         ),
     ] {
         assert_eq!(toml(text).unwrap_err(), message, "{text:?}");
@@ -399,8 +399,8 @@ fn a_line_that_is_no_text_is_named() {
 fn a_value_that_a_later_layer_replaces_need_not_be_honoured() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("redis.conf");
-    fs::write(&path, "appendonly yes\n").unwrap();
-    let arguments = [path.to_str().unwrap(), "--appendonly", "no"];
+    fs::write(&path, "cluster-enabled yes\n").unwrap();
+    let arguments = [path.to_str().unwrap(), "--cluster-enabled", "no"];
     assert_eq!(options(&arguments).unwrap().warnings, [""; 0]);
 }
 

@@ -99,7 +99,7 @@ impl Cluster {
     /// Records which logs have begun.
     fn note_begun(&mut self) {
         for node in &mut self.nodes {
-            if node.begun.is_none() && node.node().log.is_recording() {
+            if node.begun.is_none() && node.node().log.has_backlog() {
                 node.begun = Some(node.node().log.offset());
             }
         }
@@ -139,7 +139,7 @@ impl Cluster {
             Read::Nothing if !node.holds_input(wire) => true,
             read => {
                 let bytes = if let Read::Bytes(bytes) = read { bytes } else { Vec::new() };
-                let before = (node.node().log.is_recording(), resyncs(node));
+                let before = (node.node().log.has_backlog(), resyncs(node));
                 let (out, goes_on) = node.serve(wire, &bytes);
                 if let Some(wire) = self.network.wires.get_mut(&wire) {
                     wire.to_replica.write(&out);
@@ -293,7 +293,7 @@ impl Cluster {
             return;
         }
         let log = &node_handle.log;
-        let asked = (log.is_recording() && !whole).then(|| (log.ids().id, log.offset()));
+        let asked = (log.has_backlog() && !whole).then(|| (log.ids().id, log.offset()));
         self.tell(|| format!("{index}: connects to {master}, asks for {asked:?}"));
         let wire = self.network.connect(index, master, asked);
         self.nodes[master].accept(wire, index);
@@ -464,7 +464,7 @@ impl Cluster {
         let node = &mut self.nodes[index];
         let (was_replica, ids) = (node.node().is_replica(), node.node().log.ids());
         let offset = node.node().log.offset();
-        let recording = node.node().log.is_recording();
+        let recording = node.node().log.has_backlog();
         let reply = node.operate(&["REPLICAOF", "NO", "ONE"]);
         let now = self.nodes[index].node().log.ids();
         self.tell(|| format!("{index}: REPLICAOF NO ONE: {reply}, {now:?} at {offset}"));

@@ -13,9 +13,9 @@ use crate::keyspace::Locked;
 use crate::keyspace::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::host::{
-    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown,
+    BackgroundSave, Clock, Host, HostResult, Memory, Reload, SettingRefused, Shutdown, Within,
 };
-use crate::node::persistence::Running;
+use crate::node::persistence::{Purpose, Running};
 use crate::replication::{Overflow, Spool};
 use crate::settings::{Rewrite, Settings};
 
@@ -184,9 +184,10 @@ impl Host for SimHost {
 
     fn apply(
         &self,
+        _: &mut Locked<'_>,
         _: &Settings,
         _: &mut Settings,
-        _: &[&'static str],
+        _: (&[&'static str], Within),
     ) -> Result<(), SettingRefused> {
         Ok(())
     }
@@ -208,6 +209,7 @@ impl Host for SimHost {
         }
         let snapshot = Snapshot::cut(&node.keyspace, locked, usize::MAX);
         let running = Running {
+            purpose: Purpose::FullSync,
             started_ms: node.clock.unix_ms(),
             dirty_at_cut: node.dirty(),
             retention: Arc::clone(snapshot.retention()),

@@ -253,7 +253,7 @@ impl SimNode {
                 takeover::resume_history(&node, history, loaded.synced_from.clone());
             }
         }
-        own.begun = node.log.is_recording().then(|| node.log.offset());
+        own.begun = node.log.has_backlog().then(|| node.log.offset());
         own
     }
 
