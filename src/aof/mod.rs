@@ -37,17 +37,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use files::{Barrier, FileSystem, Files, InFile, Kind, OutFile};
-pub(crate) use folder::{Folder, FolderError, Place};
-pub(crate) use handle::{Aof, Closing, Mode, Options, Policy, Readings};
+pub(crate) use files::FileSystem;
+pub(crate) use folder::Place;
+pub(crate) use handle::{Aof, Mode, Options, Policy, Readings};
 pub(crate) use host::{Host, Level, Progress, State};
-pub(crate) use loader::{
-    LoadError, LoadErrorKind, LoadOptions, Loaded, RdbPart, Receiver, Refusal, load,
-};
-pub(crate) use manifest::{Entry, Format, Manifest, ManifestError};
+pub(crate) use loader::{LoadOptions, RdbPart, Receiver, Refusal};
+pub(crate) use manifest::Format;
 pub(crate) use rewrite::{Prepared, Purpose, Rewrite, RewriteOptions};
 pub(crate) use rewrite_rule::{Limited, RewriteLimit, RewriteRule};
-pub(crate) use writer::{Drain, Next, Writer};
+pub(crate) use writer::Writer;
 
 /// The annotation of the records that follow (`aof-timestamp-enabled`): a Unix time in seconds.
 pub(crate) fn timestamp(unix_s: i64) -> String {

@@ -32,6 +32,7 @@ impl Ticket {
         self.resolved.notify_all();
     }
 
+    #[cfg(test)]
     pub(super) fn outcome(&self) -> Option<Result<(), String>> {
         self.outcome.lock().clone()
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::files::{Barrier, OutFile};
-use super::folder::{Folder, Persisted, write_all};
+use super::folder::{Folder, Persisted};
 use super::handle::{Aof, Mode};
 use super::host::{Level, reason};
 use super::manifest::{Format, Manifest};
@@ -189,11 +189,13 @@ impl io::Write for Rewrite {
 
 impl Rewrite {
     /// Local offset of the cut: the base holds what was appended before it.
+    #[cfg(test)]
     pub(crate) fn cut(&self) -> u64 {
         self.cut
     }
 
     /// True once the writer has gone on to the new increment, or cannot.
+    #[cfg(test)]
     pub(crate) fn switched(&self) -> bool {
         self.ticket.as_ref().is_none_or(|ticket| ticket.outcome().is_some())
     }

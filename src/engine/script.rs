@@ -201,7 +201,7 @@ fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Opt
         return None;
     }
     if let Some(text) = admission::refused_as_script_write(caller, client) {
-        return Some(Failure::Other(text.into()));
+        return Some(Failure::Other(text));
     }
     if ro {
         return Some(Failure::err("Can not execute a script with write flag using *_ro command."));

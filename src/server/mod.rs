@@ -29,7 +29,7 @@ mod upkeep;
 mod users;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -104,10 +104,8 @@ async fn serve(
     let host =
         install(node, (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls)));
     let writer = aof::open(node)?;
-    // Do not wait for a missing file. If its existence is unknown, loading reports why.
     let file = saver.path();
-    let loads = node.settings.load().aof.enabled || file.try_exists().unwrap_or(true);
-    begin(node, loads);
+    let loads = begin(node, &file);
     let signals = signals::listen(Arc::clone(&engine), Arc::clone(&saver))
         .map_err(|error| format!("Cannot listen for signals: {error}"))?;
     start_freeing(node);
@@ -146,18 +144,18 @@ async fn serve(
     drop(listeners);
     // Asked to end in the midst of loading, it waits to begin.
     drop(begin_work);
-    end(node, threads.into_iter().chain([follower, cron]).chain(beside));
-    end_file(node, writer);
+    end(node, threads.into_iter().chain([follower, cron]).chain(beside), writer);
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
 }
 
 /// Waits for the threads to end, and leaves what the next start must know.
-fn end(node: &Node, threads: impl Iterator<Item = JoinHandle<()>>) {
+fn end(node: &Node, threads: impl Iterator<Item = JoinHandle<()>>, writer: Writer) {
     node.pace.wake();
     threads.for_each(|thread| drop(thread.join()));
     keep_role(node);
+    end_file(node, writer);
 }
 
 /// Logs what tools wait for when a server starts.
@@ -255,9 +253,12 @@ fn start_freeing(node: &Node) {
     }
 }
 
-/// Enters the role and, where there is an RDB file, the loading state: before anybody connects, and
-/// before the link to a master begins, which continues from the end of the file.
-fn begin(node: &Node, loads: bool) {
+/// Enters the role and, where there is a file to load, the loading state: before anybody connects,
+/// and before the link to a master begins, which continues from the end of the file. Returns whether
+/// there is.
+fn begin(node: &Node, file: &Path) -> bool {
+    // Do not wait for a missing file. If its existence is unknown, loading reports why.
+    let loads = node.settings.load().aof.enabled || file.try_exists().unwrap_or(true);
     let mut guard = node.keyspace.lock(ShardSet::ALL);
     let locked = guard.locked();
     let is_replica = node.settings.load().replication.master.is_some();
@@ -266,6 +267,7 @@ fn begin(node: &Node, loads: bool) {
     if let Some(master) = &node.settings.load().replication.master {
         node.begin_as_replica(&locked, master);
     }
+    loads
 }
 
 /// Writes and syncs what the append only file lacks.

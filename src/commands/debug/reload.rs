@@ -35,7 +35,7 @@ pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 /// Reloaded keys count as changed.
-fn note_all_changed(ctx: &mut Context<'_>) {
+fn note_all_changed(ctx: &Context<'_>) {
     let now_ms = ctx.keys.now_ms;
     for database in 0..ctx.node.keyspace.databases() {
         let alive = |entry: EntryRef<'_>| entry.expire_at_ms().is_none_or(|at| at >= now_ms);
