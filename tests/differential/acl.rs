@@ -97,7 +97,7 @@ fn rules(random: &mut Random, names: &[Vec<u8>]) -> Words {
         words.push(match random.below(4) {
             0 => {
                 let sign = if random.below(2) == 0 { b"+" } else { b"-" };
-                [&sign[..], random.pick(names)].concat()
+                [&sign[..], random.pick(names).as_slice()].concat()
             }
             _ => random.pick(RULES).as_bytes().to_vec(),
         });
