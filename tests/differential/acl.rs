@@ -97,7 +97,7 @@ fn rules(random: &mut Random, names: &[Vec<u8>]) -> Words {
         words.push(match random.below(4) {
             0 => {
                 let sign = if random.below(2) == 0 { b"+" } else { b"-" };
-                [&sign[..], random.pick(names)].concat()
+                [&sign[..], random.pick(names).as_slice()].concat()
             }
             _ => random.pick(RULES).as_bytes().to_vec(),
         });
@@ -144,7 +144,7 @@ fn users_may_do_what_they_may_do_in_redis() {
                 Reply::Bulk(_) => denied += 1,
                 _ => {}
             }
-            if left != right {
+            if left != right && !is_explained(&request, &left, &right, &mut clients[1]) {
                 let (rules, request) = (shown(&rules), shown(&request));
                 differences.push(format!("{rules}\n  {request}: {left} and {right}"));
             }
@@ -152,6 +152,21 @@ fn users_may_do_what_they_may_do_in_redis() {
     }
     assert!(permitted > 1000 && denied > 1000, "{permitted} permitted, {denied} denied");
     assert!(differences.is_empty(), "redis and limpid:\n{}", differences.join("\n"));
+}
+
+/// Redis takes a request for one without keys where one of several specifications of them finds
+/// none: also `PFMERGE key`, which runs. And it looks for STREAMS where the command itself does not.
+fn is_explained(request: &Words, redis: &Reply, limpid: &Reply, client: &mut Connection) -> bool {
+    let is_ok = |reply: &Reply| matches!(reply, Reply::Simple(_));
+    let name = String::from_utf8_lossy(&request[3]).into_owned();
+    match name.as_str() {
+        "zunionstore" | "zinterstore" | "zdiffstore" | "pfmerge" => is_ok(redis) && !is_ok(limpid),
+        "xread" | "xreadgroup" => {
+            let words: Vec<&[u8]> = request[3..].iter().map(Vec::as_slice).collect();
+            is_ok(limpid) && matches!(client.call(&words).unwrap(), Reply::Error(_))
+        }
+        _ => false,
+    }
 }
 
 fn shown(words: &Words) -> String {

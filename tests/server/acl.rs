@@ -116,8 +116,12 @@ fn a_rewritten_configuration_has_the_users_of_now() {
             }
         };
         fs::write(&path, text).expect("written");
-        let path = path.to_str().expect("text");
-        let server = Server::limpid(&[path, "--save", ""]);
+        // The file is the first argument.
+        let start = || {
+            let first = format!("set -- {} \"$@\"", path.display());
+            Server::limpid_after(&first, &["--save", ""])
+        };
+        let server = start();
         assert_eq!(
             users(&server)[1],
             "user default on nopass sanitize-payload ~* resetchannels +@all -debug"
@@ -127,10 +131,10 @@ fn a_rewritten_configuration_has_the_users_of_now() {
         call(&server, "ACL SETUSER zoe off (~a +get)");
         assert_eq!(call(&server, "CONFIG REWRITE"), Reply::Simple(b"OK".to_vec()));
         let listed = users(&server);
-        let rewritten = fs::read_to_string(path).expect("there");
+        let rewritten = fs::read_to_string(&path).expect("there");
         assert!(!rewritten.contains("bob") && rewritten.contains("# b"), "{rewritten}");
-        drop(server);
-        let again = Server::limpid(&[path, "--save", ""]);
+        // In the same folder, which the file names.
+        let again = start();
         assert_eq!(users(&again), listed, "{rewritten}");
     }
 }
