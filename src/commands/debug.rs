@@ -147,6 +147,11 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
         (b"RELOAD", _) => return reload::reload(ctx, args),
         (b"CLIENT-EVICTION", 2) => return client_eviction(ctx),
+        (b"AOF-FLUSH-SLEEP", 3) => {
+            let delay_us = u64::try_from(Context::integer(args.at(2))?).unwrap_or(0);
+            ctx.node.file_delay_us.store(delay_us, Ordering::Relaxed);
+            ctx.reply.ok();
+        }
         (b"LOADAOF", 2) => return reload::load_file(ctx),
         (b"DIGEST", 2) => {
             let digest = digest::of_all_data(ctx);

@@ -13,6 +13,8 @@ use crate::telemetry::counter::SharedCounter;
 pub(crate) struct Uncounted {
     /// The log of writes beyond the size of the backlog: what replicas have yet to be sent.
     log_bytes: usize,
+    /// What waits to be written to the append only file.
+    file_bytes: usize,
     /// The running snapshot, which keeps old values of changed and removed keys.
     retention: Option<Arc<Retention>>,
 }
@@ -21,7 +23,8 @@ impl Uncounted {
     /// The bytes now. The log is as of the beginning.
     pub(crate) fn bytes(&self, node: &Node) -> u64 {
         let retained = self.retention.as_ref().map_or(0, |retention| retention.bytes());
-        (self.log_bytes + retained + node.keyspace.graveyard().waiting_bytes()) as u64
+        (self.log_bytes + self.file_bytes + retained + node.keyspace.graveyard().waiting_bytes())
+            as u64
     }
 }
 
@@ -42,7 +45,8 @@ impl Node {
         } else {
             0
         };
-        Uncounted { log_bytes, retention: self.persistence.retention() }
+        let file_bytes = self.log.recording_file().map_or(0, |file| file.readings().buffer_length);
+        Uncounted { log_bytes, file_bytes, retention: self.persistence.retention() }
     }
 }
 

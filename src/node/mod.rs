@@ -28,7 +28,7 @@ pub(crate) mod standing;
 pub(crate) mod stats;
 pub(crate) mod tracking;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -101,6 +101,8 @@ pub(crate) struct Node {
     pub(crate) log: Log,
     /// Who waits for the append only file.
     pub(crate) file_waiters: file::FileWaiters,
+    /// Microseconds before each of its writes; DEBUG can set it.
+    pub(crate) file_delay_us: Arc<AtomicU64>,
     pub(crate) admission: Admission,
     pub(crate) acl: Acl,
     pub(crate) persistence: Persistence,
@@ -168,6 +170,7 @@ impl Node {
             list_plain_bytes_min: AtomicU32::new(PLAIN_BYTES_MIN),
             log: Log::new(log_id),
             file_waiters: file::FileWaiters::default(),
+            file_delay_us: Arc::default(),
             pace: pace::Pace::default(),
             admission: Admission::default(),
             acl: Acl::new(commands, &settings.security),

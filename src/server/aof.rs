@@ -1,15 +1,19 @@
 //! The append only file in the server: what it needs around it, how it starts, and its rewrites.
 
+mod files;
+
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use files::DelayedFiles;
+
 use super::saver::{Pace, Saver, show_progress};
 use super::snapshots::{Snapshots, Turn};
 use crate::aof::{
-    self, Aof, FileSystem, Format, Level, Limited, LoadOptions, Mode, Options, Place, Policy,
-    Prepared, Progress, Rewrite, RewriteLimit, RewriteOptions, RewriteRule, State, Writer,
+    self, Aof, Format, Level, Limited, LoadOptions, Mode, Options, Place, Policy, Prepared,
+    Progress, Rewrite, RewriteLimit, RewriteOptions, RewriteRule, State, Writer,
 };
 use crate::engine::Engine;
 use crate::engine::aof_load::FileReceiver;
@@ -108,7 +112,8 @@ pub(super) fn open(node: &Arc<Node>) -> Result<Writer, String> {
         policy: policy(&settings.aof),
         queue_bytes_max: QUEUE_BYTES_MAX,
     };
-    let (file, drain) = Aof::open(Arc::new(FileSystem), Arc::new(host), options)
+    let files = DelayedFiles(Arc::clone(&node.file_delay_us));
+    let (file, drain) = Aof::open(Arc::new(files), Arc::new(host), options)
         .map_err(|error| error.lines().join("\n"))?;
     file.keep_history(settings.aof.keep_history);
     node.log.set_file(file);

@@ -301,8 +301,10 @@ async fn load(engine: &Arc<Engine>, path: PathBuf) -> Result<(), String> {
         // The load was cut short: whoever ended the process ends this task, too.
         return std::future::pending().await;
     }
-    let loaded = loaded.map_err(|reason| {
-        format!("{reason}\nFatal error loading the DB, check server logs. Exiting.")
+    let is_file = engine.node.settings.load().aof.enabled;
+    let loaded = loaded.map_err(|reason| match is_file {
+        true => reason,
+        false => format!("{reason}\nFatal error loading the DB, check server logs. Exiting."),
     })?;
     if let Some(loaded) = loaded {
         if let Some(history) = &loaded.history {

@@ -8,6 +8,7 @@ mod support;
 
 mod acl;
 mod admin;
+mod append_only;
 mod client_memory;
 mod clients;
 mod descriptors;
