@@ -528,8 +528,7 @@ choices! {
     }
     /// When the append only file is synced.
     pub enum AppendFsync { #[default] EverySec = "everysec", Always = "always", No = "no" }
-    /// Where a replica loads a full resync: beside its data, or from a file that it verifies before
-    /// it drops its data. Automatic: as memory allows.
+    /// Where a replica loads a full resync: beside its data, or from a file; automatic: as it fits.
     pub enum FullSync { #[default] Auto = "auto", Beside = "beside", Spool = "spool" }
 }
 
