@@ -37,7 +37,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use files::FileSystem;
+pub(crate) use files::{Barrier, FileSystem, Files, InFile, Kind, OutFile};
 pub(crate) use folder::Place;
 pub(crate) use handle::{Aof, Mode, Options, Policy, Readings};
 pub(crate) use host::{Host, Level, Progress, State};
