@@ -128,6 +128,19 @@
 //! workers. The link to a master and the admin server use streams of the library. All go by one
 //! configuration, which is replaced as a whole (`server/tls/contexts.rs`).
 //!
+//! # The path of a write to the disk
+//!
+//! The append only file is the log's second sink (`replication::file`): under the same locks it gets
+//! the effects of what this node did, on a replica of what it applied. `aof` copies them into a queue;
+//! its thread writes, syncs, and switches files. A batch kicks it once. Under `always`, `node::file`
+//! keeps the waiting connections, whose replies and messages go out when the file has released
+//! them; and `Log::feedable` bounds what replicas are fed. The thread's calls into the node take no
+//! lock of a shard, so that whoever has them may wait for it: a shutdown, `CONFIG SET appendonly no`.
+//!
+//! `server::aof` has the thread's host and the rewrites, which walk a snapshot like a save.
+//! `engine::aof_load` runs the file's commands as those of a master, `engine::aof_save` writes a base
+//! of commands.
+//!
 //! # Invariants
 //!
 //! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set
