@@ -402,7 +402,7 @@ fn compare_log(pair: &mut Pair, draw: &mut Draw) {
 #[test]
 #[ignore = "takes minutes"]
 fn everything_that_shows_rules_is_as_in_redis() {
-    let (seed, steps) = (setting("ACL_SEED", 1), setting("ACL_STEPS", 50_000));
+    let (seed, steps) = (setting("ACL_SEED", 1), setting("ACL_STEPS", 3_000));
     let mut draw = Draw(seed);
     let mut pair = Pair::start();
     let mut verdicts = std::collections::BTreeMap::new();

@@ -55,19 +55,25 @@ fn random_programs_answer_as_redis_does() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// Records the replies of a redis-server 7.0.15 on port 21000.
+/// The recorded answers are those of a redis-server 7.0.15 on port 21000. With `LIMPID_RECORD` in the
+/// environment they are recorded anew.
 #[test]
-#[ignore = "writes expected.txt and programs.txt; needs redis-server 7.0.15"]
-fn record_the_answers_of_redis() {
+#[ignore = "needs redis-server 7.0.15"]
+fn the_recorded_answers_are_those_of_redis() {
+    let records = std::env::var_os("LIMPID_RECORD").is_some();
+    let keep = |path: String, text: String| match records {
+        true => std::fs::write(path, text).unwrap(),
+        false => assert!(std::fs::read_to_string(&path).unwrap() == text, "{path}"),
+    };
     let mut theirs = Theirs::start(21000);
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripting/tests/cases");
     let lines: String = cases().iter().map(|case| escaped(&theirs.answer(case)) + "\n").collect();
-    std::fs::write(format!("{directory}/expected.txt"), lines).unwrap();
+    keep(format!("{directory}/expected.txt"), lines);
     let programs = (0..PROGRAMS).map(|seed| {
         let body = programs::program(seed);
         escaped(&theirs.answer(&program_case(&body))) + "\n"
     });
-    std::fs::write(format!("{directory}/programs.txt"), programs.collect::<String>()).unwrap();
+    keep(format!("{directory}/programs.txt"), programs.collect());
 }
 
 fn program_case(body: &str) -> Case<'_> {
