@@ -141,9 +141,24 @@
 //! `engine::aof_load` runs the file's commands as those of a master, `engine::aof_save` writes a base
 //! of commands.
 //!
+//! # Scripts
+//!
+//! `scripting` is Lua and what scripts see of it; `engine::script` runs one and gives it the commands
+//! that it calls. Scripts run one at a time: whoever runs one holds the interpreters
+//! (`node::scripts::Gate`), which are locked before any shard. A script begins under the locks of its
+//! declared keys; when it reaches for another, it takes all the locks that it lacks
+//! (`keyspace::Guard::extend`), for which others that wait for locks give up theirs, and its next
+//! run begins with all of them.
+//!
+//! A script that runs for longer than `busy-reply-threshold` raises a flag: from then on nobody waits
+//! for its locks (`keyspace::Keyspace::lock_unless_busy`), and commands answer -BUSY. It runs within a
+//! poll of its worker, which cannot serve other clients meanwhile: their connections move to other
+//! workers (`server::worker::Workers::relieve`), the last of which, the relief, exists for that and
+//! has none otherwise. New connections go there as well. All return when the script has ended.
+//!
 //! # Invariants
 //!
-//! - **Locks.** Shards in ascending order, then the log, then subscriptions. A thread holds one set
+//! - **Locks.** The scripts, shards in ascending order, then the log, then subscriptions. A thread holds one set
 //!   at a time. Handlers never see a lock; a key outside of the row's set panics.
 //! - **Effects in one place.** A handler reports its changes (`Keys::changed`); the log, watchers,
 //!   events and counts follow from that and from the row. Rewritten forms (`PEXPIREAT` for
