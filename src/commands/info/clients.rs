@@ -20,7 +20,6 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("blocked_clients", "Clients that wait in a command or a pause.")),
     field("tracking_clients", |look| look.node.tracking.clients().into())
         .is(gauge("tracking_clients", "Clients that are told when keys in their caches change.")),
-    field("cluster_connections", |_| 0.into()),
     field("clients_in_timeout_table", |look| look.node.blocked.timed_clients().into())
         .is(gauge("clients_in_timeout_table", "Clients that wait for keys, and not for ever.")),
     only(gauge("config_maxclients", "The setting."), |look| look.settings.clients.maxclients.into()),

@@ -79,10 +79,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("mem_clients_normal", "Memory of clients, without replicas.")),
     field("mem_clients_slaves", |look| look.usage().clients_replicas.into())
         .is(gauge("mem_clients_slaves", "Memory of the connections of replicas, and of what they have yet to be sent beyond the backlog.")),
-    // There is no cluster mode and no defragmentation.
-    field("mem_cluster_links", |_| 0.into()).is(gauge("mem_cluster_links_bytes", "Memory of links between nodes of a cluster.")),
     field("mem_allocator", |_| "jemalloc".into()),
-    field("active_defrag_running", |_| 0.into()).is(gauge("active_defrag_running", "Whether memory is being defragmented.")),
     field("lazyfree_pending_objects", |look| look.node.keyspace.graveyard().waiting_keys().into())
         .is(gauge("lazyfree_pending_objects", "Removed keys whose values wait to be freed.")),
     field("lazyfreed_objects", |look| look.node.keyspace.graveyard().freed_keys().into())

@@ -16,7 +16,6 @@ pub(super) const ROWS: &[Row] = &[
     field("current_cow_peak", |look| look.saving().retained_peak_bytes.into()),
     field("current_cow_size", |look| look.saving().running.as_ref().map_or(0, |running| running.retention.bytes()).into()),
     // Measured when it is shown.
-    field("current_cow_size_age", |_| 0.into()),
     field("current_fork_perc", |look| Value::Decimal(saved_percent(look), 2)),
     field("current_save_keys_processed", |look| look.saving().running.as_ref().map_or(0, |running| running.keys_saved).into()),
     field("current_save_keys_total", |look| look.saving().running.as_ref().map_or(0, |running| running.keys_total).into()),
@@ -60,8 +59,6 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("aof_last_write_status", "Whether the append-only file can be written.")),
     field("aof_last_cow_size", |look| look.saving().rewrite_retained_peak_bytes.into())
         .is(gauge("aof_last_cow_size_bytes", "Most memory that the last rewrite's snapshot retained.")),
-    field("module_fork_in_progress", |_| 0.into()),
-    field("module_fork_last_cow_size", |_| 0.into()),
     field("aof_current_size", |look| look.readings().map(|file| file.current_size).into())
         .is(gauge("aof_current_size_bytes", "Size of the append-only file.")),
     field("aof_base_size", |look| look.readings().map(|file| file.base_size).into())

@@ -11,19 +11,16 @@ use crate::settings::Supervised;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     field("redis_version", |_| REDIS_VERSION.into()),
-    // These say of which source and by which compiler Redis was built.
+    // As of a build from a source archive: there is no commit to name.
     field("redis_git_sha1", |_| "00000000".into()),
     field("redis_git_dirty", |_| 0.into()),
     field("redis_build_id", |_| build_id().into()),
-    field("gcc_version", |_| "0.0.0".into()),
     field("limpid_version", |_| env!("CARGO_PKG_VERSION").into()),
-    // As of a build from a source archive: there is no commit to name.
     field("redis_mode", |_| MODE.into()),
     field("os", |look| look.node.identity.operating_system.as_str().into()),
     field("arch_bits", |_| usize::BITS.into()),
     field("monotonic_clock", |_| "quanta".into()),
     field("multiplexing_api", |_| "epoll".into()),
-    field("atomicvar_api", |_| "rust-core".into()),
     field("process_id", |look| look.node.identity.process_id.into())
         .is(gauge("process_id", "The process's id.")),
     field("process_supervised", supervised),
@@ -40,7 +37,6 @@ pub(super) const ROWS: &[Row] = &[
     field("executable", |look| look.node.identity.executable.as_str().into()),
     field("config_file", config_file),
     // Redis's I/O threads; limpid's are its workers.
-    field("io_threads_active", |_| 0.into()),
     field("admin_access", |look| look.settings.admin.access().name().into()),
     field("worker_threads", |look| look.node.relief.into()),
     only(gauge("up", "Whether the server answers."), |_| 1.into()),

@@ -39,7 +39,6 @@ pub(super) const ROWS: &[Row] = &[
     // A snapshot is cut without a fork.
     field("latest_fork_usec", |_| 0.into())
         .is(gauge("latest_fork_seconds", "How long the last fork took.").per(1e6)),
-    field("total_forks", |_| 0.into()),
     field("migrate_cached_sockets", |look| look.node.migrations.cached.load(Ordering::Relaxed).into())
         .is(gauge("migrate_cached_sockets_total", "Connections kept for further migrations.")),
     field("slave_expires_tracked_keys", |look| look.node.replication.own_expiring_len().into())
@@ -74,22 +73,10 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("tracking_total_items", "Keys in clients' caches, each as often as there are clients that have it.")),
     field("tracking_total_prefixes", |look| look.node.tracking.prefixes().into())
         .is(gauge("tracking_total_prefixes", "Prefixes of keys of whose changes clients are told.")),
-    // Memory is not defragmented by moving values.
-    field("active_defrag_hits", |_| 0.into()),
-    field("active_defrag_misses", |_| 0.into()),
-    field("active_defrag_key_hits", |_| 0.into()),
-    field("active_defrag_key_misses", |_| 0.into()),
-    field("total_active_defrag_time", |_| 0.into()),
-    field("current_active_defrag_time", |_| 0.into()),
     field("total_error_replies", |look| look.node.sum(|stats| &stats.error_replies).into())
         .is(counter("total_error_replies", "Error replies.")),
     field("dump_payload_sanitizations", |look| look.node.sum(|stats| &stats.payloads_checked).into())
         .is(counter("dump_payload_sanitizations", "Payloads that RESTORE checked.")),
-    // Those of Redis's I/O threads, and of its buffers of fixed size.
-    field("io_threaded_reads_processed", |_| 0.into()),
-    field("io_threaded_writes_processed", |_| 0.into()),
-    field("reply_buffer_shrinks", |_| 0.into()),
-    field("reply_buffer_expands", |_| 0.into()),
     field("total_reads_processed", |look| look.node.sum(|stats| &stats.reads).into())
         .is(counter("total_reads_processed", "Reads from sockets.")),
     field("total_writes_processed", |look| (look.node.sum(|stats| &stats.writes) + fed(look).sends.get()).into())
