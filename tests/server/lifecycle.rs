@@ -229,7 +229,7 @@ fn a_wrong_line_of_a_file_is_named_with_file_line_and_reason() {
         ("a.conf", "port 0\nfoo bar\n", "a.conf:2: "),
         ("b.conf", "maxclients many\n", "b.conf:1: "),
         ("c.toml", "port = 0\nmaxclients = \"many\"\n", "c.toml:2: "),
-        ("d.conf", "appendonly yes\n", "d.conf:1: "),
+        ("d.conf", "cluster-enabled yes\n", "d.conf:1: "),
         ("e.conf", "requirepass \"open\n", "e.conf:1: "),
     ] {
         let path = dir.path().join(name);
