@@ -205,6 +205,13 @@ impl KeyPlaces {
         }
     }
 
+    /// Whether each number of keys among the arguments is one, and so many arguments follow it.
+    pub(crate) fn numbers_fit(&self, args: &Args<'_>) -> bool {
+        let numbered = |spec: &&KeySpec| matches!(spec.find, Find::Number { .. });
+        self.finder.is_some()
+            || self.specs().filter(numbered).all(|spec| spec.range(args).is_some())
+    }
+
     /// Passes the index of each argument whose key must be locked to `each`.
     pub(crate) fn for_each_locked(&self, args: &Args<'_>, mut each: impl FnMut(usize)) -> Others {
         if let Some(finder) = self.lock_finder {

@@ -23,7 +23,8 @@ const LOAD_NANOS_MAX: u64 = 500_000_000;
 
 const CHANGES: &[KeyFlag] = &[Rw, Access, Update];
 const READS: &[KeyFlag] = &[Ro, Access];
-const UNKNOWN_USE: &str = "What a script does with its keys is not known: taken for the most that it can, reading and updating";
+const UNKNOWN_USE: &str =
+    "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
 const UNKNOWN_READ: &str =
     "What a script does with its keys is not known: taken for the most that it can, reading";
 
