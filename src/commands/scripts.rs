@@ -26,7 +26,7 @@ const READS: &[KeyFlag] = &[Ro, Access];
 const UNKNOWN_USE: &str =
     "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
 const UNKNOWN_READ: &str =
-    "What a script does with its keys is not known: taken for the most that it can, reading";
+    "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
