@@ -207,7 +207,10 @@ sed -n 's/.*- alert: //p' deploy/prometheus/rules/alerts.yml | while read -r ale
 done
 ok "every alert has a test and a runbook"
 # Names of redis_exporter that promtool would have otherwise, and that dashboards know.
-known="redis_expire_cycle_cpu_time_ms_total redis_rdb_current_bgsave_duration_sec \
+known="redis_aof_current_rewrite_duration_sec redis_aof_last_rewrite_duration_sec \
+redis_current_eviction_exceeded_time_ms redis_dump_payload_sanitizations \
+redis_eviction_exceeded_time_ms_total redis_expire_cycle_cpu_time_ms_total \
+redis_migrate_cached_sockets_total redis_rdb_current_bgsave_duration_sec \
 redis_rdb_last_bgsave_duration_sec redis_total_error_replies redis_total_reads_processed \
 redis_total_writes_processed"
 for node in "${nodes[@]}"; do
