@@ -326,7 +326,8 @@ fn keys_of<'a>(ctx: &Context<'_>, args: &Args<'a>) -> Result<Vec<Found<'a>>, Fai
             keys.push((command.at(index), flags));
         }
     });
-    if keys.is_empty() || !row.keys.numbers_fit(&command) {
+    let fits = !keys.is_empty() && row.keys.numbers_fit(&command);
+    if !fits && !row.flags.has(NoMandatoryKeys) {
         return Err(Failure::err("Invalid arguments specified for command"));
     }
     Ok(keys)

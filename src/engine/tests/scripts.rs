@@ -21,6 +21,8 @@ fn arguments_and_unknown_scripts_are_refused_as_in_redis() {
         a: SCRIPT EXISTS e0e1f9fabfc9d4800c877a703b823ac0578ff8db -> *1 :0
         a: SCRIPT KILL -> -NOTBUSY No scripts in execution right now.
         a: FCALL f 0 -> -ERR Function not found
+        a: COMMAND GETKEYS EVAL x 0 -> *0
+        a: COMMAND GETKEYS EVAL x 1 k -> *1 $1 k
         ",
     );
 }
