@@ -267,6 +267,7 @@ impl Gate {
         let libraries = scripts.interpreters.iter().flat_map(|both| both.libraries.iter());
         self.libraries.store(Arc::new(libraries.map(|library| library.code().into()).collect()));
         self.show_figures(scripts);
+        self.show_library_figures(scripts);
     }
 
     /// Loads libraries from a file, under all the shard locks. Where they become the only ones, those
@@ -298,7 +299,7 @@ impl Gate {
         self.libraries.load_full()
     }
 
-    /// Brings the figures up to date.
+    /// Brings the figures up to date that a run changes; the same cost however much is loaded.
     pub(crate) fn show_figures(&self, scripts: &Scripts) {
         let (Some(both), figures) = (&scripts.interpreters, &self.figures) else { return };
         let (scripts, libraries) = (&both.scripts, &both.libraries);
@@ -306,11 +307,17 @@ impl Gate {
             (&figures.script_bytes, scripts.used_memory()),
             (&figures.script_overhead_bytes, scripts.overhead()),
             (&figures.scripts, scripts.len()),
+            (&figures.function_bytes, libraries.used_memory()),
         ] {
             figure.store(value, Ordering::Relaxed);
         }
+    }
+
+    /// The same for what changes with the libraries alone: this looks at each of their functions.
+    fn show_library_figures(&self, scripts: &Scripts) {
+        let (Some(both), figures) = (&scripts.interpreters, &self.figures) else { return };
+        let libraries = &both.libraries;
         for (figure, value) in [
-            (&figures.function_bytes, libraries.used_memory()),
             (&figures.function_overhead_bytes, libraries.overhead()),
             (&figures.functions, libraries.functions_count()),
             (&figures.libraries, libraries.libraries_count()),
