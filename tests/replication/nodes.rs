@@ -1,5 +1,6 @@
 //! Servers that replicate: starting them, querying them, and waiting for them.
 
+use crate::sentinel::stock_periods;
 use crate::support::connection::Connection;
 use crate::support::now;
 use crate::support::reply::ReadError;
@@ -109,7 +110,8 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Waits until `found` returns a value.
 pub(crate) fn until_some<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let deadline = now() + SOON;
+    let limit = if stock_periods() { SOON * 6 } else { SOON };
+    let deadline = now() + limit;
     loop {
         if let Some(found) = found() {
             return found;

@@ -24,6 +24,16 @@ const TAKEN_OVER: Duration = Duration::from_secs(3);
 /// A sentinel's configuration, and the state that it writes back.
 const FILE: &str = "sentinel.conf";
 
+/// Settings that have a master counted as down, and a failover given up, sooner than by default.
+const QUICK: &str =
+    "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n";
+
+/// Whether the sentinels run with all their default periods, as an operator's do, so that each
+/// takeover takes half a minute: by LIMPID_SENTINELS=stock.
+pub(crate) fn stock_periods() -> bool {
+    std::env::var("LIMPID_SENTINELS").is_ok_and(|value| value == "stock")
+}
+
 /// A redis-sentinel, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Sentinel {
@@ -37,8 +47,8 @@ impl Sentinel {
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let lines = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 2\n\
-             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n\
-             sentinel parallel-syncs main 2\n"
+             sentinel parallel-syncs main 2\n{}",
+            if stock_periods() { "" } else { QUICK }
         );
         fs::write(dir.path().join(FILE), lines).unwrap();
         let sentinel = Self { process: Self::spawn(&dir), port, dir };
@@ -47,7 +57,8 @@ impl Sentinel {
         // queries: make them more frequent, so that the test takes less time. By default a ping
         // goes out once a second, the first one a second after a switch: as late as the time after
         // which a master counts as down, so that sometimes the new one is replaced at once.
-        for option in ["publish-period 250", "info-period 1000", "ping-period 250"] {
+        let quick = ["publish-period 250", "info-period 1000", "ping-period 250"];
+        for option in quick.iter().filter(|_| !stock_periods()) {
             assert_eq!(sentinel.say(&format!("SENTINEL DEBUG {option}")), "simple \"OK\"");
         }
         sentinel
