@@ -33,6 +33,15 @@ pub(crate) enum ReplyMode {
     Skip,
 }
 
+/// Where a script runs that is debugged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DebugMode {
+    /// In a process of its own, whose changes are lost.
+    Forked,
+    /// Here, while everybody else waits.
+    Sync,
+}
+
 /// A queued command of a transaction.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -153,6 +162,8 @@ pub(crate) struct Client {
     pub(crate) names_bytes: usize,
     /// Close after writing the replies so far.
     pub(crate) closing: bool,
+    /// Set by SCRIPT DEBUG: its next script runs in the debugger.
+    pub(crate) debugs: Option<DebugMode>,
     /// Commands do not count as accesses of keys.
     pub(crate) no_touch: bool,
     /// It gets a line for every command: MONITOR.
@@ -213,6 +224,7 @@ impl Client {
             shard_channels: BTreeSet::new(),
             names_bytes: 0,
             closing: false,
+            debugs: None,
             no_touch: false,
             monitor: false,
             tracking: None,
@@ -361,6 +373,8 @@ pub(crate) struct Origin {
     /// Unix milliseconds.
     pub(crate) connected_ms: i64,
     pub(crate) unix_socket: bool,
+    /// What is sent is encrypted.
+    pub(crate) tls: bool,
 }
 
 impl Origin {
