@@ -11,9 +11,8 @@ use super::{
     KeyFlag::Rw, KeyFlag::Update, Locks,
 };
 use crate::glob;
-use crate::node::client::DebugMode;
 use crate::node::host::Clock;
-use crate::node::scripts::{Kind, Scripts, Unkillable, log_from_script};
+use crate::node::scripts::{DebugMode, Kind, Scripts, Unkillable, log_from_script};
 use crate::rdb;
 use crate::scripting::{
     ENGINE, Interpreters, Library, Loader, LogLevel, Registered, RestorePolicy, parse_sha,

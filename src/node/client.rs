@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::acl::Acl;
 use super::file::FileLoad;
 use super::migration::Migration;
+use super::scripts::DebugMode;
 use super::tracking::{OwnTracking, Tracker};
 use crate::acl::User;
 use crate::keyspace::{Keyspace, Waiter};
@@ -31,15 +32,6 @@ pub(crate) enum ReplyMode {
     SkipNext,
     /// Suppress this command's reply.
     Skip,
-}
-
-/// Where a script runs that is debugged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DebugMode {
-    /// In a process of its own, whose changes are lost.
-    Forked,
-    /// Here, while everybody else waits.
-    Sync,
 }
 
 /// A queued command of a transaction.

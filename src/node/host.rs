@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::client::{DebugMode, Origin};
+use super::client::Origin;
 use super::file::FileLoad;
 use super::migration::Migration;
+use super::scripts::DebugMode;
 use crate::keyspace::Locked;
 use crate::scripting::Terminal;
 use crate::settings::{Rewrite, Settings};

@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::node::Node;
-use crate::node::client::{DebugMode, Origin};
+use crate::node::client::Origin;
+use crate::node::scripts::DebugMode;
 use crate::process;
 use crate::scripting::{Received, Terminal};
 use crate::telemetry::log::log;

@@ -24,12 +24,13 @@ use crate::heap;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::client::{DebugMode, Origin};
+use crate::node::client::Origin;
 use crate::node::file::FileLoad;
 use crate::node::host::{
     BackgroundSave, FileRewrite, Host, HostResult, Memory, Reload, SettingRefused, Shutdown, Within,
 };
 use crate::node::migration::Migration;
+use crate::node::scripts::DebugMode;
 use crate::process::oom::{Score, Scorer};
 use crate::process::title;
 use crate::scripting::{RestorePolicy, Terminal};

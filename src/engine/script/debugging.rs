@@ -17,8 +17,7 @@ use crate::commands::effects::Terms;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, Failure, Flag, Source};
 use crate::keyspace::ShardSet;
-use crate::node::client::DebugMode;
-use crate::node::scripts::{Kind, Scripts};
+use crate::node::scripts::{DebugMode, Kind, Scripts};
 use crate::scripting::{Debugged, Input, Terminal, debug, parse_sha};
 use crate::telemetry::log::log;
 
