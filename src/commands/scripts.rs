@@ -12,7 +12,7 @@ use super::{
 };
 use crate::glob;
 use crate::node::host::Clock;
-use crate::node::scripts::{Kind, Scripts, Unkillable, log_from_script};
+use crate::node::scripts::{DebugMode, Kind, Scripts, Unkillable, log_from_script};
 use crate::rdb;
 use crate::scripting::{
     ENGINE, Interpreters, Library, Loader, LogLevel, Registered, RestorePolicy, parse_sha,
@@ -92,7 +92,7 @@ const FUNCTION: &[Command] = &[
 #[rustfmt::skip]
 const SCRIPT: &[Command] = &[
     command("DEBUG", script_debug, exactly(3), &[NoScript], NO_KEYS, Scripting)
-        .docs("3.2.0", "O(1)", "<YES | SYNC | NO>", "Is refused: there is no debugger."),
+        .docs("3.2.0", "O(1)", "<YES | SYNC | NO>", "Has the connection's scripts run in the debugger."),
     command("EXISTS", unreachable, at_least(3), &[NoScript], NO_KEYS, Scripting)
         .with_scripts(script_exists)
         .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"])
@@ -135,7 +135,8 @@ const FUNCTION_HELP: &[&str] = &[
 
 const SCRIPT_HELP: &[&str] = &[
     "DEBUG (YES|SYNC|NO)",
-    "    Refused: there is no debugger.",
+    "    Have EVAL run scripts in the debugger: in a process of its own, whose changes are",
+    "    lost, or while all others wait.",
     "EXISTS <sha1> [<sha1> ...]",
     "    For each digest, whether the server knows the script.",
     "FLUSH [ASYNC|SYNC]",
@@ -165,8 +166,19 @@ fn both(scripts: &mut Scripts) -> Result<&mut Interpreters, Failure> {
     scripts.interpreters().map_err(Failure::err)
 }
 
-fn script_debug(_ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    Err(Failure::err("SCRIPT DEBUG is not supported: there is no debugger for scripts"))
+fn script_debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
+    // The session speaks past what has not been sent.
+    if ctx.reply.len() > 0 || ctx.client.handle.output_bytes.load(Ordering::Relaxed) > 0 {
+        return Err(Failure::err("SCRIPT DEBUG must be called outside a pipeline"));
+    }
+    ctx.client.debugs = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"no" => None,
+        b"yes" => Some(DebugMode::Forked),
+        b"sync" => Some(DebugMode::Sync),
+        _ => return Err(Failure::err("Use SCRIPT DEBUG YES/SYNC/NO")),
+    };
+    ctx.reply.ok();
+    Ok(())
 }
 
 fn script_load(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) -> Handled {

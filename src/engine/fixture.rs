@@ -246,6 +246,7 @@ impl Fixture {
                 fd: 10,
                 connected_ms: node.clock.unix_ms(),
                 unix_socket: false,
+                tls: false,
             }));
             node.clients.add(Arc::clone(&handle));
             let client = Client::new(handle, &node.acl);

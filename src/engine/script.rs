@@ -8,6 +8,7 @@
 //! Once a script runs for longer than `busy-reply-threshold`, those who wait for its locks give up
 //! and answer -BUSY, and the clients of its own worker move to others.
 
+mod debugging;
 mod reply;
 mod running;
 
@@ -38,6 +39,13 @@ pub(super) fn execute<'e>(
     epoch: u64,
 ) -> bool {
     let Some(mut scripts) = caller.node.scripts.enter() else { return false };
+    if let (Some(mode), Run::Engine(EngineCommand::Script(source))) =
+        (tools.client.debugs, registered.row.run)
+        && source != Source::Function
+    {
+        let how = (source, mode);
+        return debugging::execute(caller, tools, &mut scripts, registered, how, args, epoch);
+    }
     let found = match registered.row.run {
         // Compiled before anybody has to wait.
         Run::Engine(EngineCommand::Script(source)) => match find(&mut scripts, source, args) {
@@ -155,9 +163,13 @@ fn key_count(args: &Args<'_>, bad: Failure) -> Result<usize, Failure> {
     Ok(count)
 }
 
+/// There is no such script.
+fn unknown() -> Failure {
+    Failure::Other("NOSCRIPT No matching script. Please use EVAL.".into())
+}
+
 /// Finds a script, or compiles it.
 fn find(scripts: &mut Scripts, source: Source, args: &Args<'_>) -> Result<Found, Failure> {
-    let unknown = || Failure::Other("NOSCRIPT No matching script. Please use EVAL.".into());
     let name = args.at(1);
     let both = scripts.interpreters().map_err(Failure::err)?;
     if source == Source::Function {
@@ -204,6 +216,13 @@ fn refused(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Opt
     (short && client.master.is_none()).then(|| Failure::Other(admission::OOM.into()))
 }
 
+/// What a script may do; `ro`: its command may not write.
+fn rights(caller: &Caller<'_>, client: &Client, found: &Found, ro: bool) -> Rights {
+    let declares = |flag| !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(flag);
+    let short = caller.memory_short && !declares(ScriptFlags::ALLOW_OOM) && client.master.is_none();
+    Rights { read_only: ro || declares(ScriptFlags::NO_WRITES), short_of_memory: short }
+}
+
 /// Runs a script, and counts and answers the command that asked for it.
 fn evaluate<'e>(
     caller: &mut Caller<'e>,
@@ -221,12 +240,7 @@ fn evaluate<'e>(
         return;
     }
     show(caller, tools, args);
-    let no_writes =
-        !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::NO_WRITES);
-    let any_memory =
-        !found.flags.contains(ScriptFlags::COMPAT) && found.flags.contains(ScriptFlags::ALLOW_OOM);
-    let short = caller.memory_short && !any_memory && tools.client.master.is_none();
-    let rights = Rights { read_only: read_only || no_writes, short_of_memory: short };
+    let rights = rights(caller, tools.client, found, read_only);
     let began_nanos = caller.last_nanos;
     let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
         let mut words = args.from(3);

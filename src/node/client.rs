@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::acl::Acl;
 use super::file::FileLoad;
 use super::migration::Migration;
+use super::scripts::DebugMode;
 use super::tracking::{OwnTracking, Tracker};
 use crate::acl::User;
 use crate::keyspace::{Keyspace, Waiter};
@@ -153,6 +154,8 @@ pub(crate) struct Client {
     pub(crate) names_bytes: usize,
     /// Close after writing the replies so far.
     pub(crate) closing: bool,
+    /// Set by SCRIPT DEBUG: its next script runs in the debugger.
+    pub(crate) debugs: Option<DebugMode>,
     /// Commands do not count as accesses of keys.
     pub(crate) no_touch: bool,
     /// It gets a line for every command: MONITOR.
@@ -213,6 +216,7 @@ impl Client {
             shard_channels: BTreeSet::new(),
             names_bytes: 0,
             closing: false,
+            debugs: None,
             no_touch: false,
             monitor: false,
             tracking: None,
@@ -361,6 +365,8 @@ pub(crate) struct Origin {
     /// Unix milliseconds.
     pub(crate) connected_ms: i64,
     pub(crate) unix_socket: bool,
+    /// What is sent is encrypted.
+    pub(crate) tls: bool,
 }
 
 impl Origin {

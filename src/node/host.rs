@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::client::Origin;
 use super::file::FileLoad;
 use super::migration::Migration;
+use super::scripts::DebugMode;
 use crate::keyspace::Locked;
+use crate::scripting::Terminal;
 use crate::settings::{Rewrite, Settings};
 
 /// The time source.
@@ -146,6 +149,16 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     fn migrate(&self, migration: Arc<Migration>) {
         migration.answer(Err(b"IOERR this server has no network".to_vec()));
     }
+    /// A connection for a debugger's session to wait on; `None` where another process, forked now,
+    /// has it. Called with all the locks, so that a copy of the data is whole.
+    ///
+    /// # Errors
+    /// Why the connection cannot be used, or no process be had.
+    fn debug_session(&self, _: &Origin, _: DebugMode) -> Result<Option<Box<dyn Terminal>>, String> {
+        Err("this server has no connections to debug on".to_owned())
+    }
+    /// Ends the process that was forked for a session.
+    fn end_debugged(&self) {}
     /// Ends the process at once, without saving: a script runs without end.
     fn end_at_once(&self);
     /// Lets others serve the clients of a worker that is stuck in a script. Called on its thread,

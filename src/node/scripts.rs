@@ -144,6 +144,15 @@ impl Kind {
     }
 }
 
+/// Where a script runs that is debugged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DebugMode {
+    /// In a process of its own, whose changes are lost.
+    Forked,
+    /// Here, while everybody else waits.
+    Sync,
+}
+
 /// A script that runs for long.
 #[derive(Clone, Debug)]
 pub(crate) struct Busy {

@@ -11,4 +11,6 @@ mod raw;
 pub(crate) mod supervisor;
 pub(crate) mod title;
 
-pub(crate) use raw::{allocator_cached_bytes, purge_allocator};
+pub(crate) use raw::{
+    allocator_cached_bytes, duplicate, end_forked, fork_beside_threads, purge_allocator,
+};

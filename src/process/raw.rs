@@ -6,6 +6,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// The process that returns from a fork.
@@ -37,6 +38,58 @@ pub(super) fn fork() -> io::Result<Forked> {
         0 => Ok(Forked::Child),
         _ => Ok(Forked::Parent),
     }
+}
+
+/// Another descriptor of the same open file.
+///
+/// # Errors
+/// If `fd` is none, or there are too many.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes any number. What it returns belongs to nobody else.
+    match unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+    }
+}
+
+/// Forks a process of many threads, for a child that has this thread alone and must end by
+/// [`end_forked`]. The child keeps, of all descriptors, those of its standard streams and `kept`, its
+/// signals do what they do by default, and it ends with the thread that forked it. It may wait for ever where it takes a lock that another
+/// thread held; those of the allocator are free.
+///
+/// Returns the child's id in the parent.
+///
+/// # Errors
+/// If fork fails.
+pub(crate) fn fork_beside_threads(kept: &OwnedFd) -> io::Result<Option<u32>> {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    // SAFETY: memory is as it was; what other threads were about is never ended, and never looked at
+    // but under their locks. The descriptors that close have owners in this process who never run or
+    // are dropped again. The handlers of signals go: they would write into what has been closed.
+    unsafe {
+        let child = libc::fork();
+        match child {
+            -1 => return Err(io::Error::last_os_error()),
+            0 => {}
+            child => return Ok(Some(child.unsigned_abs())),
+        }
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let first = 3;
+        if kept > first {
+            libc::syscall(libc::SYS_close_range, first, kept - 1, 0);
+        }
+        libc::syscall(libc::SYS_close_range, kept.max(first - 1) + 1, u32::MAX, 0);
+    }
+    Ok(None)
+}
+
+/// Ends the process at once; nothing is flushed or dropped.
+pub(crate) fn end_forked() -> ! {
+    // SAFETY: takes any number.
+    unsafe { libc::_exit(0) }
 }
 
 /// Makes the allocator give unused pages of all its arenas back to the kernel.

@@ -14,7 +14,8 @@ use super::random::Random;
 use super::sha::{Sha, sha1_hex};
 use super::state::{Input, Purpose, State};
 
-const CHUNK: &str = "@user_script";
+/// The name of a script's code in messages.
+pub(super) const CHUNK: &str = "@user_script";
 
 /// A compiled script.
 #[derive(Debug)]

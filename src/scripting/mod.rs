@@ -16,6 +16,7 @@
 //! | the first line of scripts and libraries, flags | `flags.rs` |
 //! | EVAL, SCRIPT | `eval.rs`, `sha.rs` |
 //! | FUNCTION, FCALL | `functions.rs` |
+//! | SCRIPT DEBUG: a session, its commands | `debugger/`, `debugger/session.lua` |
 //! | cjson, cmsgpack, struct, bit | `libraries/` |
 //!
 //! # Safety of the sandbox
@@ -29,6 +30,7 @@
 
 mod answer;
 mod arguments;
+mod debugger;
 mod eval;
 mod flags;
 mod functions;
@@ -45,6 +47,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use debugger::{Debugged, Received, Terminal, debug};
 pub(crate) use eval::Scripts;
 pub(crate) use flags::ScriptFlags;
 pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};

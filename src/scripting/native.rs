@@ -50,7 +50,7 @@ pub(super) fn redis_table(lua: &Lua, shared: &Rc<Shared>, eval: bool) -> Result<
         native(lua, shared, |_, shared, args| acl_check_cmd(shared, &args))?,
     )?;
     if eval {
-        // The debugger is not here: no breakpoint stops, nothing is shown.
+        // Outside of the debugger no breakpoint stops, and nothing is shown.
         redis.raw_set("breakpoint", native(lua, shared, |_, _, _| Ok(false))?)?;
         redis.raw_set("debug", native(lua, shared, |_, _, _| Ok(()))?)?;
         redis.raw_set("replicate_commands", native(lua, shared, |_, _, _| Ok(true))?)?;

@@ -12,7 +12,7 @@ use mlua::{Error, Lua, MultiValue, Result, Value};
 use super::libraries;
 use super::names::Names;
 
-/// The chunk name of `prelude.lua`, whose functions count as functions in C.
+/// The chunk name of `prelude.lua` and `session.lua`, whose functions count as functions in C.
 pub(super) const PRELUDE: &str = "=(scripting)";
 
 /// What a function raises.

@@ -11,7 +11,7 @@ use mlua::{
 
 use super::answer::{Answer, Failure, without_breaks};
 use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
-use super::names::{Ending, Shared};
+use super::names::{Ending, Prelude, Shared};
 use super::random::Random;
 use super::{functions, libraries, native, raise};
 
@@ -22,6 +22,11 @@ const INSTRUCTIONS: u32 = 100_000;
 const RUNS_BETWEEN_STEPS: u32 = 50;
 /// What Redis shows of an error that is no table, in bytes.
 const MESSAGE_MAX: usize = 100;
+
+/// Lua's libraries that scripts need.
+pub(super) fn libraries_of_lua() -> StdLib {
+    StdLib::STRING | StdLib::TABLE | StdLib::MATH
+}
 
 /// Globals that stay; all others that Lua's libraries bring are removed.
 const GLOBALS: &[&str] = &[
@@ -66,6 +71,11 @@ pub(super) enum Purpose {
     Functions,
 }
 
+/// How an interpreter is made. Otherwise the binding replaces pcall and xpcall by slower ones.
+pub(super) fn options() -> LuaOptions {
+    LuaOptions::new().catch_rust_panics(true)
+}
+
 /// An interpreter. It belongs to one thread.
 pub(super) struct State {
     lua: Lua,
@@ -87,9 +97,11 @@ impl fmt::Debug for State {
 impl State {
     /// Creates an interpreter. Fails if the prelude or a library does, which a test excludes.
     pub(super) fn new(purpose: Purpose, random: Rc<Random>) -> Result<Self> {
-        let libs = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
-        // Otherwise the binding replaces pcall and xpcall by slower ones.
-        let lua = Lua::new_with(libs, LuaOptions::new().catch_rust_panics(true))?;
+        Self::on(Lua::new_with(libraries_of_lua(), options())?, purpose, random)
+    }
+
+    /// Makes one of Lua's own, whose other globals than scripts may have go.
+    pub(super) fn on(lua: Lua, purpose: Purpose, random: Rc<Random>) -> Result<Self> {
         let shared = Rc::new(Shared::new(&lua, random)?);
         let globals = lua.globals();
         libraries::install(&lua)?;
@@ -123,6 +135,21 @@ impl State {
     pub(super) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
         self.memory_limit = bytes;
         self.lua.set_memory_limit(bytes).map(drop)
+    }
+
+    /// The globals themselves, behind their seal.
+    pub(super) fn globals(&self) -> &Table {
+        &self.globals
+    }
+
+    /// What the prelude hands back.
+    pub(super) fn prelude(&self) -> Result<&Prelude> {
+        self.shared.names.prelude()
+    }
+
+    /// What its functions share.
+    pub(super) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
     }
 
     /// Keeps a function until its key is dropped, and [`release`](Self::release) runs.

@@ -214,6 +214,7 @@ fn origin(node: &Node, stream: &TcpStream, master: &MasterAddress) -> Origin {
         fd: stream.as_raw_fd(),
         connected_ms: node.clock.unix_ms(),
         unix_socket: false,
+        tls: false,
     }
 }
 

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::aof;
+use super::debugging;
 use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
@@ -23,14 +24,16 @@ use crate::heap;
 use crate::keyspace::Locked;
 use crate::node::Node;
 use crate::node::admission::Condition;
+use crate::node::client::Origin;
 use crate::node::file::FileLoad;
 use crate::node::host::{
     BackgroundSave, FileRewrite, Host, HostResult, Memory, Reload, SettingRefused, Shutdown, Within,
 };
 use crate::node::migration::Migration;
+use crate::node::scripts::DebugMode;
 use crate::process::oom::{Score, Scorer};
 use crate::process::title;
-use crate::scripting::RestorePolicy;
+use crate::scripting::{RestorePolicy, Terminal};
 use crate::settings::{self, AppendOnly, OomScoreAdj, Rewrite, Settings, UserLine};
 use crate::telemetry::crash;
 use crate::telemetry::log::{self, Level, log};
@@ -444,6 +447,18 @@ impl Host for ServerHost {
 
     fn purge(&self) -> HostResult {
         crate::process::purge_allocator().map_err(|code| format!("mallctl: {code}"))
+    }
+
+    fn debug_session(
+        &self,
+        origin: &Origin,
+        mode: DebugMode,
+    ) -> Result<Option<Box<dyn Terminal>>, String> {
+        debugging::begin(&self.node, origin, mode)
+    }
+
+    fn end_debugged(&self) {
+        crate::process::end_forked()
     }
 
     fn allocator_report(&self) -> Vec<u8> {

@@ -312,8 +312,8 @@ impl Door {
                 (path.clone(), path, stream.as_raw_fd())
             }
         };
-        let unix_socket = peer.is_none();
-        Origin { id, address, local_address, fd, connected_ms, unix_socket }
+        let (unix_socket, tls) = (peer.is_none(), matches!(accepted, Accepted::Tls(..)));
+        Origin { id, address, local_address, fd, connected_ms, unix_socket, tls }
     }
 }
 

@@ -8,6 +8,7 @@ mod balance;
 mod clock;
 mod connection;
 mod cron;
+mod debugging;
 mod descriptors;
 mod files;
 mod follower;

@@ -11,6 +11,7 @@ mod admin;
 mod append_only;
 mod client_memory;
 mod clients;
+mod debugger;
 mod descriptors;
 mod eviction;
 mod hardship;

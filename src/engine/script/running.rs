@@ -54,6 +54,8 @@ pub(super) struct Running<'r, 'e, 'n> {
     /// The client tracks the keys that its command, of this row, declares: from the first call on
     /// that reads anything.
     pub(super) tracker: Option<(Arc<dyn Tracker>, &'e Registered)>,
+    /// It runs in a process of its own, on a copy of the data: nobody else learns of anything.
+    pub(super) is_aside: bool,
     began_nanos: u64,
     /// Others know that it runs for long.
     is_busy: bool,
@@ -98,6 +100,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             rights,
             title,
             tracker: None,
+            is_aside: false,
             began_nanos,
             is_busy: false,
             has_written: false,
@@ -205,7 +208,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             let mut locked = self.writing.locked();
             tracking::track(&mut locked, tracker, command, self.title.command);
         }
-        if !self.effects.told.is_empty() {
+        if !self.effects.told.is_empty() && !self.is_aside {
             // Before the next one can publish.
             write::tell(self.caller.node, self.effects);
         }
@@ -309,6 +312,9 @@ impl Host for Running<'_, '_, '_> {
     }
 
     fn interrupted(&mut self) -> Option<Interrupt> {
+        if self.is_aside {
+            return None;
+        }
         let node = self.caller.node;
         let threshold_ms = self.caller.settings.scripts.busy_reply_threshold_ms;
         if !self.is_busy {
