@@ -13,7 +13,8 @@ use crate::node::client::{Client, Waiting, WaitsFor};
 use crate::node::replication::{Failover, LinkState};
 use crate::node::stats::FullResyncReason;
 use crate::number::parse_i64;
-use crate::replication::{Peer, Phase, Replica, Resync, Waiter};
+use crate::replication::{Announced, Filter, Peer, Phase, Replica, Resync, Waiter};
+use crate::resp::split_inline;
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 
@@ -74,6 +75,7 @@ fn psync(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         ctx.node.promote(&ctx.keys.locked);
     }
     check_source(ctx.node)?;
+    check_filter(ctx.client)?;
     log!(Notice, "Replica {name} asks for synchronization");
     let Some(next) = next else {
         log!(Warning, "Replica {name} asks for synchronization but with a wrong offset");
@@ -125,6 +127,7 @@ fn sync(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
         return Ok(());
     }
     check_source(ctx.node)?;
+    check_filter(ctx.client)?;
     log!(Notice, "Replica {} asks for synchronization", address(ctx.client));
     begin_full(ctx, FullResyncReason::Sync);
     Ok(())
@@ -138,6 +141,16 @@ fn check_source(node: &Node) -> Handled {
         return Err(Failure::Other(text.into()));
     }
     Ok(())
+}
+
+/// As in Redis, where a part of the data never goes through the snapshot's file.
+fn check_filter(client: &Client) -> Handled {
+    match client.announced {
+        Announced { filter: Some(_), eof: false, .. } => {
+            Err(Failure::err("Filtered replica requires EOF capability"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn shown(text: &[u8]) -> String {
@@ -291,6 +304,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                 }
                 announced.rdb_only = only == 1;
             }
+            b"rdb-filter-only" => announced.filter = Some(filter(value)?),
             b"ack" => {
                 acknowledge(ctx, value);
                 return Ok(());
@@ -311,6 +325,23 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.client.announced = announced;
     ctx.reply.ok();
     Ok(())
+}
+
+/// The parts that the words of a value name.
+fn filter(value: &[u8]) -> Result<Filter, Failure> {
+    let (mut words, mut spans) = (Vec::new(), Vec::new());
+    split_inline(value, &mut words, 0, &mut spans)
+        .map_err(|_| Failure::err("Missing rdb-filter-only values"))?;
+    let mut filter = Filter::Nothing;
+    for span in &spans {
+        let word = &words[span.start as usize..(span.start + span.len) as usize];
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let text = [b"ERR Unsupported rdb-filter-only option: ", c_string(word)].concat();
+            return Err(Failure::Bytes(text));
+        }
+        filter = Filter::Functions;
+    }
+    Ok(filter)
 }
 
 /// Most bytes of an announced address.

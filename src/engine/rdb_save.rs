@@ -8,6 +8,7 @@ use crate::commands::{REDIS_VERSION, access};
 use crate::keyspace::snapshot::{GivenUp, Snapshot, WalkStep};
 use crate::node::Node;
 use crate::rdb::{EntryWriter, WriteOptions, Writer};
+use crate::replication::Filter;
 use crate::settings::MasterAddress;
 
 /// What goes with the keys of a snapshot, as of its cut.
@@ -17,6 +18,8 @@ pub(crate) struct Cut {
     pub(crate) position: Option<Position>,
     /// The texts of the libraries of functions.
     pub(super) libraries: Arc<Vec<Box<[u8]>>>,
+    /// What is left out.
+    filter: Option<Filter>,
     /// The stream is the base of an append only file.
     is_file_base: bool,
 }
@@ -38,13 +41,30 @@ pub(crate) fn cut(node: &Node) -> Cut {
         selected: node.log.selected().unwrap_or(0),
         synced_from: node.replication.synced_from(),
     });
-    Cut { position, libraries: node.scripts.libraries(), is_file_base: false }
+    Cut { position, libraries: node.scripts.libraries(), filter: None, is_file_base: false }
 }
 
 /// The cut of a base for the append only file, which belongs to no history: what follows it there
 /// has no offsets. Called under all the locks.
 pub(crate) fn cut_for_file(node: &Node) -> Cut {
-    Cut { position: None, libraries: node.scripts.libraries(), is_file_base: true }
+    let libraries = node.scripts.libraries();
+    Cut { position: None, libraries, filter: None, is_file_base: true }
+}
+
+impl Cut {
+    /// Leaves out what a replica does not want.
+    pub(super) fn filtered(mut self, filter: Option<Filter>) -> Self {
+        if filter == Some(Filter::Nothing) {
+            self.libraries = Arc::default();
+        }
+        self.filter = filter;
+        self
+    }
+
+    /// Whether the keys are part of it.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.filter.is_none()
+    }
 }
 
 /// Begins a stream: its header, its fields and the functions.

@@ -31,6 +31,6 @@ pub(crate) use feed::{Outlet, Sent};
 pub(crate) use file::RecordTime;
 pub(crate) use link::{Hello, Link, LinkError, LinkEvent};
 pub(crate) use log::{Ids, Log, Resync};
-pub(crate) use replica::{Announced, Peer, Phase, Replica, ReplicaView};
+pub(crate) use replica::{Announced, Filter, Peer, Phase, Replica, ReplicaView};
 pub(crate) use replicas::{FeedStats, Replicas, Waiter};
 pub(crate) use spool::{Overflow, Spool, Written};

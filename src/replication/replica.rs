@@ -17,6 +17,13 @@ pub(crate) trait Peer: Send + Sync + fmt::Debug {
     fn disconnect(&self);
 }
 
+/// A full resync of less than everything. Neither has keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    Nothing,
+    Functions,
+}
+
 /// What a replica announced with REPLCONF before PSYNC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Announced {
@@ -30,6 +37,8 @@ pub(crate) struct Announced {
     pub(crate) psync2: bool,
     /// It wants a full resync's data and no stream: a backup.
     pub(crate) rdb_only: bool,
+    /// The parts of a full resync that it wants, if not all.
+    pub(crate) filter: Option<Filter>,
     /// It is a limpid that accepts time marks between the stream's commands.
     pub(crate) marks: bool,
 }

@@ -6,7 +6,9 @@ use crate::support::now;
 use crate::support::reply::Reply;
 use crate::support::server::Program::{self, Limpid, Redis};
 use crate::support::server::Server;
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -66,7 +68,7 @@ fn announce(client: &mut Connection, what: &str) {
 /// Asserts that the bytes are a valid RDB: limpid loads it.
 fn assert_loads(rdb: &[u8], keys: i64) {
     let folder = tempfile::TempDir::new().unwrap();
-    std::fs::write(folder.path().join("dump.rdb"), rdb).unwrap();
+    fs::write(folder.path().join("dump.rdb"), rdb).unwrap();
     let dir = folder.path().to_str().unwrap().to_owned();
     let server = limpid_with(&["--dir", &dir]);
     assert_eq!(crate::nodes::number(&server, "DBSIZE"), keys);
@@ -383,6 +385,9 @@ fn refusals_are_those_of_redis() {
             "REPLCONF rdb-only 1",
             "REPLCONF rdb-only 2",
             "REPLCONF rdb-only x",
+            "REPLCONF rdb-filter-only functions",
+            "REPLCONF rdb-filter-only nosuch",
+            "REPLCONF rdb-filter-only functions\"",
             "REPLCONF version 1.2.3",
             "PSYNC",
             "PSYNC ?",
@@ -395,6 +400,9 @@ fn refusals_are_those_of_redis() {
         let long = "x".repeat(300);
         said.push(ask(&server, &format!("REPLCONF ip-address {long}")));
         let mut client = server.connect();
+        for command in ["REPLCONF rdb-filter-only functions", "PSYNC ? -1", "SYNC"] {
+            said.push(crate::nodes::say(&mut client, command));
+        }
         for command in ["MULTI", "PSYNC ? -1", "SYNC", "EXEC"] {
             said.push(crate::nodes::say(&mut client, command));
         }
@@ -404,6 +412,26 @@ fn refusals_are_those_of_redis() {
     for (redis, limpid) in redis.iter().zip(&limpid) {
         assert_eq!(redis, limpid);
     }
+}
+
+/// What redis-cli fetches with REPLCONF rdb-filter-only.
+#[test]
+#[ignore = "needs redis-server 7.0.15"]
+fn functions_alone_can_be_fetched() {
+    let server = limpid();
+    ok(&server, "SET a-key its-value");
+    let library = "#!lua name=shop\nredis.register_function('buy', function() return 1 end)";
+    server.call(&[b"FUNCTION", b"LOAD", library.as_bytes()]).unwrap();
+    let file = server.dir().join("functions.rdb");
+    let run = |program: &str, words: &[&str]| {
+        let done = Command::new(program).args(words).arg(&file).output().unwrap();
+        assert!(done.status.success(), "{program}: {done:?}");
+    };
+    run("redis-cli", &["-p", &server.port().to_string(), "--functions-rdb"]);
+    run("redis-check-rdb", &[]);
+    let bytes = fs::read(&file).unwrap();
+    let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("name=shop") && !has("a-key"), "{}", String::from_utf8_lossy(&bytes));
 }
 
 /// A replica without a master serves no PSYNC.

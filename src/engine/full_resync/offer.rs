@@ -7,15 +7,18 @@ use crate::engine::rdb_save::{self, Cut};
 use crate::node::Node;
 use crate::replication::{Replica, Spool};
 
-/// The replicas to begin a snapshot for: all that wait, or none while it should wait for others or
-/// a snapshot runs.
+/// The replicas to begin a snapshot for: all that wait and want the same, or none while it should
+/// wait for others or a snapshot runs.
 pub(crate) fn due(node: &Node) -> Vec<Arc<Replica>> {
     if node.persistence.get().running.is_some() {
         return Vec::new();
     }
     let replicas = node.replication.replicas.all();
-    let waiting: Vec<_> =
+    let mut waiting: Vec<_> =
         replicas.iter().filter(|replica| replica.is_waiting()).map(Arc::clone).collect();
+    // Those that are left are looked at again when this snapshot has ended.
+    let filter = waiting.first().and_then(|replica| replica.announced.filter);
+    waiting.retain(|replica| replica.announced.filter == filter);
     if is_due(node, &waiting) { waiting } else { Vec::new() }
 }
 
@@ -36,7 +39,8 @@ fn is_due(node: &Node, waiting: &[Arc<Replica>]) -> bool {
 /// Sends the waiting replicas what will be written into `spool`, and the log from the cut on.
 /// Called under the locks of the snapshot's cut, before anything is written.
 pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -> Cut {
-    let cut = rdb_save::cut(node);
+    let filter = waiting.first().and_then(|replica| replica.announced.filter);
+    let cut = rdb_save::cut(node).filtered(filter);
     let position = cut.position.as_ref().expect("a replica waits, so the log is on");
     if !node.is_replica() {
         // The log selects its database anew. (A replica relays its stream unchanged: those that get
@@ -50,7 +54,8 @@ pub(crate) fn begin(node: &Node, waiting: &[Arc<Replica>], spool: &Arc<Spool>) -
             true => Vec::new(),
             false => format!("+FULLRESYNC {} {}\r\n", position.id, position.offset).into_bytes(),
         };
-        let mark = (diskless && replica.announced.eof).then(|| mark(node));
+        let has_mark = replica.announced.eof && (diskless || filter.is_some());
+        let mark = has_mark.then(|| mark(node));
         replica.begin_transfer(intro, spool, mark, reader, position.offset);
     }
     cut

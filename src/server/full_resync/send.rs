@@ -75,7 +75,7 @@ fn write(
     let sink = SpoolWriter { node, spool, chunk: Vec::with_capacity(CHUNK_BYTES) };
     let mut writer = rdb_save::begin(node, sink, cut)?;
     let mut pace = Pace::default();
-    rdb_save::write_snapshot(snapshot, &mut writer, |keys| {
+    let rest = |keys| {
         // All receivers have gone.
         let is_over = || running.retention.is_given_up() || !spool.is_read();
         if pace.step(node, keys, is_over) {
@@ -84,7 +84,10 @@ fn write(
                 running.retention.give_up();
             }
         }
-    })?;
+    };
+    if cut.has_keys() {
+        rdb_save::write_snapshot(snapshot, &mut writer, rest)?;
+    }
     let keys = writer.keys();
     show_progress(node, running, keys);
     writer.finish()?.flush()?;
