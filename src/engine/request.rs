@@ -37,8 +37,12 @@ pub(super) fn run(
     if client.handle.has_pushes() {
         output.append(&client.handle.take_pushes());
     }
-    let start = output.bookmark();
     let tracks = client.tracking.is_some();
+    if tracks {
+        // The setting may have changed.
+        tracking::forget_excess(caller, client, random, output);
+    }
+    let start = output.bookmark();
     let mut tools = Tools { client, output, effects, random, pushed: None, scripts: None };
     let (flow, registered) = match resolved {
         Ok(registered) => (admit_and_call(caller, &mut tools, registered, args), Some(registered)),
