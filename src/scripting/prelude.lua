@@ -246,8 +246,15 @@ function G.unpack(...)
   if from > to then
     return
   end
-  if to - from + 1 + select("#", ...) > STACK_MAX then
+  local given = select("#", ...)
+  if to - from + 1 + given > STACK_MAX then
     error("too many results to unpack", 2)
+  end
+  -- The bounds that were not given would take room on the stack from the results.
+  if given == 1 then
+    return raw_unpack(t)
+  elseif given == 2 then
+    return raw_unpack(t, from)
   end
   return raw_unpack(t, from, to)
 end
