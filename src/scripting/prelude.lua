@@ -315,6 +315,14 @@ function handles.bind(f, keys, args)
   end
 end
 
+-- What scripts see in the place of an environment.
+function handles.environment(environment)
+  if environment == handles.globals then
+    return sealed_globals
+  end
+  return stand_in[environment] or environment
+end
+
 if not native.library then
   handles.globals = sealed_globals
   return handles
