@@ -128,8 +128,8 @@ fn admit_and_call<'e>(
         if !(calm && tools.client.is_plain()) {
             match admission::judge(caller, tools.client, registered, args) {
                 Verdict::Run => {}
-                Verdict::Queue => {
-                    transaction::queue(tools, registered, args);
+                Verdict::Queue(script) => {
+                    transaction::queue(tools, registered, script, args);
                     return Flow::Done;
                 }
                 Verdict::Refuse(failure) => {

@@ -17,6 +17,7 @@ use crate::acl::User;
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
 use crate::resp::{Bookmark, Output, Protocol, Span};
+use crate::scripting::ScriptFlags;
 use crate::settings::ClientOutputBufferLimits;
 
 /// A subscription's channel or pattern.
@@ -39,6 +40,8 @@ pub(crate) enum ReplyMode {
 pub(crate) struct Queued {
     /// The id of the row in the registry.
     pub(crate) command: usize,
+    /// What the script declared that the command runs.
+    pub(crate) script: Option<ScriptFlags>,
     pub(crate) buffer: Box<[u8]>,
     pub(crate) spans: Box<[Span]>,
 }
