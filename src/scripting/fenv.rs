@@ -2,7 +2,8 @@
 //!
 //! Lua's own would lead out of the sandbox: the functions that all scripts share run in the real
 //! globals, behind the sealed ones. So scripts see the sealed ones instead, and cannot give a shared
-//! function, or all later scripts, other globals.
+//! function, or all later scripts, other globals. Finalizers of proxies never run: Lua lets nothing
+//! interrupt one, however long it takes (`prelude.lua`).
 
 use std::rc::Rc;
 
@@ -31,9 +32,15 @@ impl Originals {
         })
     }
 
-    /// Gives scripts what they may have of them.
-    pub(super) fn install(self, lua: &Lua, shared: &Rc<Shared>, globals: &Table) -> Result<()> {
-        globals.raw_set("newproxy", self.newproxy)?;
+    /// Gives scripts what they may have of them. `natives` are what the prelude gets.
+    pub(super) fn install(
+        self,
+        lua: &Lua,
+        shared: &Rc<Shared>,
+        globals: &Table,
+        natives: &Table,
+    ) -> Result<()> {
+        natives.raw_set("newproxy", self.newproxy)?;
         let (get, real) = (self.getfenv.clone(), globals.clone());
         globals.raw_set(
             "setfenv",

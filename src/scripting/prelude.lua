@@ -302,6 +302,34 @@ end
 
 G.rawset, G.setmetatable = native.rawset, native.setmetatable
 
+if native.newproxy then
+  local raw_newproxy = native.newproxy
+
+  function G.newproxy(...)
+    local like = ...
+    local ok, proxy = raw_pcall(raw_newproxy, like)
+    if not ok then
+      local is_wrong = like and like ~= true
+      error(is_wrong and "bad argument #1 to 'newproxy' (boolean or proxy expected)" or proxy, 2)
+    end
+    if like == true then
+      -- Scripts see a stand-in for the metatable, through which no finalizer gets into it, and
+      -- which nothing takes away.
+      local metatable = raw_getmetatable(proxy)
+      metatable.__metatable = setmetatable({}, {
+        __index = metatable,
+        __newindex = function(_, key, value)
+          if key ~= "__gc" and key ~= "__metatable" then
+            metatable[key] = value
+          end
+        end,
+        __metatable = false,
+      })
+    end
+    return proxy
+  end
+end
+
 setmetatable(G, { __index = nonexistent })
 local sealed_globals = seal(G)
 string_metatable = seal({ __index = G.string })

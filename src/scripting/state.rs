@@ -141,7 +141,7 @@ impl State {
             natives.raw_set("library", functions::library_table(&lua, &shared)?)?;
         }
         if let Some(originals) = deprecated {
-            originals.install(&lua, &shared, &globals)?;
+            originals.install(&lua, &shared, &globals, &natives)?;
         }
         // The names are looked up before the globals are sealed.
         let prelude = lua.load(SOURCE).set_name(raise::PRELUDE).into_function()?;
@@ -149,12 +149,7 @@ impl State {
         shared.names.set_prelude(&handles)?;
         lua.set_globals(handles.raw_get("globals")?)?;
         watch(&lua, &shared)?;
-        let memory_limit = match environment.memory_max {
-            // A finalizer of a proxy may raise an error at any allocation: only with a limit does the
-            // binding expect any.
-            0 if environment.deprecated_api => isize::MAX.unsigned_abs(),
-            max => max,
-        };
+        let memory_limit = environment.memory_max;
         lua.set_memory_limit(memory_limit)?;
         Ok(Self { lua, shared, globals, trap, runs: 0, memory_limit })
     }
@@ -294,18 +289,14 @@ impl State {
         writer: &mut dyn ReplyWriter,
     ) {
         self.shared.resp.set(Resp::Two);
-        // The host stays in reach until all is written and freed: reading an error's fields may run
-        // Lua, and so may freeing a proxy.
-        let tidied = HOST.set(host, || {
-            self.run_and_answer(function, name, writer);
-            self.tidy()
-        });
+        // The host stays in reach until all is written: reading an error's fields may run Lua.
+        HOST.set(host, || self.run_and_answer(function, name, writer));
         let rest = match self.shared.ending.take() {
             Some(_) => watch(&self.lua, &self.shared),
             None => Ok(()),
         };
-        // Both fail for lack of memory, which the next run reports if it lasts, or in a finalizer.
-        rest.and(tidied).unwrap_or_default();
+        // Both fail for lack of memory only; the next run reports it if it lasts.
+        rest.and_then(|()| self.tidy()).unwrap_or_default();
     }
 
     fn run_and_answer(&self, function: &Function, name: &str, writer: &mut dyn ReplyWriter) {

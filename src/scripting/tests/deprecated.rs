@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::store::Store;
 use super::wire::{Patient, Wire};
-use crate::scripting::{Environment, Input, Interrupt, Libraries, Random, Scripts};
+use crate::scripting::{Environment, Input, Libraries, Random, Scripts};
 
 const NOTHING: Input<'_> = Input { keys: &[], args: &[] };
 const DEPRECATED: Environment = Environment { memory_max: 0, deprecated_api: true };
@@ -61,7 +61,8 @@ fn no_environment_leads_to_the_real_globals() {
         ("getfenv(-1)", "bad argument #1 to 'getfenv' (level must be non-negative)"),
         ("getfenv(100)", "bad argument #1 to 'getfenv' (invalid level)"),
         ("getfenv({})", "bad argument #1 to 'getfenv' (number expected, got table)"),
-        ("newproxy(1)", "boolean or proxy expected"),
+        ("newproxy(1)", "bad argument #1 to 'newproxy' (boolean or proxy expected)"),
+        ("newproxy(newproxy())", "bad argument #1 to 'newproxy' (boolean or proxy expected)"),
         ("error(newproxy())", "-ERR"),
     ] {
         let text = run(&mut scripts, &mut Store::new(), body);
@@ -95,39 +96,19 @@ fn functions_of_libraries_see_the_sealed_globals() {
 }
 
 #[test]
-fn a_finalizer_that_fails_ends_its_script_alone() {
+fn finalizers_of_proxies_never_run() {
     let mut scripts = scripts();
-    let body =
-        "getmetatable(newproxy(true)).__gc = function() error('finalized') end collectgarbage()";
-    let text = run(&mut scripts, &mut Store::new(), body);
-    assert!(text.contains("finalized"), "{text}");
-    assert_eq!(run(&mut scripts, &mut Store::new(), "return 1"), ":1\r\n");
-    // Left to the collector, which comes round between runs as well.
-    let body =
-        "for i = 1, 100 do getmetatable(newproxy(true)).__gc = function() error('later') end end";
-    run(&mut scripts, &mut Store::new(), body);
-    for _ in 0..1000 {
-        let text = run(&mut scripts, &mut Store::new(), "local t = {{}, {}, {}} return #t");
-        assert!(text == ":3\r\n" || text.contains("later"), "{text}");
+    for set in [
+        "getmetatable(p).__gc = function() while true do end end",
+        "rawset(getmetatable(p), '__gc', function() while true do end end)",
+        "getmetatable(newproxy(p)).__gc = function() while true do end end",
+        "setmetatable(getmetatable(p), {__newindex = 1})",
+        "getmetatable(getmetatable(p)).__index.__gc = function() while true do end end",
+        "getmetatable(p).__metatable = nil getmetatable(p).__gc = function() while true do end end",
+    ] {
+        let body = format!("local p = newproxy(true) {set} p = nil collectgarbage() return 1");
+        let text = run(&mut scripts, &mut Store::new(), &body);
+        assert!(text.starts_with(":1") || text.starts_with("-ERR"), "{set}: {text}");
     }
-    assert_eq!(run(&mut scripts, &mut Store::new(), "return 1"), ":1\r\n");
-}
-
-#[test]
-fn a_finalizer_without_end_is_killed() {
-    let mut scripts = scripts();
-    let body = "getmetatable(newproxy(true)).__gc = function() while true do end end return 1";
-    let endless = scripts.load(body.as_bytes()).unwrap();
-    let mut killed = false;
-    for _ in 0..1000 {
-        let mut store = Store::new();
-        (store.patience, store.interrupt) = (3, Some(Interrupt::Kill));
-        let mut wire = Wire::new(false);
-        assert!(scripts.run(&endless, NOTHING, &mut store, &mut wire));
-        killed |= store.patience == 0;
-        if killed {
-            break;
-        }
-    }
-    assert!(killed, "the collector never came round");
+    drop(scripts);
 }
