@@ -72,7 +72,7 @@ pub(crate) trait Serve: fmt::Debug + Send + Sync {
 pub(crate) struct KeyWait {
     handle: Arc<Handle>,
     database: usize,
-    protocol: Protocol,
+    pub(crate) protocol: Protocol,
     keys: Vec<Box<[u8]>>,
     /// Its place at each of the keys.
     tickets: Mutex<Vec<Ticket>>,
@@ -83,8 +83,8 @@ pub(crate) struct KeyWait {
     timed: bool,
     claimed: AtomicBool,
     asked: OnceLock<Asked>,
-    /// Set by whoever served it.
-    reply: Mutex<Option<Output>>,
+    /// Set by whoever served it: the reply, and messages that follow it.
+    reply: Mutex<Option<(Output, Output)>>,
 }
 
 /// The command that waits. It is recorded when it is served, for the time that both took.
@@ -138,14 +138,14 @@ impl KeyWait {
         self.generation != node.replication.generation() && node.is_replica()
     }
 
-    /// Hands the reply to the client's connection.
-    pub(crate) fn answer(&self, reply: Output) {
-        *self.reply.lock() = Some(reply);
+    /// Hands the reply to the client's connection, and messages that follow it.
+    pub(crate) fn answer(&self, reply: Output, messages: Output) {
+        *self.reply.lock() = Some((reply, messages));
         self.handle.look();
     }
 
-    /// The reply of whoever served the client.
-    pub(crate) fn take_reply(&self) -> Option<Output> {
+    /// The reply of whoever served the client, and messages that follow it.
+    pub(crate) fn take_reply(&self) -> Option<(Output, Output)> {
         self.reply.lock().take()
     }
 

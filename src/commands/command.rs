@@ -160,6 +160,12 @@ impl Flags {
     pub(crate) const fn has(self, flag: Flag) -> bool {
         self.0 & flag as u32 != 0
     }
+
+    /// These, with a flag set or not.
+    #[must_use]
+    pub(crate) const fn with(self, flag: Flag, set: bool) -> Self {
+        if set { Self(self.0 | flag as u32) } else { Self(self.0 & !(flag as u32)) }
+    }
 }
 
 /// Which shards are locked while a handler runs.

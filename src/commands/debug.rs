@@ -4,6 +4,7 @@ pub(crate) mod digest;
 mod faults;
 mod packing;
 mod reload;
+mod tables;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -144,6 +145,8 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"OBJECT", 3) => return object(ctx, args),
         (b"LISTPACK", 3) => return packing::listpack(ctx, args),
         (b"QUICKLIST", 3..=4) => return packing::quicklist(ctx, args),
+        (b"HTSTATS", 3) => return tables::of_database(ctx, args),
+        (b"HTSTATS-KEY", 3) => return tables::of_key(ctx, args),
         (b"QUICKLIST-PACKED-THRESHOLD", 3) => return packing::set_threshold(ctx, args),
         (b"RELOAD", _) => return reload::reload(ctx, args),
         (b"CLIENT-EVICTION", 2) => return client_eviction(ctx),

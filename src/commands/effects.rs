@@ -115,6 +115,8 @@ pub(crate) struct Effects {
     pub(crate) broadcasts: Broadcasts,
     /// What the runner is told after its reply.
     pub(crate) own_invalid: Vec<OwnInvalid>,
+    /// What the client that is served is told after its reply.
+    pub(crate) served_invalid: Vec<(Box<[u8]>, Arc<Tracker>)>,
     /// Lines of the runner's own commands, if it is a monitor: they follow its reply.
     pub(crate) own_lines: Vec<u8>,
     /// Indices of the command's arguments that the slow log must not show.
@@ -214,6 +216,14 @@ impl Effects {
             && trackers.remove(own).is_told_of_own()
         {
             self.own_invalid.push(Some(key.bytes.into()));
+        }
+        if self.actor != self.runner
+            && let Some(served) = trackers.iter().position(|one| one.client() == self.actor)
+        {
+            let tracker = trackers.remove(served);
+            if tracker.is_told_of_own() {
+                self.served_invalid.push((key.bytes.into(), tracker));
+            }
         }
         if !trackers.is_empty() {
             self.told.push(Told::Invalid(key.bytes.into(), trackers));

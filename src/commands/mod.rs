@@ -61,7 +61,9 @@ pub const REDIS_VERSION: &str = "7.0.15";
 pub(crate) use access::{access, access_clock, aging};
 pub(crate) use acl::{Asked, catalog::acl_commands, note_denial};
 pub(crate) use args::Args;
-pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run, Source};
+pub(crate) use command::{
+    Category, Command, EngineCommand, Flag, Flags, Handled, Locks, Run, Source,
+};
 pub(crate) use context::{Context, Expired, Keys};
 pub(crate) use failure::{Failure, c_string};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};

@@ -4,20 +4,22 @@ use std::borrow::Cow;
 
 use super::caller::Caller;
 use super::permission;
+use super::script::declared;
 use crate::acl;
 use crate::aof::State;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Command, EngineCommand, Failure, Flag};
+use crate::commands::{Args, EngineCommand, Failure, Flag, Flags};
 use crate::node::admission::Condition;
-use crate::node::client::Client;
+use crate::node::client::{Client, Queued};
 use crate::resp::Protocol;
+use crate::scripting::ScriptFlags;
 
 /// The decision on a command.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Run,
-    /// The command is part of a transaction.
-    Queue,
+    /// The command is part of a transaction. With what the script declares that it runs.
+    Queue(Option<ScriptFlags>),
     Refuse(Failure),
     /// Clients are paused.
     Wait,
@@ -65,7 +67,7 @@ pub(super) const MASTERDOWN: &str =
 fn judge_master(caller: &Caller<'_>, client: &Client, generation: u64, name: &str) -> Verdict {
     match client.multi {
         _ if generation != caller.node.replication.generation() => Verdict::Abort,
-        Some(_) if !NOT_QUEUED.contains(&name) => Verdict::Queue,
+        Some(_) if !NOT_QUEUED.contains(&name) => Verdict::Queue(None),
         _ => Verdict::Run,
     }
 }
@@ -76,6 +78,8 @@ struct Candidate<'c> {
     caller: &'c Caller<'c>,
     client: &'c Client,
     registered: &'c Registered,
+    /// What the script declares that it runs.
+    script: Option<ScriptFlags>,
 }
 
 #[cold]
@@ -106,7 +110,8 @@ pub(super) fn judge(
         return Verdict::Refuse(Failure::Other(denial.error(&registered.name).into()));
     }
     let client = &*client;
-    let candidate = Candidate { caller, client, registered };
+    let script = declared::by_script(caller, registered, args);
+    let candidate = Candidate { caller, client, registered, script };
     if caller.memory_short && candidate.needs_memory() {
         return refuse(OOM);
     }
@@ -121,35 +126,40 @@ pub(super) fn judge(
         return Verdict::Wait;
     }
     if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {
-        return Verdict::Queue;
+        return Verdict::Queue(script);
     }
     Verdict::Run
 }
 
 impl Candidate<'_> {
     /// Whether the command matches, or is EXEC of a transaction with one that does.
-    fn holds(&self, wanted: &dyn Fn(&Command) -> bool) -> bool {
+    fn holds(&self, wanted: &dyn Fn(Flags) -> bool) -> bool {
         let row = self.registered.row;
-        wanted(row)
+        let flags = |queued: &Queued| {
+            declared::instead_of(self.caller.row(queued.command).row.flags, queued.script)
+        };
+        wanted(declared::instead_of(row.flags, self.script))
             || row.run_by_engine() == Some(EngineCommand::Exec)
-                && self.client.multi.as_ref().is_some_and(|multi| {
-                    multi.queued.iter().any(|queued| wanted(self.caller.row(queued.command).row))
-                })
+                && self
+                    .client
+                    .multi
+                    .as_ref()
+                    .is_some_and(|multi| multi.queued.iter().any(|queued| wanted(flags(queued))))
     }
 
     /// Whether the command may need more memory, if only for being queued.
     fn needs_memory(&self) -> bool {
         self.client.multi.is_some() && !ENDS_TRANSACTION.contains(&&*self.registered.name)
-            || self.holds(&|row| row.flags.has(Flag::DenyOom))
+            || self.holds(&|flags| flags.has(Flag::DenyOom))
     }
 
     fn writes(&self) -> bool {
-        self.holds(&|row| row.flags.has(Flag::Write))
+        self.holds(&|flags| flags.has(Flag::Write))
     }
 
     fn touches_keys(&self) -> bool {
-        let flags = [Flag::Write, Flag::ReadOnly, Flag::MayReplicate];
-        self.holds(&|row| flags.iter().any(|&flag| row.flags.has(flag)))
+        let wanted = [Flag::Write, Flag::ReadOnly, Flag::MayReplicate];
+        self.holds(&|flags| wanted.iter().any(|&flag| flags.has(flag)))
     }
 
     /// Why writes are refused now.
@@ -189,11 +199,11 @@ impl Candidate<'_> {
         let admission = &self.caller.node.admission;
         if admission.has(Condition::MasterDown)
             && !self.caller.settings.replication.serve_stale_data
-            && self.holds(&|row| !row.flags.has(Flag::Stale))
+            && self.holds(&|flags| !flags.has(Flag::Stale))
         {
             return Some(Failure::Other(MASTERDOWN.into()));
         }
-        if admission.has(Condition::Loading) && self.holds(&|row| !row.flags.has(Flag::Loading)) {
+        if admission.has(Condition::Loading) && self.holds(&|flags| !flags.has(Flag::Loading)) {
             let text = "LOADING Redis is loading the dataset in memory";
             return Some(Failure::Other(text.into()));
         }
@@ -209,7 +219,7 @@ impl Candidate<'_> {
         let node = self.caller.node;
         let admission = &node.admission;
         let writes =
-            || self.holds(&|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
+            || self.holds(&|flags| flags.has(Flag::Write) || flags.has(Flag::MayReplicate));
         let paused = admission.has(Condition::PausedAll)
             || admission.has(Condition::PausedWrites) && writes();
         // A pause never blocks the command that ends it.

@@ -37,8 +37,12 @@ pub(super) fn run(
     if client.handle.has_pushes() {
         output.append(&client.handle.take_pushes());
     }
-    let start = output.bookmark();
     let tracks = client.tracking.is_some();
+    if tracks {
+        // The setting may have changed.
+        tracking::forget_excess(caller, client, random, output);
+    }
+    let start = output.bookmark();
     let mut tools = Tools { client, output, effects, random, pushed: None, scripts: None };
     let (flow, registered) = match resolved {
         Ok(registered) => (admit_and_call(caller, &mut tools, registered, args), Some(registered)),
@@ -124,8 +128,8 @@ fn admit_and_call<'e>(
         if !(calm && tools.client.is_plain()) {
             match admission::judge(caller, tools.client, registered, args) {
                 Verdict::Run => {}
-                Verdict::Queue => {
-                    transaction::queue(tools, registered, args);
+                Verdict::Queue(script) => {
+                    transaction::queue(tools, registered, script, args);
                     return Flow::Done;
                 }
                 Verdict::Refuse(failure) => {

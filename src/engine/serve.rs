@@ -8,6 +8,7 @@ use crate::commands::{Args, Expired, Keys};
 use crate::keyspace::Ticket;
 use crate::node::Node;
 use crate::node::stats::WorkerStats;
+use crate::resp::Output;
 
 /// The circumstances of whoever changed the keys.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,11 @@ impl<'s> Server<'s> {
                 if let Some(failure) = failure {
                     self.stats.failed_wait(wait.handle(), &failure.text());
                 }
-                wait.answer(reply);
+                let mut messages = Output::new(wait.protocol);
+                for (key, tracker) in effects.served_invalid.drain(..) {
+                    tracker.tell_of_key(&self.node.clients, &key, Some(&mut messages));
+                }
+                wait.answer(reply, messages);
             }
         }
     }

@@ -118,6 +118,7 @@ impl Sweeper {
             let mut keys_there = writing.expiring(database, &node.background, &mut self.effects);
             // The lookup removes the key if it has expired.
             let stays = keys_there.has(key) && keys_there.expire_at_ms(key).is_some();
+            keys_there.effects.end_sweep();
             settle(node, &node.background, keys_there.effects);
             serve_ready(node, &mut writing, &mut self.effects);
             if !stays {

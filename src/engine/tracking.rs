@@ -69,6 +69,18 @@ pub(super) fn end_command(
     {
         own.caching = false;
     }
+    forget_excess(caller, client, random, output);
+}
+
+/// Forgets keys while clients have more of them in their caches than the setting allows. The caller
+/// holds no lock, and this client has no reply that is still to come.
+#[cold]
+pub(super) fn forget_excess(
+    caller: &Caller<'_>,
+    client: &Client,
+    random: &mut Random,
+    output: &mut Output,
+) {
     let (node, max) = (caller.node, caller.settings.clients.tracking_keys_max);
     let runner = client.handle.origin.id;
     for _ in 0..FORGOTTEN_MAX {

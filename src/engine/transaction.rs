@@ -13,9 +13,15 @@ use crate::keyspace::{Locked, ShardSet};
 use crate::node::client::{Client, Multi, Queued, Watched};
 use crate::node::scripts::Scripts;
 use crate::resp::Span;
+use crate::scripting::ScriptFlags;
 
-/// Queues a command of a transaction.
-pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<'_>) {
+/// Queues a command of a transaction, with what the script declares that it runs.
+pub(super) fn queue(
+    tools: &mut Tools<'_>,
+    registered: &Registered,
+    script: Option<ScriptFlags>,
+    args: &Args<'_>,
+) {
     tools.output.simple("QUEUED");
     let doomed = tools.client.watch_mark.load(Ordering::Relaxed);
     let multi = tools.client.multi.as_mut().expect("only a transaction queues");
@@ -33,7 +39,8 @@ pub(super) fn queue(tools: &mut Tools<'_>, registered: &Registered, args: &Args<
     tools.client.unpublished = true;
     multi.bytes += buffer.len();
     multi.overhead_bytes += size_of::<Queued>() + args.len() * size_of::<Span>();
-    multi.queued.push(Queued { command: registered.id, buffer: buffer.into_boxed_slice(), spans });
+    let (command, buffer) = (registered.id, buffer.into_boxed_slice());
+    multi.queued.push(Queued { command, script, buffer, spans });
 }
 
 /// Runs EXEC. False when the node's state changed in between, and admission must check again.

@@ -25,6 +25,7 @@ impl Executor {
         let stats = &node.workers[self.index];
         self.output.begin(client.protocol);
         let start = self.output.bookmark();
+        let mut messages = None;
         let over = match &waiting.what {
             WaitsFor::Shutdown => {
                 let over = !node.shutdown.is_some();
@@ -51,7 +52,9 @@ impl Executor {
                 load.is_done()
             }
             WaitsFor::Keys(waiter) => {
-                let over = answer_key_wait(node, stats, client, &mut self.output, &waiting, waiter);
+                let output = &mut self.output;
+                let over =
+                    answer_key_wait(node, stats, client, (output, &mut messages), &waiting, waiter);
                 if over {
                     client.write_offset = node.log.offset();
                 }
@@ -60,6 +63,9 @@ impl Executor {
         };
         if over {
             request::apply_reply_mode(client, &mut self.output, start);
+            if let Some(messages) = messages {
+                self.output.append(&messages);
+            }
             client.publish();
         } else {
             client.waiting = Some(waiting);
@@ -155,13 +161,14 @@ fn answer_key_wait(
     node: &Node,
     stats: &WorkerStats,
     client: &mut Client,
-    output: &mut Output,
+    (output, messages): (&mut Output, &mut Option<Output>),
     waiting: &Waiting,
     waiter: &Arc<dyn Waiter>,
 ) -> bool {
     let wait = KeyWait::of(Arc::clone(waiter));
-    if let Some(reply) = wait.take_reply() {
+    if let Some((reply, after)) = wait.take_reply() {
         output.append(&reply);
+        *messages = Some(after);
     } else if let Some(error) = client.handle.take_unblocked() {
         // Whoever asked for it has claimed the wait.
         if error {

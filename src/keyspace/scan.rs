@@ -128,6 +128,26 @@ impl Locked<'_> {
         }
     }
 
+    /// The keys in each segment of a database's tables, and those of them with an expiry; needs all
+    /// the locks.
+    pub(crate) fn segment_lens(&mut self, database: usize) -> Vec<(usize, usize)> {
+        let mut lens = Vec::new();
+        let tables = self.keyspace.tables(database);
+        for shard in 0..SHARDS {
+            let is_there = self.keyspace.shards.counts(shard, tables).table_bytes() > 0;
+            let mut from = is_there.then(|| first_hash(shard));
+            while let Some(at) = from {
+                let (mut keys, mut expiring) = (0, 0);
+                from = self.segment(database, at, Only::All, |entry| {
+                    keys += 1;
+                    expiring += usize::from(entry.expire_at_ms().is_some());
+                });
+                lens.push((keys, expiring));
+            }
+        }
+        lens
+    }
+
     /// Visits every key of a database; needs all the locks.
     pub(crate) fn for_each(&mut self, database: usize, mut each: impl FnMut(EntryRef<'_>)) {
         for shard in 0..SHARDS {

@@ -11,12 +11,13 @@ use parking_lot::Mutex;
 use super::acl::Acl;
 use super::file::FileLoad;
 use super::migration::Migration;
+pub(crate) use super::multi::{Multi, Queued};
 use super::scripts::DebugMode;
 use super::tracking::{OwnTracking, Tracker};
 use crate::acl::User;
 use crate::keyspace::{Keyspace, Waiter};
 use crate::replication::{Announced, Replica};
-use crate::resp::{Bookmark, Output, Protocol, Span};
+use crate::resp::{Bookmark, Output, Protocol};
 use crate::settings::ClientOutputBufferLimits;
 
 /// A subscription's channel or pattern.
@@ -32,27 +33,6 @@ pub(crate) enum ReplyMode {
     SkipNext,
     /// Suppress this command's reply.
     Skip,
-}
-
-/// A queued command of a transaction.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    /// The id of the row in the registry.
-    pub(crate) command: usize,
-    pub(crate) buffer: Box<[u8]>,
-    pub(crate) spans: Box<[Span]>,
-}
-
-/// A transaction that is being queued.
-#[derive(Debug, Default)]
-pub(crate) struct Multi {
-    pub(crate) queued: Vec<Queued>,
-    /// A command was refused while queueing, so EXEC aborts.
-    pub(crate) broken: bool,
-    /// Bytes of all arguments.
-    pub(crate) bytes: usize,
-    /// Bytes of what says which commands these are, and where their arguments stand.
-    pub(crate) overhead_bytes: usize,
 }
 
 /// A watched key.

@@ -16,6 +16,7 @@ pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod migration;
 pub(crate) mod monitors;
+mod multi;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::scripting::{Interpreters, Loader, LogLevel, RestorePolicy};
+use crate::scripting::{
+    Environment, Interpreters, Loader, LogLevel, RestorePolicy, ScriptFlags, Sha,
+};
 use crate::telemetry::log::log;
 
 /// How long a wait for the gate lasts before it looks whether a script is busy.
@@ -25,8 +27,8 @@ const WIDE_MAX: usize = 100_000;
 pub(crate) struct Scripts {
     /// Made when they are needed first.
     interpreters: Option<Interpreters>,
-    /// Bytes that each interpreter may use; 0: any number.
-    pub(crate) memory_max: usize,
+    /// What each interpreter offers.
+    pub(crate) environment: Environment,
     /// Scripts that have used other keys than they declare.
     wide: HashSet<Box<[u8]>>,
 }
@@ -38,9 +40,19 @@ impl Scripts {
     /// Lua's, if it has no memory.
     pub(crate) fn interpreters(&mut self) -> Result<&mut Interpreters, String> {
         if self.interpreters.is_none() {
-            self.interpreters = Some(Interpreters::new(self.memory_max)?);
+            self.interpreters = Some(Interpreters::new(self.environment)?);
         }
         Ok(self.interpreters.as_mut().expect("just made"))
+    }
+
+    /// What a script declares that has been compiled.
+    pub(crate) fn script_flags(&self, sha: &Sha) -> Option<ScriptFlags> {
+        Some(self.interpreters.as_ref()?.scripts.script(sha)?.flags())
+    }
+
+    /// What a function declares.
+    pub(crate) fn function_flags(&self, name: &[u8]) -> Option<ScriptFlags> {
+        Some(self.interpreters.as_ref()?.libraries.function(name)?.flags())
     }
 
     /// Whether a script uses other keys than it declares.

@@ -12,7 +12,7 @@ use super::host::{Host, ReplyWriter};
 use super::raise::reply_text;
 use super::random::Random;
 use super::sha::{Sha, sha1_hex};
-use super::state::{Input, Purpose, State};
+use super::state::{Environment, Input, Purpose, State};
 
 /// The name of a script's code in messages.
 pub(super) const CHUNK: &str = "@user_script";
@@ -38,16 +38,15 @@ pub(crate) struct Scripts {
     cache: HashMap<Sha, Script>,
     state: State,
     random: Rc<Random>,
-    memory_limit: usize,
+    environment: Environment,
     bodies: usize,
 }
 
 impl Scripts {
-    /// Creates the interpreter. `random` is shared with the functions, as in Redis;
-    /// `memory_limit` is in bytes, 0 for none.
-    pub(crate) fn new(random: Rc<Random>, memory_limit: usize) -> Result<Self> {
-        let state = fresh(&random, memory_limit)?;
-        Ok(Self { cache: HashMap::default(), state, random, memory_limit, bodies: 0 })
+    /// Creates the interpreter. `random` is shared with the functions, as in Redis.
+    pub(crate) fn new(random: Rc<Random>, environment: Environment) -> Result<Self> {
+        let state = State::new(Purpose::Eval, environment, Rc::clone(&random))?;
+        Ok(Self { cache: HashMap::default(), state, random, environment, bodies: 0 })
     }
 
     /// Compiles a script unless it is there already. The error is a reply's text with its code.
@@ -95,7 +94,7 @@ impl Scripts {
 
     /// SCRIPT FLUSH: forgets all scripts and whatever they left in the interpreter.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        let state = fresh(&self.random, self.memory_limit)?;
+        let state = State::new(Purpose::Eval, self.environment, Rc::clone(&self.random))?;
         self.cache.clear();
         self.bodies = 0;
         self.state = state;
@@ -111,12 +110,6 @@ impl Scripts {
     pub(crate) fn overhead(&self) -> usize {
         self.bodies + self.cache.capacity() * size_of::<(Sha, Script)>()
     }
-}
-
-fn fresh(random: &Rc<Random>, memory_limit: usize) -> Result<State> {
-    let mut state = State::new(Purpose::Eval, Rc::clone(random))?;
-    state.set_memory_limit(memory_limit)?;
-    Ok(state)
 }
 
 /// An error's text as addReplyErrorFormat gives it.

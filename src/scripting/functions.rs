@@ -9,7 +9,7 @@ use super::flags::{LibraryLine, ScriptFlags, is_name, library_line};
 use super::host::{Host, Loader, ReplyWriter};
 use super::names::Shared;
 use super::random::Random;
-use super::state::{Input, Purpose, State};
+use super::state::{Environment, Input, Purpose, State};
 use super::{native, raise};
 
 /// The only engine, as FUNCTION LIST and STATS name it.
@@ -121,9 +121,8 @@ pub(crate) struct Libraries {
 
 impl Libraries {
     /// Creates the interpreter; `memory_limit` is in bytes, 0 for none.
-    pub(crate) fn new(random: Rc<Random>, memory_limit: usize) -> Result<Self> {
-        let mut state = State::new(Purpose::Functions, random)?;
-        state.set_memory_limit(memory_limit)?;
+    pub(crate) fn new(random: Rc<Random>, environment: Environment) -> Result<Self> {
+        let state = State::new(Purpose::Functions, environment, random)?;
         Ok(Self { catalog: Catalog::default(), state })
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::random::Random;
-use super::{Libraries, Scripts};
+use super::{Environment, Libraries, Scripts};
 
 /// The interpreters of EVAL and of functions, which share a generator of random numbers.
 #[derive(Debug)]
@@ -19,12 +19,12 @@ pub(crate) struct Interpreters {
 unsafe impl Send for Interpreters {}
 
 impl Interpreters {
-    /// Creates both, each with at most so many bytes of memory; 0: any number. Fails if Lua has none.
-    pub(crate) fn new(memory_max: usize) -> Result<Self, String> {
+    /// Creates both. Fails if Lua has no memory.
+    pub(crate) fn new(environment: Environment) -> Result<Self, String> {
         let random = Rc::new(Random::new());
         let scripts =
-            Scripts::new(Rc::clone(&random), memory_max).map_err(|error| error.to_string())?;
-        let libraries = Libraries::new(random, memory_max).map_err(|error| error.to_string())?;
+            Scripts::new(Rc::clone(&random), environment).map_err(|error| error.to_string())?;
+        let libraries = Libraries::new(random, environment).map_err(|error| error.to_string())?;
         Ok(Self { scripts, libraries })
     }
 }

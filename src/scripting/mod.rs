@@ -14,6 +14,7 @@
 //! | a command's reply → Lua | `reply.rs` |
 //! | a script's result → reply | `answer.rs` |
 //! | the first line of scripts and libraries, flags | `flags.rs` |
+//! | deprecated functions | `fenv.rs` |
 //! | EVAL, SCRIPT | `eval.rs`, `sha.rs` |
 //! | FUNCTION, FCALL | `functions.rs` |
 //! | SCRIPT DEBUG: a session, its commands | `debugger/`, `debugger/session.lua` |
@@ -24,14 +25,15 @@
 //! Tables that all scripts share are sealed: a script sees an empty stand-in whose metatable reads
 //! from the real table and refuses writes, and no function that looks past metatables lets it
 //! reach the real one. Only source text is compiled, as a whole, after its reader has ended.
-//! Without Lua's `debug`, `io`, `os`, `package` libraries and without `setfenv`, `getfenv`,
-//! `newproxy`, nothing leads out. An error object of the binding never reaches a script: each
+//! Without Lua's `debug`, `io`, `os`, `package` libraries and without its own `setfenv` and
+//! `getfenv`, nothing leads out. An error object of the binding never reaches a script: each
 //! place that catches reveals the table or string for which it stands.
 
 mod answer;
 mod arguments;
 mod debugger;
 mod eval;
+mod fenv;
 mod flags;
 mod functions;
 mod host;
@@ -49,7 +51,7 @@ mod tests;
 
 pub(crate) use debugger::{Debugged, Received, Terminal, debug};
 pub(crate) use eval::Scripts;
-pub(crate) use flags::ScriptFlags;
+pub(crate) use flags::{ScriptFlags, script_flags};
 pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};
 pub(crate) use host::{
     CallError, Counted, Host, Interrupt, Loader, LogLevel, Propagation, ReplyWriter, Resp,
@@ -58,4 +60,4 @@ pub(crate) use interpreters::Interpreters;
 #[cfg(test)]
 pub(crate) use random::Random;
 pub(crate) use sha::{Sha, parse_sha};
-pub(crate) use state::Input;
+pub(crate) use state::{Environment, Input};

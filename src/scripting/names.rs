@@ -42,6 +42,8 @@ pub(super) struct Prelude {
     pub(super) tostring: Function,
     /// (function, keys, args) → function without arguments.
     pub(super) bind: Function,
+    /// An environment → what scripts see in its place.
+    pub(super) environment: Function,
     /// Switches the environment of functions between loading and running; libraries only.
     pub(super) loading: Option<Function>,
 }
@@ -75,6 +77,7 @@ impl Names {
             next: handles.raw_get("next")?,
             tostring: handles.raw_get("tostring")?,
             bind: handles.raw_get("bind")?,
+            environment: handles.raw_get("environment")?,
             loading: handles.raw_get("loading")?,
         };
         self.prelude.set(prelude).map_err(|_| mlua::Error::runtime("the prelude ran twice"))

@@ -307,7 +307,7 @@ fn in_script(lua: &Lua, name: &str) -> Result<()> {
 }
 
 /// The argument at `position` (from 1) as C's int.
-fn int_argument(lua: &Lua, args: &MultiValue, position: usize) -> Result<i32> {
+pub(super) fn int_argument(lua: &Lua, args: &MultiValue, position: usize) -> Result<i32> {
     let number = match args.get(position - 1) {
         Some(value) => lua.coerce_number(value.clone())?,
         None => None,

@@ -246,8 +246,15 @@ function G.unpack(...)
   if from > to then
     return
   end
-  if to - from + 1 + select("#", ...) > STACK_MAX then
+  local given = select("#", ...)
+  if to - from + 1 + given > STACK_MAX then
     error("too many results to unpack", 2)
+  end
+  -- The bounds that were not given would take room on the stack from the results.
+  if given == 1 then
+    return raw_unpack(t)
+  elseif given == 2 then
+    return raw_unpack(t, from)
   end
   return raw_unpack(t, from, to)
 end
@@ -295,6 +302,34 @@ end
 
 G.rawset, G.setmetatable = native.rawset, native.setmetatable
 
+if native.newproxy then
+  local raw_newproxy = native.newproxy
+
+  function G.newproxy(...)
+    local like = ...
+    local ok, proxy = raw_pcall(raw_newproxy, like)
+    if not ok then
+      local is_wrong = like and like ~= true
+      error(is_wrong and "bad argument #1 to 'newproxy' (boolean or proxy expected)" or proxy, 2)
+    end
+    if like == true then
+      -- Scripts see a stand-in for the metatable, through which no finalizer gets into it, and
+      -- which nothing takes away.
+      local metatable = raw_getmetatable(proxy)
+      metatable.__metatable = setmetatable({}, {
+        __index = metatable,
+        __newindex = function(_, key, value)
+          if key ~= "__gc" and key ~= "__metatable" then
+            metatable[key] = value
+          end
+        end,
+        __metatable = false,
+      })
+    end
+    return proxy
+  end
+end
+
 setmetatable(G, { __index = nonexistent })
 local sealed_globals = seal(G)
 string_metatable = seal({ __index = G.string })
@@ -306,6 +341,14 @@ function handles.bind(f, keys, args)
   return function()
     return f(keys, args)
   end
+end
+
+-- What scripts see in the place of an environment.
+function handles.environment(environment)
+  if environment == handles.globals then
+    return sealed_globals
+  end
+  return stand_in[environment] or environment
 end
 
 if not native.library then

@@ -10,6 +10,7 @@ use mlua::{
 };
 
 use super::answer::{Answer, Failure, without_breaks};
+use super::fenv::Originals;
 use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
 use super::names::{Ending, Prelude, Shared};
 use super::random::Random;
@@ -64,6 +65,15 @@ const GLOBALS: &[&str] = &[
     "error",
 ];
 
+/// What an interpreter offers to scripts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Environment {
+    /// Bytes that it may hold; 0 for no limit. A script that asks for more fails.
+    pub(crate) memory_max: usize,
+    /// Whether `setfenv`, `getfenv` and `newproxy` are there.
+    pub(crate) deprecated_api: bool,
+}
+
 /// Who uses an interpreter: their globals differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -96,15 +106,25 @@ impl fmt::Debug for State {
 
 impl State {
     /// Creates an interpreter. Fails if the prelude or a library does, which a test excludes.
-    pub(super) fn new(purpose: Purpose, random: Rc<Random>) -> Result<Self> {
-        Self::on(Lua::new_with(libraries_of_lua(), options())?, purpose, random)
+    pub(super) fn new(
+        purpose: Purpose,
+        environment: Environment,
+        random: Rc<Random>,
+    ) -> Result<Self> {
+        Self::on(Lua::new_with(libraries_of_lua(), options())?, purpose, environment, random)
     }
 
     /// Makes one of Lua's own, whose other globals than scripts may have go.
-    pub(super) fn on(lua: Lua, purpose: Purpose, random: Rc<Random>) -> Result<Self> {
+    pub(super) fn on(
+        lua: Lua,
+        purpose: Purpose,
+        environment: Environment,
+        random: Rc<Random>,
+    ) -> Result<Self> {
         let shared = Rc::new(Shared::new(&lua, random)?);
         let globals = lua.globals();
         libraries::install(&lua)?;
+        let deprecated = environment.deprecated_api.then(|| Originals::of(&globals)).transpose()?;
         restrict(&globals)?;
         native::install_random(&lua, &shared, &globals.raw_get("math")?)?;
         let redis = native::redis_table(&lua, &shared, purpose == Purpose::Eval)?;
@@ -114,8 +134,14 @@ impl State {
             globals.raw_set("__redis__err__handler", &trap)?;
         }
         let natives = native::prelude_natives(&lua, &shared)?;
+        // The binding makes room for an error at the first call. Later, with as many arguments as a
+        // call may have, the stack would have none for that.
+        natives.raw_get::<Function>("ending")?.call::<bool>(())?;
         if purpose == Purpose::Functions {
             natives.raw_set("library", functions::library_table(&lua, &shared)?)?;
+        }
+        if let Some(originals) = deprecated {
+            originals.install(&lua, &shared, &globals, &natives)?;
         }
         // The names are looked up before the globals are sealed.
         let prelude = lua.load(SOURCE).set_name(raise::PRELUDE).into_function()?;
@@ -123,18 +149,14 @@ impl State {
         shared.names.set_prelude(&handles)?;
         lua.set_globals(handles.raw_get("globals")?)?;
         watch(&lua, &shared)?;
-        Ok(Self { lua, shared, globals, trap, runs: 0, memory_limit: 0 })
+        let memory_limit = environment.memory_max;
+        lua.set_memory_limit(memory_limit)?;
+        Ok(Self { lua, shared, globals, trap, runs: 0, memory_limit })
     }
 
     /// Bytes that the interpreter holds.
     pub(super) fn used_memory(&self) -> usize {
         self.lua.used_memory()
-    }
-
-    /// Bytes that the interpreter may hold; 0 for no limit. A script that asks for more fails.
-    pub(super) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
-        self.memory_limit = bytes;
-        self.lua.set_memory_limit(bytes).map(drop)
     }
 
     /// The globals themselves, behind their seal.

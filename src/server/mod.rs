@@ -48,6 +48,7 @@ use crate::keyspace::ShardSet;
 use crate::node::admission::Condition;
 use crate::node::stats::WorkerStats;
 use crate::node::{Identity, Node};
+use crate::scripting::Environment;
 use crate::settings::Settings;
 use crate::telemetry::log::log;
 use clock::SystemClock;
@@ -196,7 +197,7 @@ fn install(
 }
 
 /// Bounds the memory of clients, and of scripts: one that allocates without end must not take the
-/// machine's.
+/// machine's. Says what scripts may use besides.
 fn limit_memory(node: &Node) {
     let settings = node.settings.load();
     limit_client_memory(node);
@@ -204,7 +205,10 @@ fn limit_memory(node: &Node) {
         0 => node.host().memory().total_system / 2,
         max => max,
     };
-    node.scripts.wait().memory_max = usize::try_from(max).unwrap_or(usize::MAX);
+    node.scripts.wait().environment = Environment {
+        memory_max: usize::try_from(max).unwrap_or(usize::MAX),
+        deprecated_api: settings.scripts.enable_deprecated_api,
+    };
 }
 
 /// Reports that commands are answered from here on.

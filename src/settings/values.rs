@@ -1,5 +1,4 @@
-//! [`Settings`]: a typed field for each parameter that limpid honours. Owns no names, bounds or
-//! defaults: those are in the table of parameters.
+//! [`Settings`]: a typed field for each honoured parameter; names and bounds are in the table.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -246,8 +245,7 @@ pub struct AppendOnly {
 /// Masters and replicas. `default()` is empty; see [`Settings::default`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Replication {
-    /// The master that this node follows; `None`: it is a master. REPLICAOF and failovers change
-    /// it.
+    /// The master that this node follows; `None`: it is a master. REPLICAOF and failovers change it.
     pub master: Option<MasterAddress>,
     /// Password for AUTH on the link to the master.
     pub masterauth: Secret,
@@ -334,6 +332,8 @@ pub struct Scripts {
     pub busy_reply_threshold_ms: u64,
     /// Bytes that each interpreter may use; 0: half of the machine's memory.
     pub memory_max_bytes: u64,
+    /// Whether scripts have `setfenv`, `getfenv` and `newproxy`.
+    pub enable_deprecated_api: bool,
 }
 
 /// The admin server and traces. `default()` is empty; see [`Settings::default`].

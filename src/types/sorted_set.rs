@@ -225,6 +225,11 @@ impl SortedSet {
         stopped.break_value().unwrap_or(0)
     }
 
+    /// How many members each segment of the index has.
+    pub(crate) fn index_segment_lens(&self) -> Vec<usize> {
+        self.parts.index.segment_lens()
+    }
+
     /// Bytes allocated, what is shared with clones included.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let Parts { leaves, index } = &self.parts;

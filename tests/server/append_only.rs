@@ -343,6 +343,26 @@ fn a_replica_keeps_a_file_of_its_own() {
 }
 
 #[test]
+fn the_file_of_a_replica_has_the_ends_of_its_own_keys() {
+    let (dir, own) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let master = start(dir.path(), &[]);
+    let address = format!("127.0.0.1 {}", master.port());
+    let options = ["--replicaof", &address, "--replica-read-only", "no", "--appendfsync", "always"];
+    let replica = start(own.path(), &options);
+    until("the link is up", || text(&replica, "INFO replication").contains("link_status:up"));
+    until("its file begins", || {
+        info(&replica, "aof_rewrite_in_progress") == "0" && info(&replica, "aof_rewrites") != "0"
+    });
+    for round in 1..=2 {
+        assert_eq!(text(&replica, "SET own x PX 1"), "OK");
+        until("the file has its end", || {
+            let recorded = fs::read(incr(own.path())).unwrap();
+            String::from_utf8_lossy(&recorded).matches("DEL\r\n$3\r\nown").count() == round
+        });
+    }
+}
+
+#[test]
 fn scripts_choose_who_gets_their_writes() {
     let dir = TempDir::new().unwrap();
     let server = start(dir.path(), &["--appendfsync", "always"]);

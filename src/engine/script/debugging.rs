@@ -90,7 +90,7 @@ fn run<'e>(
     (args, mode): (&Args<'_>, DebugMode),
     terminal: &mut dyn Terminal,
 ) -> Option<Failure> {
-    let memory_max = scripts.memory_max;
+    let environment = scripts.environment;
     let read_only = registered.row.flags.has(Flag::ReadOnly);
     let found = find(scripts, Source::Text, args);
     let found = found.and_then(|found| match refused(caller, tools.client, &found, read_only) {
@@ -118,7 +118,7 @@ fn run<'e>(
         name,
         input: Input { keys: &keys, args: &rest },
         late_after: late_after(caller.settings.scripts.busy_reply_threshold_ms),
-        memory_max,
+        environment,
     };
     let (effects, random) = (&mut *tools.effects, &mut *tools.random);
     let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };

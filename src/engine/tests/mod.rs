@@ -21,6 +21,7 @@ mod simulation;
 mod slowlog;
 mod snapshot;
 mod streams;
+mod tables;
 mod tracking;
 mod transactions;
 mod writers;

@@ -22,7 +22,7 @@ use super::host::{CallError, HOST, Host, Interrupt, LogLevel, Propagation, Reply
 use super::names::{Ending, Shared};
 use super::raise;
 use super::random::Random;
-use super::state::{Input, Purpose, State, end, libraries_of_lua, options};
+use super::state::{Environment, Input, Purpose, State, end, libraries_of_lua, options};
 
 const SESSION: &str = include_str!("session.lua");
 /// Words of a call that are shown.
@@ -37,8 +37,8 @@ pub(crate) struct Debugged<'a> {
     pub(crate) input: Input<'a>,
     /// A script that runs for longer without a stop is stopped.
     pub(crate) late_after: Duration,
-    /// Bytes that the interpreter may hold; 0: any number.
-    pub(crate) memory_max: usize,
+    /// What the interpreter offers.
+    pub(crate) environment: Environment,
 }
 
 /// Runs a script under the debugger; at the end the terminal hears that the session is over, and the
@@ -70,8 +70,8 @@ fn run(
 ) -> Result<()> {
     let lua = interpreter();
     let debug: Table = lua.globals().raw_get("debug")?;
-    let mut state = State::on(lua.clone(), Purpose::Eval, Rc::new(Random::new()))?;
-    state.set_memory_limit(script.memory_max)?;
+    let random = Rc::new(Random::new());
+    let mut state = State::on(lua.clone(), Purpose::Eval, script.environment, random)?;
     let line = script_flags(script.body).map_or(0, |(_, line)| line);
     let compiled = state.compile(&script.body[line..], CHUNK)?;
     let function = compiled.map_err(|text| raise::reply(&text.to_str_lossy()))?;

@@ -6,18 +6,18 @@ use super::store::Store;
 use super::wire::{Patient, Wire};
 use crate::scripting::sha::sha1_hex;
 use crate::scripting::{
-    Counted, Input, Interrupt, Libraries, Loader, LogLevel, Propagation, Random, RestorePolicy,
-    ScriptFlags, Scripts, parse_sha,
+    Counted, Environment, Input, Interrupt, Libraries, Loader, LogLevel, Propagation, Random,
+    RestorePolicy, ScriptFlags, Scripts, parse_sha,
 };
 
 const NOTHING: Input<'_> = Input { keys: &[], args: &[] };
 
 fn scripts() -> Scripts {
-    Scripts::new(Rc::new(Random::new()), 0).unwrap()
+    Scripts::new(Rc::new(Random::new()), Environment::default()).unwrap()
 }
 
 fn libraries() -> Libraries {
-    Libraries::new(Rc::new(Random::new()), 0).unwrap()
+    Libraries::new(Rc::new(Random::new()), Environment::default()).unwrap()
 }
 
 fn run(scripts: &mut Scripts, store: &mut Store, body: &str) -> Wire {
@@ -89,7 +89,8 @@ fn a_killed_script_fails_whatever_it_catches() {
 
 #[test]
 fn a_script_that_allocates_without_end_fails_and_frees() {
-    let mut scripts = Scripts::new(Rc::new(Random::new()), 32 << 20).unwrap();
+    let bounded = Environment { memory_max: 32 << 20, ..Environment::default() };
+    let mut scripts = Scripts::new(Rc::new(Random::new()), bounded).unwrap();
     for body in [
         "local s = 'x' while true do s = s .. s end",
         "local t = {} while true do t[#t + 1] = {} end",
@@ -457,4 +458,18 @@ fn commands_may_have_nearly_as_many_words_as_the_stack_has_slots() {
     assert_eq!(answer(&mut scripts, &push(7_900)), ":7900\r\n");
     assert!(answer(&mut scripts, &push(7_990)).starts_with('-'));
     assert_eq!(answer(&mut scripts, &push(7_900)), ":7900\r\n");
+}
+
+#[test]
+fn a_call_has_as_many_arguments_as_unpack_gives() {
+    let call =
+        "local a = {} for i = 1, 7999 do a[i] = 1 end return redis.call('lpush', 'l', unpack(a))";
+    // Also where it is the first call, or comes after one that failed.
+    let mut fresh = scripts();
+    assert_eq!(answer(&mut fresh, call), ":7999\r\n");
+    answer(&mut fresh, "pcall(redis.call, 'unknown') return redis.call('unknown')");
+    assert_eq!(answer(&mut fresh, call), ":7999\r\n");
+    let text =
+        answer(&mut fresh, "local a = {} for i = 1, 8000 do a[i] = 1 end return #{unpack(a)}");
+    assert!(text.contains("too many results to unpack"), "{text}");
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::wire::Wire;
 use crate::scripting::{
-    CallError, Host, Input, Interrupt, LogLevel, Propagation, Random, Resp, Scripts,
+    CallError, Environment, Host, Input, Interrupt, LogLevel, Propagation, Random, Resp, Scripts,
 };
 
 /// A host that does nothing: SET gives a status, all else a string.
@@ -36,7 +36,7 @@ impl Host for Idle {
 #[test]
 #[ignore = "measures; run it in a release build"]
 fn cost_of_scripts() {
-    let mut scripts = Scripts::new(Rc::new(Random::new()), 0).unwrap();
+    let mut scripts = Scripts::new(Rc::new(Random::new()), Environment::default()).unwrap();
     let input = Input { keys: &[b"key:000001"], args: &[b"value"] };
     for (name, body, inner) in [
         ("empty", "return 1", 1),

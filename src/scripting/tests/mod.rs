@@ -3,6 +3,7 @@
 mod behaviour;
 mod corpus;
 mod cost;
+mod deprecated;
 mod programs;
 mod store;
 mod wire;

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use super::corpus::{Case, Kind};
 use super::store::Store;
 use crate::number::double::DoubleText;
-use crate::scripting::{Counted, Input, Libraries, Loader, LogLevel, Random, ReplyWriter, Scripts};
+use crate::scripting::{
+    Counted, Environment, Input, Libraries, Loader, LogLevel, Random, ReplyWriter, Scripts,
+};
 
 /// Writes RESP2 or RESP3.
 pub(super) struct Wire {
@@ -124,8 +126,8 @@ pub(super) struct Ours {
 impl Ours {
     pub(super) fn new() -> Self {
         let random = Rc::new(Random::new());
-        let scripts = Scripts::new(Rc::clone(&random), 0).unwrap();
-        Self { scripts, libraries: Libraries::new(random, 0).unwrap() }
+        let scripts = Scripts::new(Rc::clone(&random), Environment::default()).unwrap();
+        Self { scripts, libraries: Libraries::new(random, Environment::default()).unwrap() }
     }
 
     /// The reply to EVAL, or those to FUNCTION LOAD and FCALL one after the other.

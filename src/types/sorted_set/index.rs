@@ -294,6 +294,20 @@ impl Index {
         visit(&self.root, Range::ALL, (0, 1 << 32), hash, &mut each)
     }
 
+    /// How many entries each segment has.
+    pub(super) fn segment_lens(&self) -> Vec<usize> {
+        fn gather(node: &Node, lens: &mut Vec<usize>) {
+            match node {
+                Node::Empty => {}
+                Node::Segment(segment) => lens.push(segment.len as usize),
+                Node::Branch(_, nodes) => nodes.iter().for_each(|node| gather(node, lens)),
+            }
+        }
+        let mut lens = Vec::new();
+        gather(&self.root, &mut lens);
+        lens
+    }
+
     /// Frees a segment or a branch from the end; `None` when nothing is left.
     pub(super) fn free_last(&mut self) -> Option<Freed> {
         let freed = free_last(&mut self.root)?;

@@ -54,6 +54,13 @@ impl<'a, const VALUES: bool> Iterator for Segments<'a, VALUES> {
     }
 }
 
+impl<const VALUES: bool> Table<VALUES> {
+    /// How many elements each segment has.
+    pub(crate) fn segment_lens(&self) -> impl Iterator<Item = usize> {
+        Segments::new(&self.root, 0).map(Segment::len)
+    }
+}
+
 /// The elements of a table.
 #[derive(Clone, Debug)]
 pub(crate) struct Iter<'a, const VALUES: bool> {
