@@ -125,8 +125,8 @@ fn contradictions_are_refused() {
 fn damaged_packs_are_refused_by_form() {
     let damaged =
         |code: u8| refusal(&[&[code][..], &blob(b"\x09\0\0\0\x01\0\x81\xff\xff")].concat());
-    assert!(damaged(17).starts_with("a sorted set's listpack is damaged: "), "{}", damaged(17));
-    assert!(damaged(12).starts_with("a sorted set's ziplist is damaged: "), "{}", damaged(12));
+    assert!(damaged(17).starts_with("Zset listpack integrity check failed: "), "{}", damaged(17));
+    assert!(damaged(12).starts_with("Zset ziplist integrity check failed: "), "{}", damaged(12));
 }
 
 #[test]
