@@ -14,7 +14,8 @@ begins.
                               that it has and NEW for the others
 
 Exits with 1 if a test fails that expected.tsv does not list, or if a listed one passes.
-Needs Debian 12 (apt-get as root to install tcl, redis-tools and dpkg-dev) and python3.
+Needs Debian 12 (apt-get as root to install tcl, tcl-tls, redis-tools, openssl and dpkg-dev) and
+python3.
 """
 
 import argparse
@@ -49,7 +50,8 @@ PATCHES = [
         "        after $checkperiod\n        incr maxiter -1\n",
         "        set ended [expr {![is_alive [dict create pid $pid]]}]\n"
         "        if {[regexp -- \" PID: $pid\" [exec cat $stdout]]} {\n            break\n        }\n"
-        "        after $checkperiod\n        incr maxiter -1\n        if {$ended} {set maxiter 0}\n",
+        "        after $checkperiod\n        incr maxiter -1\n"
+        "        if {$ended && ![regexp {Failed listening on port} [exec cat $stdout]]} {set maxiter 0}\n",
     ),
     # With --durable an exception ends its test alone; one outside of tests ends its block of a server,
     # without the surrounding one, which the suite would take down as well.
@@ -65,6 +67,12 @@ PATCHES = [
         "                set ::tags [lrange $::tags 0 end-[llength $tags]]\n                return\n"
         "            } else {\n                error $error $backtrace",
     ),
+    # Known parameters in place of such as take minutes to find; no test looks at them.
+    (
+        "utils/gen-test-certs.sh",
+        "openssl dhparam -out tests/tls/redis.dh 2048",
+        "openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out tests/tls/redis.dh",
+    ),
     # A test that failed within MULTI does not take those after it along.
     (
         "tests/support/test.tcl",
@@ -74,6 +82,9 @@ PATCHES = [
 ]
 
 PORTS_PER_JOB = 800
+
+# Units that have tests in TLS mode alone.
+TLS_UNITS = {"unit/tls"}
 
 # What expected.tsv calls a unit that does not reach its end.
 END = "(the unit's end)"
@@ -118,12 +129,29 @@ def say(*words):
 # ---------------------------------------------------------------------------- what a run needs
 
 
-def install_tools():
+def has_tcl_tls():
+    try:
+        asked = subprocess.run(["tclsh"], input="puts [catch {package require tls}]", capture_output=True, text=True)
+    except OSError:
+        return False
+    return asked.stdout.strip() == "0"
+
+
+def install_tools(tls):
     wanted = {"tclsh": "tcl", "redis-cli": "redis-tools", "redis-check-aof": "redis-tools", "dpkg-source": "dpkg-dev"}
+    if tls:
+        wanted["openssl"] = "openssl"
     missing = sorted({package for tool, package in wanted.items() if not shutil.which(tool)})
+    if tls and not has_tcl_tls():
+        missing.append("tcl-tls")
     if missing:
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
+        try:
+            subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)
+            subprocess.run(install, check=True, **quiet)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"the tools of Redis's suite cannot be installed ({', '.join(missing)}): {error}")
     version = subprocess.run(["redis-cli", "--version"], check=True, capture_output=True, text=True).stdout
     if VERSION not in version:
         sys.exit(f"redis-tools {VERSION} wanted, found: {version.strip()}")
@@ -165,6 +193,13 @@ def fetch_suite(folder):
         (suite / name).write_text(text.replace(before, after))
     applied.write_text(repr(PATCHES))
     return suite
+
+
+def make_certificates(suite):
+    """The certificates of the suite's own script, which servers and clients of TLS mode have."""
+    if not (suite / "tests" / "tls" / "redis.dh").exists():
+        script = ["sh", "utils/gen-test-certs.sh"]
+        subprocess.run(script, cwd=suite, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def table(name):
@@ -298,6 +333,7 @@ def run_unit(name, suite, server, folder, limits, port):
         log = folder / "logs" / f"{flat}.{len(hanging)}.log"
         command = ["tclsh", "tests/test_helper.tcl", "--single", name, "--clients", "1", "--durable"]
         command += ["--baseport", str(port), "--portcount", str(PORTS_PER_JOB)]
+        command += ["--tls"] if name in TLS_UNITS else []
         for test in hanging:
             command += ["--skiptest", test]
         limit = Attempt(command, place, log).wait(limits.stall, begin + limits.unit)
@@ -403,7 +439,8 @@ def arguments():
         chosen.units = [row[0] for row in known if row[2] == "choice"]
     if not chosen.units:
         parser.error("name units, or give --choice or --all")
-    return chosen, {row[0]: int(row[1]) for row in known}
+    # Where the number is not fixed, none is missing.
+    return chosen, {row[0]: int(row[1]) for row in known if row[1].isdigit()}
 
 
 def main():
@@ -411,8 +448,11 @@ def main():
     folder = chosen.folder.resolve()
     for part in ("logs", "results", "bin"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    install_tools()
+    tls = not TLS_UNITS.isdisjoint(chosen.units)
+    install_tools(tls)
     suite = fetch_suite(folder)
+    if tls:
+        make_certificates(suite)
     # A copy, so that a build meanwhile does not change what runs.
     server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / f"redis-server-{os.getpid()}"))
     units, total, begin = [], [0, 0, 0, 0], time.monotonic()
