@@ -455,6 +455,13 @@ def main():
         make_certificates(suite)
     # A copy, so that a build meanwhile does not change what runs.
     server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / f"redis-server-{os.getpid()}"))
+
+    def end(*_):
+        end_processes(folder / "run")
+        os._exit(1)
+
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, end)
     units, total, begin = [], [0, 0, 0, 0], time.monotonic()
     ports = [chosen.port + job * PORTS_PER_JOB for job in range(chosen.jobs)]
     limits = Limits(chosen.stall, chosen.limit)
