@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn sets_that_contradict_themselves_are_refused() {
         let refused = |code, body: &[u8]| read_as(code, body, 512).unwrap_err().to_string();
-        let twice = "at byte 0: a set with a member twice";
+        let twice = "at byte 0: integrity check failed: a set with a member twice";
         for members in [[&b"a"[..], b"b", b"a"], [b"1", b"2", b"1"], [b"1", b"a", b"1"]] {
             assert_eq!(refused(2, &[&[3][..], &strings(&members)].concat()), twice);
             assert_eq!(refused(20, &strings(&[&listpack(&members)])), twice);
