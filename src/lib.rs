@@ -197,7 +197,6 @@
 //!
 //! - A shard's lock is our own (`keyspace/raw/lock.rs`): releasing it is a plain store.
 //! - SCAN's cursor is a hash prefix: COUNT is exact, and a key that stays is met exactly once.
-//! - FLUSHALL does not end a background save: the save keeps the tables it still needs.
 //! - SORT with ALPHA compares bytes, whatever the locale.
 //! - A string longer than 64 KiB that begins like a HyperLogLog is a corrupted one.
 //! - CLIENT TRACKING with overlapping prefixes is one error, whichever overlap. A NOLOOP client is told

@@ -247,17 +247,14 @@ fn flushall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     ctx.keys.invalidate_caches(ctx.node);
     ctx.node.replication.forget_all_own_expiring();
     ctx.keys.log_always();
-    if !ctx.node.settings.load().snapshot.save.is_empty() {
-        // The file must not restore the keys. A running save has the older state, so another must
-        // follow.
-        if ctx.node.persistence.get().running_save().is_some() {
-            ctx.node.persistence.update(|saving| saving.scheduled = true);
-        } else if ctx.node.host().save(&mut ctx.keys.locked).is_ok() {
-            // The file has these changes, which count once the command ends. A failure is logged by
-            // the saver; the flush itself succeeds, as in Redis.
-            let dirty = ctx.keys.effects.dirty;
-            ctx.node.persistence.update(|saving| saving.saved_dirty += dirty);
-        }
+    // A file of the keys that were removed must not come after this.
+    ctx.node.host().give_up_save();
+    let has_save_points = !ctx.node.settings.load().snapshot.save.is_empty();
+    if has_save_points && ctx.node.host().save(&mut ctx.keys.locked).is_ok() {
+        // The file has these changes, which count once the command ends. A failure is logged by
+        // the saver; the flush itself succeeds, as in Redis.
+        let dirty = ctx.keys.effects.dirty;
+        ctx.node.persistence.update(|saving| saving.saved_dirty += dirty);
     }
     ctx.reply.ok();
     Ok(())

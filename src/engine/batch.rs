@@ -139,6 +139,7 @@ impl Executor {
             // A replica would take a reply for a part of the stream.
             self.output.clear();
             log_reply_to_replica(&self.engine, caller.last_command, client);
+            client.closing = true;
             after = After::Close;
         }
         Ran { consumed, after, owed, unreleased: node.log.unreleased() }

@@ -108,12 +108,13 @@ impl Retries {
                 self.refused = refused;
             }
             Lost::Failed(reason) => {
-                log!(Warning, "Connection with master lost: {reason}");
+                if !fail_failover(node, &reason) {
+                    log!(Warning, "Connection with master lost: {reason}");
+                }
                 if was_up {
                     self.stuck = None;
                 }
                 self.wait = if was_up { RETRY_LOST } else { RETRY };
-                fail_failover(node, &reason);
             }
         }
         Some(self.wait)
@@ -130,12 +131,15 @@ fn note_lost(node: &Node, generation: u64) {
     node.link_down(&locked);
 }
 
-/// Ends a failover whose target did not take over: the role stays here.
-fn fail_failover(node: &Node, reason: &str) {
-    if matches!(node.replication.failover(), Failover::InProgress { .. }) {
+/// Ends a failover whose target did not take over, and logs the reason: the role stays here. False
+/// if there is none.
+fn fail_failover(node: &Node, reason: &str) -> bool {
+    let failing = matches!(node.replication.failover(), Failover::InProgress { .. });
+    if failing {
         let mut shards = node.keyspace.lock(ShardSet::ALL);
         node.end_failover(&shards.locked(), reason);
     }
+    failing
 }
 
 /// Completes a failover: a target that answers as a master has taken over, even by a full resync.

@@ -26,7 +26,7 @@ pub(crate) const SYNCED_FROM: &[u8] = b"limpid-synced-from";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) keys: u64,
-    /// Expired keys, left out.
+    /// Expired keys, left out; with a history, kept until their deletion is in the log.
     pub(crate) expired: u64,
     /// Keys without elements, left out.
     pub(crate) empty: u64,
@@ -165,13 +165,14 @@ pub(crate) fn load(
             Item::EmptyKey(key) => loaded.note_empty(&key),
             Item::Key(record) => {
                 let expired = record.expire_at_ms.is_some_and(|at| at < now_ms);
-                if expired && drops_expired && fields.history().is_none() {
+                let counts_as_expired = expired && drops_expired;
+                if counts_as_expired && fields.history().is_none() {
                     loaded.expired += 1;
                     continue;
                 }
                 let at = reader.position();
                 store(database, record).map_err(|reason| format!("at byte {at}: {reason}"))?;
-                loaded.keys += 1;
+                *(if counts_as_expired { &mut loaded.expired } else { &mut loaded.keys }) += 1;
                 if rests || loaded.keys.is_multiple_of(PROGRESS_KEYS) {
                     let is_over = || node.admission.has(Condition::ShuttingDown);
                     rests = delay.rest(node, |all| all.snapshot.key_load_delay_us, 1, is_over);

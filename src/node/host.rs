@@ -91,6 +91,8 @@ pub(crate) struct Reload {
 pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Saves synchronously.
     fn save(&self, locked: &mut Locked<'_>) -> HostResult;
+    /// Gives up a background save; its file will not replace another.
+    fn give_up_save(&self) {}
     /// Cuts a snapshot and saves it in the background, unless one is already being written.
     fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave;
     /// Loads the file again. An invalid file changes nothing, and neither does one with a key that

@@ -46,7 +46,7 @@ pub(crate) enum ErrorKind {
     },
     /// The packed bytes of a value are damaged.
     DamagedValue {
-        /// The form of the value: `a hash's listpack`.
+        /// The form of the value, in Redis's words: `Hash listpack`.
         form: &'static str,
         damage: Damage,
     },
@@ -160,8 +160,8 @@ impl fmt::Display for ErrorKind {
             Self::UnsupportedType { owner, code, name } => {
                 write!(f, "{owner} holds a {name} (type {code}), which this version cannot load yet")
             }
-            Self::DamagedValue { form, damage } => write!(f, "{form} is damaged: {damage}"),
-            Self::BadCollection(what) => f.write_str(what),
+            Self::DamagedValue { form, damage } => write!(f, "{form} integrity check failed: {damage}"),
+            Self::BadCollection(what) => write!(f, "integrity check failed: {what}"),
             Self::EmptyCollection => f.write_str("a collection without elements"),
             Self::ExpiringFields => {
                 f.write_str("a hash with fields that expire, which this version cannot load yet")

@@ -21,7 +21,7 @@
 //! pairs: u8 (254: not known)   pairs   0xff
 //!
 //! a pair is a length, the field, a length, the number of unused bytes (u8), the value, these bytes
-//! a length is a byte, or 0xfe and u32 LE
+//! a length is a byte, or, from 254 on, 0xfe and u32 LE
 //! ```
 //!
 //! What is accepted is what Redis 7.0 accepts when it validates deeply. Duplicate fields and
@@ -244,10 +244,12 @@ impl<'a> Source<'a> {
         Some(bytes)
     }
 
+    /// The long form of a length that has a short one is no length, as in Redis since its fix of
+    /// CVE-2026-25243.
     fn zipmap_len(&mut self) -> Option<u32> {
         match self.byte()? {
             END => None,
-            LONG => self.u32_le(),
+            LONG => self.u32_le().filter(|len| *len >= u32::from(LONG)),
             short => Some(u32::from(short)),
         }
     }

@@ -22,7 +22,7 @@ use super::file::{FileSink, RecordTime};
 use crate::aof::Aof;
 
 /// Bytes in one block of the backlog.
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 16 * 1024;
 
 /// The log with the backlog of its last bytes.
 #[derive(Debug)]

@@ -189,6 +189,12 @@ impl Host for ServerHost {
         self.saver.save(locked).map_err(|error| error.to_string())
     }
 
+    fn give_up_save(&self) {
+        if self.saver.give_up_save() {
+            log!(Notice, "All keys were removed: the background save is given up");
+        }
+    }
+
     fn background_save(&self, locked: &mut Locked<'_>) -> BackgroundSave {
         match self.saver.start(locked) {
             true => BackgroundSave::Started,
@@ -235,7 +241,7 @@ impl Host for ServerHost {
         }
         if let Some(file) = self.node.log.recording_file() {
             if file.mode() == Mode::Waiting && !how.force {
-                log!(Warning, "Writing initial AOF. Can't exit.");
+                log!(Warning, "Writing initial AOF, can't exit.");
                 return Err("the first append only file is being written".to_owned());
             }
             if self.node.persistence.get().running_rewrite().is_some() {

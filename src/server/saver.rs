@@ -135,20 +135,25 @@ impl Saver {
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
+        let unwanted = result.is_err() && running.retention.is_given_up();
         match &result {
             Ok(keys) => {
                 log!(Notice, "DB saved on disk");
                 log!(Notice, "Background saving terminated with success ({keys} keys)");
             }
+            Err(_) if unwanted => log!(Warning, "Background saving terminated: it was given up"),
             Err(error) => self.log_failure(&error.to_string()),
         }
         let mut guard = node.keyspace.lock(ShardSet::ALL);
         let locked = guard.locked();
-        node.admission.set(&locked, Condition::SaveFailed, result.is_err());
+        if !unwanted {
+            node.admission.set(&locked, Condition::SaveFailed, result.is_err());
+        }
         node.persistence.update(|saving| {
             saving.last_duration_ms = Some(now_ms - running.started_ms);
             if result.is_ok() {
-                saving.saved_dirty = running.dirty_at_cut;
+                // A flush may have saved meanwhile.
+                saving.saved_dirty = saving.saved_dirty.max(running.dirty_at_cut);
                 saving.saved_ms = now_ms;
                 saving.saves += 1;
             }
@@ -229,10 +234,22 @@ impl Saver {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync()
     }
 
-    /// Gives up a background save; its file will no longer replace another. False if none runs.
+    /// Gives up a background save or a full resync; no file of it will replace another. False if
+    /// none runs.
     pub(super) fn give_up(&self) -> bool {
+        self.give_up_if(|_| true)
+    }
+
+    /// Gives up a background save; its file will not replace another. False if none runs.
+    pub(super) fn give_up_save(&self) -> bool {
+        self.give_up_if(|running| running.purpose == Purpose::Save)
+    }
+
+    fn give_up_if(&self, is_meant: impl Fn(&Running) -> bool) -> bool {
         let saving = self.node.persistence.get();
-        let Some(running) = saving.running_save() else { return false };
+        let Some(running) = saving.running_save().filter(|running| is_meant(running)) else {
+            return false;
+        };
         running.retention.give_up();
         let _commit = self.commit.lock();
         drop(self.files.remove(&self.temporary("background-")));

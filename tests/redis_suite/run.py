@@ -9,10 +9,13 @@ begins.
 
     run.py UNIT...            these units, as unit/type/list
     run.py --choice           the choice of units that units.tsv marks, 12 minutes at most
-    run.py --all              all units of units.tsv
+    run.py --all              all units of units.tsv but those that it leaves out
+    run.py --write ...        writes the failures of these units to expected.tsv, with the reasons
+                              that it has and NEW for the others
 
 Exits with 1 if a test fails that expected.tsv does not list, or if a listed one passes.
-Needs Debian 12 (apt-get as root to install tcl and redis-tools) and python3.
+Needs Debian 12 (apt-get as root to install tcl, tcl-tls, redis-tools, openssl and dpkg-dev) and
+python3.
 """
 
 import argparse
@@ -43,9 +46,12 @@ PATCHES = [
     # The suite waits two minutes for the PID of a server that has refused its configuration and ended.
     (
         "tests/support/server.tcl",
-        "        incr maxiter -1\n        if {$maxiter == 0} {\n            start_server_error $config_file \"No PID",
-        "        incr maxiter -1\n        if {![is_alive [dict create pid $pid]]} {set maxiter 0}\n"
-        "        if {$maxiter == 0} {\n            start_server_error $config_file \"No PID",
+        "        if {[regexp -- \" PID: $pid\" [exec cat $stdout]]} {\n            break\n        }\n"
+        "        after $checkperiod\n        incr maxiter -1\n",
+        "        set ended [expr {![is_alive [dict create pid $pid]]}]\n"
+        "        if {[regexp -- \" PID: $pid\" [exec cat $stdout]]} {\n            break\n        }\n"
+        "        after $checkperiod\n        incr maxiter -1\n"
+        "        if {$ended && ![regexp {Failed listening on port} [exec cat $stdout]]} {set maxiter 0}\n",
     ),
     # With --durable an exception ends its test alone; one outside of tests ends its block of a server,
     # without the surrounding one, which the suite would take down as well.
@@ -61,6 +67,12 @@ PATCHES = [
         "                set ::tags [lrange $::tags 0 end-[llength $tags]]\n                return\n"
         "            } else {\n                error $error $backtrace",
     ),
+    # Known parameters in place of such as take minutes to find; no test looks at them.
+    (
+        "utils/gen-test-certs.sh",
+        "openssl dhparam -out tests/tls/redis.dh 2048",
+        "openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out tests/tls/redis.dh",
+    ),
     # A test that failed within MULTI does not take those after it along.
     (
         "tests/support/test.tcl",
@@ -70,6 +82,9 @@ PATCHES = [
 ]
 
 PORTS_PER_JOB = 800
+
+# Units that have tests in TLS mode alone.
+TLS_UNITS = {"unit/tls"}
 
 # What expected.tsv calls a unit that does not reach its end.
 END = "(the unit's end)"
@@ -114,39 +129,77 @@ def say(*words):
 # ---------------------------------------------------------------------------- what a run needs
 
 
-def install_tools():
+def has_tcl_tls():
+    try:
+        asked = subprocess.run(["tclsh"], input="puts [catch {package require tls}]", capture_output=True, text=True)
+    except OSError:
+        return False
+    return asked.stdout.strip() == "0"
+
+
+def install_tools(tls):
     wanted = {"tclsh": "tcl", "redis-cli": "redis-tools", "redis-check-aof": "redis-tools", "dpkg-source": "dpkg-dev"}
+    if tls:
+        wanted["openssl"] = "openssl"
     missing = sorted({package for tool, package in wanted.items() if not shutil.which(tool)})
+    if tls and not has_tcl_tls():
+        missing.append("tcl-tls")
     if missing:
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
+        try:
+            subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)
+            subprocess.run(install, check=True, **quiet)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"the tools of Redis's suite cannot be installed ({', '.join(missing)}): {error}")
     version = subprocess.run(["redis-cli", "--version"], check=True, capture_output=True, text=True).stdout
     if VERSION not in version:
         sys.exit(f"redis-tools {VERSION} wanted, found: {version.strip()}")
 
 
-def fetch_suite(folder):
-    """Fetches and unpacks the source package once, with lists of apt's own in `folder`."""
-    suite = folder / f"redis-{VERSION}"
-    if (suite / "tests" / "test_helper.tcl").exists():
-        return suite
-    shutil.rmtree(suite, ignore_errors=True)
+def fetch_source(folder):
+    """Downloads the source package, if `folder` has none, with lists of apt's own; returns its .dsc file."""
+    known = sorted(folder.glob(f"redis_{VERSION}-*.dsc"))
+    if known:
+        return known[-1]
     lists = folder / "apt"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     (folder / "sources.list").write_text(SOURCES)
     apt = ["apt-get", "-qq", "-o", f"Dir::Etc::SourceList={folder / 'sources.list'}", "-o", "Dir::Etc::SourceParts=-"]
     apt += ["-o", f"Dir::State::Lists={lists}", "-o", "APT::Sandbox::User=root"]
-    subprocess.run([*apt, "update"], check=True)
-    subprocess.run([*apt, "source", "redis"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    source = (suite / "src" / "version.h") if suite.exists() else None
-    if source is None or f'"{VERSION}"' not in source.read_text():
-        sys.exit(f"apt-get source redis did not give Redis {VERSION}")
+    try:
+        subprocess.run([*apt, "update"], check=True)
+        subprocess.run([*apt, "source", "--download-only", "redis"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"the source package of Redis cannot be had, so its suite cannot run: {error}")
+    known = sorted(folder.glob(f"redis_{VERSION}-*.dsc"))
+    if not known:
+        sys.exit(f"apt-get source redis did not give Redis {VERSION}, so its suite cannot run")
+    return known[-1]
+
+
+def fetch_suite(folder):
+    """Fetches and unpacks the source package and applies PATCHES, unless `folder` has just that."""
+    suite, applied = folder / f"redis-{VERSION}", folder / "patches"
+    if applied.exists() and applied.read_text() == repr(PATCHES) and suite.exists():
+        return suite
+    source = fetch_source(folder)
+    shutil.rmtree(suite, ignore_errors=True)
+    subprocess.run(["dpkg-source", "--no-check", "-x", source, suite], check=True, stdout=subprocess.DEVNULL)
     for name, before, after in PATCHES:
         text = (suite / name).read_text()
         if text.count(before) != 1:
             sys.exit(f"the suite's {name} is not the one that this script knows")
         (suite / name).write_text(text.replace(before, after))
+    applied.write_text(repr(PATCHES))
     return suite
+
+
+def make_certificates(suite):
+    """The certificates of the suite's own script, which servers and clients of TLS mode have."""
+    if not (suite / "tests" / "tls" / "redis.dh").exists():
+        script = ["sh", "utils/gen-test-certs.sh"]
+        subprocess.run(script, cwd=suite, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def table(name):
@@ -280,6 +333,7 @@ def run_unit(name, suite, server, folder, limits, port):
         log = folder / "logs" / f"{flat}.{len(hanging)}.log"
         command = ["tclsh", "tests/test_helper.tcl", "--single", name, "--clients", "1", "--durable"]
         command += ["--baseport", str(port), "--portcount", str(PORTS_PER_JOB)]
+        command += ["--tls"] if name in TLS_UNITS else []
         for test in hanging:
             command += ["--skiptest", test]
         limit = Attempt(command, place, log).wait(limits.stall, begin + limits.unit)
@@ -301,15 +355,32 @@ def run_unit(name, suite, server, folder, limits, port):
 def compare(units):
     """Failures that expected.tsv does not list, and listed ones that are none, as lines to print."""
     expected = {(row[0], row[1]) for row in table("expected.tsv")}
-    ran = {unit.name for unit in units}
+    ran = {unit.name: unit for unit in units}
     failed = {(unit.name, test) for unit in units for test in unit.failures()}
     passed = {(unit.name, test.name) for unit in units for test in unit.tests if test.outcome == "passed"}
-    ended = {(unit.name, END) for unit in units if unit.end == "done"}
     lines = [f"FAIL  {unit}: {test}" for unit, test in sorted(failed - expected)]
-    for unit, test in sorted(expected - failed):
-        if unit in ran and (unit, test) in passed | ended:
+    for unit, test in sorted(row for row in expected - failed if row[0] in ran):
+        if (unit, test) in passed or test == END:
             lines.append(f"FAIL  {unit}: {test}: passes, but expected.tsv lists it")
+        elif ran[unit].end == "done":
+            lines.append(f"FAIL  {unit}: {test}: has not run, but expected.tsv lists it")
     return lines
+
+
+def write_expected(units):
+    """Puts the failures of `units` into expected.tsv, with the reasons that it has, in the order of units.tsv."""
+    known = {(row[0], row[1]): row[2] for row in table("expected.tsv")}
+    ran = {unit.name for unit in units}
+    rows = {row: reason for row, reason in known.items() if row[0] not in ran}
+    for unit in units:
+        for test in unit.failures():
+            rows[unit.name, test] = known.get((unit.name, test), "NEW")
+    place = {row[0]: number for number, row in enumerate(table("units.tsv"))}
+    path = HERE / "expected.tsv"
+    head = [line for line in path.read_text().splitlines() if line.startswith("#")] if path.exists() else []
+    order = sorted(rows, key=lambda row: place.get(row[0], len(place)))
+    lines = head + ["\t".join((*row, rows[row])) for row in order]
+    path.write_text("".join(line + "\n" for line in lines))
 
 
 def show(unit, tests_of_redis):
@@ -319,6 +390,14 @@ def show(unit, tests_of_redis):
     say("%-40s %5d passed %4d failed %4d skipped %4d unrun %5.0f s  %s" % (
         unit.name, *counts, unit.seconds, unit.end.splitlines()[0][:100]))
     return counts
+
+
+def show_total(units, total, seconds):
+    passed, failed, skipped, unrun = total
+    say("total: %d passed, %d failed, %d skipped, %d unrun in %d units, %d s" % (*total, len(units), seconds))
+    tests = passed + failed + unrun
+    if tests:
+        say("%.2f%% of %d tests pass" % (100 * passed / tests, tests))
 
 
 def run_all(names, suite, server, folder, limits, ports):
@@ -343,7 +422,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("units", nargs="*", help="as unit/type/list")
     parser.add_argument("--choice", action="store_true", help="the units that units.tsv marks")
-    parser.add_argument("--all", action="store_true", help="all units of units.tsv")
+    parser.add_argument("--all", action="store_true", help="all units of units.tsv but those that it leaves out")
+    parser.add_argument("--write", action="store_true", help="write the failures to expected.tsv")
     parser.add_argument("--server", type=pathlib.Path, default=ROOT / "target/release/limpid-server")
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "target/redis-suite", help="of the build")
     parser.add_argument("--jobs", type=int, default=1, help="units at a time")
@@ -354,12 +434,13 @@ def arguments():
     chosen = parser.parse_args()
     known = table("units.tsv")
     if chosen.all:
-        chosen.units = [row[0] for row in known]
+        chosen.units = [row[0] for row in known if row[2] != "out"]
     elif chosen.choice:
         chosen.units = [row[0] for row in known if row[2] == "choice"]
     if not chosen.units:
         parser.error("name units, or give --choice or --all")
-    return chosen, {row[0]: int(row[1]) for row in known}
+    # Where the number is not fixed, none is missing.
+    return chosen, {row[0]: int(row[1]) for row in known if row[1].isdigit()}
 
 
 def main():
@@ -367,11 +448,21 @@ def main():
     folder = chosen.folder.resolve()
     for part in ("logs", "results", "bin"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    install_tools()
+    tls = not TLS_UNITS.isdisjoint(chosen.units)
+    install_tools(tls)
     suite = fetch_suite(folder)
+    if tls:
+        make_certificates(suite)
     # A copy, so that a build meanwhile does not change what runs.
-    server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / "redis-server"))
-    units, total = [], [0, 0, 0, 0]
+    server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / f"redis-server-{os.getpid()}"))
+
+    def end(*_):
+        end_processes(folder / "run")
+        os._exit(1)
+
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, end)
+    units, total, begin = [], [0, 0, 0, 0], time.monotonic()
     ports = [chosen.port + job * PORTS_PER_JOB for job in range(chosen.jobs)]
     limits = Limits(chosen.stall, chosen.limit)
     for unit in run_all(chosen.units, suite, server, folder, limits, ports):
@@ -382,7 +473,10 @@ def main():
         if chosen.failures:
             for test, text in unit.failures().items():
                 say(f"--- {test}\n{text}")
-    say("total: %d passed, %d failed, %d skipped, %d unrun in %d units" % (*total, len(units)))
+    server.unlink()
+    show_total(units, total, time.monotonic() - begin)
+    if chosen.write:
+        write_expected(units)
     differences = compare(units)
     for line in differences:
         say(line)

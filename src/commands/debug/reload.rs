@@ -7,6 +7,7 @@ use crate::keyspace::EntryRef;
 use crate::node::client::{Waiting, WaitsFor};
 use crate::node::file::FileLoad;
 use crate::node::host::{Reload, Within};
+use crate::node::persistence::{Purpose, Running};
 
 pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let mut how = Reload { save: true, flush: true, merge: false };
@@ -22,7 +23,9 @@ pub(super) fn reload(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             }
         }
     }
-    if ctx.node.persistence.get().running.is_some() {
+    // Replicas have the state of the cut, whatever follows.
+    let is_file = |running: Running| running.purpose != Purpose::FullSync;
+    if ctx.node.persistence.get().running.is_some_and(is_file) {
         return Err(Failure::err("Background save already in progress"));
     }
     note_all_changed(ctx);

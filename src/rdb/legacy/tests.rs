@@ -155,14 +155,14 @@ fn zipmaps_of_old_servers_are_read() {
 
 #[test]
 fn long_lengths_unused_bytes_and_an_unknown_count_are_read() {
-    let map =
-        [&[254, LONG, 1, 0, 0, 0, b'f', LONG, 44, 1, 0, 0, 3], &[b'v'; 303][..], &[END]].concat();
-    assert_eq!(pairs(&map), [("f".to_owned(), "v".repeat(300))]);
+    let long = [LONG, 44, 1, 0, 0];
+    let map = [&[254], &long[..], &[b'f'; 300], &long, &[3], &[b'v'; 303], &[END]].concat();
+    assert_eq!(pairs(&map), [("f".repeat(300), "v".repeat(300))]);
 }
 
 #[test]
 fn damaged_zipmaps_are_refused_where_they_are_wrong() {
-    let cases: [(&[u8], usize); 13] = [
+    let cases: [(&[u8], usize); 15] = [
         (&[], 0),
         (&[END], 0),
         (&[0, END], 1),
@@ -173,6 +173,8 @@ fn damaged_zipmaps_are_refused_where_they_are_wrong() {
         (&[1, 1, b'f', 2, 0, b'v', END], 1),
         (&[1, 9, b'f', 1, 0, b'v', END], 1),
         (&[1, LONG, 0xff, 0xff, 0xff, 0xff, b'v', END], 1),
+        (&[1, LONG, 1, 0, 0, 0, b'f', 1, 0, b'v', END], 1),
+        (&[1, 1, b'f', LONG, 1, 0, 0, 0, 0, b'v', END], 1),
         (&[2, 1, b'f', 1, 0, b'v', 1, END], 6),
         (&[2, 1, b'f', 1, 0, b'v', END, END], 0),
         (&[1, 1, b'f', END, 0, b'v', END], 1),

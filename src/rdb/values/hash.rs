@@ -181,7 +181,7 @@ fn of_listpack(pack: Vec<u8>, limits: &Collections) -> Result<Value, ErrorKind> 
 
 /// Validates a listpack; returns the number of its elements.
 fn checked(pack: &[u8]) -> Result<usize, ErrorKind> {
-    Listpack::check(pack).map_err(|damage| damaged("a hash's listpack", damage))
+    Listpack::check(pack).map_err(|damage| damaged("Hash listpack", damage))
 }
 
 fn damaged(form: &'static str, damage: Damage) -> ErrorKind {
@@ -207,8 +207,7 @@ fn of_triples(triples: &[u8], limits: &Collections) -> Result<Value, ErrorKind> 
 }
 
 fn of_ziplist(blob: &[u8], limits: &Collections) -> Result<Value, ErrorKind> {
-    let items =
-        legacy::ziplist_items(blob).map_err(|damage| damaged("a hash's ziplist", damage))?;
+    let items = legacy::ziplist_items(blob).map_err(|damage| damaged("Hash ziplist", damage))?;
     if !items.len().is_multiple_of(2) {
         return Err(NO_VALUE);
     }
@@ -216,7 +215,7 @@ fn of_ziplist(blob: &[u8], limits: &Collections) -> Result<Value, ErrorKind> {
 }
 
 fn of_zipmap(blob: &[u8], limits: &Collections) -> Result<Value, ErrorKind> {
-    let items = legacy::zipmap_items(blob).map_err(|damage| damaged("a hash's zipmap", damage))?;
+    let items = legacy::zipmap_items(blob).map_err(|damage| damaged("Zipmap", damage))?;
     let mut hash = Pairs::new(u64::try_from(items.len()).unwrap_or(u64::MAX), limits);
     for (field, value) in items {
         hash.push(field, value)?;

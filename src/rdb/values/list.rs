@@ -47,8 +47,8 @@ fn elements<R: Read>(decoder: &mut Decoder<R>, limits: Limits) -> Result<Option<
 fn of_ziplist<R: Read>(decoder: &mut Decoder<R>, limits: Limits) -> Result<Option<Value>, Error> {
     let offset = decoder.position();
     let bytes = decoder.string()?;
-    let items = legacy::ziplist_items(&bytes)
-        .map_err(|damage| damaged(offset, "a list's ziplist", damage))?;
+    let items =
+        legacy::ziplist_items(&bytes).map_err(|damage| damaged(offset, "List ziplist", damage))?;
     let mut list = List::new(limits);
     for item in items {
         item.with_bytes(|element| list.push_back(element));
@@ -96,13 +96,13 @@ fn listpack<R: Read>(decoder: &mut Decoder<R>, code: u8) -> Result<Vec<u8>, Erro
     let offset = decoder.position();
     let bytes = decoder.string()?;
     if code == type_code::LIST_QUICKLIST {
-        let items = legacy::ziplist_items(&bytes)
-            .map_err(|damage| damaged(offset, "a ziplist of a list's node", damage))?;
+        let items =
+            legacy::ziplist_items(&bytes).map_err(|damage| damaged(offset, "Ziplist", damage))?;
         return Ok(legacy::listpack_of(items));
     }
     match Listpack::check(&bytes) {
         Ok(_) => Ok(bytes),
-        Err(damage) => Err(damaged(offset, "a listpack of a list's node", damage)),
+        Err(damage) => Err(damaged(offset, "Listpack", damage)),
     }
 }
 

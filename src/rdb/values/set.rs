@@ -58,7 +58,7 @@ pub(super) fn read_intset<R: Read>(
 ) -> Result<Value, Error> {
     let offset = decoder.position();
     let bytes = decoder.string()?;
-    let len = Intset::check(&bytes).map_err(|damage| damaged(offset, "a set's intset", damage))?;
+    let len = Intset::check(&bytes).map_err(|damage| damaged(offset, "Intset", damage))?;
     if members::is_intset(len, limits) {
         return Ok(Value::Packed(Encoding::IntSet, bytes));
     }
@@ -72,8 +72,7 @@ pub(super) fn read_listpack<R: Read>(
 ) -> Result<Value, Error> {
     let offset = decoder.position();
     let bytes = decoder.string()?;
-    let len =
-        Listpack::check(&bytes).map_err(|damage| damaged(offset, "a set's listpack", damage))?;
+    let len = Listpack::check(&bytes).map_err(|damage| damaged(offset, "Set listpack", damage))?;
     if len == 0 {
         return Err(Error::new(offset, ErrorKind::EmptyCollection));
     }
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn sets_that_contradict_themselves_are_refused() {
         let refused = |code, body: &[u8]| read_as(code, body, 512).unwrap_err().to_string();
-        let twice = "at byte 0: a set with a member twice";
+        let twice = "at byte 0: integrity check failed: a set with a member twice";
         for members in [[&b"a"[..], b"b", b"a"], [b"1", b"2", b"1"], [b"1", b"a", b"1"]] {
             assert_eq!(refused(2, &[&[3][..], &strings(&members)].concat()), twice);
             assert_eq!(refused(20, &strings(&[&listpack(&members)])), twice);
@@ -192,12 +191,13 @@ mod tests {
         assert_eq!(refused(2, &[0]), empty);
         assert_eq!(refused(20, &strings(&[&listpack(&[])])), empty);
         let unsorted = [2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 3, 0];
-        let damaged =
-            "at byte 0: a set's intset is damaged: an intset's element out of order at its byte 10";
+        let damaged = "at byte 0: Intset integrity check failed: an intset's element out of order at its byte 10";
         assert_eq!(refused(11, &strings(&[&unsorted])), damaged);
         let none = [2, 0, 0, 0, 0, 0, 0, 0];
         assert!(refused(11, &strings(&[&none])).contains("without elements"));
-        assert!(refused(20, &strings(&[b"nonsense"])).contains("a set's listpack is damaged"));
+        assert!(
+            refused(20, &strings(&[b"nonsense"])).contains("Set listpack integrity check failed")
+        );
         assert!(refused(2, &[0x81, 0, 0, 0x40, 0, 0, 0, 0, 0, 1, b'a']).contains("unexpected end"));
     }
 

@@ -100,13 +100,12 @@ fn packed_if_small(tree: SortedSet, limits: &Collections) -> Value {
 }
 
 fn of_ziplist(blob: &[u8], limits: &Collections) -> Result<Value, ErrorKind> {
-    let items =
-        legacy::ziplist_items(blob).map_err(|damage| damaged("a sorted set's ziplist", damage))?;
+    let items = legacy::ziplist_items(blob).map_err(|damage| damaged("Zset ziplist", damage))?;
     of_pairs(legacy::listpack_of(items), limits)
 }
 
 fn of_listpack(pack: Vec<u8>, limits: &Collections) -> Result<Value, ErrorKind> {
-    Listpack::check(&pack).map_err(|damage| damaged("a sorted set's listpack", damage))?;
+    Listpack::check(&pack).map_err(|damage| damaged("Zset listpack", damage))?;
     of_pairs(pack, limits)
 }
 

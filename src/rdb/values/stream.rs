@@ -103,7 +103,7 @@ fn read_time<R: Read>(decoder: &mut Decoder<R>) -> Result<i64, Error> {
 
 fn refused(offset: u64, refusal: Refusal) -> Error {
     let kind = match refusal {
-        Refusal::Block(damage) => ErrorKind::DamagedValue { form: "a stream's block", damage },
+        Refusal::Block(damage) => ErrorKind::DamagedValue { form: "Stream listpack", damage },
         _ => ErrorKind::BadCollection(refusal.text()),
     };
     Error::new(offset, kind)
@@ -269,7 +269,7 @@ mod tests {
         // The lengths: before the block, then its bytes, then the counters.
         let counters = 2 + 16 + 1 + block().len();
         refused(1, 15, "");
-        refused(2 + 16 + 1, 0, "a stream's block is damaged");
+        refused(2 + 16 + 1, 0, "Stream listpack integrity check failed");
         refused(counters, 2, "another length");
         refused(counters + 1, 0, "an entry beyond its last id");
         let pending = counters + 8 + 5 + 2;

@@ -41,9 +41,9 @@ impl Refusal {
             Self::LastId => "a stream with an entry beyond its last id",
             Self::GroupTwice => "a stream with two groups of one name",
             Self::PendingTwice => "a group with an entry that is pending twice",
-            Self::ConsumerTwice => "a group with two consumers of one name",
+            Self::ConsumerTwice => "Duplicate stream consumer detected",
             Self::PendingUnknown => "an entry pending for a consumer and not in its group",
-            Self::PendingForTwo => "an entry pending for two consumers of a group",
+            Self::PendingForTwo => "Stream consumer PEL entry already has a consumer assigned",
             Self::PendingForNone => "an entry pending in a group and for none of its consumers",
         }
     }

@@ -98,7 +98,7 @@ fn a_long_member_in_a_listpack_stays_packed_and_in_binary_does_not() {
 
 #[test]
 fn contradictions_are_refused() {
-    let twice = "a sorted set that has a member twice";
+    let twice = "integrity check failed: a sorted set that has a member twice";
     assert_eq!(refusal(&binary(&[("a", 1.0), ("a", 2.0)])), twice);
     assert_eq!(refusal(&binary(&[("a", 1.0), ("a", 1.0)])), twice);
     assert_eq!(refusal(&packed(&["a", "1", "a", "2"])), twice);
@@ -107,14 +107,14 @@ fn contradictions_are_refused() {
     many[76] = "m0".to_owned();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(refusal(&packed(&many)), twice);
-    let no_number = "a sorted set with a score that is no number";
+    let no_number = "integrity check failed: a sorted set with a score that is no number";
     assert_eq!(refusal(&binary(&[("a", f64::NAN)])), no_number);
     assert_eq!(refusal(&[&[3, 1][..], &string("a"), &[253]].concat()), no_number);
     assert_eq!(refusal(&[&[3, 1][..], &string("a"), &string("x")].concat()), no_number);
     for score in ["", "nan", "1x", " 1"] {
         assert_eq!(refusal(&packed(&["a", score])), no_number, "{score}");
     }
-    let no_score = "a sorted set with a member that has no score";
+    let no_score = "integrity check failed: a sorted set with a member that has no score";
     assert_eq!(refusal(&packed(&["a", "1", "b"])), no_score);
     for empty in [&[3, 0][..], &[5, 0], &packed(&[])] {
         assert!(matches!(kind(empty), ErrorKind::EmptyCollection));
@@ -125,8 +125,8 @@ fn contradictions_are_refused() {
 fn damaged_packs_are_refused_by_form() {
     let damaged =
         |code: u8| refusal(&[&[code][..], &blob(b"\x09\0\0\0\x01\0\x81\xff\xff")].concat());
-    assert!(damaged(17).starts_with("a sorted set's listpack is damaged: "), "{}", damaged(17));
-    assert!(damaged(12).starts_with("a sorted set's ziplist is damaged: "), "{}", damaged(12));
+    assert!(damaged(17).starts_with("Zset listpack integrity check failed: "), "{}", damaged(17));
+    assert!(damaged(12).starts_with("Zset ziplist integrity check failed: "), "{}", damaged(12));
 }
 
 #[test]
