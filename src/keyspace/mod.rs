@@ -307,6 +307,16 @@ impl Keyspace {
         Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
     }
 
+    /// Reads members of a large collection ahead of their use, unless somebody else has the lock.
+    pub(crate) fn fetch_members(&self, database: usize, key: Key<'_>, members: &[&[u8]]) {
+        if let Some(mut held) = self.shards.lock_if_free(key.shard())
+            && let Some(entry) = held.view().get(self.tables(database), key.bytes, key.hash)
+            && entry.encoding().is_object()
+        {
+            entry.value().fetch(members);
+        }
+    }
+
     /// Frees memory of tables that no reader sees any more; called between batches.
     #[inline]
     pub(crate) fn collect(&self) {
@@ -397,8 +407,8 @@ impl<'k> Locked<'k> {
 
     /// Sets a key's access bits.
     pub(crate) fn touch(&mut self, database: usize, key: Key<'_>, access: u32) {
-        let (mut table, _) = self.held.table(key.shard(), self.keyspace.tables(database));
-        if let Some(mut entry) = table.occupied(key.bytes, key.hash) {
+        let tables = self.keyspace.tables(database);
+        if let Some((mut entry, _)) = self.held.edit(tables, key.bytes, key.hash) {
             entry.set_access(access);
         }
     }
@@ -427,8 +437,8 @@ impl<'k> Locked<'k> {
         stamp: impl FnOnce(Option<u32>) -> u32,
     ) -> bool {
         let tables = self.keyspace.tables(database);
-        let (mut table, state) = self.held.table(key.shard(), tables);
-        let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
+        let Some((mut entry, state)) = self.held.edit(tables, key.bytes, key.hash) else {
+            let (mut table, state) = self.held.table(key.shard(), tables);
             let mut entry = Entry::new(key.bytes, content, expire_at_ms);
             entry.set_epoch(state.epoch);
             entry.set_access(stamp(None));
@@ -459,8 +469,7 @@ impl<'k> Locked<'k> {
     /// A key's value, to change in place; `None` if the key is missing.
     pub(crate) fn edit(&mut self, database: usize, key: Key<'_>) -> Option<Editor<'_>> {
         let tables = self.keyspace.tables(database);
-        let (table, state) = self.held.table(key.shard(), tables);
-        let mut entry = table.into_occupied(key.bytes, key.hash)?;
+        let (mut entry, state) = self.held.edit(tables, key.bytes, key.hash)?;
         state.before_change(tables, &mut entry, self.displaced);
         Some(Editor::new(entry))
     }
@@ -478,8 +487,8 @@ impl<'k> Locked<'k> {
         expire_at_ms: Option<i64>,
     ) -> bool {
         let tables = self.keyspace.tables(database);
-        let (mut table, state) = self.held.table(key.shard(), tables);
-        let Some(mut entry) = table.occupied(key.bytes, key.hash) else { return false };
+        let found = self.held.edit(tables, key.bytes, key.hash);
+        let Some((mut entry, state)) = found else { return false };
         state.before_change(tables, &mut entry, self.displaced);
         entry.set_expiry(expire_at_ms);
         true

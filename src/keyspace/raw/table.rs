@@ -29,7 +29,7 @@ mod segment;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{ControlFlow, Deref, DerefMut};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicUsize;
 
 use super::entry::{Entry, EntryRef};
@@ -37,7 +37,7 @@ use super::prefetch;
 use super::reclaim::{Inside, Reclaim};
 use super::sync::{AtomicPtr, Life, Ordering};
 pub(crate) use detached::Detached;
-pub(crate) use segment::Segment;
+pub(crate) use segment::{Segment, same_bytes};
 use segment::{ADDRESS, Directory, EXPIRES, LINE, LINES, MARK, SHARD_BITS, SLOTS, home, mark};
 
 /// Two sibling segments with fewer keys than this are merged.
@@ -92,18 +92,18 @@ impl Head {
         }
     }
 
-    /// The entry of a key.
+    /// Where the entry of a key is.
     ///
     /// # Safety
-    /// During `'a` the caller holds the shard's lock and does not change the table.
+    /// The caller holds the shard's lock.
     #[inline]
-    pub(super) unsafe fn get<'a>(&'a self, key: &[u8], hash: u64) -> Option<EntryRef<'a>> {
+    pub(super) unsafe fn find(&self, key: &[u8], hash: u64) -> Option<Position> {
         // SAFETY: what is linked is alive until it is unlinked, which needs the lock.
         unsafe {
             let directory = self.0.load(Ordering::Relaxed).as_ref()?;
             let segment = directory.segment(directory.index(hash)).as_ref()?;
             let index = segment.find(key, hash)?;
-            Some(EntryRef::from_bits(segment.load(index) & ADDRESS))
+            Some(Position { segment: segment.into(), index })
         }
     }
 
@@ -128,6 +128,26 @@ impl Head {
                 return;
             }
         }
+    }
+}
+
+/// Where an entry is, until its table gains or loses one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    segment: NonNull<Segment>,
+    index: usize,
+}
+
+impl Position {
+    /// The entry there.
+    ///
+    /// # Safety
+    /// During `'a` the caller holds the shard's lock and does not change the table. It has held the
+    /// lock since the entry was found, and the table has neither gained nor lost an entry.
+    #[inline]
+    pub(super) unsafe fn entry<'a>(self) -> EntryRef<'a> {
+        // SAFETY: the segment is still linked, and the slot has the entry.
+        unsafe { EntryRef::from_bits(self.segment.as_ref().load(self.index) & ADDRESS) }
     }
 }
 
@@ -218,14 +238,28 @@ impl<'a> TableMut<'a> {
     /// The same for as long as the access to the table was given.
     #[inline]
     pub(crate) fn into_occupied(self, key: &[u8], hash: u64) -> Option<Occupied<'a>> {
-        let segment = self.segment_of(hash)?;
-        // SAFETY: the lock is held.
-        let index = unsafe { segment.find(key, hash)? };
-        let address = segment.load(index) & ADDRESS;
-        // SAFETY: the slot owns the entry; `Occupied` puts it back when it drops, and nobody
-        // else reaches the slot's entry while `Occupied` has the access to the table.
-        let entry = ManuallyDrop::new(unsafe { Entry::from_bits(address) });
-        Some(Occupied { table: self, segment, index, hash, entry })
+        // SAFETY: the lock is held, and nothing changes the table in between.
+        unsafe {
+            let position = self.head.find(key, hash)?;
+            Some(self.into_occupied_at(position, hash))
+        }
+    }
+
+    /// The entry at a position, whose key has this hash.
+    ///
+    /// # Safety
+    /// As for [`Position::entry`].
+    #[inline]
+    pub(super) unsafe fn into_occupied_at(self, position: Position, hash: u64) -> Occupied<'a> {
+        let index = position.index;
+        // SAFETY: the segment is still linked. The slot owns the entry; `Occupied` puts it back when
+        // it drops, and nobody else reaches the slot's entry while `Occupied` has the access to the
+        // table.
+        let (segment, entry) = unsafe {
+            let segment = position.segment.as_ref();
+            (segment, ManuallyDrop::new(Entry::from_bits(segment.load(index) & ADDRESS)))
+        };
+        Occupied { table: self, segment, index, hash, entry }
     }
 
     /// Adds an entry whose key is not in the table.
@@ -481,6 +515,40 @@ impl InPlace<'_> {
 
     pub(crate) fn set_epoch(&mut self, epoch: u8) {
         self.0.set_epoch(epoch);
+    }
+}
+
+/// Exclusive access to an entry that stays in its table.
+pub(crate) struct Staying<'a>(Occupied<'a>);
+
+impl<'a> Staying<'a> {
+    pub(super) fn new(entry: Occupied<'a>) -> Self {
+        Self(entry)
+    }
+
+    /// See [`Occupied::replace`].
+    pub(crate) fn replace(&mut self, new: Entry) -> Entry {
+        self.0.replace(new)
+    }
+
+    /// See [`Occupied::set_expiry`].
+    pub(crate) fn set_expiry(&mut self, at_ms: Option<i64>) {
+        self.0.set_expiry(at_ms);
+    }
+}
+
+impl Deref for Staying<'_> {
+    type Target = Entry;
+    #[inline]
+    fn deref(&self) -> &Entry {
+        &self.0.entry
+    }
+}
+
+impl DerefMut for Staying<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Entry {
+        &mut self.0.entry
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn mark(hash: u64, displaced: usize) -> u64 {
 
 /// Whether two keys are equal: compares words instead of calling a function, as keys are short.
 #[inline]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
