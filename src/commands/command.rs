@@ -343,6 +343,7 @@ pub(super) const fn container(
         categories: &[],
         tips: &[],
         subcommands,
+        member: 0,
         docs: Docs { summary: "", since: "", complexity: "", syntax: "" },
     }
 }

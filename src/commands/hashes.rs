@@ -109,9 +109,8 @@ fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
     let hash = read(&mut ctx.keys, key)?;
     ctx.reply.map(hash.map_or(0, HashRef::len));
-    for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
-        Context::reply_item(ctx.reply, field);
-        Context::reply_item(ctx.reply, value);
+    if let Some(hash) = hash {
+        hash.visit(|item| Context::reply_item(ctx.reply, item));
     }
     Ok(())
 }

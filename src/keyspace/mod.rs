@@ -13,6 +13,7 @@ mod editor;
 mod flushed;
 pub(crate) mod graveyard;
 mod interests;
+mod prefetching;
 mod raw;
 mod sample;
 mod scan;
@@ -32,7 +33,7 @@ pub(crate) use interests::{Mark, Noted, Ticket, Tracked, Tracker, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
-use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
+use raw::table::{Detached, Only, TableMut};
 pub(crate) use sample::Sample;
 pub(crate) use scan::Cursor;
 
@@ -301,53 +302,10 @@ impl Keyspace {
         bytes
     }
 
-    /// Lets a worker read slots without a lock, to prefetch, until the guard drops.
-    #[inline]
-    pub(crate) fn prefetching(&self, reader: usize) -> Prefetching<'_> {
-        Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
-    }
-
-    /// Reads members of a large collection ahead of their use, unless somebody else has the lock.
-    pub(crate) fn fetch_members(&self, database: usize, key: Key<'_>, members: &[&[u8]]) {
-        if let Some(mut held) = self.shards.lock_if_free(key.shard())
-            && let Some(entry) = held.view().get(self.tables(database), key.bytes, key.hash)
-            && entry.encoding().is_object()
-        {
-            entry.value().fetch(members);
-        }
-    }
-
     /// Frees memory of tables that no reader sees any more; called between batches.
     #[inline]
     pub(crate) fn collect(&self) {
         self.shards.reclaim().collect();
-    }
-}
-
-/// Reads slots without a lock, to load entries into the cache before they are needed.
-#[derive(Debug)]
-pub(crate) struct Prefetching<'k> {
-    keyspace: &'k Keyspace,
-    inside: raw::reclaim::Inside<'k, Garbage>,
-}
-
-impl Prefetching<'_> {
-    /// First stage, for all the keys of a batch before the second.
-    #[inline]
-    pub(crate) fn slots(&self, database: usize, hash: u64) -> Option<PrefetchedSlots<'_>> {
-        let head = self.keyspace.shards.head((hash >> 56) as usize, self.keyspace.tables(database));
-        Some(PrefetchedSlots(head.prefetch_slots(hash, &self.inside)?))
-    }
-}
-
-/// Prefetched slots.
-pub(crate) struct PrefetchedSlots<'i>(&'i Segment);
-
-impl PrefetchedSlots<'_> {
-    /// Second stage: prefetches the entry.
-    #[inline]
-    pub(crate) fn entry(self, hash: u64) {
-        Head::prefetch_entry(self.0, hash);
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::scan::Cursor;
 use super::snapshot::{GivenUp, Snapshot, WalkStep};
 use super::*;
-use crate::types::{Buffer, Place};
+use crate::types::{Buffer, Place, StringView};
 
 const DATABASES: usize = 3;
 
@@ -368,4 +368,61 @@ fn random_keys_are_of_the_database_and_come_from_everywhere() {
         .map(|_| locked.random_key(1, [next(), next()]).expect("there are keys"))
         .collect();
     assert_eq!(picked.len(), 50);
+}
+
+#[test]
+fn an_entry_is_found_again_whatever_changed_since_it_was_found() {
+    let keyspace = keyspace();
+    let mut guard = keyspace.lock(ShardSet::ALL);
+    let mut locked = guard.locked();
+    let number = |locked: &Locked<'_>, database, key| match locked.get(database, key) {
+        Some(entry) => entry.value().string().and_then(StringView::integer),
+        None => None,
+    };
+    let mut model: HashMap<(usize, u64), i64> = HashMap::new();
+    let mut random = 3_u64;
+    for turn in 0..200_000_i64 {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let (database, name) = ((random >> 20) as usize % 2, (random >> 33) % 20_000);
+        let bytes = name.to_string().into_bytes();
+        let key = keyspace.key(&bytes);
+        let expected = model.get(&(database, name)).copied();
+        // Found by one, it is found by the next.
+        assert_eq!(number(&locked, database, key), expected);
+        match (random >> 25) % 6 {
+            0 | 1 => {
+                assert_eq!(
+                    locked.store(database, key, Content::Int(turn), Some(turn), 0),
+                    expected.is_none()
+                );
+                model.insert((database, name), turn);
+            }
+            2 => assert_eq!(locked.set_expiry(database, key, None), expected.is_some()),
+            3 => {
+                assert_eq!(locked.remove(database, key), model.remove(&(database, name)).is_some())
+            }
+            4 => {
+                if number(&locked, 1 - database, key).is_none()
+                    && let Some(entry) = locked.take(database, key)
+                {
+                    assert_eq!(number(&locked, database, key), None);
+                    locked.put(1 - database, key, entry, None);
+                    let old = model.remove(&(database, name));
+                    model.insert((1 - database, name), old.expect("it was there"));
+                }
+            }
+            _ => locked.swap(0, 1),
+        }
+        if (random >> 25) % 6 == 5 {
+            model =
+                model.into_iter().map(|((base, name), value)| ((1 - base, name), value)).collect();
+        }
+        let expected = model.get(&(database, name)).copied();
+        assert_eq!(number(&locked, database, key), expected);
+        if turn % 9973 == 0 {
+            drop(locked.flush(database));
+            model.retain(|(base, _), _| *base != database);
+            assert_eq!(number(&locked, database, key), None);
+        }
+    }
 }

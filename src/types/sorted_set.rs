@@ -27,8 +27,8 @@ pub(crate) use iter::Elements;
 pub(crate) use view::SortedSetRef;
 use view::{insert_packed, remove_packed};
 
-use super::{FETCHED_MAX, Freed};
 use super::listpack::Item;
+use super::{FETCHED_MAX, Freed};
 use index::Index;
 use key::Key;
 use leaves::Leaves;

@@ -17,7 +17,7 @@ use super::table::{Counts, Garbage, Head, Position, Staying, TableMut, same_byte
 #[cfg(debug_assertions)]
 thread_local! {
     /// Number of lock sets that this thread holds.
-    static HELD: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Panics in builds with debug assertions if called under a shard's lock: a guard for slow work.
