@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::super::entry::Entry;
 use super::super::sync::Ordering;
-use super::segment::{ADDRESS, EXPIRES, LINE, MARK, Segment};
+use super::segment::{EXPIRES, LINE, MARK, Segment};
 use super::{Counts, HashKey, TableMut};
 
 /// Exclusive access to an entry that stays in its table.
