@@ -34,7 +34,8 @@
 //!
 //! A worker thread reads a client's bytes into its scratch memory and calls
 //! `engine::Executor::run`. That parses up to 32 requests in place, hashes their keys and
-//! prefetches slots and entries, then runs them one by one: look up the row, check admission, lock
+//! prefetches slots and entries, and members where several requests look into one large collection,
+//! then runs them one by one: look up the row, check admission, lock
 //! the shards of the row's keys, run the handler, apply its effects, unlock. One write sends the
 //! replies. No step moves to another thread, and nothing waits under a lock.
 //!

@@ -64,6 +64,9 @@ pub(crate) struct Command {
     pub(crate) categories: &'static [Category],
     pub(crate) tips: &'static [&'static str],
     pub(crate) subcommands: &'static [Self],
+    /// Index of the argument that is a member or field of the first key's collection; 0 if there is
+    /// none, or none to look up. A hint: several of a batch are read ahead together.
+    pub(crate) member: usize,
     pub(crate) docs: Docs,
 }
 
@@ -324,6 +327,7 @@ pub(super) const fn command(
         categories,
         tips: &[],
         subcommands: &[],
+        member: 0,
         docs: Docs { summary: "", since: "", complexity: "", syntax: "" },
     }
 }
@@ -345,6 +349,7 @@ pub(super) const fn container(
         categories: &[],
         tips: &[],
         subcommands,
+        member: 0,
         docs: Docs { summary: "", since: "", complexity: "", syntax: "" },
     }
 }
@@ -359,6 +364,11 @@ impl Command {
         summary: &'static str,
     ) -> Self {
         self.docs = Docs { summary, since, complexity, syntax };
+        self
+    }
+
+    pub(super) const fn member(mut self, argument: usize) -> Self {
+        self.member = argument;
         self
     }
 

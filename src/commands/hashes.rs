@@ -16,17 +16,21 @@ use crate::types::{Encoding, Type, ValueRef};
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("HDEL", hdel, at_least(3), &[Write, Fast], one_key(&[Rw, Delete]), Hash)
+        .member(2)
         .docs("2.0.0", "O(N) where N is the number of fields named", "key field [field ...]",
             "Removes fields from a hash, and the hash when it has none left."),
     command("HEXISTS", hexists, exactly(3), &[ReadOnly, Fast], one_key(&[Ro]), Hash)
+        .member(2)
         .docs("2.0.0", "O(1)", "key field", "Tells whether a hash has a field."),
     command("HGET", hget, exactly(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), Hash)
+        .member(2)
         .docs("2.0.0", "O(1)", "key field", "Gives the value of a hash's field."),
     command("HGETALL", hgetall, exactly(2), &[ReadOnly], one_key(&[Ro, Access]), Hash)
         .docs("2.0.0", "O(N) where N is the number of fields", "key", "Gives all the fields of a hash with their values.")
         .tips(&["nondeterministic_output_order"]),
     command("HINCRBY", numbers::hincrby, exactly(4), &[Write, DenyOom, Fast],
         one_key(&[Rw, Access, Update]), Hash)
+        .member(2)
         .docs("2.0.0", "O(1)", "key field increment",
             "Adds a number to the integer that a hash's field holds; a missing field counts as 0."),
     command("HINCRBYFLOAT", numbers::hincrbyfloat, exactly(4), &[Write, DenyOom, Fast],
@@ -39,6 +43,7 @@ pub(super) const COMMANDS: &[Command] = &[
     command("HLEN", hlen, exactly(2), &[ReadOnly, Fast], one_key(&[Ro]), Hash)
         .docs("2.0.0", "O(1)", "key", "Gives the number of a hash's fields."),
     command("HMGET", hmget, at_least(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), Hash)
+        .member(2)
         .docs("2.0.0", "O(N) where N is the number of fields named", "key field [field ...]",
             "Gives the values of some fields of a hash, and null for those that it lacks."),
     command("HMSET", hmset, at_least(4), &[Write, DenyOom, Fast], one_key(&[Rw, Update]), Hash)
@@ -54,11 +59,14 @@ pub(super) const COMMANDS: &[Command] = &[
             "Walks over the fields of a hash with their values, a few per call.")
         .tips(&["nondeterministic_output"]),
     command("HSET", hset, at_least(4), &[Write, DenyOom, Fast], one_key(&[Rw, Update]), Hash)
+        .member(2)
         .docs("2.0.0", "O(N) where N is the number of fields named", "key field value [field value ...]",
             "Sets fields of a hash to values, and creates the hash when it is missing."),
     command("HSETNX", hsetnx, exactly(4), &[Write, DenyOom, Fast], one_key(&[Rw, Insert]), Hash)
+        .member(2)
         .docs("2.0.0", "O(1)", "key field value", "Sets a field of a hash to a value unless the field is there already."),
     command("HSTRLEN", hstrlen, exactly(3), &[ReadOnly, Fast], one_key(&[Ro]), Hash)
+        .member(2)
         .docs("3.2.0", "O(1)", "key field", "Gives the length in bytes of the value of a hash's field."),
     command("HVALS", hvals, exactly(2), &[ReadOnly], one_key(&[Ro, Access]), Hash)
         .docs("2.0.0", "O(N) where N is the number of fields", "key", "Gives the values of all the fields of a hash.")
@@ -101,9 +109,8 @@ fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let key = ctx.keys.at(args, 1);
     let hash = read(&mut ctx.keys, key)?;
     ctx.reply.map(hash.map_or(0, HashRef::len));
-    for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
-        Context::reply_item(ctx.reply, field);
-        Context::reply_item(ctx.reply, value);
+    if let Some(hash) = hash {
+        hash.visit(|item| Context::reply_item(ctx.reply, item));
     }
     Ok(())
 }

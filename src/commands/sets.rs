@@ -25,6 +25,7 @@ const fn stored(destination: &'static [KeyFlag]) -> KeyPlaces {
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
     command("SADD", sadd, at_least(3), &[Write, DenyOom, Fast], one_key(&[Rw, Insert]), Set)
+        .member(2)
         .docs("1.0.0", "O(N) where N is the number of given members", "key member [member ...]",
             "Adds members to a set, creating it when it is missing."),
     command("SCARD", scard, exactly(2), &[ReadOnly, Fast], one_key(&[Ro]), Set)
@@ -49,11 +50,13 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("1.0.0", "O(N*M) where N is the size of the smallest set and M the number of sets",
             "destination key [key ...]", "Stores the members that all the sources have."),
     command("SISMEMBER", sismember, exactly(3), &[ReadOnly, Fast], one_key(&[Ro]), Set)
+        .member(2)
         .docs("1.0.0", "O(1)", "key member", "Tells whether a set has a member."),
     command("SMEMBERS", smembers, exactly(2), &[ReadOnly], one_key(&[Ro, Access]), Set)
         .docs("1.0.0", "O(N) where N is the number of members", "key", "Gives all the members of a set.")
         .tips(&["nondeterministic_output_order"]),
     command("SMISMEMBER", smismember, at_least(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), Set)
+        .member(2)
         .docs("6.2.0", "O(N) where N is the number of given members", "key member [member ...]",
             "Tells for each of some members whether a set has it."),
     command("SMOVE", smove, exactly(4), &[Write, Fast], two_keys(&[Rw, Access, Delete], &[Rw, Insert]), Set)
@@ -67,6 +70,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "Gives random members of a set; a negative count allows repetitions.")
         .tips(&["nondeterministic_output"]),
     command("SREM", srem, at_least(3), &[Write, Fast], one_key(&[Rw, Delete]), Set)
+        .member(2)
         .docs("1.0.0", "O(N) where N is the number of given members", "key member [member ...]",
             "Removes members from a set, and the key once none is left."),
     command("SSCAN", sscan, at_least(3), &[ReadOnly], one_key(&[Ro, Access]), Set)

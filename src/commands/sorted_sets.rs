@@ -42,6 +42,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .docs("5.0.0", "O(log(N)) where N is the size of the sorted set", "key [key ...] timeout",
             "Takes the least element of the first sorted set that there is, or waits for one."),
     command("ZADD", zadd, at_least(4), &[Write, DenyOom, Fast], one_key(&[Rw, Update]), SortedSet)
+        .member(3)
         .docs("1.2.0", "O(log(N)) per element, where N is the size of the sorted set",
             "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
             "Adds members with their scores, or gives members new scores."),
@@ -61,6 +62,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "Stores the elements of the first source whose members no other source has."),
     command("ZINCRBY", add::zincrby, exactly(4), &[Write, DenyOom, Fast],
         one_key(&[Rw, Access, Update]), SortedSet)
+        .member(3)
         .docs("1.2.0", "O(log(N)) where N is the size of the sorted set", "key increment member",
             "Adds to the score of a member; one that is missing counts as 0."),
     command("ZINTER", combine::zinter, at_least(3), &[ReadOnly, MovableKeys],
@@ -114,9 +116,11 @@ pub(super) const COMMANDS: &[Command] = &[
             "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
             "Stores the elements in a range of ranks, scores or members."),
     command("ZRANK", zrank, exactly(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), SortedSet)
+        .member(2)
         .docs("2.0.0", "O(log(N)) where N is the size of the sorted set", "key member",
             "Counts the members before a member."),
     command("ZREM", zrem, at_least(3), &[Write, Fast], one_key(&[Rw, Delete]), SortedSet)
+        .member(2)
         .docs("1.2.0", "O(M*log(N)) where N is the size of the sorted set and M the number of members named",
             "key member [member ...]", "Removes members, and the key once none is left."),
     command("ZREMRANGEBYLEX", range::zremrangebylex, exactly(4), &[Write], one_key(&[Rw, Delete]), SortedSet)
@@ -140,6 +144,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "key max min [WITHSCORES] [LIMIT offset count]",
             "Gives the members whose scores lie in a range, the greatest first."),
     command("ZREVRANK", zrevrank, exactly(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), SortedSet)
+        .member(2)
         .docs("2.0.0", "O(log(N)) where N is the size of the sorted set", "key member",
             "Counts the members behind a member."),
     command("ZSCAN", zscan, at_least(3), &[ReadOnly], one_key(&[Ro, Access]), SortedSet)
@@ -148,6 +153,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "Walks over the members of a sorted set with their scores, a few per call.")
         .tips(&["nondeterministic_output"]),
     command("ZSCORE", zscore, exactly(3), &[ReadOnly, Fast], one_key(&[Ro, Access]), SortedSet)
+        .member(2)
         .docs("1.2.0", "O(1)", "key member", "Gives the score of a member."),
     command("ZUNION", combine::zunion, at_least(3), &[ReadOnly, MovableKeys],
         numbered_keys(&[Ro, Access], 1), SortedSet)

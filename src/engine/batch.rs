@@ -9,6 +9,7 @@ use super::request::{self, Flow};
 use super::{Engine, Executor, Scratch};
 use crate::commands::Args;
 use crate::commands::registry::Registry;
+use crate::keyspace::Key;
 use crate::node::Node;
 use crate::node::client::Client;
 use crate::resp::{Limits, Output, Parser, ProtocolError, Request, Span, split_inline};
@@ -257,6 +258,31 @@ impl Scratch {
             if let (Some((_, hash)), Some(slots)) = (pending.hashed, slots) {
                 slots.entry(hash);
             }
+        }
+        drop(prefetching);
+        self.fetch_members(node, database, input, registry);
+    }
+
+    /// Reads the members ahead that several successive requests look up in one large collection.
+    fn fetch_members(&self, node: &Node, database: usize, input: &[u8], registry: &Registry) {
+        let member = |pending: &Pending| {
+            let at = pending.command.map_or(0, |command| registry.commands()[command].row.member);
+            (at != 0 && at < pending.spans.1 - pending.spans.0).then_some(at)
+        };
+        let same = |a: &Pending, b: &Pending| {
+            a.hashed == b.hashed && member(a).is_some() && member(b).is_some()
+        };
+        for requests in self.requests.chunk_by(same).filter(|requests| requests.len() > 1) {
+            let Some((at, hash)) = requests[0].hashed else { continue };
+            let mut members = [&b""[..]; REQUESTS_MAX];
+            for (bytes, pending) in members.iter_mut().zip(requests) {
+                let (buffer, spans) = self.place(pending, input);
+                let at = member(pending).expect("there are several of them");
+                *bytes = Args::new(buffer, spans, None).at(at);
+            }
+            let (buffer, spans) = self.place(&requests[0], input);
+            let key = Key { bytes: Args::new(buffer, spans, None).at(at), hash };
+            node.keyspace.fetch_members(database, key, &members[..requests.len()]);
         }
     }
 

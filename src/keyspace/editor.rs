@@ -1,14 +1,14 @@
 //! A value being changed where it lies in its entry.
 
 use super::raw::entry::Content;
-use super::raw::table::Occupied;
+use super::raw::table::Staying;
 use crate::types::{Buffer, Encoding, Object, Place, ValueRef};
 
 /// Exclusive access to the value of a key. A running snapshot has what it was before.
-pub(crate) struct Editor<'a>(Occupied<'a>);
+pub(crate) struct Editor<'a>(Staying<'a>);
 
 impl<'a> Editor<'a> {
-    pub(super) fn new(entry: Occupied<'a>) -> Self {
+    pub(super) fn new(entry: Staying<'a>) -> Self {
         Self(entry)
     }
 }

@@ -13,6 +13,7 @@ mod editor;
 mod flushed;
 pub(crate) mod graveyard;
 mod interests;
+mod prefetching;
 mod raw;
 mod sample;
 mod scan;
@@ -32,7 +33,7 @@ pub(crate) use interests::{Mark, Noted, Ticket, Tracked, Tracker, Waiter};
 pub(crate) use raw::entry::{Content, Copies, Entry, EntryRef, INLINE_BYTES_MAX};
 use raw::shard::{Held, Shards, View};
 pub(crate) use raw::shard::{SHARDS, ShardSet};
-use raw::table::{Detached, Garbage, Head, Only, Segment, TableMut};
+use raw::table::{Detached, Only, TableMut};
 pub(crate) use sample::Sample;
 pub(crate) use scan::Cursor;
 
@@ -301,43 +302,10 @@ impl Keyspace {
         bytes
     }
 
-    /// Lets a worker read slots without a lock, to prefetch, until the guard drops.
-    #[inline]
-    pub(crate) fn prefetching(&self, reader: usize) -> Prefetching<'_> {
-        Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
-    }
-
     /// Frees memory of tables that no reader sees any more; called between batches.
     #[inline]
     pub(crate) fn collect(&self) {
         self.shards.reclaim().collect();
-    }
-}
-
-/// Reads slots without a lock, to load entries into the cache before they are needed.
-#[derive(Debug)]
-pub(crate) struct Prefetching<'k> {
-    keyspace: &'k Keyspace,
-    inside: raw::reclaim::Inside<'k, Garbage>,
-}
-
-impl Prefetching<'_> {
-    /// First stage, for all the keys of a batch before the second.
-    #[inline]
-    pub(crate) fn slots(&self, database: usize, hash: u64) -> Option<PrefetchedSlots<'_>> {
-        let head = self.keyspace.shards.head((hash >> 56) as usize, self.keyspace.tables(database));
-        Some(PrefetchedSlots(head.prefetch_slots(hash, &self.inside)?))
-    }
-}
-
-/// Prefetched slots.
-pub(crate) struct PrefetchedSlots<'i>(&'i Segment);
-
-impl PrefetchedSlots<'_> {
-    /// Second stage: prefetches the entry.
-    #[inline]
-    pub(crate) fn entry(self, hash: u64) {
-        Head::prefetch_entry(self.0, hash);
     }
 }
 
@@ -397,8 +365,8 @@ impl<'k> Locked<'k> {
 
     /// Sets a key's access bits.
     pub(crate) fn touch(&mut self, database: usize, key: Key<'_>, access: u32) {
-        let (mut table, _) = self.held.table(key.shard(), self.keyspace.tables(database));
-        if let Some(mut entry) = table.occupied(key.bytes, key.hash) {
+        let tables = self.keyspace.tables(database);
+        if let Some((mut entry, _)) = self.held.edit(tables, key.bytes, key.hash) {
             entry.set_access(access);
         }
     }
@@ -427,8 +395,8 @@ impl<'k> Locked<'k> {
         stamp: impl FnOnce(Option<u32>) -> u32,
     ) -> bool {
         let tables = self.keyspace.tables(database);
-        let (mut table, state) = self.held.table(key.shard(), tables);
-        let Some(mut entry) = table.occupied(key.bytes, key.hash) else {
+        let Some((mut entry, state)) = self.held.edit(tables, key.bytes, key.hash) else {
+            let (mut table, state) = self.held.table(key.shard(), tables);
             let mut entry = Entry::new(key.bytes, content, expire_at_ms);
             entry.set_epoch(state.epoch);
             entry.set_access(stamp(None));
@@ -459,8 +427,7 @@ impl<'k> Locked<'k> {
     /// A key's value, to change in place; `None` if the key is missing.
     pub(crate) fn edit(&mut self, database: usize, key: Key<'_>) -> Option<Editor<'_>> {
         let tables = self.keyspace.tables(database);
-        let (table, state) = self.held.table(key.shard(), tables);
-        let mut entry = table.into_occupied(key.bytes, key.hash)?;
+        let (mut entry, state) = self.held.edit(tables, key.bytes, key.hash)?;
         state.before_change(tables, &mut entry, self.displaced);
         Some(Editor::new(entry))
     }
@@ -478,8 +445,8 @@ impl<'k> Locked<'k> {
         expire_at_ms: Option<i64>,
     ) -> bool {
         let tables = self.keyspace.tables(database);
-        let (mut table, state) = self.held.table(key.shard(), tables);
-        let Some(mut entry) = table.occupied(key.bytes, key.hash) else { return false };
+        let found = self.held.edit(tables, key.bytes, key.hash);
+        let Some((mut entry, state)) = found else { return false };
         state.before_change(tables, &mut entry, self.displaced);
         entry.set_expiry(expire_at_ms);
         true

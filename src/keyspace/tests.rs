@@ -369,3 +369,62 @@ fn random_keys_are_of_the_database_and_come_from_everywhere() {
         .collect();
     assert_eq!(picked.len(), 50);
 }
+
+/// The number that a key holds.
+fn number(locked: &Locked<'_>, database: usize, key: Key<'_>) -> Option<i64> {
+    locked.get(database, key)?.value().string()?.integer()
+}
+
+#[test]
+fn an_entry_is_found_again_whatever_changed_since_it_was_found() {
+    let keyspace = keyspace();
+    let mut guard = keyspace.lock(ShardSet::ALL);
+    let mut locked = guard.locked();
+    let mut model: HashMap<(usize, u64), i64> = HashMap::new();
+    let mut random = 3_u64;
+    for turn in 0..100_000_i64 {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let (database, name) = ((random >> 20) as usize % 2, (random >> 33) % 10_000);
+        let bytes = name.to_string().into_bytes();
+        let key = keyspace.key(&bytes);
+        let expected = model.get(&(database, name)).copied();
+        // Found by one, it is found by the next.
+        assert_eq!(number(&locked, database, key), expected);
+        match (random >> 25) % 6 {
+            0 | 1 => {
+                assert_eq!(
+                    locked.store(database, key, Content::Int(turn), Some(turn), 0),
+                    expected.is_none()
+                );
+                model.insert((database, name), turn);
+            }
+            2 => assert_eq!(locked.set_expiry(database, key, None), expected.is_some()),
+            3 => {
+                assert_eq!(locked.remove(database, key), model.remove(&(database, name)).is_some())
+            }
+            4 => {
+                if number(&locked, 1 - database, key).is_none()
+                    && let Some(entry) = locked.take(database, key)
+                {
+                    assert_eq!(number(&locked, database, key), None);
+                    locked.put(1 - database, key, entry, None);
+                    let old = model.remove(&(database, name));
+                    model.insert((1 - database, name), old.expect("it was there"));
+                }
+            }
+            _ if turn % 100 == 0 => {
+                locked.swap(0, 1);
+                let swapped = model.into_iter();
+                model = swapped.map(|((base, name), value)| ((1 - base, name), value)).collect();
+            }
+            _ => {}
+        }
+        let expected = model.get(&(database, name)).copied();
+        assert_eq!(number(&locked, database, key), expected);
+        if turn % 9973 == 0 {
+            locked.flush_later(database);
+            model.retain(|(base, _), _| *base != database);
+            assert_eq!(number(&locked, database, key), None);
+        }
+    }
+}

@@ -27,6 +27,24 @@ impl Protocol {
 /// Most bytes of framing around a bulk string.
 const BULK_FRAME_BYTES: usize = 32;
 
+/// The numbers below a hundred.
+static TWO_DIGITS: [[u8; 2]; 100] = two_digits();
+
+const fn two_digits() -> [[u8; 2]; 100] {
+    let mut numbers = [*b"00"; 100];
+    let mut rest = numbers.as_mut_slice();
+    let mut digits = *b"00";
+    while let [number, after @ ..] = rest {
+        *number = digits;
+        digits = match digits {
+            [tens, b'9'] => [tens.wrapping_add(1), b'0'],
+            [tens, ones] => [tens, ones.wrapping_add(1)],
+        };
+        rest = after;
+    }
+    numbers
+}
+
 /// Shorter output is copied when it must be kept.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// From this length on, sharing a string among several outputs is cheaper than copying it.
@@ -201,12 +219,9 @@ impl Output {
     #[inline]
     fn length(&mut self, kind: u8, len: usize) {
         // Most are short: one store of a few bytes known in advance.
-        match u8::try_from(len) {
-            Ok(len @ 0..10) => self.raw(&[kind, b'0'.wrapping_add(len), b'\r', b'\n']),
-            Ok(len @ 10..100) => {
-                let (tens, ones) = (len.wrapping_div(10), len.wrapping_rem(10));
-                self.raw(&[kind, b'0'.wrapping_add(tens), b'0'.wrapping_add(ones), b'\r', b'\n']);
-            }
+        match (len, TWO_DIGITS.get(len)) {
+            (0..10, Some([_, ones])) => self.raw(&[kind, *ones, b'\r', b'\n']),
+            (_, Some([tens, ones])) => self.raw(&[kind, *tens, *ones, b'\r', b'\n']),
             _ => self.line(kind, i64::try_from(len).unwrap_or(i64::MAX)),
         }
     }

@@ -160,13 +160,23 @@ impl Parser {
         spans: &mut Vec<Span>,
         limits: Limits,
     ) -> Result<Option<Request>, ProtocolError> {
-        let mut left = match self.args_left {
+        let count = match self.args_left {
             Some(left) => left,
             None => {
-                match buffer.first() {
-                    None => return Ok(None),
-                    Some(b'*') => {}
-                    Some(_) => return self.inline(buffer),
+                match *buffer {
+                    [] => return Ok(None),
+                    // Most requests have few arguments.
+                    [b'*', digit @ b'1'..=b'9', b'\r', _, ..] => {
+                        self.at = 4;
+                        return self.bulks(
+                            i64::from(digit.wrapping_sub(b'0')),
+                            buffer,
+                            spans,
+                            limits,
+                        );
+                    }
+                    [b'*', ..] => {}
+                    _ => return self.inline(buffer),
                 }
                 let Some(line) = self.line(buffer, ProtocolError::TooBigMultibulkCount)? else {
                     return Ok(None);
@@ -183,13 +193,53 @@ impl Parser {
                 count
             }
         };
+        self.bulks(count, buffer, spans, limits)
+    }
+
+    /// Reads the arguments that are left.
+    #[inline]
+    fn bulks(
+        &mut self,
+        mut left: i64,
+        buffer: &[u8],
+        spans: &mut Vec<Span>,
+        limits: Limits,
+    ) -> Result<Option<Request>, ProtocolError> {
         while left > 0 {
-            self.args_left = Some(left);
-            let Some(span) = self.bulk(buffer, limits)? else { return Ok(None) };
+            let span = match self.short_bulk(buffer, limits) {
+                Some(span) => span,
+                None => match self.bulk(buffer, limits)? {
+                    Some(span) => span,
+                    None => {
+                        self.args_left = Some(left);
+                        return Ok(None);
+                    }
+                },
+            };
             spans.push(span);
             left = left.wrapping_sub(1);
         }
         Ok(Some(Request::Multibulk))
+    }
+
+    /// Reads what most arguments are: whole, and shorter than a hundred bytes.
+    #[inline]
+    fn short_bulk(&mut self, buffer: &[u8], limits: Limits) -> Option<Span> {
+        let digit = |byte: u8| u32::from(byte.wrapping_sub(b'0'));
+        let (line, len) = match *buffer.get(self.at..)? {
+            [b'$', ones @ b'0'..=b'9', b'\r', _, ..] => (4, digit(ones)),
+            [b'$', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+                (5, digit(tens).wrapping_mul(10).wrapping_add(digit(ones)))
+            }
+            _ => return None,
+        };
+        let start = u32::try_from(self.at).ok()?.checked_add(line)?;
+        let end = (start as usize).checked_add(len as usize)?.checked_add(2)?;
+        if self.bulk_len.is_some() || i64::from(len) > limits.bulk_bytes_max || buffer.len() < end {
+            return None;
+        }
+        self.at = end;
+        Some(Span { start, len })
     }
 
     /// Reads `$<len>\r\n<bytes>\r\n` at the current place.

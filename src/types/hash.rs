@@ -89,6 +89,18 @@ impl<'a> HashRef<'a> {
         }
     }
 
+    /// Passes all fields to `each`, and each one's value after it, in the order of [`Self::iter`].
+    #[inline]
+    pub(crate) fn visit(self, mut each: impl FnMut(Item<'a>)) {
+        match self {
+            Self::Packed(hash) => hash.visit(each),
+            Self::Table(hash) => hash.iter().for_each(|(field, value)| {
+                each(Item::Bytes(field));
+                each(Item::Bytes(value));
+            }),
+        }
+    }
+
     /// The field of a rank, with its value.
     pub(crate) fn nth(self, rank: usize) -> Option<(Item<'a>, Item<'a>)> {
         match self {

@@ -222,7 +222,7 @@ impl List {
             }
             full => {
                 let room = full.map_or(0, |node| node.expanded_len());
-                self.push_new_node(0, value, room);
+                self.push_new_node(Direction::Forward, value, room);
             }
         }
     }
@@ -237,7 +237,7 @@ impl List {
             }
             full => {
                 let room = full.map_or(0, |node| node.expanded_len());
-                self.push_new_node(self.len, value, room);
+                self.push_new_node(Direction::Backward, value, room);
             }
         }
     }
@@ -245,8 +245,9 @@ impl List {
     /// Pushes a node at an end. It gets the room of the full one there: most lists that have grown
     /// by a node grow by more.
     #[cold]
-    fn push_new_node(&mut self, index: usize, value: &[u8], room: usize) {
-        self.insert_node(index, Node::with_room(value, self.limits, room));
+    fn push_new_node(&mut self, end: Direction, value: &[u8], room: usize) {
+        let index = if end == Direction::Forward { 0 } else { self.len };
+        self.insert_node(index, Node::with_room(value, self.limits, room, end));
         self.settle(0..0);
     }
 

@@ -40,6 +40,10 @@ pub(crate) use remains::Remains;
 pub(crate) use string::{CHUNK_BYTES, Chunks, StringView};
 pub(crate) use value::{Place, Value, ValueRef};
 
+/// Most members that are read ahead of their use at the same time: the processor does not wait for
+/// more memory at once.
+pub(crate) const FETCHED_MAX: usize = 16;
+
 /// A uniformly random rank below `len`, from one random number; 0 if there is none.
 #[inline]
 pub(crate) fn uniform(len: usize, random: &mut dyn FnMut() -> u64) -> usize {

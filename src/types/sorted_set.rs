@@ -27,8 +27,8 @@ pub(crate) use iter::Elements;
 pub(crate) use view::SortedSetRef;
 use view::{insert_packed, remove_packed};
 
-use super::Freed;
 use super::listpack::Item;
+use super::{FETCHED_MAX, Freed};
 use index::Index;
 use key::Key;
 use leaves::Leaves;
@@ -79,6 +79,24 @@ impl SortedSet {
     fn find(&self, key: &Key<'_>) -> Option<(u32, usize)> {
         let leaves = &self.parts.leaves;
         self.parts.index.find(key.hash, |leaf| Some((leaf, leaves.get(leaf).find(key)?)))
+    }
+
+    /// Reads where these members stand, all at the same time.
+    pub(crate) fn fetch(&self, members: &[&[u8]]) {
+        let Parts { leaves, index } = &self.parts;
+        for members in members.chunks(FETCHED_MAX) {
+            let mut hashes = [0; FETCHED_MAX];
+            for (hash, member) in hashes.iter_mut().zip(members) {
+                *hash = Key::new(member).hash;
+            }
+            let hashes = &hashes[..members.len()];
+            index.fetch(hashes);
+            for hash in hashes {
+                if let Some(leaf) = index.find(*hash, Some) {
+                    leaves.get(leaf).fetch();
+                }
+            }
+        }
     }
 
     #[inline]

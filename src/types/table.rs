@@ -10,6 +10,7 @@
 //!
 //! Knows nothing of small sets and hashes, which are packed otherwise.
 
+mod fetch;
 mod node;
 mod segment;
 #[cfg(test)]

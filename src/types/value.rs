@@ -104,6 +104,17 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// Reads what looks at these members or fields will read, all at the same time, if the value is
+    /// large: see [`FETCHED_MAX`](super::FETCHED_MAX).
+    pub(crate) fn fetch(self, members: &[&[u8]]) {
+        match self {
+            Self::Set(SetRef::Table(table)) => table.fetch(members),
+            Self::Hash(HashRef::Table(table)) => table.fetch(members),
+            Self::SortedSet(SortedSetRef::Tree(set)) => set.fetch(members),
+            _ => {}
+        }
+    }
+
     /// Whether this is a collection without elements, which no key may hold.
     pub(crate) fn is_empty_collection(self) -> bool {
         match self {

@@ -183,8 +183,10 @@ impl Entry {
     ) -> Result<(), Content<'a>> {
         let header = self.header();
         let (key_len, old_len) = (header.key_len as usize, header.value_len as usize);
-        let same_size = layout(header.has_expiry, key_len, old_len).size()
-            == layout(expire_at_ms.is_some(), key_len, content.len()).size();
+        // Numbers, and values of one length, are most of those that are overwritten.
+        let same_size = old_len == content.len()
+            || layout(header.has_expiry, key_len, old_len).size()
+                == layout(header.has_expiry, key_len, content.len()).size();
         if header.encoding.is_object() || header.has_expiry != expire_at_ms.is_some() || !same_size
         {
             return Err(content);

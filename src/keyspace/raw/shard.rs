@@ -4,7 +4,7 @@
 //! which gives access to tables and state. Accessing a shard outside the set panics: the set
 //! follows from the command's row, and a handler that reaches further is a bug there.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::entry::EntryRef;
 use super::lock::{Lock, Pause};
 use super::reclaim::Reclaim;
-use super::table::{Counts, Garbage, Head, TableMut};
+use super::table::{Counts, Garbage, Head, Position, Staying, TableMut, same_bytes};
 
 #[cfg(debug_assertions)]
 thread_local! {
     /// Number of lock sets that this thread holds.
-    static HELD: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Panics in builds with debug assertions if called under a shard's lock: a guard for slow work.
@@ -192,6 +192,15 @@ impl<S> Shards<S> {
         })
     }
 
+    /// Takes the lock of one shard, unless somebody else has it.
+    #[inline]
+    pub(crate) fn lock_if_free(&self, shard: usize) -> Option<Held<'_, S>> {
+        self.shards[shard].lock.try_lock().then(|| {
+            count_held(true);
+            Held { shards: self, set: ShardSet::of(shard) }
+        })
+    }
+
     /// Makes those give up who wait for a lock by [`Shards::lock_unless_busy`].
     pub(crate) fn set_busy(&self, busy: bool) {
         self.busy.store(busy, Ordering::Release);
@@ -264,7 +273,7 @@ impl<S> Held<'_, S> {
     #[allow(clippy::needless_pass_by_ref_mut, reason = "one view at a time is what makes it sound")]
     #[inline]
     pub(crate) fn view(&mut self) -> View<'_, S> {
-        View { shards: self.shards, set: self.set }
+        View { shards: self.shards, set: self.set, last: Cell::new(None) }
     }
 
     pub(crate) fn set(&self) -> ShardSet {
@@ -294,6 +303,17 @@ impl<S> Held<'_, S> {
 pub(crate) struct View<'a, S> {
     shards: &'a Shards<S>,
     set: ShardSet,
+    /// The entry that was found last: commands look several times at the same one. Forgotten as soon
+    /// as a table is given out to change: it is valid while no table gains or loses an entry.
+    last: Cell<Option<Found>>,
+}
+
+/// An entry that was found.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    database: usize,
+    hash: u64,
+    position: Position,
 }
 
 impl<S> View<'_, S> {
@@ -307,13 +327,45 @@ impl<S> View<'_, S> {
         self.shards.shards[shard].cell.get()
     }
 
+    /// Where the entry of a key is.
+    #[inline]
+    fn find(&self, database: usize, key: &[u8], hash: u64) -> Option<Position> {
+        if let Some(last) = self.last.get()
+            && (last.hash, last.database) == (hash, database)
+            // SAFETY: the lock is held, and what is in `last` is valid.
+            && same_bytes(unsafe { last.position.entry() }.key(), key)
+        {
+            return Some(last.position);
+        }
+        let shard = (hash >> 56) as usize;
+        assert!(self.set.contains(shard), "shard {shard} is not among the locked ones");
+        // SAFETY: the lock is held.
+        let position = unsafe { self.shards.head(shard, database).find(key, hash)? };
+        self.last.set(Some(Found { database, hash, position }));
+        Some(position)
+    }
+
     /// The entry of a key.
     #[inline]
     pub(crate) fn get(&self, database: usize, key: &[u8], hash: u64) -> Option<EntryRef<'_>> {
-        let shard = (hash >> 56) as usize;
-        assert!(self.set.contains(shard), "shard {shard} is not among the locked ones");
         // SAFETY: the lock is held for the life of `self`, and changing the table takes `&mut`.
-        unsafe { self.shards.head(shard, database).get(key, hash) }
+        self.find(database, key, hash).map(|position| unsafe { position.entry() })
+    }
+
+    /// The entry of a key and the state of its shard, to change.
+    #[inline]
+    pub(crate) fn edit(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        hash: u64,
+    ) -> Option<(Staying<'_>, &mut S)> {
+        let position = self.find(database, key, hash)?;
+        let (table, state) = self.table_of((hash >> 56) as usize, database);
+        // SAFETY: the position has just been found or is valid still. So it stays: the entry cannot
+        // leave the table.
+        let entry = Staying::new(unsafe { table.into_occupied_at(position, hash) });
+        Some((entry, state))
     }
 
     #[inline]
@@ -325,6 +377,12 @@ impl<S> View<'_, S> {
     /// A table and the state of its shard, to change.
     #[inline]
     pub(crate) fn table(&mut self, shard: usize, database: usize) -> (TableMut<'_>, &mut S) {
+        self.last.set(None);
+        self.table_of(shard, database)
+    }
+
+    #[inline]
+    fn table_of(&mut self, shard: usize, database: usize) -> (TableMut<'_>, &mut S) {
         let cell = self.cell(shard);
         let (head, counts) =
             (self.shards.head(shard, database), self.shards.counts(shard, database));

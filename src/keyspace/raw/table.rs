@@ -24,12 +24,13 @@
 //! they never read entries.
 
 mod detached;
+mod occupied;
 mod segment;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::ops::{ControlFlow, Deref, DerefMut};
-use std::ptr;
+use std::ops::ControlFlow;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicUsize;
 
 use super::entry::{Entry, EntryRef};
@@ -37,8 +38,9 @@ use super::prefetch;
 use super::reclaim::{Inside, Reclaim};
 use super::sync::{AtomicPtr, Life, Ordering};
 pub(crate) use detached::Detached;
-pub(crate) use segment::Segment;
+pub(crate) use occupied::{Occupied, Staying};
 use segment::{ADDRESS, Directory, EXPIRES, LINE, LINES, MARK, SHARD_BITS, SLOTS, home, mark};
+pub(crate) use segment::{Segment, same_bytes};
 
 /// Two sibling segments with fewer keys than this are merged.
 const MERGE_BELOW: usize = 24;
@@ -92,18 +94,18 @@ impl Head {
         }
     }
 
-    /// The entry of a key.
+    /// Where the entry of a key is.
     ///
     /// # Safety
-    /// During `'a` the caller holds the shard's lock and does not change the table.
+    /// The caller holds the shard's lock.
     #[inline]
-    pub(super) unsafe fn get<'a>(&'a self, key: &[u8], hash: u64) -> Option<EntryRef<'a>> {
+    pub(super) unsafe fn find(&self, key: &[u8], hash: u64) -> Option<Position> {
         // SAFETY: what is linked is alive until it is unlinked, which needs the lock.
         unsafe {
             let directory = self.0.load(Ordering::Relaxed).as_ref()?;
             let segment = directory.segment(directory.index(hash)).as_ref()?;
             let index = segment.find(key, hash)?;
-            Some(EntryRef::from_bits(segment.load(index) & ADDRESS))
+            Some(Position { segment: segment.into(), index })
         }
     }
 
@@ -128,6 +130,26 @@ impl Head {
                 return;
             }
         }
+    }
+}
+
+/// Where an entry is, until its table gains or loses one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    segment: NonNull<Segment>,
+    index: usize,
+}
+
+impl Position {
+    /// The entry there.
+    ///
+    /// # Safety
+    /// During `'a` the caller holds the shard's lock and does not change the table. It has held the
+    /// lock since the entry was found, and the table has neither gained nor lost an entry.
+    #[inline]
+    pub(super) unsafe fn entry<'a>(self) -> EntryRef<'a> {
+        // SAFETY: the segment is still linked, and the slot has the entry.
+        unsafe { EntryRef::from_bits(self.segment.as_ref().load(self.index) & ADDRESS) }
     }
 }
 
@@ -218,14 +240,28 @@ impl<'a> TableMut<'a> {
     /// The same for as long as the access to the table was given.
     #[inline]
     pub(crate) fn into_occupied(self, key: &[u8], hash: u64) -> Option<Occupied<'a>> {
-        let segment = self.segment_of(hash)?;
-        // SAFETY: the lock is held.
-        let index = unsafe { segment.find(key, hash)? };
-        let address = segment.load(index) & ADDRESS;
-        // SAFETY: the slot owns the entry; `Occupied` puts it back when it drops, and nobody
-        // else reaches the slot's entry while `Occupied` has the access to the table.
-        let entry = ManuallyDrop::new(unsafe { Entry::from_bits(address) });
-        Some(Occupied { table: self, segment, index, hash, entry })
+        // SAFETY: the lock is held, and nothing changes the table in between.
+        unsafe {
+            let position = self.head.find(key, hash)?;
+            Some(self.into_occupied_at(position, hash))
+        }
+    }
+
+    /// The entry at a position, whose key has this hash.
+    ///
+    /// # Safety
+    /// As for [`Position::entry`].
+    #[inline]
+    pub(super) unsafe fn into_occupied_at(self, position: Position, hash: u64) -> Occupied<'a> {
+        let index = position.index;
+        // SAFETY: the segment is still linked. The slot owns the entry; `Occupied` puts it back when
+        // it drops, and nobody else reaches the slot's entry while `Occupied` has the access to the
+        // table.
+        let (segment, entry) = unsafe {
+            let segment = position.segment.as_ref();
+            (segment, ManuallyDrop::new(Entry::from_bits(segment.load(index) & ADDRESS)))
+        };
+        Occupied { table: self, segment, index, hash, entry }
     }
 
     /// Adds an entry whose key is not in the table.
@@ -481,90 +517,6 @@ impl InPlace<'_> {
 
     pub(crate) fn set_epoch(&mut self, epoch: u8) {
         self.0.set_epoch(epoch);
-    }
-}
-
-/// Exclusive access to an entry of a table; writes it back to its slot on drop.
-pub(crate) struct Occupied<'a> {
-    table: TableMut<'a>,
-    segment: &'a Segment,
-    index: usize,
-    hash: u64,
-    entry: ManuallyDrop<Entry>,
-}
-
-impl Occupied<'_> {
-    /// Replaces the entry by another for the same key; returns the old one.
-    pub(crate) fn replace(&mut self, new: Entry) -> Entry {
-        debug_assert_eq!(new.view().key(), self.entry.view().key());
-        std::mem::replace(&mut *self.entry, new)
-    }
-
-    /// Changes the entry's expiry, moving it when it gains or loses the field.
-    pub(crate) fn set_expiry(&mut self, at_ms: Option<i64>) {
-        if let Some(at) = at_ms
-            && self.entry.set_expiry_in_place(at)
-        {
-            return;
-        }
-        if at_ms.is_none() && self.entry.view().expire_at_ms().is_none() {
-            return;
-        }
-        // SAFETY: the entry is taken out for the rebuild and written back at once; rebuilding
-        // aborts only if memory runs out, which ends the process.
-        unsafe {
-            let old = ManuallyDrop::take(&mut self.entry);
-            self.entry = ManuallyDrop::new(old.rebuilt(None, at_ms));
-        }
-    }
-
-    /// Takes the entry out of the table.
-    pub(crate) fn remove(self, hash_key: HashKey<'_>) -> Entry {
-        let mut this = ManuallyDrop::new(self);
-        let expires = this.segment.load(this.index) & EXPIRES != 0;
-        Counts::add(&this.table.counts.keys, -1);
-        Counts::add(&this.table.counts.expires, -isize::from(expires));
-        let line = this.index / LINE * LINE;
-        this.segment.vacate(this.index);
-        let hash = this.hash;
-        // Checking all the slots costs as much as the removal, so only about one in eight does.
-        if this.segment.load(line) == 0 && (line..line + LINE).all(|i| this.segment.load(i) == 0)
-            || this.table.counts.keys() == 0
-        {
-            this.table.shrink(hash, hash_key);
-        }
-        // SAFETY: the slot no longer owns it, and `this` never drops.
-        unsafe { ManuallyDrop::take(&mut this.entry) }
-    }
-}
-
-impl Drop for Occupied<'_> {
-    fn drop(&mut self) {
-        // SAFETY: the slot gets the ownership back; `self` is not used after.
-        let entry = unsafe { ManuallyDrop::take(&mut self.entry) };
-        let expires = entry.view().expire_at_ms().is_some();
-        let old = self.segment.load(self.index);
-        if expires != (old & EXPIRES != 0) {
-            Counts::add(&self.table.counts.expires, if expires { 1 } else { -1 });
-        }
-        let flag = if expires { EXPIRES } else { 0 };
-        let slot = entry.into_bits() | (old & MARK) | flag;
-        if slot != old {
-            self.segment.slots[self.index].store(slot, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Deref for Occupied<'_> {
-    type Target = Entry;
-    fn deref(&self) -> &Entry {
-        &self.entry
-    }
-}
-
-impl DerefMut for Occupied<'_> {
-    fn deref_mut(&mut self) -> &mut Entry {
-        &mut self.entry
     }
 }
 

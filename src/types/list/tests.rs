@@ -345,3 +345,74 @@ fn a_list_of_one_node_is_known_as_a_pack() {
     list.push_back(b"c");
     assert!(list.only_pack().is_none());
 }
+
+/// Pushes elements at an end until there are so many nodes.
+fn filled(end: Direction, nodes: usize) -> List {
+    let mut list = List::new(Limits::new(-2, 0));
+    while list.node_count() < nodes {
+        list.push(end, b"element:00000001");
+    }
+    list
+}
+
+#[test]
+fn a_list_takes_the_same_room_whichever_end_it_grew_at() {
+    let [front, back] =
+        [Direction::Forward, Direction::Backward].map(|end| filled(end, 20).allocated_bytes());
+    assert_eq!(front, back);
+}
+
+#[test]
+fn a_node_at_an_end_moves_its_bytes_rarely() {
+    let mut list = filled(Direction::Forward, 3);
+    let place = |list: &List| {
+        let Some((_, Stored::Raw(bytes))) = list.nodes().next() else { panic!("not compressed") };
+        bytes.as_ptr_range().end
+    };
+    for turn in 0..200_u32 {
+        list.push_front(format!("an element of {turn:016}").as_bytes());
+    }
+    let end = place(&list);
+    for _ in 0..100 {
+        list.pop_front();
+    }
+    assert_eq!(place(&list), end, "what is behind the popped elements stays where it is");
+    for _ in 0..100 {
+        list.push_front(b"an element of the same length.");
+    }
+    assert_eq!(place(&list), end, "and there is room for as many");
+}
+
+#[test]
+fn pushes_and_pops_at_both_ends_of_one_node_in_turn_lose_nothing() {
+    for pops in 0..4 {
+        let mut list = List::new(Limits::new(-2, 0));
+        let mut model = std::collections::VecDeque::new();
+        let mut random = 7_u64;
+        for turn in 0..3000_usize {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let value = vec![b'v'; (random >> 58) as usize];
+            match (random >> 33) as usize % (4 + pops) {
+                0 | 2 => {
+                    list.push_front(&value);
+                    model.push_front(value);
+                }
+                1 | 3 => {
+                    list.push_back(&value);
+                    model.push_back(value);
+                }
+                4 => assert_eq!(list.pop_front(), model.pop_front()),
+                5 => assert_eq!(list.pop_back(), model.pop_back()),
+                _ if turn % 7 == 0 => {
+                    list.remove_range(0, model.len() / 2);
+                    model.drain(..model.len() / 2);
+                }
+                _ => {}
+            }
+            assert_eq!(list.len(), model.len());
+            if turn % 50 == 0 {
+                assert!((0..list.len()).all(|at| list.get(at).as_ref() == model.get(at)));
+            }
+        }
+    }
+}

@@ -218,6 +218,17 @@ pub(super) fn item(bytes: &[u8], at: usize) -> Item<'_> {
     }
 }
 
+/// The element at `at`, and the length of its entry.
+#[inline]
+pub(super) fn item_with_len(bytes: &[u8], at: usize) -> (Item<'_>, usize) {
+    let first = bytes[at];
+    if let 0x80..0xc0 = first {
+        let len = usize::from(first & 0x3f);
+        return (Item::Bytes(&bytes[at + 1..at + 1 + len]), len + 2);
+    }
+    (item(bytes, at), entry_len(bytes, at))
+}
+
 #[inline]
 fn thirteen_bits(first: u8, second: u8) -> i64 {
     let value = i64::from(u16::from_be_bytes([first & 0x1f, second]));

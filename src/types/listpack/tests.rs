@@ -11,7 +11,12 @@ fn pack_of<T: AsRef<[u8]>>(values: &[T]) -> Vec<u8> {
 }
 
 fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
-    Listpack::new(bytes).iter().map(|(_, item)| item.to_vec()).collect()
+    let pack = Listpack::new(bytes);
+    let all: Vec<_> = pack.iter().map(|(_, item)| item.to_vec()).collect();
+    let mut visited = Vec::new();
+    pack.visit(|item| visited.push(item.to_vec()));
+    assert_eq!(visited, all);
+    all
 }
 
 /// The only entry of a listpack of this string.

@@ -92,6 +92,17 @@ impl<'a> Listpack<'a> {
         Iter { bytes: self.0, front: HEADER_BYTES, back: self.end() }
     }
 
+    /// Passes all elements to `each`: quicker than to iterate.
+    #[inline]
+    pub(crate) fn visit(self, mut each: impl FnMut(Item<'a>)) {
+        let (mut at, end) = (HEADER_BYTES, self.end());
+        while at < end {
+            let (item, len) = entry::item_with_len(self.0, at);
+            each(item);
+            at += len;
+        }
+    }
+
     /// The element at `offset` and all behind it.
     #[inline]
     pub(crate) fn iter_from(self, offset: usize) -> Iter<'a> {

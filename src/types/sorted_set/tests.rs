@@ -507,3 +507,22 @@ mod index {
         }
     }
 }
+
+#[test]
+fn reading_ahead_changes_nothing_whatever_is_asked_for() {
+    for len in [0, 1, 40, 100_000_usize] {
+        let mut set = SortedSet::new();
+        let name = |number: usize| format!("member:{number}").into_bytes();
+        for number in 0..len {
+            set.insert(&name(number), number as f64);
+        }
+        let asked: Vec<_> = (0..100).map(|number| name(number * len / 50)).collect();
+        let asked: Vec<&[u8]> = asked.iter().map(Vec::as_slice).collect();
+        for count in [0, 1, 15, 16, 17, 100] {
+            set.fetch(&asked[..count]);
+        }
+        let found: Vec<_> = asked.iter().map(|member| set.score(member)).collect();
+        let expected = (0..100).map(|number| number * len / 50);
+        assert!(found.into_iter().eq(expected.map(|at| (at < len).then_some(at as f64))));
+    }
+}

@@ -328,6 +328,9 @@ fn remove(
         let start = rank as usize;
         let run = start..leaf.count().min(start.saturating_add(most));
         removed = run.len();
+        if removed == 1 {
+            fetch_next(leaf, start, &parts.index);
+        }
         for index in run.clone() {
             each(leaf.member(index), leaf.score(index));
             parts.index.remove(key::hash(leaf.member(index)), number);
@@ -343,6 +346,26 @@ fn remove(
         }
     }
     removed
+}
+
+/// Elements that are removed one by one from an end of a leaf, as a priority queue does it, wait for
+/// their entries in the index; those of the next few are fetched at the same time.
+#[inline]
+fn fetch_next(leaf: &Leaf, start: usize, index: &Index) {
+    const AHEAD: usize = 8;
+    let count = leaf.count();
+    let run = match start {
+        _ if !count.is_multiple_of(AHEAD) => return,
+        0 => 0..AHEAD.min(count),
+        _ if start + 1 == count => count.saturating_sub(AHEAD)..count,
+        _ => return,
+    };
+    let mut hashes = [0; AHEAD];
+    let hashes = &mut hashes[..run.len()];
+    for (hash, at) in hashes.iter_mut().zip(run) {
+        *hash = key::hash(leaf.member(at));
+    }
+    index.fetch(hashes);
 }
 
 /// Merges a leaf that became small with a neighbour below the same node.

@@ -281,6 +281,15 @@ impl<const VALUES: bool> Node<VALUES> {
             }
     }
 
+    /// The node below a branch that a hash belongs to.
+    #[inline]
+    pub(super) fn below(&self, hash: u64) -> Option<&Self> {
+        match self {
+            Self::Branch(children) => Some(&children[position(children, hash)].node),
+            Self::Leaf(_) => None,
+        }
+    }
+
     /// The segment that a hash belongs to.
     #[inline]
     pub(super) fn segment(&self, hash: u64) -> &Segment<VALUES> {

@@ -11,6 +11,7 @@
 //! three for a field with its value. Fields and values longer than a length can say are kept
 //! apart, in the order in which the columns mention them.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::{PREFIX, charge};
@@ -18,6 +19,8 @@ use crate::types::Freed;
 use crate::types::allocation::{self, arc_bytes, arc_room, vec_bytes};
 use crate::types::hashing::hash;
 
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 /// The length that stands for a field or value that is kept apart.
 const APART: u8 = u8::MAX;
 /// A segment with more elements is split.
@@ -183,6 +186,22 @@ impl<const VALUES: bool> Segment<VALUES> {
     pub(super) fn iter(&self) -> Elements<'_, VALUES> {
         let start = Self::COLUMNS * slots(self.len());
         Elements { segment: self, index: 0, start, rank: 0 }
+    }
+
+    /// Reads the cache lines of the columns, so that all are fetched at the same time.
+    #[inline]
+    pub(super) fn fetch_columns(&self) {
+        let columns = Self::COLUMNS * slots(self.len());
+        let lines = self.bytes.iter().take(columns).step_by(LINE_BYTES);
+        black_box(lines.fold(0, |sum, byte| sum ^ byte));
+    }
+
+    /// The first byte of the element that most likely has this hash.
+    #[inline]
+    pub(super) fn first_byte(&self, hash: u64) -> Option<u8> {
+        let column = self.column(0, self.len());
+        let index = column.iter().position(|&fingerprint| fingerprint == hash as u8)?;
+        self.bytes.get(self.start(index)).copied()
     }
 
     /// The index of the element with this field.

@@ -343,3 +343,22 @@ fn elements_that_cannot_be_split_are_all_found() {
     assert_eq!(segment.iter().count(), 1000);
     assert_eq!(segment.allocated_bytes(), meter);
 }
+
+#[test]
+fn reading_ahead_changes_nothing_whatever_is_asked_for() {
+    for len in [0, 1, 40, 3000, 100_000] {
+        let mut table = FieldTable::new();
+        for number in 0..len {
+            // Some are kept apart.
+            let value = vec![b'v'; if number % 50 == 0 { 300 } else { 3 }];
+            table.insert(&member(number), &value);
+        }
+        let before = contents(&table);
+        let asked: Vec<_> = (0..100).map(|number| member(number * len / 50)).collect();
+        let asked: Vec<&[u8]> = asked.iter().map(Vec::as_slice).collect();
+        for count in [0, 1, 15, 16, 17, 100] {
+            table.fetch(&asked[..count]);
+        }
+        assert_eq!(contents(&table), before);
+    }
+}

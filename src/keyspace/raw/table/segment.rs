@@ -32,14 +32,18 @@ pub(super) fn mark(hash: u64, displaced: usize) -> u64 {
 
 /// Whether two keys are equal: compares words instead of calling a function, as keys are short.
 #[inline]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-    a_words.iter().zip(b_words).all(|(a, b)| word(a) == word(b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let same_rest = match (a.last_chunk(), b.last_chunk()) {
+        // What does not fill a word is compared together with bytes before it.
+        (Some(a), Some(b)) => word(a) == word(b),
+        _ => a_rest == b_rest,
+    };
+    same_rest && a_words.iter().zip(b_words).all(|(a, b)| word(a) == word(b))
 }
 
 /// 64 slots.
