@@ -63,7 +63,7 @@ pub(crate) use acl::{Asked, catalog::acl_commands, note_denial};
 pub(crate) use args::Args;
 pub(crate) use command::{Category, Command, EngineCommand, Flag, Handled, Locks, Run, Source};
 pub(crate) use context::{Context, Expired, Keys};
-pub(crate) use failure::{Failure, c_string};
+pub(crate) use failure::{Failure, LOADING};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 pub(crate) use random::Random;
 

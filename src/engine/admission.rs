@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use super::caller::Caller;
 use super::permission;
+use super::script;
 use crate::acl;
 use crate::aof::State;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, Command, EngineCommand, Failure, Flag};
+use crate::commands::{Args, Command, EngineCommand, Failure, Flag, LOADING};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::resp::Protocol;
@@ -117,7 +118,7 @@ pub(super) fn judge(
         // A pause holds back clients, but none of these.
         return refuse("ERR Replica can't interact with the keyspace");
     }
-    if candidate.waits() {
+    if candidate.waits(args) {
         return Verdict::Wait;
     }
     if client.multi.is_some() && !NOT_QUEUED.contains(&&*registered.name) {
@@ -194,8 +195,7 @@ impl Candidate<'_> {
             return Some(Failure::Other(MASTERDOWN.into()));
         }
         if admission.has(Condition::Loading) && self.holds(&|row| !row.flags.has(Flag::Loading)) {
-            let text = "LOADING Redis is loading the dataset in memory";
-            return Some(Failure::Other(text.into()));
+            return Some(Failure::Other(LOADING.into()));
         }
         if admission.has(Condition::Busy) && !registered.row.flags.has(Flag::AllowBusy) {
             let busy = self.caller.node.scripts.busy();
@@ -204,12 +204,29 @@ impl Candidate<'_> {
         None
     }
 
+    /// Whether the command may write, or is EXEC of a transaction with one that may.
+    fn may_write(&self, args: &Args<'_>) -> bool {
+        let may = |registered: &Registered, args: &Args<'_>| {
+            let flags = registered.row.flags;
+            flags.has(Flag::Write)
+                || flags.has(Flag::MayReplicate)
+                    && !script::declares_no_writes(self.caller.node, registered, args)
+        };
+        let is_exec = self.registered.row.run_by_engine() == Some(EngineCommand::Exec);
+        match self.client.multi.as_ref().filter(|_| is_exec) {
+            Some(multi) => multi.queued.iter().any(|queued| {
+                let args = Args::new(&queued.buffer, &queued.spans, None);
+                may(self.caller.row(queued.command), &args)
+            }),
+            None => may(self.registered, args),
+        }
+    }
+
     /// Whether a pause blocks the command.
-    fn waits(&self) -> bool {
+    fn waits(&self, args: &Args<'_>) -> bool {
         let node = self.caller.node;
         let admission = &node.admission;
-        let writes =
-            || self.holds(&|row| row.flags.has(Flag::Write) || row.flags.has(Flag::MayReplicate));
+        let writes = || self.may_write(args);
         let paused = admission.has(Condition::PausedAll)
             || admission.has(Condition::PausedWrites) && writes();
         // A pause never blocks the command that ends it.

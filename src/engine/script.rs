@@ -22,11 +22,12 @@ use crate::commands::effects::Terms;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Failure, Flag, Run, Source};
 use crate::keyspace::ShardSet;
+use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::node::scripts::{Kind, Scripts};
 use crate::number;
-use crate::scripting::{Input, ScriptFlags, Sha, parse_sha};
+use crate::scripting::{Input, ScriptFlags, Sha, parse_sha, script_flags};
 use crate::telemetry::crash;
 
 /// Runs a command that needs the scripts. False when the node's state changed in between, and
@@ -190,6 +191,25 @@ fn find(scripts: &mut Scripts, source: Source, args: &Args<'_>) -> Result<Found,
     };
     let flags = both.scripts.script(&sha).ok_or_else(unknown)?.flags();
     Ok(Found { what: What::Script(sha), flags, keys })
+}
+
+/// Whether the script that a command names has declared that it writes nothing. One that is not known
+/// has not.
+pub(super) fn declares_no_writes(node: &Node, registered: &Registered, args: &Args<'_>) -> bool {
+    let Run::Engine(EngineCommand::Script(source)) = registered.row.run else { return false };
+    let flags = match source {
+        Source::Text => script_flags(args.at(1)).ok().map(|(flags, _)| flags),
+        Source::Digest | Source::Function => node.scripts.enter().and_then(|mut scripts| {
+            let both = scripts.interpreters().ok()?;
+            match source {
+                Source::Function => Some(both.libraries.function(args.at(1))?.flags()),
+                _ => Some(both.scripts.script(&parse_sha(args.at(1))?)?.flags()),
+            }
+        }),
+    };
+    flags.is_some_and(|flags| {
+        !flags.contains(ScriptFlags::COMPAT) && flags.contains(ScriptFlags::NO_WRITES)
+    })
 }
 
 /// Why a script may not run now, by what it declares.

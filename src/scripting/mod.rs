@@ -49,7 +49,7 @@ mod tests;
 
 pub(crate) use debugger::{Debugged, Received, Terminal, debug};
 pub(crate) use eval::Scripts;
-pub(crate) use flags::ScriptFlags;
+pub(crate) use flags::{ScriptFlags, script_flags};
 pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};
 pub(crate) use host::{
     CallError, Counted, Host, Interrupt, Loader, LogLevel, Propagation, ReplyWriter, Resp,
