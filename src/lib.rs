@@ -10,6 +10,7 @@
 //! ```text
 //! aof                       a leaf: the append only file; bytes and files, no keys
 //! glob, lzf, number         leaves: patterns, compression, numbers as Redis reads and writes them
+//! text                      a leaf: byte strings as C reads them
 //! telemetry                 a leaf: the log, counters, traces and crash reports
 //! heap                      a leaf: bytes allocated, by thread
 //! process                   a leaf: title, background, supervisor and limits of the process
@@ -226,6 +227,7 @@ mod scripting;
 mod server;
 pub mod settings;
 mod telemetry;
+mod text;
 mod types;
 
 pub use admin::probe;

@@ -9,6 +9,7 @@ const RANKS: &[(&str, u32)] = &[
     ("number", 0),
     ("glob", 0),
     ("lzf", 0),
+    ("text", 0),
     ("real_redis", 0),
     ("telemetry", 0),
     ("process", 0),

@@ -242,13 +242,18 @@ impl Client {
         self.info_text(section, field).parse().expect("a number")
     }
 
-    /// The value in a line of INFO.
-    pub(crate) fn info_text(&mut self, section: &str, field: &str) -> String {
+    /// The lines of a section of INFO.
+    pub(crate) fn info_section(&mut self, section: &str) -> String {
         let header = self.ask(&["INFO", section]);
         let len: usize = header.trim_start_matches('$').parse().expect("a bulk reply");
         let mut text = vec![0; len + 2];
         self.reader.read_exact(&mut text).expect("the reply is whole");
-        let text = String::from_utf8_lossy(&text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The value in a line of INFO.
+    pub(crate) fn info_text(&mut self, section: &str, field: &str) -> String {
+        let text = self.info_section(section);
         let value = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
         value.unwrap_or_else(|| panic!("INFO has no {field}")).trim().to_owned()
     }

@@ -1,6 +1,6 @@
 //! The categories of commands that rules name as `@category`.
 
-use super::rules::c_string;
+use crate::text::until_nul;
 
 /// All categories in Redis's order, which ACL CAT shows and which decides how rules are described.
 pub(super) const NAMES: [&str; 21] = [
@@ -50,6 +50,6 @@ impl Categories {
 
 /// A category's place in [`NAMES`], by its name in any case.
 pub(super) fn index(name: &[u8]) -> Option<usize> {
-    let name = c_string(name);
+    let name = until_nul(name);
     NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }

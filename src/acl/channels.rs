@@ -1,8 +1,8 @@
 //! Channels: where commands have them, and which subscriptions a changed user loses.
 
-use super::rules::c_string;
 use super::user::User;
 use crate::glob;
+use crate::text::until_nul;
 
 /// How a channel is matched with a user's patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ChannelPlaces {
 pub(super) fn permitted(patterns: &[Vec<u8>], channel: &[u8], kind: ChannelKind) -> bool {
     patterns.iter().any(|pattern| match kind {
         ChannelKind::Plain => glob::matches(pattern, channel),
-        ChannelKind::Pattern => pattern == c_string(channel),
+        ChannelKind::Pattern => pattern == until_nul(channel),
     })
 }
 

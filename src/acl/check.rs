@@ -1,9 +1,10 @@
 //! Whether a user may run a command with its keys and channels, and what to say if not.
 
 use super::channels::{ChannelKind, permitted};
-use super::rules::{c_string, one_line};
+use super::rules::one_line;
 use super::selector::{Access, Selector};
 use super::user::User;
+use crate::text::until_nul;
 
 /// A command with its arguments, as the check sees it. Index 0 is the command's name.
 pub(crate) trait Request {
@@ -139,7 +140,7 @@ impl Denial {
 
     /// What ACL DRYRUN replies, given the command's full name.
     pub(crate) fn dry_run(self, command: &str, request: &impl Request) -> Vec<u8> {
-        let arg = |index| c_string(request.arg(index).unwrap_or_default());
+        let arg = |index| until_nul(request.arg(index).unwrap_or_default());
         let (what, object, kind): (&str, &[u8], &str) = match self {
             Self::Command => ("run", command.as_bytes(), "command"),
             Self::Key(index) => ("access", arg(index), "key"),
@@ -162,12 +163,12 @@ impl Denial {
 
 /// Code and text of ACL DRYRUN's error for a user that does not exist.
 pub(crate) fn no_such_user(name: &[u8]) -> Vec<u8> {
-    one_line([b"ERR User '", c_string(name), b"' not found"].concat())
+    one_line([b"ERR User '", until_nul(name), b"' not found"].concat())
 }
 
 /// Code and text of ACL DRYRUN's error for a command that does not exist.
 pub(crate) fn no_such_command(name: &[u8]) -> Vec<u8> {
-    one_line([b"ERR Command '", c_string(name), b"' not found"].concat())
+    one_line([b"ERR Command '", until_nul(name), b"' not found"].concat())
 }
 
 #[cfg(test)]

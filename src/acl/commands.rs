@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::categories::{self, Categories, NAMES};
-use super::rules::c_string;
+use crate::text::until_nul;
 
 /// The commands that rules name. Ids run from zero; a subcommand has its own. A renamed or removed
 /// command keeps its original name here, as in Redis.
@@ -113,7 +113,7 @@ impl Commands {
 
     /// The id of a command or `container|subcommand`, in any case.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        let name = std::str::from_utf8(c_string(name)).ok()?.to_ascii_lowercase();
+        let name = std::str::from_utf8(until_nul(name)).ok()?.to_ascii_lowercase();
         self.by_name.get(name.as_str()).copied()
     }
 
@@ -128,7 +128,7 @@ impl Commands {
     /// There is no such category: code and text.
     pub(crate) fn in_category(&self, category: &[u8]) -> Result<Vec<&str>, Vec<u8>> {
         let Some(index) = categories::index(category) else {
-            let shown = c_string(&category[..category.len().min(128)]);
+            let shown = until_nul(&category[..category.len().min(128)]);
             return Err(super::rules::one_line([b"ERR Unknown category '", shown, b"'"].concat()));
         };
         Ok(self.categories[index].members.iter().map(|id| self.name(id)).collect())

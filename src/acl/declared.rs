@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Users;
-use super::rules::{Basis, RuleError, c_string, has_spaces, merge_selectors};
+use super::rules::{Basis, RuleError, has_spaces, merge_selectors};
 use super::user::User;
+use crate::text::until_nul;
 
 /// The users that a configuration file declares, in its order.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +32,7 @@ impl Declarations {
         };
         let refused = |index: usize, error: RuleError| {
             let text = error.text().as_bytes();
-            Err([b"Error in user declaration '", c_string(named(index)), b"': ", text].concat())
+            Err([b"Error in user declaration '", until_nul(named(index)), b"': ", text].concat())
         };
         if self.users.iter().any(|(known, _)| known == name) {
             return refused(1, RuleError::DuplicateUser);
@@ -79,7 +80,7 @@ impl Declarations {
             };
             for rule in rules {
                 user.apply(rule, basis).map_err(|error| {
-                    let (rule, error) = (c_string(rule), error.text().as_bytes());
+                    let (rule, error) = (until_nul(rule), error.text().as_bytes());
                     let middle = b"' for the user named '";
                     [b"Error loading ACL rule '", rule, middle, name, b"': ", error].concat()
                 })?;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::rules::{Basis, RuleError, c_string, has_spaces, merge_selectors};
+use super::rules::{Basis, RuleError, has_spaces, merge_selectors};
 use super::user::User;
 use super::{Commands, Users};
+use crate::text::until_nul;
 
 /// Bytes of one read of Redis's; a zero byte hides the rest of its read.
 const READ_BYTES: usize = 1023;
@@ -97,7 +98,7 @@ impl Loader<'_> {
             let text = error.text().as_bytes();
             if error == RuleError::UnknownCommand {
                 let what = b": Error in applying operation '";
-                self.complain(&[place.as_bytes(), what, c_string(rule), b"': ", text, b". "]);
+                self.complain(&[place.as_bytes(), what, until_nul(rule), b"': ", text, b". "]);
             } else if !complained {
                 self.complain(&[place.as_bytes(), b": ", text, b". "]);
                 complained = true;
@@ -116,7 +117,7 @@ fn visible(text: &[u8]) -> Vec<u8> {
         return text.to_vec();
     }
     let pieces = text.split_inclusive(|&byte| byte == b'\n');
-    pieces.flat_map(|line| line.chunks(READ_BYTES)).flat_map(c_string).copied().collect()
+    pieces.flat_map(|line| line.chunks(READ_BYTES)).flat_map(until_nul).copied().collect()
 }
 
 fn trimmed<'a>(mut text: &'a [u8], bytes: &[u8]) -> &'a [u8] {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Commands;
+use crate::text::until_nul;
 
 /// What rules are read by.
 #[derive(Clone, Copy, Debug)]
@@ -80,12 +81,12 @@ impl SetUserError {
             Self::Name => [b"ERR Usernames can't contain spaces or null characters", b"", b"", b""],
             Self::Unmatched(start) => [
                 b"ERR Unmatched parenthesis in acl selector starting at '",
-                c_string(start),
+                until_nul(start),
                 b"'.",
                 b"",
             ],
             Self::Rule(rule, reason) => {
-                [b"ERR Error in ACL SETUSER modifier '", c_string(rule), b"': ", reason.as_bytes()]
+                [b"ERR Error in ACL SETUSER modifier '", until_nul(rule), b"': ", reason.as_bytes()]
             }
         };
         one_line(parts.concat())
@@ -96,11 +97,6 @@ impl SetUserError {
 pub(super) fn one_line(mut text: Vec<u8>) -> Vec<u8> {
     text.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     text
-}
-
-/// The part of a string that C sees: it ends at the first zero byte.
-pub(super) fn c_string(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// Whether a byte is a space to C's `isspace`.
@@ -127,7 +123,7 @@ pub(super) fn merge_selectors<'a>(args: &[&'a [u8]]) -> Result<Vec<Cow<'a, [u8]>
             open = Some((index, arg.to_vec()));
         } else if let Some((start, mut selector)) = open.take() {
             selector.push(b' ');
-            selector.extend_from_slice(c_string(arg));
+            selector.extend_from_slice(until_nul(arg));
             if closes {
                 merged.push(Cow::Owned(selector));
             } else {
@@ -146,7 +142,7 @@ pub(super) fn merge_selectors<'a>(args: &[&'a [u8]]) -> Result<Vec<Cow<'a, [u8]>
 /// Splits the inside of a selector into rules, which may have quotes and escapes as in a
 /// configuration file. `None` if quotes do not match.
 pub(super) fn split_rules(text: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut rest = c_string(text);
+    let mut rest = until_nul(text);
     let mut rules = Vec::new();
     loop {
         let blanks = rest.iter().take_while(|byte| is_space(**byte)).count();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::commands::CommandSet;
-use super::rules::{Basis, PubsubDefault, RuleError, c_string, has_spaces};
+use super::rules::{Basis, PubsubDefault, RuleError, has_spaces};
 use super::{Commands, categories};
 use crate::glob;
+use crate::text::until_nul;
 
 /// What a command does to a key, or what a pattern permits: reading, writing, both or neither.
 ///
@@ -82,7 +83,7 @@ impl Selector {
     /// The rule is refused and changes nothing.
     pub(super) fn apply(&mut self, rule: &[u8], commands: &Commands) -> Result<(), RuleError> {
         // As in Redis, words end at a zero byte, and only patterns are looked at beyond it.
-        let word = c_string(rule);
+        let word = until_nul(rule);
         match word.to_ascii_lowercase().as_slice() {
             b"allkeys" | b"~*" => self.set_all_keys(true),
             b"resetkeys" => self.set_all_keys(false),
@@ -221,7 +222,7 @@ impl Selector {
         let (Some(known), Some(first_arg)) = (self.first_args.get(&id), first_arg) else {
             return false;
         };
-        known.iter().any(|known| known.eq_ignore_ascii_case(c_string(first_arg)))
+        known.iter().any(|known| known.eq_ignore_ascii_case(until_nul(first_arg)))
     }
 
     /// Whether a key may be accessed.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Commands;
 use super::password::PasswordHash;
-use super::rules::{Basis, PubsubDefault, RuleError, c_string, split_rules};
+use super::rules::{Basis, PubsubDefault, RuleError, split_rules};
 use super::selector::Selector;
+use crate::text::until_nul;
 
 /// How payloads of RESTORE by this user are to be checked, if the user says so. They always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl User {
         if rule.is_empty() {
             return Ok(());
         }
-        match c_string(rule).to_ascii_lowercase().as_slice() {
+        match until_nul(rule).to_ascii_lowercase().as_slice() {
             b"on" => self.enabled = true,
             b"off" => self.enabled = false,
             b"skip-sanitize-payload" => self.sanitize = Some(Sanitize::Skip),

@@ -6,9 +6,10 @@ mod tracking;
 
 use super::command::{Group::Connection, Locks, NO_KEYS, at_least, command, container, exactly};
 use super::connection::{is_printable, set_name};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string};
+use super::{Args, Command, Context, Failure, Flag::*, Handled};
 use crate::node::client::{Handle, ReplyMode};
 use crate::number::parse_i64;
+use crate::text::until_nul;
 
 pub(super) use listing::info_of;
 
@@ -146,7 +147,7 @@ fn setinfo(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let (is_name, is_version) = (args.is(2, "LIB-NAME"), args.is(2, "LIB-VER"));
     if !is_name && !is_version {
         return Err(Failure::Bytes(
-            [b"ERR Unrecognized option '", c_string(attribute), b"'"].concat(),
+            [b"ERR Unrecognized option '", until_nul(attribute), b"'"].concat(),
         ));
     }
     if !is_printable(value) {

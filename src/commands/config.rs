@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command, container, exactly};
-use super::{Args, Command, Context, Failure, Flag::*, Handled};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, LOADING};
 use crate::glob;
+use crate::node::admission::Condition;
 use crate::settings::{Change, Exposure, LocalAccess, Parameter, Rewrite, SetError, Settings};
 
 #[rustfmt::skip]
@@ -63,7 +64,7 @@ fn set(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         }
     }
     let old = ctx.node.settings.load_full();
-    check_protected(ctx, &pairs)?;
+    check_changeable(ctx, &pairs)?;
     let (mut new, _) = old.set(&pairs).map_err(|error| failure(&error))?;
     let within = ctx.within();
     let names: Vec<&'static str> =
@@ -98,29 +99,33 @@ fn named(name: &[u8]) -> Option<&'static Parameter> {
     std::str::from_utf8(name).ok().and_then(Parameter::named)
 }
 
-/// Refuses the first protected parameter, unless an earlier pair has another error, which the
-/// client then gets.
-fn check_protected(ctx: &Context<'_>, pairs: &[(&[u8], &[u8])]) -> Handled {
+/// Refuses the first parameter that is protected, or has to wait for the data to be loaded, unless an
+/// earlier pair has another error, which the client then gets.
+fn check_changeable(ctx: &Context<'_>, pairs: &[(&[u8], &[u8])]) -> Handled {
     let allowed = match ctx.node.settings.load().security.enable_protected_configs {
         LocalAccess::Yes => true,
         LocalAccess::Local => ctx.client.handle.origin.is_local(),
         LocalAccess::No => false,
     };
+    let loading = ctx.node.admission.has(Condition::Loading);
     for (index, (name, _)) in pairs.iter().enumerate() {
-        match named(name).map(|parameter| (parameter.name, parameter.change)) {
-            Some((_, Change::Protected)) if !allowed => {
+        let Some(parameter) = named(name) else { return Ok(()) };
+        match parameter.change {
+            Change::Protected if !allowed => {
                 let name = String::from_utf8_lossy(name);
                 return Err(Failure::err(SetError::protected(&name)));
             }
-            Some((own, Change::Live | Change::Protected)) => {
-                let same = |(other, _): &(&[u8], &[u8])| {
-                    named(other).is_some_and(|parameter| parameter.name == own)
-                };
-                if pairs[..index].iter().any(same) {
-                    return Ok(());
-                }
-            }
-            _ => return Ok(()),
+            Change::Live | Change::Protected => {}
+            Change::AtStart | Change::Own | Change::FileOnly => return Ok(()),
+        }
+        if loading && !parameter.while_loading {
+            return Err(Failure::Other(LOADING.into()));
+        }
+        let same = |(other, _): &(&[u8], &[u8])| {
+            named(other).is_some_and(|other| other.name == parameter.name)
+        };
+        if pairs[..index].iter().any(same) {
+            return Ok(());
         }
     }
     Ok(())
@@ -131,6 +136,7 @@ fn resetstat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     ctx.node.stats.reset();
     ctx.node.replication.replicas.stats.reset();
     ctx.node.keyspace.graveyard().reset();
+    ctx.node.persistence.update(|saving| (saving.cuts, saving.last_cut_nanos) = (0, 0));
     ctx.reply.ok();
     Ok(())
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::acl::note_failed_authentication;
 use super::command::{Group::Connection, NO_KEYS, at_least, command, exactly};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, c_string, pubsub};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, pubsub};
 use crate::acl::{NO_PASSWORD_SET, WRONG_PASSWORD};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::Protocol;
+use crate::text::until_nul;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -113,7 +114,7 @@ fn hello(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             set_name(ctx.client, args.at(at + 1))?;
             at += 2;
         } else {
-            let text = [b"ERR Syntax error in HELLO option '", c_string(option), b"'"];
+            let text = [b"ERR Syntax error in HELLO option '", until_nul(option), b"'"];
             return Err(Failure::Bytes(text.concat()));
         }
     }

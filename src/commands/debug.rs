@@ -9,7 +9,7 @@ mod tables;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::command::{Group::Server, Locks, NO_KEYS, at_least, command};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, access_clock, c_string};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, Keys, access_clock};
 use crate::glob;
 use crate::keyspace::Content;
 use crate::keyspace::access::idle_s;
@@ -19,6 +19,7 @@ use crate::rdb;
 use crate::resp::{Output, Protocol};
 use crate::settings::Rewrite;
 use crate::telemetry::log::log;
+use crate::text::until_nul;
 
 pub(super) const COMMANDS: &[Command] =
     &[command("DEBUG", debug, at_least(2), &[Admin, NoScript, Loading, Stale], NO_KEYS, Server)
@@ -41,8 +42,6 @@ const HELP: &[&str] = &[
     "CONFIG-REWRITE-FORCE-ALL",
     "    Like CONFIG REWRITE but writes all configuration options, including",
     "    keywords not listed in original configuration file or default values.",
-    "CRASH-AND-RECOVER [<milliseconds>]",
-    "    Hard crash and restart after a <milliseconds> delay (default 0).",
     "DIGEST",
     "    Output a hex signature representing the current DB content.",
     "DIGEST-VALUE <key> [<key> ...]",
@@ -54,22 +53,12 @@ const HELP: &[&str] = &[
     "    Create a memory leak of the input string.",
     "LOG <message>",
     "    Write <message> to the server log.",
-    "HTSTATS <dbid>",
-    "    Return hash table statistics of the specified Redis database.",
-    "HTSTATS-KEY <key>",
-    "    Like HTSTATS but for the hash table stored at <key>'s value.",
     "LOADAOF",
     "    Flush the AOF buffers on disk and reload the AOF in memory.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
-    "MALLCTL <key> [<val>]",
-    "    Get or set a malloc tuning integer.",
-    "MALLCTL-STR <key> [<val>]",
-    "    Get or set a malloc tuning string.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
-    "DROP-CLUSTER-PACKET-FILTER <packet-type>",
-    "    Drop all packets that match the filtered type. Set to -1 allow all packets.",
     "OOM",
     "    Crash the server simulating an out-of-memory error.",
     "PANIC",
@@ -96,10 +85,6 @@ const HELP: &[&str] = &[
     "      existing RDB file.",
     "    * DEBUG RELOAD NOSAVE NOFLUSH MERGE: add the contents of an existing RDB",
     "      file to the database.",
-    "RESTART [<milliseconds>]",
-    "    Graceful restart: save config, db, restart after a <milliseconds> delay (default 0).",
-    "SDSLEN <key>",
-    "    Show low level SDS string info representing `key` and value.",
     "SEGFAULT",
     "    Crash the server with sigsegv.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -115,8 +100,6 @@ const HELP: &[&str] = &[
     "    Stop the server for <seconds>. Decimals allowed.",
     "STRINGMATCH-TEST",
     "    Run a fuzz tester against the stringmatchlen() function.",
-    "STRUCTSIZE",
-    "    Return the size of different Redis core C structures.",
     "LISTPACK <key>",
     "    Show low level info about the listpack encoding of <key>.",
     "QUICKLIST <key> [<0|1>]",
@@ -132,8 +115,6 @@ const HELP: &[&str] = &[
     "    In case RESET is provided the peak reset time will be restored to the default value",
     "REPLYBUFFER RESIZING <0|1>",
     "    Enable or disable the reply buffer resize cron job",
-    "CLUSTERLINK KILL <to|from|all> <node-id>",
-    "    Kills the link based on the direction to/from (both) with the provided node.",
 ];
 
 fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
@@ -171,12 +152,13 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         (b"LEAK", 3) => faults::leak(ctx, args.at(2)),
         (b"ERROR", 3) => return faults::error(args.at(2)),
         (b"LOG", 3) => {
-            log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(c_string(args.at(2))));
+            log!(Warning, "DEBUG LOG: {}", String::from_utf8_lossy(until_nul(args.at(2))));
             ctx.reply.ok();
         }
         (b"REPLICATE", 3..) => replicate(ctx, args),
         (b"SET-DISABLE-DENY-SCRIPTS", 3) => switch(ctx, |node| &node.scripts.allows_all, args),
-        (b"PAUSE-CRON", 3) => switch(ctx, |node| &node.cron_paused, args),
+        (b"PAUSE-CRON", 3) => pause_cron(ctx, args),
+        (b"REPLYBUFFER", 4) => return reply_buffer(args).map(|()| ctx.reply.ok()),
         (b"CONFIG-REWRITE-FORCE-ALL", 2) => {
             let written = ctx.node.host().rewrite_settings(Rewrite::All);
             let failed = |reason| format!("CONFIG-REWRITE-FORCE-ALL failed: {reason}");
@@ -202,6 +184,33 @@ fn debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 fn switch(ctx: &mut Context<'_>, of: fn(&Node) -> &AtomicBool, args: &Args<'_>) {
     of(ctx.node).store(is_on(args.at(2)), Ordering::Relaxed);
     ctx.reply.ok();
+}
+
+/// Stops periodic work, or lets it go on: with the shutdown that a signal has asked for meanwhile.
+fn pause_cron(ctx: &mut Context<'_>, args: &Args<'_>) {
+    switch(ctx, |node| &node.cron_paused, args);
+    if !is_on(args.at(2))
+        && let Some(how) = ctx.node.shutdown.take_put_off()
+        && let Err(error) = ctx.node.begin_shutdown(&mut ctx.keys.locked, how)
+    {
+        log!(Warning, "Errors trying to shut down the server: {error}");
+    }
+}
+
+/// Checks what Redis takes for its clients' reply buffers. Here clients have none whose size could
+/// change: so none does, whatever is set.
+fn reply_buffer(args: &Args<'_>) -> Handled {
+    if args.is(2, "RESIZING") {
+        return Ok(());
+    }
+    if !args.is(2, "PEAK-RESET-TIME") {
+        let sent = args.at(1).to_vec();
+        return Err(Failure::UnknownSubcommandOrArity { sent, container: "DEBUG" });
+    }
+    if !args.is(3, "NEVER") && !args.is(3, "RESET") {
+        Context::integer(args.at(3))?;
+    }
+    Ok(())
 }
 
 /// How many clients of which sizes there are.

@@ -1,10 +1,11 @@
 //! Expiry commands.
 
 use super::command::{Group::Generic, at_least, command, exactly, one_key};
-use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*, c_string};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag::*};
 use crate::keyspace::EntryRef;
 use crate::number::Decimal;
 use crate::settings::EventClasses;
+use crate::text::until_nul;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -59,7 +60,7 @@ impl Conditions {
             } else if args.is(index, "LT") {
                 &mut said.earlier
             } else {
-                let text = [b"ERR Unsupported option ", c_string(args.at(index))];
+                let text = [b"ERR Unsupported option ", until_nul(args.at(index))];
                 return Err(Failure::Bytes(text.concat()));
             };
             *condition = true;

@@ -1,5 +1,6 @@
 //! Why a command fails, and the one place that formats it as a RESP error.
 
+use crate::text::until_nul;
 use std::borrow::Cow;
 
 /// A command's error. Texts are Redis 7.0's.
@@ -46,6 +47,9 @@ pub(crate) enum Failure {
     /// The same, containing bytes from a client.
     Bytes(Vec<u8>),
 }
+
+/// The error while data are being loaded.
+pub(crate) const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 
 impl Failure {
     /// An error with the code ERR.
@@ -103,12 +107,7 @@ impl Failure {
     }
 }
 
-/// The part of a string that C sees: it ends at the first zero byte.
-pub(crate) fn c_string(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
 fn unknown_subcommand(what: &str, sent: &[u8], container: &[u8]) -> Vec<u8> {
-    let sent = c_string(&sent[..sent.len().min(128)]);
+    let sent = until_nul(&sent[..sent.len().min(128)]);
     [b"ERR ", what.as_bytes(), b" '", sent, b"'. Try ", container, b" HELP."].concat()
 }

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use super::command::{
     Begin, Find, Group::HyperLogLog, NO_KEYS, at_least, command, exactly, key_range, one_key,
 };
-use super::{
-    Args, Command, Context, Expired, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string,
-};
+use super::{Args, Command, Context, Expired, Failure, Flag::*, Handled, KeyFlag::*, Keys};
 use crate::keyspace::{Content, INLINE_BYTES_MAX, Key};
 use crate::settings::EventClasses;
+use crate::text::until_nul;
 use crate::types::hyperloglog::{self, Corrupted, Registers};
 use crate::types::{Buffer, Chunks, Encoding, Object, StringView};
 
@@ -232,7 +231,7 @@ fn pfdebug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             ctx.reply.integer(i64::from(converted));
         }
         () => {
-            let sent = c_string(args.at(1));
+            let sent = until_nul(args.at(1));
             return Err(Failure::Bytes([b"ERR Unknown PFDEBUG subcommand '", sent, b"'"].concat()));
         }
     }

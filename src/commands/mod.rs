@@ -65,7 +65,7 @@ pub(crate) use command::{
     Category, Command, EngineCommand, Flag, Flags, Handled, Locks, Run, Source,
 };
 pub(crate) use context::{Context, Expired, Keys};
-pub(crate) use failure::{Failure, c_string};
+pub(crate) use failure::{Failure, LOADING};
 pub(crate) use keyspec::{Begin, Find, KeyFlag, KeySpec, Others};
 pub(crate) use random::Random;
 

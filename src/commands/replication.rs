@@ -6,7 +6,7 @@ use super::command::{
     Group::{Generic, Server},
     Locks, NO_KEYS, at_least, command, exactly,
 };
-use super::{Args, Category, Command, Context, Failure, Flag::*, Handled, c_string};
+use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
 use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::client::{Client, Waiting, WaitsFor};
@@ -17,6 +17,7 @@ use crate::replication::{Announced, Filter, Peer, Phase, Replica, Resync, Waiter
 use crate::resp::split_inline;
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
+use crate::text::until_nul;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -154,7 +155,7 @@ fn check_filter(client: &Client) -> Handled {
 }
 
 fn shown(text: &[u8]) -> String {
-    String::from_utf8_lossy(c_string(text)).chars().filter(|c| !c.is_control()).take(64).collect()
+    String::from_utf8_lossy(until_nul(text)).chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Resumes the stream at the replica's offset.
@@ -317,7 +318,7 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
                 return Ok(());
             }
             _ => {
-                let text = [b"ERR Unrecognized REPLCONF option: ", c_string(option)].concat();
+                let text = [b"ERR Unrecognized REPLCONF option: ", until_nul(option)].concat();
                 return Err(Failure::Bytes(text));
             }
         }
@@ -336,7 +337,7 @@ fn filter(value: &[u8]) -> Result<Filter, Failure> {
     for span in &spans {
         let word = &words[span.start as usize..(span.start + span.len) as usize];
         if !word.eq_ignore_ascii_case(b"functions") {
-            let text = [b"ERR Unsupported rdb-filter-only option: ", c_string(word)].concat();
+            let text = [b"ERR Unsupported rdb-filter-only option: ", until_nul(word)].concat();
             return Err(Failure::Bytes(text));
         }
         filter = Filter::Functions;

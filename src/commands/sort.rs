@@ -14,11 +14,12 @@ use std::ops::Range;
 use super::command::{
     Begin, Category, Command, Find, Group::Generic, KeyPlaces, at_least, command, one_key,
 };
-use super::{Args, Asked, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys, c_string, lists};
+use super::{Args, Asked, Context, Failure, Flag::*, Handled, KeyFlag::*, Keys, lists};
 use crate::acl::Access;
 use crate::keyspace::Key;
 use crate::number::double;
 use crate::settings::EventClasses;
+use crate::text::until_nul;
 use crate::types::list::{self, Direction};
 use crate::types::partial_sort::partial_sort;
 use crate::types::{Encoding, Object, StringView, Type, Value, ValueRef};
@@ -162,7 +163,7 @@ fn sorted(
             });
         }
         None if stores => arrange(&|a, b| elements.get(a).cmp(elements.get(b))),
-        None => arrange(&|a, b| c_string(elements.get(a)).cmp(c_string(elements.get(b)))),
+        None => arrange(&|a, b| until_nul(elements.get(a)).cmp(until_nul(elements.get(b)))),
         Some(pattern) => {
             let mut name = Vec::new();
             let mut found = Vec::with_capacity(elements.len());
@@ -189,7 +190,7 @@ fn compare_texts(a: StringView<'_>, b: StringView<'_>, whole: bool) -> Ordering 
     let seen = |byte: &&u8| whole || **byte != 0;
     match (a, b) {
         (StringView::Bytes(a), StringView::Bytes(b)) if whole => a.cmp(b),
-        (StringView::Bytes(a), StringView::Bytes(b)) => c_string(a).cmp(c_string(b)),
+        (StringView::Bytes(a), StringView::Bytes(b)) => until_nul(a).cmp(until_nul(b)),
         (a, b) => {
             let (mut digits_a, mut digits_b) = (None, None);
             let (a, b) = (a.pieces(&mut digits_a).flatten(), b.pieces(&mut digits_b).flatten());

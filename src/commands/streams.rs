@@ -15,12 +15,11 @@ use super::command::{
     Begin, Find, Group::Stream as Streams, KeyPlaces, NO_KEYS, at_least, command, container,
     exactly, key_range, one_key,
 };
-use super::{
-    Args, Command, Context, Failure, Flag::*, Handled, KeyFlag, KeyFlag::*, Keys, c_string,
-};
+use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag, KeyFlag::*, Keys};
 use crate::keyspace::Key;
 use crate::resp::{Output, Protocol};
 use crate::settings::EventClasses;
+use crate::text::until_nul;
 use crate::types::stream::{Entry, Group, IdError, Stream, StreamId};
 use crate::types::{Object, Type};
 
@@ -207,14 +206,14 @@ impl Keys<'_> {
 
 /// The error for a key without stream, or a stream without the group; `more` follows.
 fn no_group(key: &[u8], group: &[u8], more: &str) -> Failure {
-    let (key, group) = (c_string(key), c_string(group));
+    let (key, group) = (until_nul(key), until_nul(group));
     let parts = [b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"];
     Failure::Bytes([&parts.concat(), more.as_bytes()].concat())
 }
 
 /// The error for an existing stream without the group.
 fn no_group_in(key: &[u8], group: &[u8]) -> Failure {
-    let (key, group) = (c_string(key), c_string(group));
+    let (key, group) = (until_nul(key), until_nul(group));
     let parts = [b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"];
     Failure::Bytes(parts.concat())
 }

@@ -8,7 +8,7 @@ use super::script::declared;
 use crate::acl;
 use crate::aof::State;
 use crate::commands::registry::Registered;
-use crate::commands::{Args, EngineCommand, Failure, Flag, Flags};
+use crate::commands::{Args, EngineCommand, Failure, Flag, Flags, LOADING};
 use crate::node::admission::Condition;
 use crate::node::client::{Client, Queued};
 use crate::resp::Protocol;
@@ -204,8 +204,7 @@ impl Candidate<'_> {
             return Some(Failure::Other(MASTERDOWN.into()));
         }
         if admission.has(Condition::Loading) && self.holds(&|flags| !flags.has(Flag::Loading)) {
-            let text = "LOADING Redis is loading the dataset in memory";
-            return Some(Failure::Other(text.into()));
+            return Some(Failure::Other(LOADING.into()));
         }
         if admission.has(Condition::Busy) && !registered.row.flags.has(Flag::AllowBusy) {
             let busy = self.caller.node.scripts.busy();

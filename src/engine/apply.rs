@@ -21,6 +21,9 @@ use crate::telemetry::log::log;
 /// First byte of a time mark; no command begins with it.
 const MARK: u8 = b'~';
 
+/// A master is trusted.
+const LIMITS: Limits = Limits { bulk_bytes_max: i64::MAX, authenticated: true };
+
 /// Memory kept for the next command.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -29,8 +32,17 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Applier {
     client: Client,
     parser: Parser,
-    /// The start of an incomplete command.
+    /// The start of an incomplete command; or what is held back.
     input: Input,
+    held: Option<Held>,
+}
+
+/// What a pause holds back, as far as it was looked at: time marks are no part of the stream.
+#[derive(Debug, Default)]
+struct Held {
+    parser: Parser,
+    whole_bytes: usize,
+    mark_bytes: usize,
 }
 
 /// What arrived along with the commands.
@@ -69,12 +81,36 @@ impl Applier {
         client.database = database;
         client.handle.shown.lock().master = true;
         client.publish();
-        Self { client, parser: Parser::default(), input: Input::default() }
+        Self { client, parser: Parser::default(), input: Input::default(), held: None }
     }
 
     /// Bytes received and not yet applied: of a command, or of a transaction.
     pub(crate) fn pending(&self) -> usize {
-        self.input.len() + self.client.master.as_ref().map_or(0, |master| master.unit.len())
+        let marks = self.held.as_ref().map_or(0, |held| held.mark_bytes);
+        let unit = self.client.master.as_ref().map_or(0, |master| master.unit.len());
+        self.input.len().saturating_sub(marks) + unit
+    }
+
+    /// Whether received commands are held back.
+    pub(crate) fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Keeps received bytes until the next call of [`Executor::apply`].
+    pub(crate) fn hold(&mut self, bytes: &[u8]) {
+        self.input.push(bytes);
+        let held = self.held.get_or_insert_default();
+        let mut spans = Vec::new();
+        loop {
+            let rest = &self.input.unread()[held.whole_bytes..];
+            // An error ends the link once this is applied.
+            let Ok(Some((_, len))) = held.parser.parse(rest, &mut spans, LIMITS) else { return };
+            spans.clear();
+            if rest.first() == Some(&MARK) {
+                held.mark_bytes += len;
+            }
+            held.whole_bytes += len;
+        }
     }
 }
 
@@ -89,6 +125,7 @@ impl Executor {
         bytes: &[u8],
     ) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();
+        applier.held = None;
         let mut left_over = std::mem::take(&mut applier.input);
         if left_over.is_empty() {
             let used = self.apply_whole(applier, bytes, &mut applied)?;
@@ -113,12 +150,11 @@ impl Executor {
         let node = &*engine.node;
         let mut caller = Caller::new(&engine, self.index);
         self.scratch.effects.runner = applier.client.handle.origin.id;
-        let limits = Limits { bulk_bytes_max: i64::MAX, authenticated: true };
         let mut used = 0;
         let result = loop {
             let rest = &input[used..];
             let (parsed, error) =
-                self.scratch.parse(&engine.registry, &mut applier.parser, rest, limits);
+                self.scratch.parse(&engine.registry, &mut applier.parser, rest, LIMITS);
             if self.scratch.requests.len() > 1 {
                 let database = applier.client.database;
                 self.scratch.prefetch(node, self.index, database, rest, &engine.registry);

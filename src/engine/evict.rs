@@ -18,6 +18,7 @@ use super::serve::Server;
 use super::write::{Right, begin_write, broadcast, may_evict, settle};
 use crate::commands::effects::Effects;
 use crate::commands::{Random, access};
+use crate::heap;
 use crate::keyspace::access::{Access, Aging, idle_s};
 use crate::keyspace::{EntryRef, Sample, ShardSet};
 use crate::node::Node;
@@ -248,6 +249,8 @@ impl State {
             node.pace.note_work();
         }
         broadcast(node, &mut self.effects);
+        // The next to evict must see what this thread has freed.
+        heap::tell();
         note_spike(node, "eviction-cycle", began);
         room
     }
@@ -357,7 +360,7 @@ fn offer(pool: &mut Vec<Candidate>, score: u64, database: usize, key: &[u8]) {
 }
 
 /// Records an event for LATENCY if it took longer than the threshold.
-fn note_spike(node: &Node, event: &'static str, began_nanos: u64) {
+pub(super) fn note_spike(node: &Node, event: &'static str, began_nanos: u64) {
     let threshold_ms = node.settings.load().slowlog.spike_ms;
     if threshold_ms <= 0 {
         return;

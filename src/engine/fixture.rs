@@ -212,7 +212,6 @@ impl Fixture {
             config_file: None,
             executable: "limpid-server".into(),
             operating_system: "none".into(),
-            port: 6379,
         };
         let workers = (0..workers).map(|_| WorkerStats::new(registry.ids())).collect();
         let log_id = "0".repeat(40);

@@ -249,6 +249,16 @@ impl Session {
         self.handle.is_killed() && !wanted
     }
 
+    /// Whether a part of the stream waits for the end of a pause of clients.
+    pub(crate) fn holds(&self) -> bool {
+        self.applier.as_ref().is_some_and(Applier::holds)
+    }
+
+    /// Goes on with the stream, if the pause is over.
+    pub(crate) fn resume(&mut self, executor: &mut Executor) -> Result<(), Lost> {
+        self.apply(executor, &[])
+    }
+
     /// How long the master may send nothing, or take no bytes.
     pub(crate) fn silence_max(&self) -> Duration {
         Duration::from_secs(self.node.settings.load().replication.timeout_secs.into())
@@ -441,6 +451,16 @@ impl Session {
         let Some(applier) = &mut self.applier else {
             return Err(Lost::Failed("the stream began before the data".into()));
         };
+        let (admission, now_ms) = (&self.node.admission, self.node.clock.unix_ms());
+        // As in Redis, a pause on a replica holds back its master, too.
+        if admission.is_paused_by_client() && !admission.pause_left(now_ms).is_zero() {
+            applier.hold(stream);
+            let read_offset = self.node.log.offset() + applier.pending() as u64;
+            self.node.replication.update_link(|link| link.read_offset = read_offset);
+            // If it is over by now, no time is left of it.
+            admission.wait(&self.handle);
+            return Ok(());
+        }
         let applied = executor.apply(applier, stream).map_err(|error| match error {
             ApplyError::Protocol { offset, .. } => Lost::Protocol(offset, error.to_string()),
             ApplyError::NotFollowed => Lost::Changed,

@@ -157,6 +157,6 @@ fn trace(
         error: ended.error,
         slow: ended.slow,
         peer: &client.handle.origin.address,
-        port: caller.node.identity.port,
+        port: caller.node.settings.load().client_port(),
     });
 }

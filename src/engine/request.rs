@@ -5,9 +5,10 @@ use super::write::{self, Right, Writing, begin_write};
 use super::{admission, call, evict, script, sweep, tracking, transaction};
 use crate::commands::effects::{Effects, Terms};
 use crate::commands::registry::Registered;
-use crate::commands::{Args, EngineCommand, Failure, Random, Run, c_string};
+use crate::commands::{Args, EngineCommand, Failure, Random, Run};
 use crate::node::client::{Client, ReplyMode};
 use crate::resp::{Bookmark, Output};
+use crate::text::until_nul;
 use admission::Verdict;
 
 /// Whether a request is finished.
@@ -252,8 +253,8 @@ fn is_cross_protocol(args: &Args<'_>) -> bool {
 
 /// Redis's error for an unknown command, with the start of its arguments.
 fn unknown_command(args: &Args<'_>) -> Failure {
-    fn c_string_within(bytes: &[u8], max: usize) -> &[u8] {
-        c_string(&bytes[..bytes.len().min(max)])
+    fn until_nul_within(bytes: &[u8], max: usize) -> &[u8] {
+        until_nul(&bytes[..bytes.len().min(max)])
     }
     let mut shown = Vec::new();
     for arg in args.from(1) {
@@ -262,10 +263,10 @@ fn unknown_command(args: &Args<'_>) -> Failure {
         }
         let room = 128 - shown.len();
         shown.push(b'\'');
-        shown.extend_from_slice(c_string_within(arg, room));
+        shown.extend_from_slice(until_nul_within(arg, room));
         shown.extend_from_slice(b"' ");
     }
-    let name = c_string_within(args.at(0), 128);
+    let name = until_nul_within(args.at(0), 128);
     let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &shown];
     Failure::Bytes(text.concat())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::caller::{Caller, Tools};
+use super::evict::note_spike;
 use super::serve::Server;
 use super::write::{Right, Writing, begin_write, broadcast, settle};
 use crate::commands::effects::Effects;
@@ -69,6 +70,7 @@ impl Sweeper {
         (self.seen, self.expired) = (0, 0);
         let cut = self.walk(node, start);
         node.stats.expire_cycle_us.add(node.clock.nanos().saturating_sub(start) / 1000);
+        note_spike(node, "expire-cycle", start);
         node.stats.expire_cycles_cut.add(u64::from(cut == Some(Cut::Time)));
         if cut != Some(Cut::Right) {
             self.note_stale(node);

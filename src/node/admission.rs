@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -153,6 +154,12 @@ impl Admission {
     #[inline]
     pub(crate) fn is_paused_at(&self, now_ms: i64) -> bool {
         self.is_held() || self.is_paused_by_client() && self.paused_until_ms() > now_ms
+    }
+
+    /// How long the pause by CLIENT PAUSE goes on.
+    pub(crate) fn pause_left(&self, now_ms: i64) -> Duration {
+        let left_ms = self.paused_until_ms().saturating_sub(now_ms);
+        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
     }
 
     /// Ends a pause and wakes its waiters.

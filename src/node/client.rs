@@ -12,6 +12,7 @@ use super::acl::Acl;
 use super::file::FileLoad;
 use super::migration::Migration;
 pub(crate) use super::multi::{Multi, Queued};
+use super::pushes::Pushes;
 use super::scripts::DebugMode;
 use super::tracking::{OwnTracking, Tracker};
 use crate::acl::User;
@@ -370,13 +371,6 @@ enum Signal {
     UnblockError = 1 << 5,
 }
 
-/// Messages that the connection has not taken yet.
-#[derive(Debug, Default)]
-struct Pushes {
-    output: Output,
-    bytes: usize,
-}
-
 /// Access to a client from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
@@ -388,8 +382,9 @@ pub(crate) struct Handle {
     pub(crate) active_ms: AtomicI64,
     /// Id of the last command's row plus one.
     pub(crate) last_command: AtomicUsize,
-    /// Bytes read and not yet executed, and room behind them.
+    /// Bytes read and not yet executed, how many of them are parsed, and room behind them.
     pub(crate) input_bytes: AtomicUsize,
+    pub(crate) parsed_bytes: AtomicUsize,
     pub(crate) input_free_bytes: AtomicUsize,
     /// Memory of what the client has watched, subscribed to and queued.
     pub(crate) state_bytes: AtomicUsize,
@@ -440,12 +435,17 @@ impl Handle {
 
     /// Sends messages outside of replies. Disconnects a client that reads too slowly.
     pub(crate) fn push(&self, messages: &Output) {
+        self.push_counted(messages, None);
+    }
+
+    /// The same, and counts their memory in a total until the connection takes them.
+    pub(super) fn push_counted(&self, messages: &Output, total: Option<&Arc<AtomicUsize>>) {
         if self.is_killed() {
             return;
         }
         let len = messages.len();
         let mut pushes = self.pushes.lock();
-        let waiting = pushes.bytes + len + self.output_bytes.load(Ordering::Relaxed);
+        let waiting = pushes.len() + len + self.output_bytes.load(Ordering::Relaxed);
         let (_, max) = self.push_limit();
         if max != 0 && waiting > max {
             *pushes = Pushes::default();
@@ -454,8 +454,7 @@ impl Handle {
             self.kill();
             return;
         }
-        pushes.bytes += len;
-        pushes.output.append(messages);
+        pushes.add(messages, total);
         drop(pushes);
         self.signal(Signal::Pushes);
     }
@@ -489,7 +488,7 @@ impl Handle {
     pub(crate) fn take_pushes(&self) -> Output {
         let mut pushes = self.pushes.lock();
         self.signals.fetch_and(!(Signal::Pushes as u32), Ordering::AcqRel);
-        std::mem::take(&mut *pushes).output
+        std::mem::take(&mut *pushes).into_output()
     }
 
     /// Memory that the client makes the server hold.
@@ -503,7 +502,7 @@ impl Handle {
         let origin = self.origin.address.capacity() + self.origin.local_address.capacity();
         let input = load(&self.input_bytes) + load(&self.input_free_bytes);
         let output = load(&self.output_bytes) + load(&self.output_pieces) * size_of::<Bytes>();
-        let waiting = self.pushes.lock().bytes;
+        let waiting = self.pushes.lock().len();
         let fixed = size_of::<Self>() + size_of::<Client>() + origin;
         fixed + names + input + output + waiting + load(&self.state_bytes)
     }

@@ -23,8 +23,9 @@ impl Uncounted {
     /// The bytes now. The log is as of the beginning.
     pub(crate) fn bytes(&self, node: &Node) -> u64 {
         let retained = self.retention.as_ref().map_or(0, |retention| retention.bytes());
-        (self.log_bytes + self.file_bytes + retained + node.keyspace.graveyard().waiting_bytes())
-            as u64
+        // An eviction sends these itself, and they are gone in a moment.
+        let passing = node.keyspace.graveyard().waiting_bytes() + node.tracking.waiting_bytes();
+        (self.log_bytes + self.file_bytes + retained + passing) as u64
     }
 }
 

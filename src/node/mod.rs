@@ -20,6 +20,7 @@ mod multi;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;
+mod pushes;
 pub(crate) mod replication;
 pub(crate) mod scripts;
 pub(crate) mod shutdown;
@@ -72,8 +73,6 @@ pub(crate) struct Identity {
     pub(crate) executable: String,
     /// Name, release and machine of the operating system.
     pub(crate) operating_system: String,
-    /// The address for TCP clients, with the actually bound port.
-    pub(crate) port: u16,
 }
 
 /// One server.

@@ -61,6 +61,9 @@ pub(crate) struct Saving {
     pub(crate) keys_loaded: u64,
     pub(crate) keys_expired_at_load: u64,
     pub(crate) loading: Option<Loading>,
+    /// Snapshots begun, and how long the last one held the data to begin.
+    pub(crate) cuts: u64,
+    pub(crate) last_cut_nanos: u64,
 }
 
 /// The state, shared with the saver.
@@ -95,6 +98,8 @@ impl Persistence {
             keys_loaded: 0,
             keys_expired_at_load: 0,
             loading: None,
+            cuts: 0,
+            last_cut_nanos: 0,
         }))
     }
 

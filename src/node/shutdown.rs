@@ -26,12 +26,25 @@ struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct PendingShutdown {
     pending: Mutex<Option<Pending>>,
+    /// One that a signal asked for while DEBUG PAUSE-CRON holds periodic work back: in Redis it is
+    /// that which ends the process on a signal.
+    put_off: Mutex<Option<Shutdown>>,
     clients: AtomicUsize,
 }
 
 impl PendingShutdown {
     pub(crate) fn is_some(&self) -> bool {
-        self.pending.lock().is_some()
+        self.pending.lock().is_some() || self.put_off.lock().is_some()
+    }
+
+    /// Keeps a shutdown until periodic work goes on.
+    pub(crate) fn put_off(&self, how: Shutdown) {
+        *self.put_off.lock() = Some(how);
+    }
+
+    /// The shutdown that is due as periodic work goes on.
+    pub(crate) fn take_put_off(&self) -> Option<Shutdown> {
+        self.put_off.lock().take()
     }
 
     /// Milliseconds until it stops waiting for lagging replicas.
@@ -134,9 +147,12 @@ impl Node {
 
     /// Cancels a pending shutdown; false if there is none.
     pub(crate) fn abort_shutdown(&self, locked: &Locked<'_>) -> bool {
-        let aborted = self.shutdown.pending.lock().take().is_some();
+        let waiting = self.shutdown.pending.lock().take().is_some();
+        let aborted = self.shutdown.take_put_off().is_some() || waiting;
         if aborted {
             log!(Notice, "Shutdown manually aborted.");
+        }
+        if waiting {
             self.resume_after_shutdown(locked);
         }
         aborted

@@ -360,7 +360,7 @@ impl Node {
                 continue;
             };
             let hello = answer.as_hello();
-            let local = SocketAddr::new(local.ip(), self.identity.port);
+            let local = SocketAddr::new(local.ip(), self.settings.load().client_port());
             let named = self.named(&hello, Some(local));
             agreed &= answer.settled && named == Named::This && answer.others < answers.len();
             if named == Named::Other {
@@ -378,7 +378,7 @@ impl Node {
         let settings = self.settings.load();
         match settings.replication.announce_port {
             0 if settings.tls.replication && settings.tls.port != 0 => settings.tls.port,
-            0 => self.identity.port,
+            0 => settings.client_port(),
             announced => announced,
         }
     }

@@ -70,6 +70,8 @@ impl OwnTracking {
 pub(crate) struct Tracker {
     client: u64,
     state: Mutex<State>,
+    /// See [`Tracking::waiting_bytes`].
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -135,18 +137,54 @@ impl Tracker {
             (mode, Arc::clone(handle))
         };
         if mode.redirect == 0 {
-            deliver(&handle, Place::Itself, invalid, own);
+            self.deliver(&handle, Place::Itself, invalid, own);
             return;
         }
         match clients.get(mode.redirect).filter(|target| !target.is_killed()) {
             Some(target) if target.origin.id == self.client => {
-                deliver(&target, Place::Redirected, invalid, own);
+                self.deliver(&target, Place::Redirected, invalid, own);
             }
-            Some(target) => deliver(&target, Place::Redirected, invalid, None),
+            Some(target) => self.deliver(&target, Place::Redirected, invalid, None),
             None => {
                 self.state.lock().broken = true;
                 tell_broken(&handle, mode.redirect, own);
             }
+        }
+    }
+
+    fn deliver(
+        &self,
+        handle: &Handle,
+        place: Place,
+        invalid: Invalid<'_>,
+        own: Option<&mut Output>,
+    ) {
+        // Held until the message is queued, so that none in the old protocol follows a HELLO.
+        let shown = handle.shown.lock();
+        let mut output = Output::new(shown.protocol);
+        match shown.protocol {
+            Protocol::Resp3 => {
+                output.push(2);
+                output.bulk(b"invalidate");
+            }
+            Protocol::Resp2 if place == Place::Redirected && shown.subscriptions() > 0 => {
+                output.push(3);
+                output.bulk(b"message");
+                output.bulk(CHANNEL);
+            }
+            // RESP2 has no messages outside of subscriptions.
+            Protocol::Resp2 => return,
+        }
+        match invalid {
+            Invalid::Keys(keys) => {
+                output.array(keys.len());
+                keys.iter().for_each(|key| output.bulk(key));
+            }
+            Invalid::Everything => output.null(),
+        }
+        match own {
+            Some(own) => own.append(&output),
+            None => handle.push_counted(&output, Some(&self.waiting_bytes)),
         }
     }
 }
@@ -158,33 +196,6 @@ enum Place {
     Redirected,
 }
 
-fn deliver(handle: &Handle, place: Place, invalid: Invalid<'_>, own: Option<&mut Output>) {
-    // Held until the message is queued, so that none in the old protocol follows a HELLO.
-    let shown = handle.shown.lock();
-    let mut output = Output::new(shown.protocol);
-    match shown.protocol {
-        Protocol::Resp3 => {
-            output.push(2);
-            output.bulk(b"invalidate");
-        }
-        Protocol::Resp2 if place == Place::Redirected && shown.subscriptions() > 0 => {
-            output.push(3);
-            output.bulk(b"message");
-            output.bulk(CHANNEL);
-        }
-        // RESP2 has no messages outside of subscriptions.
-        Protocol::Resp2 => return,
-    }
-    match invalid {
-        Invalid::Keys(keys) => {
-            output.array(keys.len());
-            keys.iter().for_each(|key| output.bulk(key));
-        }
-        Invalid::Everything => output.null(),
-    }
-    send(handle, &output, own);
-}
-
 fn tell_broken(handle: &Handle, redirect: u64, own: Option<&mut Output>) {
     let shown = handle.shown.lock();
     if shown.protocol == Protocol::Resp3 {
@@ -192,14 +203,10 @@ fn tell_broken(handle: &Handle, redirect: u64, own: Option<&mut Output>) {
         output.push(2);
         output.bulk(b"tracking-redir-broken");
         output.integer(redirect.cast_signed());
-        send(handle, &output, own);
-    }
-}
-
-fn send(handle: &Handle, message: &Output, own: Option<&mut Output>) {
-    match own {
-        Some(own) => own.append(message),
-        None => handle.push(message),
+        match own {
+            Some(own) => own.append(&output),
+            None => handle.push(&output),
+        }
     }
 }
 
@@ -226,6 +233,8 @@ pub(crate) struct Tracking {
     clients: AtomicUsize,
     prefixes: RwLock<BTreeMap<Name, Trackers>>,
     prefix_count: AtomicUsize,
+    /// Memory of messages that the clients' connections have not taken.
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 impl Tracking {
@@ -241,13 +250,19 @@ impl Tracking {
         self.prefix_count.load(Ordering::Relaxed)
     }
 
+    /// Memory of messages that the clients' connections have not taken.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
     /// Turns a client's tracking on, or changes its options. `prefixes` are added to those that a
     /// broadcasting client has.
     pub(crate) fn enable(&self, client: &mut Client, mode: Mode, prefixes: &[&[u8]]) {
         let handle = &client.handle;
         let tracker = handle.tracker.get_or_init(|| {
             let state = State { handle: Some(Arc::clone(handle)), ..State::default() };
-            Arc::new(Tracker { client: handle.origin.id, state: Mutex::new(state) })
+            let waiting_bytes = Arc::clone(&self.waiting_bytes);
+            Arc::new(Tracker { client: handle.origin.id, state: Mutex::new(state), waiting_bytes })
         });
         {
             let mut state = tracker.state.lock();

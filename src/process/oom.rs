@@ -16,11 +16,11 @@ pub(crate) enum Score {
     Absolute(i32),
 }
 
-/// Writes scores, and remembers what was there before the first.
+/// Writes scores, and remembers what was there before it wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Scorer {
-    before: Option<i32>,
-    written: Option<Score>,
+    /// What was there, and what it wrote; `None` while it leaves the score alone.
+    written: Option<(i32, Score)>,
 }
 
 impl Scorer {
@@ -29,21 +29,20 @@ impl Scorer {
     /// # Errors
     /// If the system does not allow it: less than before takes a privilege.
     pub(crate) fn set(&mut self, score: Score) -> io::Result<()> {
-        if self.written.unwrap_or(Score::Own) == score {
-            return Ok(());
-        }
-        let before = match self.before {
-            Some(before) => before,
+        let before = match self.written {
+            None if score == Score::Own => return Ok(()),
+            Some((_, last)) if last == score => return Ok(()),
+            Some((before, _)) => before,
             None => read()?,
         };
-        self.before = Some(before);
         let number = match score {
             Score::Own => before,
             Score::Relative(number) => before.saturating_add(number),
             Score::Absolute(number) => number,
         };
         fs::write(PATH, number.clamp(*SCORES.start(), *SCORES.end()).to_string())?;
-        self.written = Some(score);
+        // Others may change it from here on, if it is the process's own.
+        self.written = (score != Score::Own).then_some((before, score));
         Ok(())
     }
 }

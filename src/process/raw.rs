@@ -4,9 +4,12 @@
 //! the kernel. No thread can appear after the check, as only this one could start it.
 #![allow(unsafe_code, reason = "fork, the memory of the arguments, the allocator")]
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
 /// The process that returns from a fork.
@@ -133,7 +136,29 @@ pub(crate) fn allocator_cached_bytes() -> Result<usize, i32> {
     if code == 0 { Ok(bytes) } else { Err(code) }
 }
 
-/// Overwrites the process's arguments, or a part of its environment, with `text` and zeros.
+/// Makes the library keep all environment variables in memory of its own, so that their place is
+/// free.
+///
+/// # Errors
+/// If other threads are running, which may be reading them, or some cannot be moved.
+pub(super) fn move_variables() -> io::Result<()> {
+    require_one_thread()?;
+    let there = std::fs::read("/proc/self/environ")?;
+    let there = there.split(|&byte| byte == 0).filter(|variable| !variable.is_empty()).count();
+    let variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let odd = |name: &OsString| name.as_bytes().contains(&b'=');
+    if variables.len() != there || variables.keys().any(odd) {
+        return Err(io::Error::other("not each variable has a name of its own"));
+    }
+    for (name, value) in variables {
+        // SAFETY: no other thread runs, so nobody reads a variable meanwhile. The library copies
+        // what it is given, also if the value stays the same.
+        unsafe { std::env::set_var(name, value) };
+    }
+    Ok(())
+}
+
+/// Overwrites the process's arguments, a part of its environment, or both, with `text` and zeros.
 /// Truncates text that does not fit.
 ///
 /// # Errors
@@ -142,9 +167,13 @@ pub(super) fn overwrite(area: Range<usize>, text: &[u8]) -> io::Result<()> {
     require_one_thread()?;
     let [arguments, environment] = areas()?;
     let within = |outer: &Range<usize>| outer.start <= area.start && area.end <= outer.end;
+    let both = match arguments.end == environment.start {
+        true => arguments.start..environment.end,
+        false => arguments,
+    };
     // Keep the last byte, the terminating zero.
     let len = area.len().saturating_sub(1);
-    if len == 0 || !(within(&arguments) || within(&environment)) {
+    if len == 0 || !(within(&both) || within(&environment)) {
         return Err(io::Error::other("no arguments lie there"));
     }
     let text = &text[..text.len().min(len)];

@@ -127,6 +127,11 @@ impl Output {
             .fold(self.bytes.len(), |sum, piece| sum.saturating_add(piece.bytes.len()))
     }
 
+    /// Bytes of memory, without shared pieces.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The bytes, if there is no shared piece among them.
     pub(crate) fn plain(&self) -> Option<&[u8]> {
         self.pieces.is_empty().then_some(&self.bytes)

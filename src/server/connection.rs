@@ -353,8 +353,12 @@ impl Connection {
             self.show_input();
         }
         let made = worker.executor.output.len();
-        if made > REPLY_BYTES_UNCHECKED {
-            self.check_reply(made)?;
+        if made > REPLY_BYTES_UNCHECKED
+            && let Err(over) = self.check_reply(made)
+        {
+            // Nobody gets them: nor should they keep memory.
+            worker.executor.output = Output::default();
+            return Err(over);
         }
         if self.keeps() && self.waits_for_turn(cx, worker) {
             return Ok(());
@@ -539,8 +543,7 @@ impl Connection {
                 // A resume ends the pause.
                 HELD_MAX
             } else {
-                let left_ms = node.admission.paused_until_ms() - node.clock.unix_ms();
-                Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+                node.admission.pause_left(node.clock.unix_ms())
             };
             self.paused = Some(Box::pin(sleep(left)));
         }

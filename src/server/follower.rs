@@ -249,6 +249,7 @@ enum Woken {
     Tick,
     AckDue,
     Loaded(Result<(), NotTaken>),
+    Resumed,
     Killed,
 }
 
@@ -286,6 +287,10 @@ impl Line<'_> {
                     let held = std::mem::take(&mut self.held);
                     self.receive(&held).await?;
                 }
+                Woken::Resumed => {
+                    self.node.admission.forget(&self.handle);
+                    self.session.resume(self.executor)?;
+                }
                 Woken::Killed => return Err(Lost::Failed("it was closed here".into())),
             }
         }
@@ -299,18 +304,27 @@ impl Line<'_> {
     ) -> Result<Woken, Lost> {
         let handle = Arc::clone(&self.handle);
         let session = &self.session;
-        let mut killed = pin!(poll_fn(move |cx| {
+        let loading = session.is_loading();
+        let holds = session.holds();
+        let mut called = pin!(poll_fn(move |cx| {
             handle.set_waker(cx.waker().clone());
-            if session.is_ended() { Poll::Ready(()) } else { Poll::Pending }
+            if session.is_ended() {
+                Poll::Ready(Woken::Killed)
+            } else if holds && handle.take_resumed() {
+                Poll::Ready(Woken::Resumed)
+            } else {
+                Poll::Pending
+            }
         }));
-        let ack_due = self.session.ack_due();
-        let loading = self.session.is_loading();
+        let ack_due = session.ack_due();
+        let resumes = holds.then(|| self.node.admission.pause_left(self.node.clock.unix_ms()));
         // Due work comes before reading: a master may never stop sending.
         tokio::select! {
             biased;
-            () = &mut killed => Ok(Woken::Killed),
+            woken = &mut called => Ok(woken),
             _ = ticks.tick() => Ok(Woken::Tick),
             () = due_in(ack_due) => Ok(Woken::AckDue),
+            () = due_in(resumes) => Ok(Woken::Resumed),
             result = loaded(self.transfer.as_mut()), if loading => Ok(Woken::Loaded(result)),
             read = stream.read(buffer), if !loading => Ok(Woken::Read(read?)),
         }

@@ -11,6 +11,7 @@ use super::debugging;
 use super::descriptors;
 use super::full_resync::send;
 use super::ids::Ids;
+use super::listener::Listeners;
 use super::loader;
 use super::migrator::Migrator;
 use super::saver::Saver;
@@ -52,6 +53,7 @@ pub(super) struct ServerHost {
     look: Arc<Notify>,
     ids: Ids,
     tls: Arc<Tls>,
+    listeners: Arc<Listeners>,
     /// Set once they run.
     workers: OnceLock<Arc<Workers>>,
     /// The engine has the node, which has this.
@@ -65,7 +67,7 @@ impl ServerHost {
         ending: watch::Sender<bool>,
         look: Arc<Notify>,
         ids: Ids,
-        tls: Arc<Tls>,
+        (tls, listeners): (Arc<Tls>, Arc<Listeners>),
     ) -> Self {
         Self {
             node,
@@ -77,6 +79,7 @@ impl ServerHost {
             look,
             ids,
             tls,
+            listeners,
             workers: OnceLock::new(),
             engine: OnceLock::new(),
         }
@@ -170,14 +173,14 @@ pub(super) fn level(level: settings::LogLevel) -> Option<Level> {
 }
 
 impl ServerHost {
-    /// Gives the process another title, if its template has changed.
+    /// Gives the process another title, if the template or what it names has changed.
     fn set_title(&self, old: &Settings, new: &Settings) -> Result<(), SettingRefused> {
-        let (from, to) = (&old.process.proc_title_template, &new.process.proc_title_template);
-        if from == to || !new.process.set_proc_title {
+        let file = self.node.identity.config_file.as_deref();
+        let title = startup::title_of(new, file);
+        if startup::title_of(old, file) == title || !new.process.set_proc_title {
             return Ok(());
         }
-        let file = self.node.identity.config_file.as_deref();
-        title::replace(&startup::title_of(new, file)).map_err(|error| SettingRefused {
+        title::replace(&title).map_err(|error| SettingRefused {
             argument: "proc-title-template",
             reason: format!("failed to set process title: {error}"),
         })
@@ -318,7 +321,8 @@ impl Host for ServerHost {
         (named, within): (&[&'static str], Within),
     ) -> Result<(), SettingRefused> {
         // What can be refused comes first: then nothing is changed.
-        let prepared = self.tls.prepare(old, new, named)?;
+        let prepared = self.tls.prepare(new, named)?;
+        let sockets = self.listeners.prepare(old, new, named)?;
         if old.clients.maxclients != new.clients.maxclients {
             fit_descriptors(new)?;
         }
@@ -338,6 +342,7 @@ impl Host for ServerHost {
         self.set_title(old, new)?;
         crash::set_reporting(new.process.crash_log_enabled);
         self.tls.commit(prepared, &self.node);
+        self.listeners.commit(sockets);
         log::set_level(level(new.log.level));
         new.warnings.iter().for_each(|warning| log!(Warning, "{warning}"));
         let guards = |settings: &Settings| {

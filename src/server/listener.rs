@@ -1,24 +1,32 @@
-//! Listening sockets: binding them, accepting, and handing connections to workers; those of the TLS
-//! port first to the thread of handshakes.
+//! Accepts connections and hands them to workers; those of the TLS port first to the thread of
+//! handshakes. Which sockets there are is in `sockets`.
 
+mod sockets;
+
+use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, UnixListener};
+use parking_lot::Mutex;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::UnixListener;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::descriptors::{self, Spare};
 use super::stream::Accepted;
-use super::tls::{Bound, Handshakes, Tls};
+use super::tls::Handshakes;
 use super::worker::Workers;
 use crate::engine::Engine;
-use crate::node::client::{Client, Handle, Origin};
+use crate::node::client::{self, Client, Origin};
+use crate::node::host::SettingRefused;
 use crate::settings::Settings;
 use crate::telemetry::log::log;
+use sockets::{Port, Sockets, Unbound};
 
 /// Reply to a client for which there is no room.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
@@ -43,115 +51,119 @@ restart it with the '--protected-mode no' option. 4) Setup a an authentication p
 default user. NOTE: You only need to do one of the above things in order for the server to start \
 accepting connections from the outside.\r\n";
 
-/// A port of the settings: its parameter and its name in messages.
-#[derive(Clone, Copy)]
-struct Port {
-    parameter: &'static str,
-    name: &'static str,
-    number: u16,
-}
-
-impl Port {
-    /// Why listening failed, starting with the text that tools look for.
-    fn failure(self, settings: &Settings, address: &str, error: &io::Error) -> String {
-        let Self { parameter, name, number } = self;
-        let origins = &settings.origins;
-        let (of_port, of_bind) = (origins.place(parameter), origins.place("bind"));
-        format!(
-            "Failed listening on port {number} ({name}), aborting. {address}:{number}: {error} \
-             ({of_port}, {of_bind})"
-        )
-    }
-
-    /// Binds every address of the settings.
-    fn bind(self, settings: &Settings) -> Result<Bound, String> {
-        let network = &settings.network;
-        let mut bound = Vec::new();
-        if self.number == 0 {
-            return Ok(bound);
-        }
-        for address in &network.bind {
-            let (name, optional) =
-                address.strip_prefix('-').map_or((address.as_str(), false), |name| (name, true));
-            match listen(name, self.number, network.tcp_backlog) {
-                Ok(listener) => bound.push(listener),
-                Err(error) if optional && is_unavailable(&error) => {}
-                Err(error) => return Err(self.failure(settings, name, &error)),
-            }
-        }
-        if bound.is_empty() && !network.bind.is_empty() {
-            let missing = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            return Err(self.failure(settings, &network.bind.join(" "), &missing));
-        }
-        Ok(bound)
-    }
-}
-
-/// Binds the TLS port of the settings, if they have one.
-///
-/// # Errors
-/// Names the address that cannot be bound.
-pub(super) fn bind_tls(settings: &Settings) -> Result<Bound, String> {
-    Port { parameter: "tls-port", name: "TLS", number: settings.tls.port }.bind(settings)
-}
-
-/// Attaches sockets to the current runtime.
-fn attach(bound: Bound) -> io::Result<Vec<TcpListener>> {
-    bound.into_iter().map(TcpListener::from_std).collect()
-}
-
-/// What the server listens on.
-#[derive(Debug)]
+/// What the server listens on. CONFIG SET exchanges its TCP sockets.
+#[derive(Debug, Default)]
 pub(super) struct Listeners {
-    tcp: Vec<TcpListener>,
-    tls: Vec<TcpListener>,
-    unix: Option<UnixListener>,
+    open: Mutex<Open>,
+    /// The sockets are others now.
+    exchanged: Notify,
+    /// Where they are accepted from; `None` before any is open.
+    runtime: Option<Handle>,
     unix_path: String,
-    port: u16,
 }
+
+#[derive(Debug, Default)]
+struct Open {
+    sockets: Sockets,
+    unix: Option<UnixListener>,
+    /// Connections that waited at sockets which are closed meanwhile.
+    late: VecDeque<Arrival>,
+}
+
+/// Sockets of changed settings, which listen already.
+#[derive(Debug)]
+pub(super) struct Prepared(Option<Sockets>);
 
 impl Listeners {
-    /// Binds every address of the settings.
+    /// Binds every address of the settings, within the current runtime.
     ///
     /// # Errors
     /// Names the address that cannot be bound. An address with a leading `-` may be missing.
     pub(super) fn bind(settings: &Settings) -> Result<Self, String> {
-        let network = &settings.network;
-        let failed = |error: io::Error| format!("Failed listening: {error}");
-        let plain = Port { parameter: "port", name: "TCP", number: network.port };
-        let tcp = attach(plain.bind(settings)?).map_err(failed)?;
-        let tls = attach(bind_tls(settings)?).map_err(failed)?;
+        let sockets = Sockets::open(settings, &Sockets::default())
+            .map_err(|unbound| unbound.at_start(settings))?;
         let unix = unix(settings)?;
-        let first = tcp.first().or_else(|| tls.first());
-        let port = first.and_then(|listener| listener.local_addr().ok());
-        let port = port.map_or(network.port, |address| address.port());
-        if first.is_none() && unix.is_none() {
+        if sockets.is_empty() && unix.is_none() {
             let place = settings.origins.place("port");
             return Err(format!("Configured to not listen anywhere, exiting. ({place})"));
         }
-        Ok(Self { tcp, tls, unix, unix_path: network.unixsocket.clone(), port })
+        Ok(Self {
+            open: Mutex::new(Open { sockets, unix, late: VecDeque::new() }),
+            exchanged: Notify::new(),
+            runtime: Some(Handle::current()),
+            unix_path: settings.network.unixsocket.clone(),
+        })
     }
 
-    /// The TCP port that is bound; that of TLS if it is the only one.
-    pub(super) fn port(&self) -> u16 {
-        self.port
+    /// Binds the addresses of changed settings beside those before. `named` are the parameters that
+    /// the client has set.
+    ///
+    /// # Errors
+    /// In Redis's words; the log has the reason.
+    pub(super) fn prepare(
+        &self,
+        old: &Settings,
+        new: &Settings,
+        named: &[&'static str],
+    ) -> Result<Prepared, SettingRefused> {
+        if addresses(old) == addresses(new) {
+            return Ok(Prepared(None));
+        }
+        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        // Looking up a name may take long: clients are accepted meanwhile.
+        let before = self.open.lock().sockets.clone();
+        let sockets = Sockets::open(new, &before);
+        sockets.map(|sockets| Prepared(Some(sockets))).map_err(|unbound| {
+            let Unbound { port, number, address, error } = unbound;
+            log!(
+                Warning,
+                "Could not create server TCP listening socket {address}:{number}: {error}"
+            );
+            let port = port.parameter();
+            let concerns = |name: &&&'static str| **name == "bind" || **name == port;
+            match named.iter().find(concerns) {
+                Some(&argument) if argument == port => SettingRefused {
+                    argument,
+                    reason: "Unable to listen on this port. Check server logs.".into(),
+                },
+                _ => SettingRefused {
+                    argument: "bind",
+                    reason: "Failed to bind to specified addresses.".into(),
+                },
+            }
+        })
     }
 
-    /// Accepts connections, forever; from the sockets of another TLS port, once it is changed.
-    pub(super) async fn accept(&mut self, door: &Arc<Door>, tls: &Tls) {
+    /// Closes what the changed settings do not name. Who had connected there is still served.
+    pub(super) fn commit(&self, Prepared(sockets): Prepared) {
+        let Some(sockets) = sockets else { return };
+        let mut open = self.open.lock();
+        let before = std::mem::replace(&mut open.sockets, sockets);
+        let late = before.accept_waiting(&open.sockets).map(Arrival::from).collect::<Vec<_>>();
+        open.late.extend(late);
+        drop(open);
+        self.exchanged.notify_one();
+    }
+
+    /// Listens no longer.
+    fn close(&self) {
+        let mut open = self.open.lock();
+        open.sockets = Sockets::default();
+        if open.unix.take().is_some() {
+            // It would block the next start; it may be gone already.
+            drop(std::fs::remove_file(&self.unix_path));
+        }
+    }
+
+    /// Accepts connections, forever.
+    pub(super) async fn accept(&self, door: &Arc<Door>) {
         let mut shortage = Shortage::new();
         let engine = &door.engine;
         loop {
             let arrival = tokio::select! {
                 biased;
-                bound = tls.rebound() => {
-                    match attach(bound) {
-                        Ok(listeners) => self.tls = listeners,
-                        Err(error) => log!(Warning, "Failed listening: {error}"),
-                    }
-                    continue;
-                }
-                arrival = std::future::poll_fn(|cx| self.poll_accept(cx)) => arrival,
+                () = self.exchanged.notified() => continue,
+                arrival = std::future::poll_fn(|cx| self.open.lock().poll_accept(cx)) => arrival,
             };
             match arrival {
                 Ok(arrival) => {
@@ -172,36 +184,11 @@ impl Listeners {
         }
     }
 
-    /// The next connection on any of the sockets.
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
-        let plain = self.tcp.iter().map(|listener| (listener, false));
-        let tls = self.tls.iter().map(|listener| (listener, true));
-        for (listener, secured) in plain.chain(tls) {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready(accepted.and_then(|(stream, peer)| {
-                    let stream = stream.into_std()?;
-                    Ok(match secured {
-                        true => Arrival::Secured(stream, peer),
-                        false => Arrival::Plain(Accepted::Tcp(stream), Some(peer)),
-                    })
-                }));
-            }
-        }
-        if let Some(listener) = &self.unix
-            && let Poll::Ready(accepted) = listener.poll_accept(cx)
-        {
-            return Poll::Ready(accepted.and_then(|(stream, _)| {
-                Ok(Arrival::Plain(Accepted::Unix(stream.into_std()?), None))
-            }));
-        }
-        Poll::Pending
-    }
-
     /// Refuses the next client, for lack of room, by means of the spare descriptor. False where
     /// even that fails.
     async fn refuse_one(&self, shortage: &mut Shortage, door: &Door) -> bool {
         shortage.spare.empty();
-        let next = std::future::poll_fn(|cx| match self.poll_accept(cx) {
+        let next = std::future::poll_fn(|cx| match self.open.lock().poll_accept(cx) {
             Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
             Poll::Pending => Poll::Ready(None),
         });
@@ -216,11 +203,46 @@ impl Listeners {
     }
 }
 
+/// The addresses that settings name.
+fn addresses(settings: &Settings) -> (&[String], u16, u16) {
+    (&settings.network.bind, settings.network.port, settings.tls.port)
+}
+
+impl Open {
+    /// The next connection on any of the sockets.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        if let Some(arrival) = self.late.pop_front() {
+            return Poll::Ready(Ok(arrival));
+        }
+        if let Poll::Ready(accepted) = self.sockets.poll_accept(cx) {
+            return Poll::Ready(accepted.map(Arrival::from));
+        }
+        if let Some(listener) = &self.unix
+            && let Poll::Ready(accepted) = listener.poll_accept(cx)
+        {
+            return Poll::Ready(accepted.and_then(|(stream, _)| {
+                Ok(Arrival::Plain(Accepted::Unix(stream.into_std()?), None))
+            }));
+        }
+        Poll::Pending
+    }
+}
+
 /// A connection as it is accepted.
+#[derive(Debug)]
 enum Arrival {
     Plain(Accepted, Option<SocketAddr>),
     /// On the TLS port, before its handshake.
-    Secured(std::net::TcpStream, SocketAddr),
+    Secured(TcpStream, SocketAddr),
+}
+
+impl From<(Port, TcpStream, SocketAddr)> for Arrival {
+    fn from((port, stream, peer): (Port, TcpStream, SocketAddr)) -> Self {
+        match port {
+            Port::Tcp => Self::Plain(Accepted::Tcp(stream), Some(peer)),
+            Port::Tls => Self::Secured(stream, peer),
+        }
+    }
 }
 
 /// Where connections are let in or refused.
@@ -287,7 +309,7 @@ impl Door {
             drop(stream.set_nodelay(true));
             keep_alive(&SockRef::from(stream), settings.network.tcp_keepalive_secs);
         }
-        let handle = Arc::new(Handle::new(origin));
+        let handle = Arc::new(client::Handle::new(origin));
         handle.set_push_limits(&settings.clients.output_buffer_limits);
         node.clients.add(Arc::clone(&handle));
         let client = Client::new(handle, &node.acl);
@@ -353,45 +375,14 @@ impl Shortage {
     }
 }
 
-impl Drop for Listeners {
+/// Closes what a server listens on, however it ends.
+#[derive(Debug)]
+pub(super) struct Closing(pub(super) Arc<Listeners>);
+
+impl Drop for Closing {
     fn drop(&mut self) {
-        if self.unix.is_some() {
-            // It would block the next start; it may be gone already.
-            drop(std::fs::remove_file(&self.unix_path));
-        }
+        self.0.close();
     }
-}
-
-fn is_unavailable(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::EADDRNOTAVAIL
-                | libc::EAFNOSUPPORT
-                | libc::ENOPROTOOPT
-                | libc::EPFNOSUPPORT
-                | libc::EPROTONOSUPPORT
-        )
-    ) || error.kind() == io::ErrorKind::NotFound
-}
-
-fn listen(name: &str, port: u16, backlog: u32) -> io::Result<std::net::TcpListener> {
-    let any = match name {
-        "*" => "0.0.0.0",
-        "::*" => "::",
-        name => name,
-    };
-    let mut addresses = (any, port).to_socket_addrs()?;
-    let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 fn unix(settings: &Settings) -> Result<Option<UnixListener>, String> {

@@ -56,7 +56,7 @@ use cron::Cron;
 use files::FileSystem;
 use host::ServerHost;
 use ids::Ids;
-use listener::{Door, Listeners};
+use listener::{Closing, Door, Listeners};
 use saver::Saver;
 use startup::Awaited;
 use tls::{Handshakes, Tls};
@@ -93,9 +93,9 @@ async fn serve(
     announce(&settings);
     descriptors::fit(&mut settings)?;
     let tls = Arc::new(Tls::start(&settings)?);
-    let mut listeners = Listeners::bind(&settings)?;
+    let closing = Closing(Arc::new(Listeners::bind(&settings)?));
     let ids = Ids::new()?;
-    let engine = Arc::new(engine(settings, config_file, listeners.port(), &ids)?);
+    let engine = Arc::new(engine(settings, config_file, &ids)?);
     let node = &engine.node;
     tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
@@ -103,8 +103,8 @@ async fn serve(
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
     let ((ending, mut ended), look) = (watch::channel(false), Arc::new(Notify::new()));
     let (seed, applier_seed) = (ids.number(), ids.number());
-    let host =
-        install(node, (Arc::clone(&saver), ending, Arc::clone(&look), ids, Arc::clone(&tls)));
+    let parts = (Arc::clone(&saver), ending, Arc::clone(&look), ids);
+    let host = install(node, parts, (Arc::clone(&tls), Arc::clone(&closing.0)));
     let writer = aof::open(node)?;
     let file = saver.path();
     let loads = begin(node, &file);
@@ -124,7 +124,7 @@ async fn serve(
     let pidfile = PidFile::write(&engine.node.settings.load());
     awaited.listening();
     let handshakes = Handshakes::new(Arc::clone(&tls), Arc::clone(node), ended.clone());
-    let door = Door::new(Arc::clone(&engine), workers, handshakes, &listeners);
+    let door = Door::new(Arc::clone(&engine), workers, handshakes, &closing.0);
     let serving = async {
         if loads {
             load(&engine, file).await?;
@@ -135,7 +135,7 @@ async fn serve(
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
-        () = listeners.accept(&door, &tls) => Ok(()),
+        () = closing.0.accept(&door) => Ok(()),
         () = tls.watch(node) => Ok(()),
         () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
@@ -143,7 +143,7 @@ async fn serve(
     };
     result?;
     awaited.stopping();
-    drop(listeners);
+    drop(closing);
     // Asked to end in the midst of loading, it waits to begin.
     drop(begin_work);
     end(node, threads.into_iter().chain([follower, cron]).chain(beside), writer);
@@ -187,9 +187,10 @@ fn keep_role(node: &Node) {
 /// Makes the host of a node, which can ask it things from here on.
 fn install(
     node: &Arc<Node>,
-    (saver, ending, look, ids, tls): (Arc<Saver>, watch::Sender<bool>, Arc<Notify>, Ids, Arc<Tls>),
+    (saver, ending, look, ids): (Arc<Saver>, watch::Sender<bool>, Arc<Notify>, Ids),
+    network: (Arc<Tls>, Arc<Listeners>),
 ) -> Arc<ServerHost> {
-    let host = Arc::new(ServerHost::new(Arc::clone(node), saver, ending, look, ids, tls));
+    let host = Arc::new(ServerHost::new(Arc::clone(node), saver, ending, look, ids, network));
     node.set_host(Arc::<ServerHost>::clone(&host));
     limit_memory(node);
     node.host().look_at_role();
@@ -372,12 +373,7 @@ fn limit_client_memory(node: &Node) {
 }
 
 /// The node with its commands.
-fn engine(
-    settings: Settings,
-    config_file: Option<PathBuf>,
-    port: u16,
-    ids: &Ids,
-) -> Result<Engine, String> {
+fn engine(settings: Settings, config_file: Option<PathBuf>, ids: &Ids) -> Result<Engine, String> {
     let renames: Vec<(String, String)> = settings
         .security
         .renamed_commands
@@ -398,7 +394,6 @@ fn engine(
         config_file,
         executable: executable.to_string_lossy().into_owned(),
         operating_system: operating_system(),
-        port,
     };
     let seeds = std::array::from_fn(|_| ids.number());
     let (security, origins) = (settings.security.clone(), settings.origins.clone());

@@ -100,10 +100,17 @@ pub(super) async fn run(engine: Arc<Engine>, mut signals: Signals) {
             Asked::Terminate => settings.process.shutdown_on_sigterm,
             Asked::Interrupt => settings.process.shutdown_on_sigint,
         };
-        // A shutdown that waits for replicas keeps its deadline.
-        if !engine.node.shutdown.is_some() {
+        {
+            // Whoever lets periodic work go on holds these locks, too.
             let mut guard = engine.node.keyspace.lock(ShardSet::ALL);
-            if let Err(error) = engine.node.begin_shutdown(&mut guard.locked(), how(flags)) {
+            let node = &engine.node;
+            // A shutdown that waits for replicas keeps its deadline.
+            let is_new = !node.shutdown.is_some();
+            if is_new && node.cron_paused.load(Ordering::Relaxed) {
+                node.shutdown.put_off(how(flags));
+            } else if is_new
+                && let Err(error) = node.begin_shutdown(&mut guard.locked(), how(flags))
+            {
                 log!(Warning, "Errors trying to shut down the server: {error}");
             }
         }

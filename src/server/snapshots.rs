@@ -105,9 +105,11 @@ impl Snapshots {
             return false;
         }
         let work = prepare();
+        let began = node.clock.nanos();
         let bytes_max = node.settings.load().snapshot.retained_max_bytes;
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let snapshot = Snapshot::cut(&node.keyspace, locked, bytes_max);
+        let cut_nanos = node.clock.nanos().saturating_sub(began);
         let running = Running {
             purpose,
             started_ms: node.clock.unix_ms(),
@@ -119,6 +121,8 @@ impl Snapshots {
         node.persistence.update(|saving| {
             saving.retained_peak_bytes = 0;
             saving.running = Some(running.clone());
+            saving.cuts += 1;
+            saving.last_cut_nanos = cut_nanos;
         });
         if let Some(file) = node.log.file().filter(|_| node.settings.load().aof.no_sync_on_rewrite)
         {

@@ -175,7 +175,7 @@ fn supervisor(wanted: Supervised) -> Option<Supervisor> {
 /// The listening address for the process title.
 fn address(settings: &Settings) -> String {
     let network = &settings.network;
-    let port = if network.port == 0 { settings.tls.port } else { network.port };
+    let port = settings.client_port();
     match network.bind.first() {
         _ if port == 0 => network.unixsocket.clone(),
         None => format!("*:{port}"),

@@ -320,7 +320,7 @@ mod tests {
             let mut settings = Settings::default();
             settings.process.workers = 2;
             let ids = super::super::Ids::new().expect("it starts");
-            let engine = super::super::engine(settings, None, 0, &ids).expect("it starts");
+            let engine = super::super::engine(settings, None, &ids).expect("it starts");
             let engine = Arc::new(engine);
             let (end, ended) = watch::channel(false);
             let (workers, threads) = Workers::start(&engine, 1, &ended).expect("it starts");

@@ -66,7 +66,9 @@ impl Settings {
                 .filter(|parameter| parameter.change != Change::FileOnly)
                 .filter(|parameter| parameter.names().any(|own| own.eq_ignore_ascii_case(name)))
                 .ok_or_else(unknown)?;
-            if parameter.change == Change::AtStart {
+            let kept = parameter.change == Change::Own
+                && parameter.value(self).is_some_and(|present| present.as_bytes() == *value);
+            if matches!(parameter.change, Change::AtStart | Change::Own) && !kept {
                 return Err(SetError::failed(name, "can't set immutable config"));
             }
             if named.iter().any(|(other, ..)| other.name == parameter.name) {

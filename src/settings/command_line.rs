@@ -108,6 +108,8 @@ impl CommandLine {
     fn layer(&self) -> Result<Layer, LoadError> {
         let mut layer = Layer::default();
         for option in &self.options {
+            // The first wrong option is the one to show, whatever is wrong with others.
+            option.check()?;
             redis_conf::push(option.clone(), &mut layer, 0)?;
         }
         Ok(layer)

@@ -38,6 +38,22 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Whether the arguments fit. Other errors are those of [`Layer::push`].
+    ///
+    /// # Errors
+    /// As CONFIG SET has it.
+    pub(super) fn check(&self) -> Result<(), LoadError> {
+        let known = Parameter::named(&self.name);
+        let Some(parameter) = known.filter(|known| known.kind.combination() != Combination::ByKey)
+        else {
+            return Ok(());
+        };
+        let line = requoted(parameter, self.clone())?;
+        parameter.kind.canonical(&line.words).map_err(|reason| line.misfit(&reason)).map(drop)
+    }
+}
+
 /// The origin of default values.
 const DEFAULTS: &str = "defaults";
 

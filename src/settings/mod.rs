@@ -63,3 +63,11 @@ pub use values::{
     Process, PubsubDefault, Replication, Security, Settings, Slowlog, Snapshot, Supervised,
     SyslogFacility, Tls,
 };
+
+impl Settings {
+    /// The port for clients: that of TCP, or that of TLS if it is the only one.
+    #[must_use]
+    pub fn client_port(&self) -> u16 {
+        if self.network.port == 0 { self.tls.port } else { self.network.port }
+    }
+}

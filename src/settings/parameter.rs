@@ -22,6 +22,8 @@ pub struct Parameter {
     pub default: &'static str,
     /// When it can change.
     pub change: Change,
+    /// Whether it can change while data are being loaded.
+    pub while_loading: bool,
     /// How limpid treats it.
     pub standing: Standing,
     /// Where its value must not appear.
@@ -39,6 +41,9 @@ pub enum Change {
     Protected,
     /// Only by a file, the environment or the command line when the server starts.
     AtStart,
+    /// As `AtStart`, but CONFIG SET accepts the present value. For parameters of limpid's own: tools
+    /// that set again all that CONFIG GET shows leave out those that Redis cannot change.
+    Own,
     /// As `AtStart`, and CONFIG GET and SET do not know the name.
     FileOnly,
 }
@@ -84,6 +89,7 @@ impl Parameter {
             kind,
             default,
             change,
+            while_loading: true,
             standing: Standing::Honoured(field),
             exposure: Exposure::Open,
             description,
@@ -104,6 +110,7 @@ impl Parameter {
             kind,
             default,
             change,
+            while_loading: true,
             standing: Standing::Ignored(reason),
             exposure: Exposure::Open,
             description: "tunes the insides of Redis",
@@ -124,6 +131,7 @@ impl Parameter {
             kind,
             default,
             change,
+            while_loading: true,
             standing: Standing::Refused { reason },
             exposure: Exposure::Open,
             description: "not honoured yet",
@@ -137,6 +145,12 @@ impl Parameter {
 
     pub(super) const fn later_alias(mut self, aliases: &'static [&'static str]) -> Self {
         self.later_aliases = aliases;
+        self
+    }
+
+    /// Marks a parameter that CONFIG SET leaves alone while data are being loaded.
+    pub(super) const fn once_loaded(mut self) -> Self {
+        self.while_loading = false;
         self
     }
 

@@ -17,6 +17,7 @@ mod eviction;
 mod hardship;
 mod lifecycle;
 mod limits;
+mod listening;
 mod migrate;
 mod process;
 mod rest;

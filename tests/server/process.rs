@@ -309,6 +309,12 @@ fn the_title_is_as_the_template_has_it() {
     };
     assert_eq!(set("now {listen-addr} {{}"), Reply::Simple(b"OK".to_vec()));
     assert!(title().starts_with("now ") && title().ends_with(" {}"), "{}", title());
+    // Longer than the arguments: it goes on where the environment was.
+    let long = "y".repeat(title().len() + 200);
+    assert_eq!(set(&format!("{long} {{port}}")), Reply::Simple(b"OK".to_vec()));
+    assert_eq!(title(), format!("{long} {}", server.port()));
+    assert_eq!(set("short"), Reply::Simple(b"OK".to_vec()));
+    assert_eq!(title(), "short");
     for wrong in ["{nosuch}", "{port", "{title}", ""] {
         let Reply::Error(error) = set(wrong) else { panic!("{wrong} is no template") };
         let error = String::from_utf8(error).unwrap();

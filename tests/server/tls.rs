@@ -101,7 +101,7 @@ fn each_port_has_its_protocol() {
     let mut plain = Connection::tcp(secured.port).unwrap();
     plain.send(&[b"PING"]).unwrap();
     let (answer, ended) = plain.read_to_end();
-    assert!(ended && !answer.starts_with(b"+"), "{answer:?}");
+    assert!(ended && answer.is_empty(), "{answer:?}");
     assert!(secured.server.wait_for_log("Error accepting a client connection: ", LONG).is_some());
     assert!(!is_served(secured.server.port(), &client(None, &[&TLS13])));
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::{Args, Context, Failure, Handled, c_string};
+use super::super::{Args, Context, Failure, Handled};
 use super::listing::{Type, present};
 use super::yes_or_no;
 use crate::acl::{User, Users};
 use crate::node::client::Handle;
 use crate::number::parse_i64;
+use crate::text::until_nul;
 
 /// Which clients CLIENT KILL selects.
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl<'a> Filter<'a> {
                 b"ADDR" => filter.address = Some(value),
                 b"LADDR" => filter.local_address = Some(value),
                 b"USER" => {
-                    let unknown = || [b"ERR No such user '", c_string(value), b"'"].concat();
+                    let unknown = || [b"ERR No such user '", until_nul(value), b"'"].concat();
                     let user = users.get(value).ok_or_else(|| Failure::Bytes(unknown()))?;
                     filter.user = Some(Arc::clone(user));
                 }

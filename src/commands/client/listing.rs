@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::registry::Registry;
-use super::super::{Args, Context, Failure, Handled, c_string};
+use super::super::{Args, Context, Failure, Handled};
 use crate::node::Node;
 use crate::node::client::{Handle, Shown};
 use crate::node::tracking::Mode;
 use crate::number::parse_i64;
+use crate::text::until_nul;
 
 /// The client types that CLIENT KILL and CLIENT LIST distinguish.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,9 @@ impl Type {
             b"pubsub" => Ok(Self::PubSub),
             b"slave" | b"replica" => Ok(Self::Replica),
             b"master" => Ok(Self::Master),
-            _ => Err(Failure::Bytes([b"ERR Unknown client type '", c_string(name), b"'"].concat())),
+            _ => {
+                Err(Failure::Bytes([b"ERR Unknown client type '", until_nul(name), b"'"].concat()))
+            }
         }
     }
 
@@ -65,6 +68,7 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     let shown = handle.shown.lock();
     let load = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
     let (input, output) = (load(&handle.input_bytes), load(&handle.output_bytes));
+    let parsed = load(&handle.parsed_bytes).min(input);
     let (queued, queued_bytes) =
         shown.multi.map_or((-1, 0), |(queued, bytes)| (queued.cast_signed(), bytes));
     let command = load(&handle.last_command).checked_sub(1);
@@ -74,8 +78,8 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
     line.extend(format!(" laddr={} fd={} name=", origin.local_address, origin.fd).bytes());
     line.extend_from_slice(&shown.name);
     let fields = format!(
-        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={queued} qbuf={input} \
-         qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
+        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={queued} qbuf={} \
+         qbuf-free={} argv-mem={parsed} multi-mem={queued_bytes} rbs=0 rbp=0 obl=0 oll={} omem={output} \
          tot-mem={} events={} cmd={command} user=",
         seconds_since(origin.connected_ms),
         seconds_since(handle.active_ms.load(Ordering::Relaxed)),
@@ -84,6 +88,7 @@ fn line(node: &Node, registry: &Registry, handle: &Arc<Handle>) -> Vec<u8> {
         shown.channels,
         shown.patterns,
         shown.shard_channels,
+        input.saturating_sub(parsed),
         load(&handle.input_free_bytes),
         load(&handle.output_pieces),
         total,

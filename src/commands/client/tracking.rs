@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Args, Context, Failure, Handled, c_string};
+use super::super::{Args, Context, Failure, Handled};
 use super::yes_or_no;
 use crate::node::client::{Client, Name};
 use crate::node::tracking::{Choice, Mode};
+use crate::text::until_nul;
 
 /// The options of CLIENT TRACKING as sent.
 #[derive(Default)]
@@ -101,11 +102,11 @@ fn check_prefixes(prefixes: &[&[u8]], had: &BTreeSet<Name>) -> Handled {
     let refused = |prefix: &[u8], which: &str, other: &[u8]| {
         let text = [
             b"ERR Prefix '",
-            c_string(prefix),
+            until_nul(prefix),
             b"' overlaps with ",
             which.as_bytes(),
             b" prefix '",
-            c_string(other),
+            until_nul(other),
             b"'. Prefixes for a single client must not overlap.",
         ];
         Failure::Bytes(text.concat())

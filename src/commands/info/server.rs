@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(gauge("process_id", "The process's id.")),
     field("process_supervised", supervised),
     field("run_id", |look| look.node.identity.run_id.as_str().into()),
-    field("tcp_port", |look| look.node.identity.port.into()),
+    field("tcp_port", |look| look.settings.client_port().into()),
     field("server_time_usec", |look| look.now_us.into()),
     field("uptime_in_seconds", |look| look.uptime_s().into())
         .is(gauge("uptime_in_seconds", "Seconds since the start.")),
@@ -129,7 +129,7 @@ fn instance(look: &Look<'_>) -> Labels {
         ("redis_mode", MODE.to_owned()),
         ("os", identity.operating_system.clone()),
         ("maxmemory_policy", super::memory::policy(look)),
-        ("tcp_port", identity.port.to_string()),
+        ("tcp_port", look.settings.client_port().to_string()),
         ("run_id", identity.run_id.clone()),
         ("process_id", identity.process_id.to_string()),
         ("master_replid", look.node.log.ids().id),

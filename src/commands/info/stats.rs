@@ -36,9 +36,11 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("rejected_connections_total", "Connections turned away.")),
     field("expired_keys", |look| look.node.sum(|stats| &stats.expired_keys).into())
         .is(counter("expired_keys_total", "Keys removed as they had expired.")),
-    // A snapshot is cut without a fork.
-    field("latest_fork_usec", |_| 0.into())
-        .is(gauge("latest_fork_seconds", "How long the last fork took.").per(1e6)),
+    // There are no forks: what stands for them is that a snapshot begins.
+    field("total_forks", |look| look.saving().cuts.into())
+        .is(counter("limpid_snapshots_total", "Snapshots begun.")),
+    field("latest_fork_usec", |look| (look.saving().last_cut_nanos / 1000).into())
+        .is(gauge("latest_fork_seconds", "How long the last snapshot held the data to begin.").per(1e6)),
     field("migrate_cached_sockets", |look| look.node.migrations.cached.load(Ordering::Relaxed).into())
         .is(gauge("migrate_cached_sockets_total", "Connections kept for further migrations.")),
     field("slave_expires_tracked_keys", |look| look.node.replication.own_expiring_len().into())

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::pattern::Pattern;
 use crate::commands::keyspec::Others;
-use crate::commands::{Args, Context, Failure, KeyFlag, c_string};
+use crate::commands::{Args, Context, Failure, KeyFlag};
+use crate::text::until_nul;
 
 /// The parsed options.
 #[derive(Debug, Default)]
@@ -64,11 +65,11 @@ impl<'a> Options<'a> {
                     index += 1;
                 }
                 () if left >= 1 && args.is(index - 1, "BY") => {
-                    if !reads_all_keys && c_string(args.at(index)).contains(&b'*') {
+                    if !reads_all_keys && until_nul(args.at(index)).contains(&b'*') {
                         return denied("BY");
                     }
                     options.by = Some(Pattern::new(args.at(index)));
-                    options.keeps_order |= !c_string(args.at(index)).contains(&b'*');
+                    options.keeps_order |= !until_nul(args.at(index)).contains(&b'*');
                     index += 1;
                 }
                 () if left >= 1 && args.is(index - 1, "GET") => {

@@ -1,6 +1,7 @@
 //! Patterns of BY and GET, which name a key after an element, or a field of it.
 
-use crate::commands::{Keys, c_string};
+use crate::commands::Keys;
+use crate::text::until_nul;
 use crate::types::listpack::Item;
 use crate::types::{StringView, ValueRef};
 
@@ -18,7 +19,7 @@ pub(super) enum Pattern<'a> {
 impl<'a> Pattern<'a> {
     /// Reads `prefix*suffix` or `prefix*suffix->field`. The marks are looked for up to a zero byte.
     pub(super) fn new(pattern: &'a [u8]) -> Self {
-        let seen = c_string(pattern);
+        let seen = until_nul(pattern);
         if seen == b"#" {
             return Self::Element;
         }

@@ -1,9 +1,9 @@
 //! XADD and XTRIM, with the options that they share.
 
 use super::{
-    Args, Context, EventClasses, Failure, Handled, Key, Keys, Object, Stream, StreamId, c_string,
-    reply_id,
+    Args, Context, EventClasses, Failure, Handled, Key, Keys, Object, Stream, StreamId, reply_id,
 };
+use crate::text::until_nul;
 use crate::types::Remains;
 use crate::types::stream::{AppendError, BlockLimits, NewId, Precision, Trim, Until};
 
@@ -30,7 +30,7 @@ impl Options {
         let (mut limit, mut at) = (None, 2);
         while at < args.len() && options.id.is_none() {
             let has_more = at + 1 < args.len();
-            if verb == Verb::Add && c_string(args.at(at)) == b"*" {
+            if verb == Verb::Add && until_nul(args.at(at)) == b"*" {
                 (options.id, options.id_at) = (Some(NewId::Auto), at);
             } else if has_more && (args.is(at, "MAXLEN") || args.is(at, "MINID")) {
                 at = options.threshold(args, at)?;
@@ -59,7 +59,7 @@ impl Options {
         }
         let by_length = args.is(at, "MAXLEN");
         let has_sign = at + 2 < args.len();
-        let sign = c_string(args.at(at + 1));
+        let sign = until_nul(args.at(at + 1));
         let mut precision = Precision::Exact;
         if has_sign && sign == b"~" {
             precision = Precision::Approximate;

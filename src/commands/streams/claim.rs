@@ -2,9 +2,10 @@
 
 use super::log::GroupLog;
 use super::{
-    Args, Context, Failure, Group, Handled, Key, Output, Stream, StreamId, Type, c_string,
-    no_group, reply_entry, reply_id,
+    Args, Context, Failure, Group, Handled, Key, Output, Stream, StreamId, Type, no_group,
+    reply_entry, reply_id,
 };
+use crate::text::until_nul;
 use crate::types::stream::{ConsumerNumber, Pending, parse_start};
 
 /// Entries that XAUTOCLAIM looks at for each that it may claim.
@@ -203,7 +204,7 @@ fn claim_options<'a>(
 }
 
 fn unknown_option(option: &[u8]) -> Failure {
-    Failure::Bytes([b"ERR Unrecognized XCLAIM option '", c_string(option), b"'"].concat())
+    Failure::Bytes([b"ERR Unrecognized XCLAIM option '", until_nul(option), b"'"].concat())
 }
 
 pub(super) fn xclaim(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {

@@ -1,9 +1,10 @@
 //! Groups and their consumers: XGROUP; and XACK.
 
 use super::{
-    Args, Context, EventClasses, Failure, Group, Handled, Key, Object, Stream, StreamId, c_string,
+    Args, Context, EventClasses, Failure, Group, Handled, Key, Object, Stream, StreamId,
     no_group_in, unknown_subcommand,
 };
+use crate::text::until_nul;
 use crate::types::Remains;
 use crate::types::stream::Consumer;
 
@@ -92,7 +93,7 @@ pub(super) fn create(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if args.len() > 8 {
         return Err(unknown_subcommand(args, CONTAINER));
     }
-    let id = match c_string(args.at(4)) {
+    let id = match until_nul(args.at(4)) {
         b"$" => stream.map_or(StreamId::MIN, Stream::last_id),
         _ => StreamId::parse_strict(args.at(4), 0)?,
     };
@@ -123,7 +124,7 @@ pub(super) fn setid(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     if !matches!(args.len(), 5 | 7) {
         return Err(unknown_subcommand(args, CONTAINER));
     }
-    let id = match c_string(args.at(4)) {
+    let id = match until_nul(args.at(4)) {
         b"$" => ctx.keys.stream(key).last_id(),
         _ => StreamId::parse(args.at(4), 0)?,
     };

@@ -5,9 +5,10 @@ use super::log::GroupLog;
 use super::wait::Reader;
 use super::{
     Args, Context, Failure, Handled, Key, Keys, Output, Protocol, Stream, StreamId, at_most,
-    c_string, no_group, reply_each, reply_entry, reply_id,
+    no_group, reply_each, reply_entry, reply_id,
 };
 use crate::commands::blocking::{block, deadline_of_ms};
+use crate::text::until_nul;
 use crate::types::stream::Pending;
 
 /// A consumer of a group.
@@ -136,7 +137,7 @@ impl<'a> Request<'a> {
             let more = " in XREADGROUP with GROUP option";
             return Err(no_group(key.bytes, member.group, more));
         }
-        match (c_string(id), self.member) {
+        match (until_nul(id), self.member) {
             (b"$", None) => Ok(Start::After(stream.map_or(StreamId::MIN, Stream::last_id))),
             (b"$", Some(_)) => Err(Failure::err(
                 "The $ ID is meaningless in the context of XREADGROUP: you want to read the \

@@ -117,8 +117,3 @@ pub(super) fn number_of(lua: &Lua, value: &Value) -> Result<Option<f64>> {
         _ => Ok(None),
     }
 }
-
-/// The bytes up to the first NUL: what a C library sees of a string.
-pub(super) fn c_string(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
-}

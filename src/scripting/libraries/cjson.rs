@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use mlua::{Function, IntoLuaMulti, LightUserData, Lua, Result, Table, Value};
 
-use super::arguments::{Arguments, c_string};
+use super::arguments::Arguments;
 use super::register;
+use crate::text::until_nul;
 
 const OFF_ON: &[&str] = &["off", "on"];
 const OFF_ON_NULL: &[&str] = &["off", "on", "null"];
@@ -169,7 +170,7 @@ fn choice(
         Some(_) => {
             let name = arguments.string(index)?;
             let name = name.as_bytes();
-            let name = c_string(&name);
+            let name = until_nul(&name);
             let Some(option) = options.iter().position(|option| option.as_bytes() == name) else {
                 let text = [b"invalid option '".as_slice(), name, b"'"].concat();
                 return Err(arguments.argument_error(index, text));

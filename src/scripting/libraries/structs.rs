@@ -2,10 +2,11 @@
 
 use mlua::{Error, Lua, LuaString, MultiValue, Result, Table, Value};
 
-use super::arguments::{Arguments, c_string, number_of};
+use super::arguments::{Arguments, number_of};
 use super::numbers::{to_i64, to_u64};
 use super::raise::Failure;
 use super::{register, stack};
+use crate::text::until_nul;
 
 /// The largest size of an integer, in bytes.
 const INTEGER_BYTES_MAX: usize = 32;
@@ -33,7 +34,7 @@ struct Format<'a> {
 
 impl<'a> Format<'a> {
     fn new(arguments: &'a Arguments<'a>, text: &'a [u8]) -> Self {
-        Self { arguments, rest: c_string(text), is_little_endian: true, align: 1 }
+        Self { arguments, rest: until_nul(text), is_little_endian: true, align: 1 }
     }
 
     /// The next option and the size of its value in bytes.

@@ -89,7 +89,10 @@ impl Connection {
 
     /// Publishes how much input is held.
     pub(super) fn show_input(&self) {
-        self.handle.input_bytes.store(self.input.len(), Ordering::Relaxed);
+        let held = self.input.len();
+        let parsed = held - self.parser.unparsed(held);
+        self.handle.input_bytes.store(held, Ordering::Relaxed);
+        self.handle.parsed_bytes.store(parsed, Ordering::Relaxed);
         self.handle.input_free_bytes.store(self.input.free_bytes(), Ordering::Relaxed);
     }
 

@@ -139,7 +139,7 @@ fn fixture(files: Arc<dyn Files>) -> Fixture {
         ending,
         Arc::default(),
         Ids::new().expect("a system"),
-        Arc::default(),
+        (Arc::default(), Arc::default()),
     )));
     Fixture { node, saver, folder }
 }
@@ -154,7 +154,6 @@ fn node(folder: &Path) -> Arc<Node> {
         config_file: None,
         executable: String::new(),
         operating_system: String::new(),
-        port: 0,
     };
     let clock = Arc::new(SystemClock::new());
     let workers = vec![WorkerStats::new(0)];

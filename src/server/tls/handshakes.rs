@@ -32,6 +32,21 @@ const PENDING_MAX: usize = 1024;
 /// Failures are logged once per this many milliseconds.
 const LOGGED_MS: i64 = 1000;
 
+/// The first byte of a record of a handshake, and so of whoever speaks TLS.
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// Waits for the first byte. Who speaks no TLS gets no alert, which it would take for a reply.
+async fn require_handshake(stream: &TcpStream) -> io::Result<()> {
+    let mut first = [HANDSHAKE_RECORD];
+    stream.peek(&mut first).await?;
+    if first == [HANDSHAKE_RECORD] {
+        return Ok(());
+    }
+    // What is left unread would reset the connection.
+    drop(stream.try_read(&mut [0; 1024]));
+    Err(io::Error::new(io::ErrorKind::InvalidData, "no TLS handshake"))
+}
+
 /// Takes a client whose handshake is done.
 pub(in crate::server) type Admit = dyn Fn(Accepted, SocketAddr) + Send + Sync;
 
@@ -115,7 +130,11 @@ impl Handshakes {
     async fn shake(&self, stream: std::net::TcpStream) -> io::Result<Accepted> {
         let config = self.tls.server().ok_or_else(|| io::Error::other("TLS is not configured"))?;
         let stream = TcpStream::from_std(stream)?;
-        let shaken = timeout(LIMIT, TlsAcceptor::from(config).accept(stream)).await;
+        let shaking = async {
+            require_handshake(&stream).await?;
+            TlsAcceptor::from(config).accept(stream).await
+        };
+        let shaken = timeout(LIMIT, shaking).await;
         let shaken = shaken.map_err(|_| io::Error::other("the handshake took too long"))?;
         let (socket, session) = shaken?.into_inner();
         Ok(Accepted::Tls(socket.into_std()?, Session::new(session)))

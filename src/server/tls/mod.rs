@@ -27,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,7 +35,6 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::listener::bind_tls;
 use crate::node::Node;
 use crate::node::host::SettingRefused;
 use crate::settings::Settings;
@@ -69,28 +67,17 @@ pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
-/// Listening sockets that are bound, and not yet accepted from.
-pub(super) type Bound = Vec<std::net::TcpListener>;
-
 /// The configurations in use; none while TLS is off.
 #[derive(Debug, Default)]
 pub(crate) struct Tls {
     contexts: ArcSwapOption<Contexts>,
-    /// The sockets of a changed port, for whoever accepts.
-    rebound: Mutex<Option<Bound>>,
-    /// A changed port is bound.
-    moved: Notify,
     /// There is a new configuration.
     configured: Notify,
 }
 
 /// What [`Tls::commit`] puts to use.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    contexts: Option<Contexts>,
-    /// The sockets of a changed port.
-    bound: Option<Bound>,
-}
+pub(super) struct Prepared(Option<Contexts>);
 
 impl Tls {
     /// Reads what a starting server's settings name.
@@ -111,52 +98,34 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Reads what changed settings name, if they use TLS, and binds a changed port. `named` are the
-    /// parameters that the client has set: files may have changed even where their names have not.
+    /// Reads what changed settings name, if they use TLS. `named` are the parameters that the client
+    /// has set: files may have changed even where their names have not.
     ///
     /// # Errors
     /// In Redis's words; the log has the reason.
     pub(super) fn prepare(
         &self,
-        old: &Settings,
         new: &Settings,
         named: &[&'static str],
     ) -> Result<Prepared, SettingRefused> {
         let concerns = |name: &&&str| name.starts_with("tls-") || name.starts_with("admin-tls-");
-        let refused = |argument, reason: &str| {
-            let reason = format!("{reason}. Check server logs.");
+        let argument = named.iter().find(concerns).filter(|_| contexts::is_used(new));
+        let Some(argument) = argument else { return Ok(Prepared(None)) };
+        let contexts = Contexts::new(&new.tls, &new.admin).map_err(|unusable| {
+            log!(Warning, "{} ('{}')", unusable.reason, unusable.parameter);
+            let reason = "Unable to update TLS configuration. Check server logs.".to_owned();
             SettingRefused { argument, reason }
-        };
-        let mut prepared = Prepared { contexts: None, bound: None };
-        let Some(argument) = named.iter().find(concerns) else { return Ok(prepared) };
-        if contexts::is_used(new) {
-            let contexts = Contexts::new(&new.tls, &new.admin).map_err(|unusable| {
-                log!(Warning, "{} ('{}')", unusable.reason, unusable.parameter);
-                refused(argument, "Unable to update TLS configuration")
-            })?;
-            prepared.contexts = Some(contexts);
-        }
-        if old.tls.port != new.tls.port {
-            let bound = bind_tls(new).map_err(|reason| {
-                log!(Warning, "{reason}");
-                refused("tls-port", "Unable to listen on this port")
-            })?;
-            prepared.bound = Some(bound);
-        }
-        Ok(prepared)
+        })?;
+        Ok(Prepared(Some(contexts)))
     }
 
     /// Puts to use what is prepared.
-    pub(super) fn commit(&self, prepared: Prepared, node: &Node) {
-        if let Some(contexts) = prepared.contexts {
+    pub(super) fn commit(&self, Prepared(contexts): Prepared, node: &Node) {
+        if let Some(contexts) = contexts {
             warn(&contexts);
             self.contexts.store(Some(Arc::new(contexts)));
             self.show(node);
             self.configured.notify_one();
-        }
-        if let Some(bound) = prepared.bound {
-            *self.rebound.lock() = Some(bound);
-            self.moved.notify_one();
         }
     }
 
@@ -165,16 +134,6 @@ impl Tls {
         let contexts = self.contexts.load();
         let certificates = contexts.as_ref().map(|all| all.read.certificates.clone());
         node.certificates.set(certificates.unwrap_or_default());
-    }
-
-    /// The sockets of a changed port, once there are some.
-    pub(super) async fn rebound(&self) -> Bound {
-        loop {
-            if let Some(bound) = self.rebound.lock().take() {
-                return bound;
-            }
-            self.moved.notified().await;
-        }
     }
 
     /// Looks for changed files, forever.

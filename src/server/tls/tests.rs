@@ -194,18 +194,14 @@ fn a_change_of_settings_is_whole_and_only_that_of_tls_settings_reads_files() {
     let old = settings(&authority, &own, &[]);
     let tls = Tls::start(&old).unwrap();
     let bad = settings(&authority, &own, &[("tls-key-file", "/nonexistent/x")]);
-    let refused =
-        tls.prepare(&old, &bad, &["timeout", "tls-key-file", "tls-cert-file"]).unwrap_err();
+    let refused = tls.prepare(&bad, &["timeout", "tls-key-file", "tls-cert-file"]).unwrap_err();
     assert_eq!(refused.argument, "tls-key-file");
     assert_eq!(refused.reason, "Unable to update TLS configuration. Check server logs.");
-    assert!(tls.prepare(&old, &bad, &["timeout"]).unwrap().contexts.is_none());
+    assert!(tls.prepare(&bad, &["timeout"]).unwrap().0.is_none());
     let off = settings(&authority, &own, &[("tls-port", "0"), ("tls-key-file", "/nonexistent/x")]);
-    assert!(
-        tls.prepare(&old, &off, &["tls-key-file"]).unwrap().contexts.is_none(),
-        "as long as TLS is off"
-    );
-    let prepared = tls.prepare(&old, &old, &["tls-cert-file"]).unwrap();
-    assert!(prepared.contexts.is_some(), "the same names may be new files");
+    assert!(tls.prepare(&off, &["tls-key-file"]).unwrap().0.is_none(), "as long as TLS is off");
+    let prepared = tls.prepare(&old, &["tls-cert-file"]).unwrap();
+    assert!(prepared.0.is_some(), "the same names may be new files");
     let fixture = Fixture::new();
     tls.commit(prepared, &fixture.engine.node);
     let listed = fixture.engine.node.certificates.all();
@@ -225,7 +221,7 @@ fn a_session_moves_with_its_connection() {
     let mut settings = settings(&authority, &own, &[("tls-auth-clients", "no")]);
     settings.process.workers = 2;
     let tls = Tls::start(&settings).unwrap();
-    let engine = crate::server::engine(settings, None, 0, &Ids::new().unwrap()).unwrap();
+    let engine = crate::server::engine(settings, None, &Ids::new().unwrap()).unwrap();
     let engine = Arc::new(engine);
     let (end, ended) = watch::channel(false);
     let (workers, threads) = Workers::start(&engine, 1, &ended).unwrap();

@@ -108,7 +108,7 @@ fn values_print_as_redis_prints_them() {
 fn setting_what_was_got_changes_nothing() {
     let settings = Settings::default();
     for parameter in PARAMETERS {
-        let settable = matches!(parameter.change, Change::Live | Change::Protected);
+        let settable = matches!(parameter.change, Change::Live | Change::Protected | Change::Own);
         if let (true, Some(value)) = (settable, parameter.value(&settings)) {
             let pair = (parameter.name.as_bytes(), value.as_bytes());
             let (mut same, changed) = settings.set(&[pair]).unwrap();
@@ -175,7 +175,8 @@ const WRONG_VALUES: &[(&str, &str, &str)] = &[
     ),
     ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
     ("databases", "3", "can't set immutable config"),
-    ("port", "7000", "can't set immutable config"),
+    ("tcp-backlog", "511", "can't set immutable config"),
+    ("workers", "3", "can't set immutable config"),
     ("enable-debug-command", "yes", "can't set immutable config"),
     ("hz", "abc", "argument couldn't be parsed into an integer"),
 ];

@@ -365,6 +365,11 @@ fn mistakes_elsewhere_name_the_variable_or_option() {
             &["--replicaof", "10.0.0.1", "x"],
             "command line --replicaof: 'replicaof \"10.0.0.1\" \"x\"': Invalid master port",
         ),
+        // The first wrong one is shown.
+        (
+            &["--replicaof", "--10.0.0.1", "--foo"],
+            "command line --replicaof: 'replicaof \"--10.0.0.1\"': wrong number of arguments",
+        ),
         (
             &["/nonexistent.conf"],
             "/nonexistent.conf: cannot be read: No such file or directory (os error 2)",

@@ -1,5 +1,6 @@
 //! Ids of stream entries: their order, neighbours, bytes and the texts that clients write for them.
 
+use crate::text::until_nul;
 use std::fmt;
 
 /// The id of an entry. Ids order by time, then by sequence number.
@@ -92,7 +93,7 @@ impl StreamId {
 
     /// Reads an id, `-` or `+`. A text without sequence number gets `missing_seq`.
     pub(crate) fn parse(text: &[u8], missing_seq: u64) -> Result<Self, IdError> {
-        match c_string(text)? {
+        match seen(text)? {
             b"-" => Ok(Self::MIN),
             b"+" => Ok(Self::MAX),
             text => parse_numbers(text, missing_seq),
@@ -101,7 +102,7 @@ impl StreamId {
 
     /// Reads an id; `-` and `+` are errors.
     pub(crate) fn parse_strict(text: &[u8], missing_seq: u64) -> Result<Self, IdError> {
-        parse_numbers(c_string(text)?, missing_seq)
+        parse_numbers(seen(text)?, missing_seq)
     }
 }
 
@@ -132,7 +133,7 @@ impl NewId {
         if text == b"*" {
             return Ok(Self::Auto);
         }
-        let text = c_string(text)?;
+        let text = seen(text)?;
         match text.iter().position(|&byte| byte == b'-') {
             Some(dash) if &text[dash..] == b"-*" => {
                 Ok(Self::AutoSequence(parse_u64(&text[..dash]).ok_or(IdError::Invalid)?))
@@ -142,12 +143,12 @@ impl NewId {
     }
 }
 
-/// Redis sees a C string: what follows a zero byte does not count.
-fn c_string(text: &[u8]) -> Result<&[u8], IdError> {
+/// What Redis sees of a text, if that is not too long.
+fn seen(text: &[u8]) -> Result<&[u8], IdError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(IdError::Invalid);
     }
-    Ok(text.split(|&byte| byte == 0).next().unwrap_or_default())
+    Ok(until_nul(text))
 }
 
 fn parse_numbers(text: &[u8], missing_seq: u64) -> Result<StreamId, IdError> {

@@ -150,6 +150,7 @@ pub(super) struct SimNode {
 impl SimNode {
     pub(super) fn new(index: usize, random: &mut Random) -> Self {
         let mut settings = Settings::default();
+        settings.network.port = port(index);
         settings.keyspace.databases = u32::try_from(DATABASES).expect("few");
         settings.security.enable_debug_command = LocalAccess::Yes;
         settings.snapshot.save.clear();
@@ -179,7 +180,6 @@ impl SimNode {
             config_file: None,
             executable: String::new(),
             operating_system: String::new(),
-            port: port(index),
         };
         let workers = (0..2).map(|_| WorkerStats::new(registry.ids())).collect();
         let host = Arc::new(host);

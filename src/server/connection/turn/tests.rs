@@ -34,7 +34,7 @@ impl Fixture {
         let mut settings = Settings::default();
         settings.process.workers = 1;
         let ids = crate::server::Ids::new().expect("it starts");
-        let engine = crate::server::engine(settings, None, 0, &ids).expect("it starts");
+        let engine = crate::server::engine(settings, None, &ids).expect("it starts");
         let engine = Arc::new(engine);
         engine.node.set_host(Arc::new(StubHost::default()));
         let (end, ended) = watch::channel(false);
