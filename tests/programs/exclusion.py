@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from frame import Crew, Place, Witness, await_that, forks, insist
 
 PROCESSES = 4
-TURNS = 60
+TURNS = 30
 TIMEOUT_S = 5
 SHORT_TIMEOUT_S = 1
 

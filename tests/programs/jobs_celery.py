@@ -9,9 +9,9 @@ from kombu.exceptions import OperationalError
 import frame
 from jobs_kombu import address, transport_options
 
-TASKS = 150
+TASKS = 100
 TRAP = 20
-FAILOVER_AT = 75
+FAILOVER_AT = 50
 WORKERS = 2
 NAME = "celery"
 

@@ -8,10 +8,10 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 
 import frame
 
-JOBS = 150
+JOBS = 100
 # Where a worker is killed, and the master.
 TRAP = 20
-FAILOVER_AT = 75
+FAILOVER_AT = 50
 WORKERS = 2
 NAME = "rq"
 
@@ -53,11 +53,12 @@ def enqueue(place: frame.Place, queue: Queue, effects: frame.Effects) -> int:
 
 
 def recover(queue: Queue) -> None:
-    """Has jobs run again whose worker is gone, without waiting for their time to be over: those that
-    were started, and those that a worker had taken from the queue but not started."""
-    StartedJobRegistry(queue=queue).cleanup(timestamp=time.time() + 10_000)
+    """Has jobs run again whose worker is gone, without waiting for their time to be over: those that a
+    worker had taken from the queue but not started, then those that were started. In this order: the
+    other workers take what is queued again at once."""
     while queue.connection.lmove(queue.intermediate_queue_key, queue.key, "LEFT", "RIGHT"):
         pass
+    StartedJobRegistry(queue=queue).cleanup(timestamp=time.time() + 10_000)
 
 
 def check(place: frame.Place) -> str:

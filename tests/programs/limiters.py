@@ -12,8 +12,8 @@ import frame
 
 STRATEGIES = [FixedWindowRateLimiter, MovingWindowRateLimiter, SlidingWindowCounterRateLimiter]
 PROCESSES = 4
-LIMIT = 300
-TRIES = 100
+LIMIT = 120
+TRIES = 40
 
 
 def limiter(place: frame.Place, strategy):
