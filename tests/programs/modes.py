@@ -136,8 +136,9 @@ class Servers:
             folder.mkdir()
             text = SENTINEL.format(port=port, master=self.place.port, password=PASSWORD)
             (folder / "sentinel.conf").write_text(text)
+            command = ["redis-sentinel", folder / "sentinel.conf"]
             with open(folder / "log", "ab") as log:
-                self.sentinels.append(subprocess.Popen(["redis-sentinel", folder / "sentinel.conf"], stdout=log, stderr=log))
+                self.sentinels.append(subprocess.Popen(command, stdout=log, stderr=log))
         self.place.sentinel_ports = ports
         for port in ports:
             await_that(f"sentinel {port} answers", lambda port=port: self.sentinel_answers(port))

@@ -6,10 +6,9 @@
 #     modes      locks, limiters and job queues of Python: plain, with a password, over TLS, and across a
 #                failover by three sentinels (modes.py)
 #     redis-py   redis-py's own tests, synchronous and asyncio
-#     redis-rs   redis-rs's own tests
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
-# line per check. A suite's failures must be those of its file redis_*_expected.txt, each with its
+# line per check. redis-py's failures must be those of redis_py_expected.txt, each with its
 # reason: another failure fails, and so does a listed test that passes.
 #
 #   PROGRAMS_SERVER    a server binary, in place of a release build
@@ -34,7 +33,7 @@ ok() { printf 'ok    %s\n' "$*"; }
 fail() { printf 'FAIL  %s\n' "$*"; failed=1; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(tools modes redis-py redis-rs)
+[ $# -gt 0 ] || parts=(tools modes redis-py)
 wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 binary=${PROGRAMS_SERVER:-}
@@ -136,20 +135,7 @@ redis_py() {
     judge redis_py "$work/failed" "$(grep -c ^PASSED "$work/redis_py")"
 }
 
-redis_rs() {
-    mkdir -p "$work/redis-rs" "$work/bin"
-    python3 "$here/redis_rs/prepare.py" "$work/redis-rs"
-    # The tests ask the redis-server of the PATH for its version, and sentinels must be Redis's own.
-    printf '#!/bin/sh\ncase " $* " in *" --sentinel "*) exec %s "$@";; esac\nexec %s "$@"\n' \
-        "$(command -v redis-server)" "$binary" >"$work/bin/redis-server"
-    chmod +x "$work/bin/redis-server"
-    python3 "$here/redis_rs/tests.py" "$work/redis-rs" "$work/bin" >"$work/redis_rs" || fail "redis-rs: $(tail -5 "$work/redis_rs")"
-    sed -n 's/^FAILED //p' "$work/redis_rs" >"$work/failed"
-    judge redis_rs "$work/failed" "$(grep -c ^PASSED "$work/redis_rs")"
-}
-
 ! wanted tools || tools
 ! wanted modes || modes
 ! wanted redis-py || redis_py
-! wanted redis-rs || redis_rs
 exit $failed
