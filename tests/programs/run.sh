@@ -9,7 +9,7 @@
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
 # line per check. redis-py's failures must be those of redis_py_expected.txt, each with its
-# reason: another failure fails, and so does a listed test that passes.
+# reason: another failure fails, and so does a listed test that passes. Nothing may listen at port 6379.
 #
 #   PROGRAMS_SERVER    a server binary, in place of a release build
 #   PROGRAMS_PORT      the first of 20 ports (16399)
