@@ -1,6 +1,5 @@
 //! Channels: where commands have them, and which subscriptions a changed user loses.
 
-use super::rules::c_string;
 use super::user::User;
 use crate::glob;
 
@@ -43,7 +42,8 @@ impl ChannelPlaces {
 pub(super) fn permitted(patterns: &[Vec<u8>], channel: &[u8], kind: ChannelKind) -> bool {
     patterns.iter().any(|pattern| match kind {
         ChannelKind::Plain => glob::matches(pattern, channel),
-        ChannelKind::Pattern => pattern == c_string(channel),
+        // To the last byte: behind a zero byte, where Redis stops, a pattern could match more.
+        ChannelKind::Pattern => pattern == channel,
     })
 }
 
@@ -90,7 +90,7 @@ mod tests {
         assert!(permitted(b"news:it", ChannelKind::Plain));
         assert!(!permitted(b"news:it", ChannelKind::Pattern));
         assert!(permitted(b"news:*", ChannelKind::Pattern));
-        assert!(permitted(b"news:*\0x", ChannelKind::Pattern));
+        assert!(!permitted(b"news:*\0*", ChannelKind::Pattern));
         assert!(!permitted(b"other", ChannelKind::Plain));
     }
 
