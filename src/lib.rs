@@ -158,6 +158,11 @@
 //! workers (`server::worker::Workers::relieve`), the last of which, the relief, exists for that and
 //! has none otherwise. New connections go there as well. All return when the script has ended.
 //!
+//! # Attacks
+//!
+//! `engine/tests/security` lists the classes of attacks, and the tests that hold each of them off. Lua
+//! is a changed copy, `vendor/lua-src`, whose README says what was changed and why.
+//!
 //! # Invariants
 //!
 //! - **Locks.** The scripts, shards in ascending order, then the log, then subscriptions. A thread holds one set

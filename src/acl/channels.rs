@@ -43,7 +43,8 @@ impl ChannelPlaces {
 pub(super) fn permitted(patterns: &[Vec<u8>], channel: &[u8], kind: ChannelKind) -> bool {
     patterns.iter().any(|pattern| match kind {
         ChannelKind::Plain => glob::matches(pattern, channel),
-        ChannelKind::Pattern => pattern == until_nul(channel),
+        // To the last byte: behind a zero byte, where Redis stops, a pattern could match more.
+        ChannelKind::Pattern => pattern == channel,
     })
 }
 
@@ -90,7 +91,7 @@ mod tests {
         assert!(permitted(b"news:it", ChannelKind::Plain));
         assert!(!permitted(b"news:it", ChannelKind::Pattern));
         assert!(permitted(b"news:*", ChannelKind::Pattern));
-        assert!(permitted(b"news:*\0x", ChannelKind::Pattern));
+        assert!(!permitted(b"news:*\0*", ChannelKind::Pattern));
         assert!(!permitted(b"other", ChannelKind::Plain));
     }
 

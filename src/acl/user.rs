@@ -94,9 +94,9 @@ impl User {
         std::iter::once(&self.root).chain(&self.selectors)
     }
 
-    /// Whether this user may authenticate with a password.
-    pub(super) fn accepts(&self, password: &[u8]) -> bool {
-        self.enabled && (self.nopass || PasswordHash::of(password).is_among(&self.passwords))
+    /// Whether this user may authenticate with a password of this hash.
+    pub(super) fn accepts(&self, hash: &PasswordHash) -> bool {
+        self.enabled && (self.nopass || hash.is_among(&self.passwords))
     }
 
     /// Applies one rule.

@@ -139,7 +139,7 @@ impl Executor {
         if is_replica && self.output.len() > 0 {
             // A replica would take a reply for a part of the stream.
             self.output.clear();
-            log_reply_to_replica(&self.engine, caller.last_command, client);
+            log_reply_to_replica(&self.engine, caller.last_command.unwrap_or(0), client);
             client.closing = true;
             after = After::Close;
         }

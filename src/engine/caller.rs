@@ -37,7 +37,8 @@ pub(super) struct Caller<'e> {
     began_nanos: u64,
     /// When the last command ended, and so the next one begins.
     pub(super) last_nanos: u64,
-    pub(super) last_command: usize,
+    /// The id of the batch's last command, and one; 0 of an unknown one.
+    pub(super) last_command: Option<usize>,
     /// Whether there are monitors; as of the start of the batch, and after a command that may add
     /// one.
     pub(super) monitored: bool,
@@ -92,7 +93,7 @@ impl<'e> Caller<'e> {
             now_ms: node.clock.unix_ms(),
             began_nanos,
             last_nanos: began_nanos,
-            last_command: 0,
+            last_command: None,
             monitored: node.monitors.any(),
             memory_short: false,
             logged: Cell::new(false),
@@ -138,8 +139,8 @@ impl<'e> Caller<'e> {
         self.node.pace.note_work();
         heap::tell();
         client.handle.active_ms.store(self.now_ms, Ordering::Relaxed);
-        if self.last_command != 0 {
-            client.handle.last_command.store(self.last_command, Ordering::Relaxed);
+        if let Some(last_command) = self.last_command {
+            client.handle.last_command.store(last_command, Ordering::Relaxed);
         }
         owed
     }

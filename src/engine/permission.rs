@@ -45,6 +45,6 @@ pub(super) fn denied_in_script(
 
 #[cold]
 fn log(caller: &Caller<'_>, client: &Client, denial: Denial, asked: &Asked<'_>, context: Context) {
-    client.handle.last_command.store(caller.last_command, Ordering::Relaxed);
+    client.handle.last_command.store(caller.last_command.unwrap_or(0), Ordering::Relaxed);
     note_denial(caller.node, &caller.engine.registry, client, denial, asked, context);
 }

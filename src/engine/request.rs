@@ -49,6 +49,7 @@ pub(super) fn run(
         Ok(registered) => (admit_and_call(caller, &mut tools, registered, args), Some(registered)),
         Err(_) if is_cross_protocol(args) => return Flow::Abort,
         Err((registered, failure)) => {
+            caller.last_command = Some(registered.map_or(0, |registered| registered.id + 1));
             call::refuse(caller, &mut tools, registered, args.len(), &failure);
             (Flow::Done, registered)
         }
@@ -121,7 +122,7 @@ fn admit_and_call<'e>(
     registered: &'e Registered,
     args: &Args<'_>,
 ) -> Flow {
-    caller.last_command = registered.id + 1;
+    caller.last_command = Some(registered.id + 1);
     loop {
         let epoch = caller.epoch(tools.client);
         caller.memory_short = evict::is_short(caller, tools.client);

@@ -15,6 +15,10 @@ const SLOTS_MAX: usize = 8000;
 const SLOTS_TAKEN: usize = 2;
 const SLOTS_NEEDED: usize = 4;
 const STACK_LIMIT: &[u8] = b"ERR reached lua stack limit";
+/// Most values of a reply, tables that are met again counted each time: a few tables that refer to
+/// each other would make a reply without end, which nothing could interrupt.
+const VALUES_MAX: usize = 1 << if cfg!(test) { 18 } else { 25 };
+const VALUES_LIMIT: &[u8] = b"ERR too many values in a script's reply";
 /// Open tables that Rust holds itself; the binding has no more than 8000 handles for all purposes.
 const HELD_MAX: usize = 1000;
 
@@ -136,6 +140,8 @@ pub(super) struct Answer<'a> {
     tables: Tables,
     /// Slots that Redis's recursion holds for all open tables but the innermost.
     slots: usize,
+    /// Values that may still be written, beyond those of open tables.
+    values_left: usize,
 }
 
 impl<'a> Answer<'a> {
@@ -146,7 +152,8 @@ impl<'a> Answer<'a> {
         writer: &'a mut dyn ReplyWriter,
     ) -> Self {
         let (open, tables) = (Vec::new(), Tables::default());
-        Self { lua, names, resp, writer, open, tables, slots: SLOTS_TAKEN }
+        let (slots, values_left) = (SLOTS_TAKEN, VALUES_MAX);
+        Self { lua, names, resp, writer, open, tables, slots, values_left }
     }
 
     /// Writes one value as one reply, whole in any case: if Lua fails, an error or nulls stand for
@@ -192,6 +199,16 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Sets values of a table aside. If there are too many, an error stands for the table.
+    fn reserves(&mut self, values: usize) -> bool {
+        let left = self.values_left.checked_sub(values);
+        match left {
+            Some(left) => self.values_left = left,
+            None => self.writer.error(VALUES_LIMIT, Counted::NotYet),
+        }
+        left.is_some()
+    }
+
     /// Writes nothing if it fails.
     fn begin_table(&mut self, table: Table, innermost: usize) -> Result<()> {
         let table = self.readable(table)?;
@@ -201,17 +218,26 @@ impl<'a> Answer<'a> {
         if let Value::Table(map) = table.raw_get(&self.names.map)? {
             let map = self.readable(map)?;
             let left = entries(&map)?;
+            if !self.reserves(left.saturating_mul(2)) {
+                return Ok(());
+            }
             self.tables.push(self.lua, map)?;
             self.writer.map(left);
             self.open.push(Open::Map { key: Value::Nil, value: None, left });
         } else if let Value::Table(set) = table.raw_get(&self.names.set)? {
             let set = self.readable(set)?;
             let left = entries(&set)?;
+            if !self.reserves(left) {
+                return Ok(());
+            }
             self.tables.push(self.lua, set)?;
             self.writer.set(left);
             self.open.push(Open::Set { key: Value::Nil, left });
         } else {
             let len = table.sequence_values::<bool>().count();
+            if !self.reserves(len) {
+                return Ok(());
+            }
             self.tables.push(self.lua, table)?;
             self.writer.array(len);
             self.open.push(Open::Array { written: 0, len });

@@ -558,7 +558,13 @@ pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> std::io::Resu
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
     let write = || {
-        let mut file = fs::File::create(&temporary)?;
+        // What is left of a process of this number, or a link that somebody put there.
+        drop(fs::remove_file(&temporary));
+        let mut file = fs::File::create_new(&temporary)?;
+        // Who may read the secrets in it is the operator's decision.
+        if let Ok(data) = fs::metadata(path) {
+            file.set_permissions(data.permissions())?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;

@@ -271,26 +271,27 @@ impl Door {
             Arrival::Secured(stream, peer) => (stream, peer),
         };
         // Handshakes have descriptors too, which the limit of clients must cover.
-        if self.is_full(self.handshakes.len()) {
+        let room = self.room();
+        if room == 0 {
             self.engine.node.stats.connections_rejected.add(1);
             return;
         }
         let door = Arc::clone(self);
         let admit = Arc::new(move |accepted, peer| door.admit(accepted, Some(peer)));
-        self.handshakes.begin(stream, peer, admit);
+        self.handshakes.begin(stream, peer, room, admit);
     }
 
-    /// Whether there is no room for one client beside those that exist and so many more.
-    fn is_full(&self, more: usize) -> bool {
+    /// For how many clients there is room beside those that exist.
+    fn room(&self) -> usize {
         let node = &self.engine.node;
-        node.clients.len() + more >= node.settings.load().clients.maxclients as usize
+        (node.settings.load().clients.maxclients as usize).saturating_sub(node.clients.len())
     }
 
     /// Hands a connection to a worker, unless it must be refused.
     fn admit(&self, accepted: Accepted, peer: Option<SocketAddr>) {
         let node = &self.engine.node;
         let settings = node.settings.load();
-        if self.is_full(0) {
+        if self.room() == 0 {
             turn_away(&accepted, TOO_MANY);
             node.stats.connections_rejected.add(1);
             return;

@@ -86,7 +86,8 @@ const RULES: &[&str] = &[
     "nopass",
 ];
 
-fn names(client: &mut Connection) -> BTreeSet<Vec<u8>> {
+/// The full names of all commands.
+pub(crate) fn names(client: &mut Connection) -> BTreeSet<Vec<u8>> {
     let listed = client.call(&[b"COMMAND", b"LIST"]).unwrap().items().unwrap();
     listed.iter().map(|name| name.text().unwrap().to_vec()).collect()
 }

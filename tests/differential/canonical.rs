@@ -3,6 +3,7 @@
 
 use crate::canonical_collections::COLLECTIONS;
 use crate::command_form::{sorted_command_infos, sorted_flags};
+use crate::exceptions::is_uncommon_name;
 use crate::support::connection::Words;
 use crate::support::reply::Reply;
 
@@ -77,7 +78,16 @@ pub(crate) const CANONICALISERS: &[Canonicaliser] = &[
     ),
     row(&["command getkeysandflags"], Rewrite(keys_and_flags), "flags are sets"),
     row(
+        &["acl list", "acl getuser"],
+        Rewrite(acl_rules),
+        "the order of single commands is that of a table with a random seed",
+    ),
+    row(&["acl cat"], Rewrite(sorted), "the order is that of a table with a random seed"),
+    row(&["acl genpass"], Rewrite(shape), "random"),
+    row(&["acl log"], Rewrite(acl_log), "ages and clients' ids and addresses are in it"),
+    row(
         &[
+            "acl help",
             "client help",
             "command help",
             "config help",
@@ -246,6 +256,59 @@ fn client_text(text: &[u8]) -> Vec<u8> {
     let end = if text.ends_with('\n') { "\n" } else { "" };
     let lines: Vec<_> = lines.into_iter().map(line).collect();
     (lines.join("\n") + end).into_bytes()
+}
+
+/// Every text with its rules about single commands in the order of names, between others.
+fn acl_rules(_: &Words, reply: Reply) -> Reply {
+    let each = |replies: Vec<Reply>| replies.into_iter().map(|one| acl_rules(&Vec::new(), one));
+    match reply {
+        Reply::Bulk(text) => Reply::Bulk(sorted_rules(&text)),
+        Reply::Array(items) => Reply::Array(each(items).collect()),
+        Reply::Map(pairs) => {
+            let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            Reply::Map(names.into_iter().zip(each(values)).collect())
+        }
+        other => other,
+    }
+}
+
+/// Rules of one line with those about single commands sorted, but for subcommands that Redis lacks.
+pub(crate) fn sorted_rules(text: &[u8]) -> Vec<u8> {
+    let is_single = |word: &&[u8]| matches!(word, [b'+' | b'-', name, ..] if *name != b'@');
+    // A selector's end is a word of its own meanwhile.
+    let text = text.split(|&byte| byte == b')').collect::<Vec<_>>().join(&b" ) "[..]);
+    let is_common = |word: &&[u8]| word.get(1..).is_none_or(|name| !is_uncommon_name(name));
+    let mut words: Vec<&[u8]> = text.split(|&byte| byte == b' ').filter(is_common).collect();
+    words
+        .chunk_by_mut(|one, next| is_single(one) && is_single(next))
+        .for_each(<[&[u8]]>::sort_unstable);
+    words.join(&b' ')
+}
+
+/// Entries without the age, and of the client what CLIENT LIST compares.
+fn acl_log(_: &Words, reply: Reply) -> Reply {
+    let field = |(name, value): (Reply, Reply)| match name.text() {
+        Some(b"age-seconds") => (name, zeroed(value)),
+        Some(b"client-info") => {
+            let text = client_text(value.text().unwrap_or_default());
+            // Of Redis 7.2: see the exceptions.
+            let end = text.windows(10).position(|part| part == b" lib-name=").unwrap_or(text.len());
+            (name, Reply::Bulk(text[..end].to_vec()))
+        }
+        _ => (name, value),
+    };
+    let entry = |entry: Reply| match entry {
+        Reply::Map(fields) => Reply::Map(fields.into_iter().map(field).collect()),
+        Reply::Array(items) => {
+            let pairs = items.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+            Reply::Map(pairs.map(field).collect())
+        }
+        other => other,
+    };
+    match reply {
+        Reply::Array(entries) => Reply::Array(entries.into_iter().map(entry).collect()),
+        other => other,
+    }
 }
 
 fn hello(_: &Words, reply: Reply) -> Reply {

@@ -27,8 +27,8 @@ pub(crate) enum Kind {
 
 /// Commands whose first argument is part of the name.
 const CONTAINERS: &[&str] = &[
-    "client", "command", "config", "debug", "memory", "object", "pubsub", "slowlog", "xgroup",
-    "xinfo",
+    "acl", "client", "command", "config", "debug", "memory", "object", "pubsub", "slowlog",
+    "xgroup", "xinfo",
 ];
 
 /// The name in lower case, with the subcommand where there is one.

@@ -38,6 +38,36 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         },
     },
     Exception {
+        commands: &["acl cat"],
+        reason: "some subcommands are newer than Redis 7.0",
+        covers: |_, redis, limpid| {
+            let sorted = |reply: &Reply| {
+                let mut items = reply.items().unwrap_or_default();
+                items.retain(|name| !is_uncommon(name));
+                items.sort();
+                items
+            };
+            !redis.is_error() && !limpid.is_error() && sorted(redis) == sorted(limpid)
+        },
+    },
+    Exception {
+        commands: &["acl dryrun"],
+        reason: "Redis takes a request for one without keys where one of several specifications of \
+                 them finds none, also PFMERGE with one key; and it looks for STREAMS where the \
+                 command itself does not",
+        covers: |words, redis, limpid| {
+            let is_ok = |reply: &Reply| matches!(reply, Reply::Simple(_));
+            let name = words.get(3).map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+            match &name[..] {
+                b"zunionstore" | b"zinterstore" | b"zdiffstore" | b"pfmerge" => {
+                    is_ok(redis) && !limpid.is_error()
+                }
+                b"xread" | b"xreadgroup" => is_ok(limpid) && !redis.is_error(),
+                _ => false,
+            }
+        },
+    },
+    Exception {
         commands: &["command count"],
         reason: "some commands are not there yet",
         covers: |_, redis, limpid| {
@@ -105,9 +135,13 @@ const UNCOMMON: &[(&str, &str)] = &[
 
 /// Whether one of the servers lacks a subcommand, by its full name.
 pub(crate) fn is_uncommon(name: &Reply) -> bool {
+    name.text().is_some_and(is_uncommon_name)
+}
+
+pub(crate) fn is_uncommon_name(name: &[u8]) -> bool {
     let is = |(other, reason): &(&str, &str)| {
         debug_assert!(!reason.is_empty());
-        name.text() == Some(other.as_bytes())
+        name == other.as_bytes()
     };
     UNCOMMON.iter().any(is)
 }

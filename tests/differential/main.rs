@@ -8,7 +8,7 @@
 //! - [`compare`], [`canonical`], [`exceptions`]: what counts as equal; [`report`]: the messages
 //! - [`bytes`]: malformed requests; [`command_table`]: COMMAND INFO; [`restore`]: malformed
 //!   payloads
-//! - [`acl`]: what users may do
+//! - [`acl`]: what users may do; [`users`]: random commands of users with random [`rules`]
 //! - [`access_clock`], [`faces`], [`info_sections`], [`password`], [`pause`], [`pushes`]: cases that random
 //!   commands do not reach
 //! - [`blocking`]: scripts of clients that wait for each other's writes
@@ -54,6 +54,7 @@ mod pushes;
 mod random;
 mod report;
 mod restore;
+mod rules;
 mod self_check;
 mod session;
 mod sides;
@@ -61,6 +62,7 @@ mod soundness;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
 mod world;
 
 use session::{Plan, Session};

@@ -1,6 +1,7 @@
 //! One client on both servers: a connection to the reference and one to the subject that get the
 //! same bytes. A PING with a unique word follows each group, so that the end of any number of
-//! replies is known.
+//! replies is known. Users who may not PING have an AUTH without arguments instead, which is refused
+//! before their rights count.
 
 use crate::support::connection::{Connection, LARGE_BYTES, Words, encode};
 use crate::support::reply::{ReadError, Reply};
@@ -45,6 +46,16 @@ pub(crate) struct Answer {
     pub(crate) broken: Option<ReadError>,
 }
 
+/// What follows each group of commands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mark {
+    Ping,
+    Auth,
+}
+
+/// The reply to [`Mark::Auth`], which no command of a group gets.
+const AUTH_REFUSED: &[u8] = b"ERR wrong number of arguments for 'auth' command";
+
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) left: Connection,
@@ -52,17 +63,18 @@ pub(crate) struct Pair {
     /// The commands queued in the open transaction.
     pub(crate) queued: Option<Vec<Words>>,
     pings: u64,
+    mark: Mark,
 }
 
 impl Pair {
-    pub(crate) fn new(reference: &Server, subject: &Server, timeout: Duration) -> Self {
+    pub(crate) fn new(reference: &Server, subject: &Server, timeout: Duration, mark: Mark) -> Self {
         let connect = |server: &Server| {
             let mut connection = server.connect();
             connection.set_timeout(timeout).expect("a time limit above zero");
             connection
         };
         let (left, right) = (connect(reference), connect(subject));
-        Self { left, right, queued: None, pings: 0 }
+        Self { left, right, queued: None, pings: 0, mark }
     }
 
     /// Sends groups of commands, each followed by a PING, and reads the replies before each PING's.
@@ -74,8 +86,14 @@ impl Pair {
                 bytes.extend_from_slice(&encode(words));
             }
             self.pings += 1;
-            let mark = format!("~mark{}", self.pings).into_bytes();
-            bytes.extend_from_slice(&encode(&[b"PING", &mark[..]]));
+            let mark = match self.mark {
+                Mark::Ping => format!("~mark{}", self.pings).into_bytes(),
+                Mark::Auth => AUTH_REFUSED.to_vec(),
+            };
+            bytes.extend(match self.mark {
+                Mark::Ping => encode(&[b"PING", &mark[..]]),
+                Mark::Auth => encode(&[b"AUTH"]),
+            });
             marks.push(mark);
         }
         let (left, right) = self.both(&bytes, |connection| read_marked(connection, &marks));
@@ -122,6 +140,7 @@ fn read_marked(connection: &mut Connection, marks: &[Vec<u8>]) -> Vec<Answer> {
 /// A RESP2 client with subscriptions gets PONG in another form.
 fn is_pong(reply: &Reply, mark: &[u8]) -> bool {
     match reply {
+        Reply::Error(text) => text == mark,
         Reply::Bulk(text) => text == mark,
         Reply::Array(items) => match &items[..] {
             [Reply::Bulk(pong), Reply::Bulk(text)] => pong == b"pong" && text == mark,

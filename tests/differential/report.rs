@@ -135,6 +135,8 @@ impl Collection {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counts: BTreeMap<String, Counts>,
+    /// How many were refused for lack of rights.
+    pub(crate) denied: usize,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +155,8 @@ impl Tally {
         let counts = self.counts.get_mut(name).expect("just inserted");
         counts.sent += 1;
         counts.errors += usize::from(reply.is_error());
+        let is_denial = matches!(reply, Reply::Error(text) if text.starts_with(b"NOPERM"));
+        self.denied += usize::from(is_denial);
         let is_empty = match reply {
             Reply::Integer(0) | Reply::NullBulk | Reply::NullArray | Reply::Null => true,
             Reply::Bulk(text) => text.is_empty(),

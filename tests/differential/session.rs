@@ -4,10 +4,10 @@
 use crate::canonical::{sorted_messages, sorted_unsubscriptions};
 use crate::compare::{Kind, difference, name_of};
 use crate::families::{self, Next};
-use crate::pair::{Answer, Pair, Replies, Unit};
+use crate::pair::{Answer, Mark, Pair, Replies, Unit};
 use crate::report::{Collection, History, Mismatch, Tally, Who, command_line, keys_of};
 use crate::support::connection::Words;
-use crate::support::reply::{Reply, escaped};
+use crate::support::reply::{ReadError, Reply, escaped};
 use crate::support::server::{Program, Server};
 use crate::words;
 use crate::world::World;
@@ -53,6 +53,9 @@ pub(crate) struct Session {
     pub(crate) tally: Tally,
     digest_at: usize,
     steps: usize,
+    mark: Mark,
+    /// Whether both servers may close a connection, which is replaced then.
+    may_close: bool,
 }
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<Mismatch>>;
@@ -66,6 +69,11 @@ impl Session {
     pub(crate) fn start_with(plan: Plan, args: &[&'static str]) -> Self {
         let reference = Server::redis(&[ARGS, args].concat());
         let subject = Server::start(plan.subject, &[ARGS, args, &plan.subject_args].concat());
+        Self::of(plan, reference, subject)
+    }
+
+    /// A session with two servers that run already.
+    pub(crate) fn of(plan: Plan, reference: Server, subject: Server) -> Self {
         let world = World::new(plan.seed, plan.protocol, families::value_types());
         let mut session = Self {
             world,
@@ -77,6 +85,8 @@ impl Session {
             tally: Tally::default(),
             digest_at: 0,
             steps: 0,
+            mark: Mark::Ping,
+            may_close: false,
         };
         session.connect();
         session
@@ -84,6 +94,11 @@ impl Session {
 
     /// Runs the plan. Stops at the first difference, or collects all.
     pub(crate) fn run(&mut self) -> Result<(), String> {
+        self.run_with(Self::round)
+    }
+
+    /// The same with steps of another kind.
+    pub(crate) fn run_with(&mut self, round: impl Fn(&mut Self) -> Outcome) -> Result<(), String> {
         let mut collection = Collection::default();
         let mut outcome = self.greet();
         loop {
@@ -100,7 +115,7 @@ impl Session {
             if self.history.sent >= self.plan.commands {
                 break;
             }
-            outcome = self.round();
+            outcome = round(self);
         }
         if let Err(mismatch) = self.drain().and_then(|()| self.compare_digests()) {
             collection.add(*mismatch);
@@ -110,8 +125,21 @@ impl Session {
 
     fn connect(&mut self) {
         let timeout = Duration::from_secs(if self.plan.collects { 2 } else { 10 });
-        let pair = |_| Pair::new(&self.reference, &self.subject, timeout);
+        let pair = |_| Pair::new(&self.reference, &self.subject, timeout, self.mark);
         self.pairs = (0..=Who::Control as usize).map(pair).collect();
+    }
+
+    /// From now on clients are users who may lack rights, and whose connections both servers may
+    /// close.
+    pub(crate) fn expect_users(&mut self) {
+        (self.mark, self.may_close) = (Mark::Auth, true);
+        self.connect();
+    }
+
+    /// Replaces a connection that both servers have closed.
+    fn reconnect(&mut self, who: Who) {
+        let timeout = Duration::from_secs(if self.plan.collects { 2 } else { 10 });
+        self.pairs[who as usize] = Pair::new(&self.reference, &self.subject, timeout, self.mark);
     }
 
     /// Sets the run's protocol, and the observer's subscription.
@@ -154,6 +182,11 @@ impl Session {
         if let Some(run) = scenario {
             run(self)?;
         }
+        self.compare_digests_at_times()
+    }
+
+    /// Compares the digests if there were enough commands since the last time.
+    pub(crate) fn compare_digests_at_times(&mut self) -> Outcome {
         if self.history.sent >= self.digest_at + COMMANDS_PER_DIGEST {
             self.digest_at = self.history.sent;
             self.drain()?;
@@ -189,9 +222,14 @@ impl Session {
             groups.iter().map(|group| group.commands.iter().collect()).collect();
         let answers = self.pair(who).exchange(&commands);
         let mut given = Vec::new();
+        let mut is_over = false;
         for (group, (left, right)) in groups.iter().zip(answers) {
             self.compare(who, group, &left, &right)?;
+            is_over = left.broken.is_some();
             given.extend(left.replies);
+        }
+        if is_over {
+            self.reconnect(who);
         }
         Ok(given)
     }
@@ -205,7 +243,11 @@ impl Session {
     pub(crate) fn command_alone(&mut self, who: Who, words: Words) -> Outcome {
         self.history.add(who, &words);
         let (left, right) = self.pair(who).call(&words);
-        self.compare(who, &Unit::one(words), &left, &right)
+        let outcome = self.compare(who, &Unit::one(words), &left, &right);
+        if outcome.is_ok() && left.broken.is_some() {
+            self.reconnect(who);
+        }
+        outcome
     }
 
     fn compare(&mut self, who: Who, group: &Unit, left: &Answer, right: &Answer) -> Outcome {
@@ -227,8 +269,8 @@ impl Session {
                 self.compare_each(who, &mut commands.iter(), &left.replies, &right.replies)?;
             }
         }
-        if left.broken.is_some()
-            || right.broken.is_some()
+        let are_over = left.broken == Some(ReadError::Closed) && left.broken == right.broken;
+        if (left.broken.is_some() || right.broken.is_some()) && !(self.may_close && are_over)
             || left.replies.len() != right.replies.len()
         {
             let at = left.replies.len().min(right.replies.len()).min(commands.len() - 1);
@@ -278,7 +320,11 @@ impl Session {
         for who in [Who::Observer, Who::Subscriber] {
             let mut answers = self.pair(who).exchange(&[Vec::new()]);
             let (left, right) = answers.pop().expect("one group was sent");
+            let is_over = left.broken == Some(ReadError::Closed);
             self.compare_messages(who, left, right)?;
+            if is_over && self.may_close {
+                self.reconnect(who);
+            }
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Users in files: the settings' own and the ACL file.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::words;
-use crate::support::reply::Reply;
+use crate::support::reply::{ReadError, Reply};
 use crate::support::server::Server;
 
 fn call(server: &Server, command: &str) -> Reply {
@@ -148,4 +149,43 @@ fn users_of_files_and_arguments_add_up() {
     assert_eq!(ask("PING"), Reply::Simple(b"PONG".to_vec()));
     let Reply::Error(text) = ask("GET a") else { panic!("bob may only ping") };
     assert!(text.starts_with(b"NOPERM"), "{text:?}");
+}
+
+#[test]
+fn a_loaded_file_ends_the_subscriptions_that_it_takes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("users.acl");
+    fs::write(&path, "").expect("written");
+    let server = Server::limpid(&["--save", "", "--aclfile", path.to_str().expect("text")]);
+    let mut subscribers = ["news", "other"].map(|channel| {
+        let mut subscriber = server.connect();
+        subscriber.call(&[b"SUBSCRIBE", channel.as_bytes()]).expect("subscribed");
+        subscriber
+    });
+    fs::write(&path, "user default on nopass ~* resetchannels &other +@all\n").expect("written");
+    assert_eq!(call(&server, "ACL LOAD"), Reply::Simple(b"OK".to_vec()));
+    assert_eq!(call(&server, "PUBSUB NUMSUB other").items().expect("a list")[1], Reply::Integer(1));
+    let [taken, kept] = &mut subscribers;
+    assert_eq!(taken.read_reply(), Err(ReadError::Closed));
+    assert_eq!(call(&server, "PUBLISH other x"), Reply::Integer(1));
+    assert!(kept.read_reply().is_ok());
+}
+
+#[test]
+fn a_saved_file_keeps_its_permissions_and_follows_no_link() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, victim) = (dir.path().join("users.acl"), dir.path().join("victim"));
+    fs::write(&path, "").expect("written");
+    fs::write(&victim, "untouched").expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+    let server = Server::limpid(&["--save", "", "--aclfile", path.to_str().expect("text")]);
+    // Where the new file is written before it takes the old one's place.
+    let temporary = dir.path().join(format!(".users.acl.{}.tmp", server.pid()));
+    std::os::unix::fs::symlink(&victim, &temporary).expect("a link");
+    call(&server, "ACL SETUSER bob on >secret");
+    assert_eq!(call(&server, "ACL SAVE"), Reply::Simple(b"OK".to_vec()));
+    assert!(fs::read_to_string(&path).expect("there").contains("user bob"));
+    assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(&victim).expect("there"), "untouched");
+    assert!(!temporary.exists());
 }

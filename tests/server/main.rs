@@ -22,6 +22,7 @@ mod migrate;
 mod process;
 mod rest;
 mod scripts;
+mod security;
 mod start;
 mod tls;
 mod traces;

@@ -22,9 +22,9 @@ use crate::words;
 const LONG: Duration = Duration::from_secs(30);
 
 /// A server with a TLS port, and what its clients need.
-struct Secured {
-    server: Server,
-    port: u16,
+pub(crate) struct Secured {
+    pub(crate) server: Server,
+    pub(crate) port: u16,
     authority: Authority,
     /// The server's own files.
     own: Files,
@@ -55,7 +55,7 @@ impl Secured {
     }
 
     /// A server that asks clients for no certificate.
-    fn open(more: &[&str]) -> Self {
+    pub(crate) fn open(more: &[&str]) -> Self {
         Self::new(&[&["--tls-auth-clients", "no"], more].concat())
     }
 
@@ -64,7 +64,7 @@ impl Secured {
     }
 
     /// The answer to a command over a new plain connection.
-    fn plain(&self, command: &[&str]) -> String {
+    pub(crate) fn plain(&self, command: &[&str]) -> String {
         let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
         self.server.call(&words).expect("it answers").to_string()
     }

@@ -71,6 +71,14 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The socket below a session of TLS, for bytes around the session.
+    pub(crate) fn socket(&self) -> TcpStream {
+        match self.stream.get_ref() {
+            Stream::Tls(stream) => stream.sock.try_clone().expect("descriptors are left"),
+            Stream::Tcp(_) | Stream::Unix(_) => panic!("it is not over TLS"),
+        }
+    }
+
     /// Clones the connection, to send from another thread. Bytes read ahead stay with the original.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         Self::over(self.stream.get_ref().try_clone()?)

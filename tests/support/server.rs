@@ -82,14 +82,18 @@ impl Server {
     /// Starts limpid-server after a line of shell, such as `ulimit -n 256`, and waits until it
     /// serves.
     pub(crate) fn limpid_after(shell: &str, args: &[&str]) -> Self {
+        Self::start_after(Program::Limpid, shell, args)
+    }
+
+    /// Starts a program after a line of shell, in the server's folder, and waits until it serves.
+    pub(crate) fn start_after(program: Program, shell: &str, args: &[&str]) -> Self {
         for _ in 0..PORTS_TRIED {
-            let command = after(shell, Program::Limpid.path());
-            let server = Self::spawn_as(command, Program::Limpid, free_port(), args);
-            if let Some(server) = server.when_ready() {
+            let command = after(shell, program.path());
+            if let Some(server) = Self::spawn_as(command, program, free_port(), args).when_ready() {
                 return server;
             }
         }
-        panic!("limpid-server found no free port");
+        panic!("{program:?} found no free port");
     }
 
     /// Starts limpid-server, which logs to a file, and waits until the log shows that it serves.

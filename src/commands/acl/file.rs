@@ -1,8 +1,10 @@
 //! ACL LOAD and ACL SAVE: the file of the setting `aclfile`.
 
+use std::sync::Arc;
+
 use super::super::{Args, Context, Failure, Handled};
 use super::basis;
-use crate::acl;
+use crate::acl::{self, Revoked};
 use crate::telemetry::log::log;
 
 const NO_FILE: &str = "This Redis instance is not configured to use an ACL file. You may want to \
@@ -27,7 +29,11 @@ pub(super) fn load(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
     let basis = basis(node.acl.commands, &ctx.settings.security);
     let users = acl::load(&text, path, &node.acl.users(), &basis);
     let users = users.map_err(|errors| Failure::Bytes([b"ERR ", &errors[..]].concat()))?;
-    node.change_users(&ctx.keys.locked, users, None, ctx.client);
+    // The default user's connections stay, but for subscriptions that it may no longer have.
+    let default = Arc::clone(users.default_user());
+    let revoked = Revoked::between(node.acl.users().default_user(), &default);
+    let changed = revoked.as_ref().map(|revoked| (&*default, revoked));
+    node.change_users(&ctx.keys.locked, users, changed, ctx.client);
     ctx.reply.ok();
     Ok(())
 }

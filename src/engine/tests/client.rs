@@ -253,3 +253,21 @@ fn who_wants_no_reply_gets_none_after_a_wait_either() {
     assert_eq!(fixture.send("a", b""), "");
     assert_eq!(fixture.run("a", "PING"), "+PONG");
 }
+
+#[test]
+fn a_command_that_is_refused_is_the_last_one_too() {
+    let mut fixture = Fixture::new();
+    for (line, shown) in [
+        ("GET x", "get"),
+        ("AUTH", "auth"),
+        ("SET x", "set"),
+        ("NOSUCH", "NULL"),
+        ("PING", "ping"),
+        ("CLIENT NOSUCH", "NULL"),
+        ("CLIENT GETNAME x", "client|getname"),
+    ] {
+        fixture.run("B", line);
+        let list = fixture.run("A", "CLIENT LIST");
+        assert!(list.contains(&format!(" cmd={shown} user=")), "{line}: {list}");
+    }
+}

@@ -17,6 +17,7 @@ mod pubsub;
 mod rdb_samples;
 mod replication;
 mod scripts;
+mod security;
 mod simulation;
 mod slowlog;
 mod snapshot;

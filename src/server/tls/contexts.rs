@@ -10,9 +10,10 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, Error, ServerConfig, StreamOwned};
 
 use super::Unusable;
+use super::authorities::Authorities;
 use super::ciphers::Choice;
 use super::material::{Named, Reader};
-use super::peers::{Anyone, Authorities, Clients, Masters};
+use super::peers::{Anyone, Clients, Masters};
 use super::resumption::Resumption;
 use crate::settings::{Admin, ClientAuth, Settings, Tls};
 

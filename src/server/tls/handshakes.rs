@@ -1,8 +1,8 @@
 //! Handshakes with clients, on a thread of their own: their arithmetic takes a worker's time many
 //! times over, and a peer may stop in the midst of one.
 //!
-//! A handshake has a time limit, and their number one, too: beyond it the oldest gives way. So peers
-//! that stop half-way keep nobody out.
+//! A handshake has a time limit, and their number one, too, which is no more than there is room for
+//! clients: beyond it the oldest gives way. So peers that stop half-way keep nobody out.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -86,16 +86,12 @@ impl Handshakes {
         })
     }
 
-    /// How many are under way.
-    pub(in crate::server) fn len(&self) -> usize {
-        self.pending.lock().by_turn.len()
-    }
-
-    /// Begins a handshake with a new client.
+    /// Begins a handshake with a new client. There may be `room` handshakes with it, at least this one.
     pub(in crate::server) fn begin(
         self: &Arc<Self>,
         stream: std::net::TcpStream,
         peer: SocketAddr,
+        room: usize,
         admit: Arc<Admit>,
     ) {
         let runtime = match self.runtime() {
@@ -106,7 +102,7 @@ impl Handshakes {
             }
         };
         let mut pending = self.pending.lock();
-        if pending.by_turn.len() >= PENDING_MAX
+        while pending.by_turn.len() >= room.min(PENDING_MAX)
             && let Some((_, oldest)) = pending.by_turn.pop_first()
         {
             oldest.abort();

@@ -15,12 +15,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::{Error, InconsistentKeys};
 use x509_cert::Certificate as Parsed;
-use x509_cert::ext::pkix::BasicConstraints;
 
 use super::Unusable;
-use super::peers::Authorities;
+use super::authorities::{Authorities, NotTrusted};
 use crate::node::certificates::Certificate;
 use crate::settings::Secret;
 use crate::telemetry::log::log;
@@ -109,13 +108,13 @@ impl Reader {
             Unusable::new(parameter, reason)
         };
         const NONE: &str = "it has no certificate of a CA";
-        let mut all = (RootCertStore::empty(), Vec::new());
+        let mut all = Authorities::new();
         if !file.is_empty() {
             let of_file = |what: &dyn std::fmt::Display| failed("tls-ca-cert-file", file, what);
             let bytes = self.read(Path::new(file)).map_err(|error| of_file(&error))?;
             let found = certificates(&bytes).map_err(|error| of_file(&error))?;
             found.into_iter().for_each(|one| self.trust(file, one, &mut all));
-            if all.0.is_empty() {
+            if all.is_empty() {
                 return Err(of_file(&NONE));
             }
         }
@@ -129,40 +128,24 @@ impl Reader {
                 let path = path.to_string_lossy();
                 found.into_iter().for_each(|one| self.trust(&path, one, &mut all));
             }
-            if all.0.is_empty() {
+            if all.is_empty() {
                 return Err(of_folder(&NONE));
             }
         }
-        Ok(Arc::new(Authorities { roots: Arc::new(all.0), trusted: all.1 }))
+        Ok(Arc::new(all))
     }
 
     /// Trusts a certificate if it is a CA's: the library would let any certificate sign others.
-    fn trust(
-        &mut self,
-        path: &str,
-        one: CertificateDer<'static>,
-        (roots, trusted): &mut (RootCertStore, Vec<CertificateDer<'static>>),
-    ) {
-        if trusted.contains(&one) {
-            return;
-        }
-        let parsed = Parsed::from_der(&one).map(|parsed| parsed.tbs_certificate);
-        let is_authority = parsed.is_ok_and(|parsed| match parsed.get::<BasicConstraints>() {
-            Ok(Some((_, constraints))) => constraints.ca,
-            // Old ones of CAs do not say so.
-            Ok(None) => parsed.subject == parsed.issuer,
-            Err(_) => false,
-        });
-        if !is_authority {
-            log!(Warning, "{path}: one of its certificates is not a CA's, and not trusted");
-            return;
-        }
-        match roots.add(one.clone()) {
-            Ok(()) => {
-                self.note("ca", path, &one);
-                trusted.push(one);
+    fn trust(&mut self, path: &str, one: CertificateDer<'static>, all: &mut Authorities) {
+        match all.trust(one.clone()) {
+            Ok(true) => self.note("ca", path, &one),
+            Ok(false) => {}
+            Err(NotTrusted::NoAuthority) => {
+                log!(Warning, "{path}: one of its certificates is not a CA's, and not trusted");
             }
-            Err(error) => log!(Warning, "{path}: a CA's certificate is unusable: {error}"),
+            Err(NotTrusted::Unusable(error)) => {
+                log!(Warning, "{path}: a CA's certificate is unusable: {error}");
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `contexts` | what handshakes go by, made from the settings |
 //! | `material` | certificates and keys from files |
+//! | `authorities` | whose certificates count |
 //! | `peers` | checks of peers' certificates |
 //! | `ciphers` | versions and ciphers by OpenSSL's names |
 //! | `handshakes` | the thread of handshakes with clients, and their bounds |
@@ -13,6 +14,7 @@
 //! A new configuration replaces the old one as a whole, once all of its files are read: then new
 //! handshakes go by it. Sessions stay as they are.
 
+mod authorities;
 mod ciphers;
 mod contexts;
 mod handshakes;

@@ -1,9 +1,6 @@
-//! Whom peers must be: checks of their certificates.
+//! Whom peers must be: checks of their certificates, and that they have the keys of these.
 //!
-//! The library checks certificates of version 3. OpenSSL's tools make version 1 unless they are asked
-//! for extensions, and Redis's own script for test certificates does that. Such a certificate is
-//! accepted here if one of the CAs itself has signed it, and so is a certificate that is itself among the
-//! CAs', as one for everything is: both are what OpenSSL accepts, and what Redis's users have.
+//! The library checks certificates of version 3; `authorities` has what else counts.
 
 use std::sync::Arc;
 
@@ -16,86 +13,16 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{ParsedCertificate, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     SignatureScheme,
 };
-use x509_cert::certificate::Version;
-use x509_cert::{Certificate, spki::AlgorithmIdentifierOwned};
+use x509_cert::{Certificate, Version};
 
 use super::Unusable;
+use super::authorities::{Authorities, Peer, identifier};
 use crate::settings::ClientAuth;
-
-/// The certificates of CAs, in the library's form and as they are.
-#[derive(Debug)]
-pub(super) struct Authorities {
-    pub(super) roots: Arc<RootCertStore>,
-    pub(super) trusted: Vec<CertificateDer<'static>>,
-}
-
-impl Authorities {
-    /// The verdict on a certificate that the library has refused with `error`.
-    fn or_old(
-        &self,
-        own: &CertificateDer<'_>,
-        now: UnixTime,
-        algorithms: &WebPkiSupportedAlgorithms,
-        error: Error,
-    ) -> Result<(), Error> {
-        let Ok(parsed) = Certificate::from_der(own) else { return Err(error) };
-        let is_trusted = self.trusted.iter().any(|trusted| trusted == own);
-        let is_signed = || {
-            parsed.tbs_certificate.version == Version::V1
-                && self.trusted.iter().any(|by| is_signed_by(&parsed, by, algorithms))
-        };
-        if !is_trusted && !is_signed() {
-            return Err(error);
-        }
-        let validity = &parsed.tbs_certificate.validity;
-        let now = now.as_secs();
-        if now < validity.not_before.to_unix_duration().as_secs() {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        if now > validity.not_after.to_unix_duration().as_secs() {
-            return Err(CertificateError::Expired.into());
-        }
-        Ok(())
-    }
-}
-
-/// An algorithm's identifier as the library has it: without tag and length.
-fn identifier(algorithm: &AlgorithmIdentifierOwned) -> Option<Vec<u8>> {
-    let der = algorithm.to_der().ok()?;
-    // Longer ones are of algorithms that the library does not have.
-    let (header, rest) = der.split_at_checked(2)?;
-    (usize::from(header[1]) == rest.len()).then(|| rest.to_vec())
-}
-
-/// Whether a CA's certificate has signed another one.
-fn is_signed_by(
-    signed: &Certificate,
-    by: &CertificateDer<'_>,
-    algorithms: &WebPkiSupportedAlgorithms,
-) -> bool {
-    let check = || {
-        let by = Certificate::from_der(by).ok()?.tbs_certificate;
-        if by.subject != signed.tbs_certificate.issuer {
-            return None;
-        }
-        let key = &by.subject_public_key_info;
-        let key_algorithm = identifier(&key.algorithm)?;
-        let signature_algorithm = identifier(&signed.signature_algorithm)?;
-        let message = signed.tbs_certificate.to_der().ok()?;
-        let (key, signature) = (key.subject_public_key.as_bytes()?, signed.signature.as_bytes()?);
-        let mut fitting = algorithms.all.iter().filter(|algorithm| {
-            algorithm.public_key_alg_id().as_ref() == key_algorithm
-                && algorithm.signature_alg_id().as_ref() == signature_algorithm
-        });
-        Some(fitting.any(|algorithm| algorithm.verify_signature(key, &message, signature).is_ok()))
-    };
-    check().unwrap_or(false)
-}
 
 /// Whether a handshake is signed by the key of a certificate of version 1, in TLS 1.2.
 fn is_signed_with_key_of(
@@ -180,12 +107,14 @@ impl ServerCertVerifier for Masters {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let (roots, all) = (&self.authorities.roots, self.algorithms.all);
+        let (authorities, algorithms) = (&self.authorities, &self.algorithms);
+        let valid = authorities.valid_roots(now);
+        let roots = valid.as_ref().unwrap_or(authorities.roots());
         let checked = ParsedCertificate::try_from(own).and_then(|own| {
-            verify_server_cert_signed_by_trust_anchor(&own, roots, between, now, all)
+            verify_server_cert_signed_by_trust_anchor(&own, roots, between, now, algorithms.all)
         });
         checked
-            .or_else(|error| self.authorities.or_old(own, now, &self.algorithms, error))
+            .or_else(|error| authorities.or_old(own, Peer::Server, now, algorithms, error))
             .map(|()| ServerCertVerified::assertion())
     }
 
@@ -216,16 +145,19 @@ impl ServerCertVerifier for Anyone {
 /// Checks clients' certificates.
 #[derive(Debug)]
 pub(super) struct Clients {
-    library: Arc<dyn ClientCertVerifier>,
+    /// By all CAs; `None` if there are none, as the trusted certificates may be no CA's.
+    library: Option<Arc<dyn ClientCertVerifier>>,
     authorities: Arc<Authorities>,
+    provider: Arc<CryptoProvider>,
     algorithms: WebPkiSupportedAlgorithms,
+    is_mandatory: bool,
 }
 
 impl Clients {
     /// `None`: clients are asked for no certificate.
     ///
     /// # Errors
-    /// If there are no CAs.
+    /// If the library cannot use the CAs.
     pub(super) fn new(
         auth: ClientAuth,
         authorities: &Arc<Authorities>,
@@ -235,28 +167,53 @@ impl Clients {
             return Ok(None);
         }
         let algorithms = provider.signature_verification_algorithms;
-        let roots = Arc::clone(&authorities.roots);
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
-        let builder = match auth {
-            ClientAuth::Optional => builder.allow_unauthenticated(),
-            ClientAuth::Yes | ClientAuth::No => builder,
-        };
-        let failed = |error: rustls::server::VerifierBuilderError| {
-            Unusable::new("tls-ca-cert-file", error.to_string())
-        };
-        let library = builder.build().map_err(failed)?;
+        let is_mandatory = auth == ClientAuth::Yes;
         let authorities = Arc::clone(authorities);
-        Ok(Some(Arc::new(Self { library, authorities, algorithms })))
+        let roots = Arc::clone(authorities.roots());
+        let library = match roots.is_empty() {
+            true => None,
+            false => Some(
+                checker(roots, &provider)
+                    .map_err(|error| Unusable::new("tls-ca-cert-file", error.to_string()))?,
+            ),
+        };
+        Ok(Some(Arc::new(Self { library, authorities, provider, algorithms, is_mandatory })))
     }
+
+    /// What the library says, by the CAs that are valid now.
+    fn check_by_library(
+        &self,
+        own: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let unknown = || Error::from(CertificateError::UnknownIssuer);
+        let checker = match self.authorities.valid_roots(now) {
+            None => self.library.clone().ok_or_else(unknown)?,
+            Some(valid) => checker(Arc::new(valid), &self.provider).map_err(|_| unknown())?,
+        };
+        checker.verify_client_cert(own, between, now)
+    }
+}
+
+/// The library's check of clients.
+///
+/// # Errors
+/// If there are no CAs.
+fn checker(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
+    WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider)).build()
 }
 
 impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {
-        self.library.client_auth_mandatory()
+        self.is_mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.library.root_hint_subjects()
+        self.library.as_ref().map_or(&[], |library| library.root_hint_subjects())
     }
 
     fn verify_client_cert(
@@ -265,8 +222,8 @@ impl ClientCertVerifier for Clients {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.library.verify_client_cert(own, between, now).or_else(|error| {
-            self.authorities.or_old(own, now, &self.algorithms, error)?;
+        self.check_by_library(own, between, now).or_else(|error| {
+            self.authorities.or_old(own, Peer::Client, now, &self.algorithms, error)?;
             Ok(ClientCertVerified::assertion())
         })
     }

@@ -117,7 +117,7 @@ fn a_folder_has_the_certificates_of_many_authorities_once() {
     std::fs::write(folder.path().join("readme"), "no certificate").unwrap();
     let mut reader = material::Reader::default();
     let roots = reader.authorities(&authority.path(), folder.path().to_str().unwrap()).unwrap();
-    assert_eq!((roots.roots.len(), roots.trusted.len()), (2, 2));
+    assert_eq!(roots.counts(), (2, 2));
     assert_eq!(reader.certificates.len(), 2);
     assert!(reader.certificates.iter().all(|one| one.purpose == "ca"));
 }
