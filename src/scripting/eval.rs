@@ -179,7 +179,7 @@ fn hasher() -> RandomState {
 }
 
 fn fresh(random: &Rc<Random>, memory_limit: usize) -> Result<State> {
-    let mut state = State::new(Purpose::Eval, Rc::clone(random))?;
+    let state = State::new(Purpose::Eval, Rc::clone(random))?;
     state.set_memory_limit(memory_limit)?;
     Ok(state)
 }

@@ -127,7 +127,7 @@ pub(crate) struct Libraries {
 impl Libraries {
     /// Creates the interpreter; `memory_limit` is in bytes, 0 for none.
     pub(crate) fn new(random: Rc<Random>, memory_limit: usize) -> Result<Self> {
-        let mut state = State::new(Purpose::Functions, random)?;
+        let state = State::new(Purpose::Functions, random)?;
         state.set_memory_limit(memory_limit)?;
         Ok(Self { catalog: Catalog::default(), state })
     }

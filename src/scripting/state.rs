@@ -144,7 +144,7 @@ impl State {
     }
 
     /// Bytes that the interpreter may hold; 0 for no limit. A script that asks for more fails.
-    pub(super) fn set_memory_limit(&mut self, bytes: usize) -> Result<()> {
+    pub(super) fn set_memory_limit(&self, bytes: usize) -> Result<()> {
         self.shared.memory_limit.set(bytes);
         self.lua.set_memory_limit(bytes).map(drop)
     }
