@@ -297,6 +297,13 @@ const LOADS: &[Load] = &[
     load("XREAD", 1, "XREAD COUNT 10 STREAMS x 0")
         .on(&["XADD x 1-# sensor s1 value 17"], 10_000)
         .requests(400_000),
+    load(
+        "EVAL of SET and GET",
+        100_000,
+        "EVAL redis.call('SET',KEYS[1],ARGV[1])return(redis.call('GET',KEYS[1])) 1 \
+         key:__rand_int__ value:0000000001",
+    )
+    .requests(400_000),
 ];
 
 /// Prepares a load's data.

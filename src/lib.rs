@@ -150,7 +150,8 @@
 //! (`node::scripts::Gate`), which are locked before any shard. A script begins under the locks of its
 //! declared keys; when it reaches for another, it takes all the locks that it lacks
 //! (`keyspace::Guard::extend`), for which others that wait for locks give up theirs, and its next
-//! run begins with all of them.
+//! run begins with all of them. Its commands have a client of their own, which each run takes from
+//! the last (`node::scripts::Workspace`).
 //!
 //! A script that runs for longer than `busy-reply-threshold` raises a flag: from then on nobody waits
 //! for its locks (`keyspace::Keyspace::lock_unless_busy`), and commands answer -BUSY. It runs within a

@@ -2,7 +2,6 @@
 
 use super::user::User;
 use crate::glob;
-use crate::text::until_nul;
 
 /// How a channel is matched with a user's patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

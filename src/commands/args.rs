@@ -19,6 +19,12 @@ impl<'a> Args<'a> {
         Self { buffer, spans, hashed }
     }
 
+    /// The same, where the key at `index` has this hash.
+    #[inline]
+    pub(crate) fn with_hash(self, index: usize, hash: u64) -> Self {
+        Self { hashed: Some((index, hash)), ..self }
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.spans.len()

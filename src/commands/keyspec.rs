@@ -188,6 +188,17 @@ impl KeyPlaces {
         Some((index, last == 0 && specs.next().is_none()))
     }
 
+    /// Where the first key is found, if there is any; 0: it depends on the arguments.
+    pub(crate) fn likely_first(&self) -> usize {
+        match self.specs().next() {
+            Some(KeySpec { begin: Begin::Index(index), find: Find::Range { .. }, .. }) => *index,
+            Some(KeySpec {
+                begin: Begin::Index(index), find: Find::Number { first, .. }, ..
+            }) => index + first,
+            _ => 0,
+        }
+    }
+
     /// Passes the index of each key among the arguments, with its flags, to `each`. Arguments that
     /// make no sense have no keys.
     pub(crate) fn for_each(
@@ -325,6 +336,22 @@ mod tests {
             (migrate, "MIGRATE h 1 - 0 5 KEYS a b", "a b"),
         ] {
             assert_eq!(found(places, line), keys, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_is_prefetched_where_its_place_is_known() {
+        const RO: &[KeyFlag] = &[KeyFlag::Ro];
+        let begin = Begin::Keyword { word: "STREAMS", from: 1 };
+        let streams = NO_KEYS.and(RO, begin, Find::Range { last: -1, step: 1, limit: 2 });
+        for (places, index) in [
+            (one_key(RO), 1),
+            (key_range(RO, 2, -1, 1), 2),
+            (numbered_keys(RO, 2), 3),
+            (streams, 0),
+            (NO_KEYS, 0),
+        ] {
+            assert_eq!(places.likely_first(), index);
         }
     }
 

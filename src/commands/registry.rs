@@ -17,8 +17,10 @@ pub(crate) struct Registered {
     /// The row's index in arrays of statistics.
     pub(crate) id: usize,
     pub(crate) subcommands: Vec<Self>,
-    /// Index of the first key if fixed, for prefetching. 0 if none.
+    /// Index of the first key if fixed. 0 if none.
     pub(crate) first_key: usize,
+    /// Index of the first key if there is any, for prefetching. 0 if none.
+    pub(crate) likely_key: usize,
     /// The first key is the only one: its shard is the complete lock set.
     pub(crate) one_key: bool,
     /// Arguments that are channels, which users need permission for.
@@ -164,9 +166,21 @@ impl Registered {
         *ids += 1;
         let subcommands = row.subcommands.iter().map(|sub| Self::new(sub, row.name, ids)).collect();
         let (first_key, one_key) = row.keys.fixed().unwrap_or((0, false));
+        let likely_key = row.keys.likely_first();
         let path = [container, row.name];
         let channels = ChannelPlaces::of(&name);
-        Self { row, name, path, sent: own, id, subcommands, first_key, one_key, channels }
+        Self {
+            row,
+            name,
+            path,
+            sent: own,
+            id,
+            subcommands,
+            first_key,
+            likely_key,
+            one_key,
+            channels,
+        }
     }
 
     /// The subcommand with this word.

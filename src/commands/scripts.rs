@@ -182,7 +182,9 @@ fn script_debug(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 fn script_load(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) -> Handled {
-    let sha = both(scripts)?.scripts.load(args.at(2)).map_err(Failure::Bytes)?;
+    let loaded = &mut both(scripts)?.scripts;
+    let id = loaded.load(args.at(2)).map_err(Failure::Bytes)?;
+    let sha = *loaded.script(id).sha();
     ctx.node.scripts.show_figures(scripts);
     ctx.reply.bulk(&sha);
     Ok(())
@@ -192,7 +194,7 @@ fn script_exists(ctx: &mut Context<'_>, scripts: &mut Scripts, args: &Args<'_>) 
     let known = &both(scripts)?.scripts;
     ctx.reply.array(args.len() - 2);
     for name in args.from(2) {
-        let is_known = parse_sha(name).is_some_and(|sha| known.script(&sha).is_some());
+        let is_known = parse_sha(name).is_some_and(|sha| known.find(&sha).is_some());
         ctx.reply.integer(is_known.into());
     }
     Ok(())

@@ -245,7 +245,7 @@ impl Scratch {
         for (index, slots) in slots.iter_mut().enumerate().take(self.requests.len()) {
             let pending = &self.requests[index];
             let Some(command) = pending.command else { continue };
-            let first_key = registry.commands()[command].first_key;
+            let first_key = registry.commands()[command].likely_key;
             let (buffer, spans) = self.place(pending, input);
             if first_key == 0 || first_key >= spans.len() {
                 continue;

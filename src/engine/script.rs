@@ -17,7 +17,7 @@ use super::caller::{Caller, Tools};
 use super::write::{Right, Writing, begin_write};
 use super::{admission, call, monitor, observe, tracking};
 use reply::Reply;
-use running::{Rights, Running, Title};
+use running::{Beginning, Rights, Running, Title};
 
 use crate::commands::effects::Terms;
 use crate::commands::registry::Registered;
@@ -27,7 +27,7 @@ use crate::node::admission::Condition;
 use crate::node::client::Client;
 use crate::node::scripts::{Kind, Scripts};
 use crate::number;
-use crate::scripting::{Input, ScriptFlags, Sha, parse_sha};
+use crate::scripting::{Input, ScriptFlags, ScriptId, Sha, parse_sha};
 use crate::telemetry::crash;
 
 /// Runs a command that needs the scripts. False when the node's state changed in between, and
@@ -140,14 +140,14 @@ struct Found {
 
 #[derive(Debug)]
 enum What {
-    Script(Sha),
+    Script(ScriptId, Sha),
     Function(String),
 }
 
 impl Found {
     fn name(&self) -> &[u8] {
         match &self.what {
-            What::Script(sha) => sha,
+            What::Script(_, sha) => sha,
             What::Function(name) => name.as_bytes(),
         }
     }
@@ -185,12 +185,12 @@ fn find(scripts: &mut Scripts, source: Source, args: &Args<'_>) -> Result<Found,
         _ => None,
     };
     let keys = key_count(args, Failure::NotInteger)?;
-    let sha = match sha {
-        Some(sha) => sha,
+    let id = match sha {
+        Some(sha) => both.scripts.find(&sha).ok_or_else(unknown)?,
         None => both.scripts.load(name).map_err(Failure::Bytes)?,
     };
-    let flags = both.scripts.script(&sha).ok_or_else(unknown)?.flags();
-    Ok(Found { what: What::Script(sha), flags, keys })
+    let script = both.scripts.script(id);
+    Ok(Found { what: What::Script(id, *script.sha()), flags: script.flags(), keys })
 }
 
 /// Why a script may not run now, by what it declares.
@@ -243,13 +243,11 @@ fn evaluate<'e>(
     show(caller, tools, args);
     let rights = rights(caller, tools.client, found, read_only);
     let began_nanos = caller.last_nanos;
-    let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
-        let mut words = args.from(3);
-        (words.by_ref().take(found.keys).collect(), words.collect())
-    };
-    let input = Input { keys: &keys, args: &rest };
+    let words: Vec<&[u8]> = args.from(3).collect();
+    let (keys, rest) = words.split_at(found.keys);
+    let input = Input { keys, args: rest };
     let title = match &found.what {
-        What::Script(sha) => {
+        What::Script(_, sha) => {
             let name = std::str::from_utf8(sha).expect("a digest is hexadecimal");
             Title { kind: Kind::Script, name, command: args }
         }
@@ -259,17 +257,18 @@ fn evaluate<'e>(
     let (effects, random) = (&mut *tools.effects, &mut *tools.random);
     let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };
     let tracker = tracking::tracker_of(tools.client).map(|tracker| (tracker, registered));
-    let mut running = Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    let beginning = Beginning { rights, title, work: scripts.take_workspace() };
+    let mut running = Running::begin(caller, tools.client, effects, random, writing, beginning);
     running.tracker = tracker;
     let both = scripts.interpreters().expect("made to find the script");
-    let done = match &found.what {
-        What::Script(sha) => both.scripts.run(sha, input, &mut running, &mut reply),
+    match &found.what {
+        What::Script(id, _) => both.scripts.run(*id, input, &mut running, &mut reply),
         What::Function(name) => {
-            both.libraries.run(name.as_bytes(), input, &mut running, &mut reply)
+            let done = both.libraries.run(name.as_bytes(), input, &mut running, &mut reply);
+            debug_assert!(done, "it was found");
         }
-    };
-    debug_assert!(done, "it was found");
-    running.end(tools.client);
+    }
+    scripts.return_workspace(running.end(tools.client));
     let failure = reply.failure.map(Failure::Bytes);
     if !was_all && writing.set() == ShardSet::ALL {
         scripts.note_wide(found.name());

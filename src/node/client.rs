@@ -167,12 +167,36 @@ impl Client {
         client
     }
 
-    /// One that runs a script's commands in the name of the client `of`.
-    pub(crate) fn in_script(of: &Self) -> Self {
-        let mut client = Self::of_nobody(Arc::clone(&of.handle));
-        client.user.clone_from(&of.user);
-        client.users_epoch = of.users_epoch;
+    /// One that runs the commands of scripts, for whom it [acts](Self::act_for).
+    pub(crate) fn of_scripts() -> Self {
+        let mut client = Self::of_nobody(Arc::default());
+        client.in_script = true;
+        // Nothing blocks, as in a transaction.
+        client.in_exec = Some((0, 0));
         client
+    }
+
+    /// Runs commands in the name of the client `of` from here on, which lends its handle and its
+    /// link to a master.
+    pub(crate) fn act_for(&mut self, of: &mut Self) {
+        self.exchange(of);
+        self.user.clone_from(&of.user);
+        self.users_epoch = of.users_epoch;
+        self.database = of.database;
+        self.protocol = Protocol::Resp2;
+    }
+
+    /// Returns what `of` has lent. Its user is as it was: what has changed of its rights meanwhile,
+    /// its own next command learns.
+    pub(crate) fn stop_acting_for(&mut self, of: &mut Self) {
+        self.exchange(of);
+        self.user = None;
+    }
+
+    fn exchange(&mut self, of: &mut Self) {
+        std::mem::swap(&mut self.handle, &mut of.handle);
+        std::mem::swap(&mut self.watch_mark, &mut of.watch_mark);
+        std::mem::swap(&mut self.master, &mut of.master);
     }
 
     fn of_nobody(handle: Arc<Handle>) -> Self {

@@ -12,6 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::client::Client;
+use crate::resp::{Output, Span};
 use crate::scripting::{
     Environment, Interpreters, Loader, LogLevel, RestorePolicy, ScriptFlags, Sha,
 };
@@ -22,6 +24,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How many scripts are remembered as [wide](Scripts::is_wide).
 const WIDE_MAX: usize = 100_000;
 
+/// A buffer of a run that is longer is not kept for the next.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// What runs use one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// The client of the commands that scripts call. It acts for nobody now.
+    pub(crate) client: Option<Box<Client>>,
+    /// The reply to a command.
+    pub(crate) output: Output,
+    /// The arguments of a command.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) spans: Vec<Span>,
+}
+
 /// What has been loaded: scripts by their digest, and libraries of functions.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
@@ -31,9 +48,24 @@ pub(crate) struct Scripts {
     pub(crate) environment: Environment,
     /// Scripts that have used other keys than they declare.
     wide: HashSet<Box<[u8]>>,
+    workspace: Workspace,
 }
 
 impl Scripts {
+    /// Lends the workspace, for one run.
+    pub(crate) fn take_workspace(&mut self) -> Workspace {
+        std::mem::take(&mut self.workspace)
+    }
+
+    pub(crate) fn return_workspace(&mut self, mut workspace: Workspace) {
+        workspace.output.clear();
+        workspace.buffer.clear();
+        workspace.buffer.shrink_to(KEPT_BYTES_MAX);
+        workspace.spans.clear();
+        workspace.spans.shrink_to(KEPT_BYTES_MAX / size_of::<Span>());
+        self.workspace = workspace;
+    }
+
     /// The interpreters.
     ///
     /// # Errors
@@ -47,7 +79,8 @@ impl Scripts {
 
     /// What a script declares that has been compiled.
     pub(crate) fn script_flags(&self, sha: &Sha) -> Option<ScriptFlags> {
-        Some(self.interpreters.as_ref()?.scripts.script(sha)?.flags())
+        let scripts = &self.interpreters.as_ref()?.scripts;
+        Some(scripts.script(scripts.find(sha)?).flags())
     }
 
     /// What a function declares.
@@ -57,7 +90,7 @@ impl Scripts {
 
     /// Whether a script uses other keys than it declares.
     pub(crate) fn is_wide(&self, name: &[u8]) -> bool {
-        self.wide.contains(name)
+        !self.wide.is_empty() && self.wide.contains(name)
     }
 
     pub(crate) fn note_wide(&mut self, name: &[u8]) {

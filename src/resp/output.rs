@@ -160,6 +160,19 @@ impl Output {
         }
     }
 
+    /// Appends a copy of everything to `to`.
+    pub(crate) fn copy_to(&self, to: &mut Vec<u8>) {
+        let mut rest = self.bytes.as_slice();
+        let mut done = 0_usize;
+        for piece in &self.pieces {
+            let (before, after) = rest.split_at(piece.at.saturating_sub(done));
+            to.extend_from_slice(before);
+            to.extend_from_slice(&piece.bytes);
+            (rest, done) = (after, piece.at);
+        }
+        to.extend_from_slice(rest);
+    }
+
     /// Prepares for the replies to a client. Bytes left by another one, whose connection broke
     /// before they were written, must go to nobody.
     #[inline]

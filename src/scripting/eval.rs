@@ -1,8 +1,10 @@
 //! The scripts of EVAL: an interpreter and what it has compiled, by SHA-1.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
+use ahash::RandomState;
 use bstr::ByteSlice;
 use mlua::{RegistryKey, Result};
 
@@ -16,26 +18,42 @@ use super::state::{Environment, Input, Purpose, State};
 
 /// The name of a script's code in messages.
 pub(super) const CHUNK: &str = "@user_script";
+/// Texts that are known by themselves, and their bytes together: EVAL of one needs no SHA-1.
+const TEXTS_MAX: usize = 1000;
+const TEXTS_BYTES_MAX: usize = 1 << 20;
 
 /// A compiled script.
 #[derive(Debug)]
 pub(crate) struct Script {
+    sha: Sha,
     /// In Lua's registry: handles are few.
     function: RegistryKey,
     flags: ScriptFlags,
 }
 
 impl Script {
+    pub(crate) fn sha(&self) -> &Sha {
+        &self.sha
+    }
+
     pub(crate) fn flags(&self) -> ScriptFlags {
         self.flags
     }
 }
 
+/// The place of a script among those that are there, until the next flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ScriptId(usize);
+
 /// The interpreter of EVAL with its cache of scripts, which only [`flush`](Self::flush) empties.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     // Functions go before the interpreter that holds them.
-    cache: HashMap<Sha, Script>,
+    scripts: Vec<Script>,
+    cache: HashMap<Sha, ScriptId, RandomState>,
+    /// Some of them by their texts. Which ones, clients decide: it is kept small.
+    texts: HashMap<Box<[u8]>, ScriptId, RandomState>,
+    texts_bytes: usize,
     state: State,
     random: Rc<Random>,
     environment: Environment,
@@ -46,14 +64,32 @@ impl Scripts {
     /// Creates the interpreter. `random` is shared with the functions, as in Redis.
     pub(crate) fn new(random: Rc<Random>, environment: Environment) -> Result<Self> {
         let state = State::new(Purpose::Eval, environment, Rc::clone(&random))?;
-        Ok(Self { cache: HashMap::default(), state, random, environment, bodies: 0 })
+        Ok(Self {
+            scripts: Vec::new(),
+            cache: HashMap::with_hasher(hasher()),
+            texts: HashMap::with_hasher(hasher()),
+            texts_bytes: 0,
+            state,
+            random,
+            environment,
+            bodies: 0,
+        })
     }
 
     /// Compiles a script unless it is there already. The error is a reply's text with its code.
-    pub(crate) fn load(&mut self, body: &[u8]) -> std::result::Result<Sha, Vec<u8>> {
+    pub(crate) fn load(&mut self, body: &[u8]) -> std::result::Result<ScriptId, Vec<u8>> {
+        if let Some(id) = self.texts.get(body) {
+            return Ok(*id);
+        }
+        let id = self.load_by_sha(body)?;
+        self.remember(body, id);
+        Ok(id)
+    }
+
+    fn load_by_sha(&mut self, body: &[u8]) -> std::result::Result<ScriptId, Vec<u8>> {
         let sha = sha1_hex(body);
-        if self.cache.contains_key(&sha) {
-            return Ok(sha);
+        if let Some(id) = self.cache.get(&sha) {
+            return Ok(*id);
         }
         let (flags, line) = script_flags(body).map_err(|text| with_code(&text))?;
         // The first line's break stays, so that lines count from it.
@@ -64,39 +100,58 @@ impl Scripts {
         })?;
         let function = self.state.keep(function).map_err(|error| reply_text(&error))?;
         self.bodies += body.len();
-        self.cache.insert(sha, Script { function, flags });
-        Ok(sha)
+        let id = ScriptId(self.scripts.len());
+        self.scripts.push(Script { sha, function, flags });
+        self.cache.insert(sha, id);
+        Ok(id)
     }
 
-    pub(crate) fn script(&self, sha: &Sha) -> Option<&Script> {
-        self.cache.get(sha)
+    fn remember(&mut self, body: &[u8], id: ScriptId) {
+        if body.len() > TEXTS_BYTES_MAX {
+            return;
+        }
+        if self.texts.len() >= TEXTS_MAX || self.texts_bytes + body.len() > TEXTS_BYTES_MAX {
+            self.texts.clear();
+            self.texts_bytes = 0;
+        }
+        self.texts_bytes += body.len();
+        self.texts.insert(body.into(), id);
+    }
+
+    /// Looks a script up by its SHA-1.
+    pub(crate) fn find(&self, sha: &Sha) -> Option<ScriptId> {
+        self.cache.get(sha).copied()
+    }
+
+    pub(crate) fn script(&self, id: ScriptId) -> &Script {
+        &self.scripts[id.0]
     }
 
     /// How many scripts there are.
     pub(crate) fn len(&self) -> usize {
-        self.cache.len()
+        self.scripts.len()
     }
 
-    /// Runs a script that is there; false if it is not. The host must be ready to answer: all
-    /// checks of flags come before.
+    /// Runs a script. The host must be ready to answer: all checks of flags come before.
     pub(crate) fn run(
         &mut self,
-        sha: &Sha,
+        id: ScriptId,
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
-    ) -> bool {
-        let Some(script) = self.cache.get(sha) else { return false };
-        let name = std::str::from_utf8(sha).expect("a SHA consists of hexadecimal digits");
+    ) {
+        let script = &self.scripts[id.0];
+        let name = std::str::from_utf8(&script.sha).expect("a SHA consists of hexadecimal digits");
         self.state.run_script(&script.function, name, input, host, writer);
-        true
     }
 
     /// SCRIPT FLUSH: forgets all scripts and whatever they left in the interpreter.
     pub(crate) fn flush(&mut self) -> Result<()> {
         let state = State::new(Purpose::Eval, self.environment, Rc::clone(&self.random))?;
+        self.scripts.clear();
         self.cache.clear();
-        self.bodies = 0;
+        self.texts.clear();
+        (self.texts_bytes, self.bodies) = (0, 0);
         self.state = state;
         Ok(())
     }
@@ -108,8 +163,18 @@ impl Scripts {
 
     /// Bytes of the texts and names of scripts, and of the table that holds them.
     pub(crate) fn overhead(&self) -> usize {
-        self.bodies + self.cache.capacity() * size_of::<(Sha, Script)>()
+        self.bodies
+            + self.texts_bytes
+            + self.scripts.capacity() * size_of::<Script>()
+            + self.cache.capacity() * size_of::<(Sha, ScriptId)>()
     }
+}
+
+/// A hash that clients do not know.
+fn hasher() -> RandomState {
+    let random = hash_map::RandomState::new();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|number: u64| random.hash_one(number));
+    RandomState::with_seeds(a, b, c, d)
 }
 
 /// An error's text as addReplyErrorFormat gives it.

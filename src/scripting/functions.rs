@@ -100,8 +100,13 @@ impl Catalog {
 
     /// The library that has a function, and the function's place in it.
     fn find(&self, name: &[u8]) -> Option<(&Library, usize)> {
-        let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-        self.functions.get(&name).map(|(library, at)| (&**library, *at))
+        let name = std::str::from_utf8(name).ok()?;
+        let found = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.functions.get(&name.to_ascii_lowercase())
+        } else {
+            self.functions.get(name)
+        };
+        found.map(|(library, at)| (&**library, *at))
     }
 
     /// A function of the library whose name is taken.

@@ -50,7 +50,7 @@ mod state;
 mod tests;
 
 pub(crate) use debugger::{Debugged, Received, Terminal, debug};
-pub(crate) use eval::Scripts;
+pub(crate) use eval::{ScriptId, Scripts};
 pub(crate) use flags::{ScriptFlags, script_flags};
 pub(crate) use functions::{ENGINE, Libraries, Library, Registered, RestorePolicy};
 pub(crate) use host::{

@@ -92,6 +92,12 @@ impl Names {
     }
 }
 
+/// What is made of more bytes than this is made under the limit of memory.
+const FREE_BYTES_MAX: usize = 16 << 10;
+/// Bytes of Lua's for each byte of a reply, in the worst case: empty arrays within an array that
+/// grows.
+const BYTES_PER_BYTE_MAX: usize = 32;
+
 /// What the functions of one interpreter share with the code that runs it.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -101,6 +107,8 @@ pub(super) struct Shared {
     pub(super) resp: Cell<Resp>,
     /// Why the script must end, once it must.
     pub(super) ending: Cell<Option<Ending>>,
+    /// Bytes that the interpreter may hold; 0 for no limit.
+    pub(super) memory_limit: Cell<usize>,
     pub(super) reply: RefCell<Vec<u8>>,
     pub(super) numbers: RefCell<Vec<u8>>,
     /// Functions that the library registered that is loading.
@@ -130,9 +138,34 @@ impl Shared {
             random,
             resp: Cell::new(Resp::Two),
             ending: Cell::new(None),
+            memory_limit: Cell::new(0),
             reply: RefCell::default(),
             numbers: RefCell::default(),
             registered: RefCell::default(),
         })
+    }
+
+    /// Has `make` make values of so many bytes of a reply or of arguments.
+    ///
+    /// Under a limit of memory the binding makes each value within a protected call, which costs more
+    /// than the value. So for a few bytes that fit in any case the limit is off meanwhile.
+    pub(super) fn make<R>(
+        &self,
+        lua: &Lua,
+        bytes: usize,
+        make: impl FnOnce() -> Result<R>,
+    ) -> Result<R> {
+        let limit = self.memory_limit.get();
+        if limit == 0 || bytes > FREE_BYTES_MAX {
+            return make();
+        }
+        let used_max = lua.used_memory() + FREE_BYTES_MAX + BYTES_PER_BYTE_MAX * bytes;
+        if used_max > limit {
+            return make();
+        }
+        lua.set_memory_limit(0)?;
+        let made = make();
+        lua.set_memory_limit(limit)?;
+        made
     }
 }

@@ -125,7 +125,7 @@ fn call(lua: &Lua, shared: &Shared, args: &MultiValue) -> Result<Value> {
                 counted: true,
             }))
         }
-        bytes => Replies::new(lua, &shared.names, bytes).value(),
+        bytes => value_of(lua, shared, bytes),
     };
     shared.reply.replace(reply);
     result
@@ -140,9 +140,13 @@ fn pcall(lua: &Lua, shared: &Shared, args: &MultiValue) -> Result<Value> {
         let error = refused(error);
         return raise::reveal(lua, &shared.names, Value::Error(Box::new(error)));
     }
-    let result = Replies::new(lua, &shared.names, &reply).value();
+    let result = value_of(lua, shared, &reply);
     shared.reply.replace(reply);
     result
+}
+
+fn value_of(lua: &Lua, shared: &Shared, reply: &[u8]) -> Result<Value> {
+    shared.make(lua, reply.len(), || Replies::new(lua, &shared.names, reply).value())
 }
 
 type Asked = (Vec<u8>, std::result::Result<(), CallError>);

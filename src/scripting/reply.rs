@@ -7,8 +7,15 @@ use super::names::Names;
 use super::raise::{error_table, error_text};
 use crate::number::parse_i64;
 
-/// An element of an array: strings go to Lua's stack without a handle.
-type Element<'a> = Either<&'a BStr, Value>;
+/// A string that the binding puts on Lua's stack: text without a handle.
+type Bytes<'a> = Either<&'a str, &'a BStr>;
+
+/// An element of an array.
+type Element<'a> = Either<Bytes<'a>, Value>;
+
+pub(super) fn string(bytes: &[u8]) -> Bytes<'_> {
+    bytes.to_str().map_or_else(|_| Either::Right(BStr::new(bytes)), Either::Left)
+}
 
 /// Reads one reply after the other.
 #[derive(Debug)]
@@ -27,7 +34,8 @@ impl<'a> Replies<'a> {
     /// is a table with `err`, attributes are left out.
     pub(super) fn value(&mut self) -> Result<Value> {
         match self.element()? {
-            Either::Left(string) => self.lua.create_string(string).map(Value::String),
+            Either::Left(Either::Left(text)) => self.lua.create_string(text).map(Value::String),
+            Either::Left(Either::Right(bytes)) => self.lua.create_string(bytes).map(Value::String),
             Either::Right(value) => Ok(value),
         }
     }
@@ -36,10 +44,10 @@ impl<'a> Replies<'a> {
         let (kind, line) = self.line()?;
         let value = match kind {
             b'$' => match length(line)? {
-                Some(len) => return Ok(Either::Left(BStr::new(self.bytes(len)?))),
+                Some(len) => return Ok(Either::Left(string(self.bytes(len)?))),
                 None => Value::Boolean(false),
             },
-            b'+' => self.field(&self.names.ok, BStr::new(line))?,
+            b'+' => self.field(&self.names.ok, string(line))?,
             b'-' => {
                 let text = error_text(&[b"-", line].concat());
                 error_table(self.lua, self.names, &text, true)?

@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use bstr::{BStr, ByteSlice};
+use mlua::state::{GcIncParams, GcMode};
 use mlua::{
     Error, Function, HookTriggers, Lua, LuaOptions, LuaString, RegistryKey, Result, StdLib, Table,
     Value, VmState,
@@ -14,6 +15,7 @@ use super::fenv::Originals;
 use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
 use super::names::{Ending, Prelude, Shared};
 use super::random::Random;
+use super::reply::string;
 use super::{functions, libraries, native, raise};
 
 const SOURCE: &str = include_str!("prelude.lua");
@@ -21,6 +23,15 @@ const SOURCE: &str = include_str!("prelude.lua");
 const INSTRUCTIONS: u32 = 100_000;
 /// Runs between two steps of the garbage collector, as in Redis.
 const RUNS_BETWEEN_STEPS: u32 = 50;
+/// An interpreter with fewer bytes gets no such steps, which would have the collector work all the
+/// time, and waits for more garbage before it collects; the part of the limit of memory that it may
+/// hold then.
+const ROOMY_BYTES_MAX: usize = 4 << 20;
+const ROOMY_PART: usize = 4;
+/// The size at which a collection begins, in percent of what the last one left: Lua's own, and that
+/// of a roomy interpreter.
+const PAUSE: i32 = 200;
+const ROOMY_PAUSE: i32 = 1000;
 /// What Redis shows of an error that is no table, in bytes.
 const MESSAGE_MAX: usize = 100;
 
@@ -94,8 +105,8 @@ pub(super) struct State {
     globals: Table,
     trap: Function,
     runs: u32,
-    /// In bytes; 0 for none.
-    memory_limit: usize,
+    /// See [`ROOMY_BYTES_MAX`].
+    roomy: bool,
 }
 
 impl fmt::Debug for State {
@@ -149,9 +160,11 @@ impl State {
         shared.names.set_prelude(&handles)?;
         lua.set_globals(handles.raw_get("globals")?)?;
         watch(&lua, &shared)?;
-        let memory_limit = environment.memory_max;
-        lua.set_memory_limit(memory_limit)?;
-        Ok(Self { lua, shared, globals, trap, runs: 0, memory_limit })
+        let limit = environment.memory_max;
+        shared.memory_limit.set(limit);
+        lua.set_memory_limit(limit)?;
+        set_pause(&lua, PAUSE);
+        Ok(Self { lua, shared, globals, trap, runs: 0, roomy: false })
     }
 
     /// Bytes that the interpreter holds.
@@ -238,9 +251,11 @@ impl State {
         writer: &mut dyn ReplyWriter,
     ) {
         let set = |state: &Self| {
-            let names = &state.shared.names;
-            state.globals.raw_set(&names.keys, sequence(&state.lua, input.keys)?)?;
-            state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)?;
+            state.shared.make(&state.lua, input.bytes(), || {
+                let names = &state.shared.names;
+                state.globals.raw_set(&names.keys, sequence(&state.lua, input.keys)?)?;
+                state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)
+            })?;
             state.lua.registry_value::<Function>(function)
         };
         match self.with_room(set) {
@@ -259,8 +274,9 @@ impl State {
         writer: &mut dyn ReplyWriter,
     ) {
         let bind = |state: &Self| {
-            let keys = sequence(&state.lua, input.keys)?;
-            let args = sequence(&state.lua, input.args)?;
+            let (keys, args) = state.shared.make(&state.lua, input.bytes(), || {
+                Ok((sequence(&state.lua, input.keys)?, sequence(&state.lua, input.args)?))
+            })?;
             let function: Function = state.lua.registry_value(function)?;
             state.shared.names.prelude()?.bind.call::<Function>((function, keys, args))
         };
@@ -340,13 +356,21 @@ impl State {
     /// Lets the garbage collector go on from time to time, whatever the scripts allocate, and to
     /// its end if the memory is nearly full: Lua itself fails before it looks for garbage.
     fn tidy(&mut self) -> Result<()> {
-        if self.memory_limit > 0 && self.used_memory() > self.memory_limit / 4 * 3 {
+        let (used, limit) = (self.used_memory(), self.shared.memory_limit.get());
+        if limit > 0 && used > limit / 4 * 3 {
             return self.collect_garbage();
         }
         self.runs += 1;
         if self.runs >= RUNS_BETWEEN_STEPS {
             self.runs = 0;
-            self.lua.gc_step()?;
+            let roomy = used < ROOMY_BYTES_MAX && (limit == 0 || used < limit / ROOMY_PART);
+            if roomy != self.roomy {
+                self.roomy = roomy;
+                set_pause(&self.lua, if roomy { ROOMY_PAUSE } else { PAUSE });
+            }
+            if !roomy {
+                self.lua.gc_step()?;
+            }
         }
         Ok(())
     }
@@ -357,6 +381,14 @@ impl State {
 pub(crate) struct Input<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) args: &'a [&'a [u8]],
+}
+
+impl Input<'_> {
+    /// Bytes of all, with some for each.
+    fn bytes(&self) -> usize {
+        const EACH: usize = 8;
+        self.keys.iter().chain(self.args).map(|word| word.len() + EACH).sum()
+    }
 }
 
 fn fail(name: &str, error: &Error, writer: &mut dyn ReplyWriter) {
@@ -378,7 +410,7 @@ fn fail_with(name: &str, message: &[u8], writer: &mut dyn ReplyWriter) {
 /// A table that grows as it is filled, as in Redis: the length operator depends on it.
 fn sequence(lua: &Lua, words: &[&[u8]]) -> Result<Table> {
     let mut words = words.iter();
-    lua.create_sequence_from(std::iter::from_fn(|| words.next().map(|word| BStr::new(*word))))
+    lua.create_sequence_from(std::iter::from_fn(|| words.next().map(|word| string(word))))
 }
 
 /// Removes the globals that scripts must not have.
@@ -396,6 +428,10 @@ fn restrict(globals: &Table) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn set_pause(lua: &Lua, percent: i32) {
+    lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(percent)));
 }
 
 /// Asks from time to time whether the script may go on.

@@ -10,7 +10,7 @@ use super::super::caller::{Caller, Tools};
 use super::super::observe;
 use super::super::write::{Right, Writing, begin_write};
 use super::reply::Reply;
-use super::running::{Running, Title};
+use super::running::{Beginning, Running, Title};
 use super::{What, end_failed, find, refused, rights, unknown};
 
 use crate::commands::effects::Terms;
@@ -105,27 +105,26 @@ fn run<'e>(
             return Some(failure);
         }
     };
-    let What::Script(sha) = &found.what else { unreachable!("a function is not debugged") };
-    let (keys, rest): (Vec<&[u8]>, Vec<&[u8]>) = {
-        let mut words = args.from(3);
-        (words.by_ref().take(found.keys).collect(), words.collect())
-    };
+    let What::Script(_, sha) = &found.what else { unreachable!("a function is not debugged") };
+    let words: Vec<&[u8]> = args.from(3).collect();
+    let (keys, rest) = words.split_at(found.keys);
     let name = std::str::from_utf8(sha).expect("a digest is hexadecimal");
     let rights = rights(caller, tools.client, &found, read_only);
     let title = Title { kind: Kind::Script, name, command: args };
     let script = Debugged {
         body: args.at(1),
         name,
-        input: Input { keys: &keys, args: &rest },
+        input: Input { keys, args: rest },
         late_after: late_after(caller.settings.scripts.busy_reply_threshold_ms),
         environment,
     };
     let (effects, random) = (&mut *tools.effects, &mut *tools.random);
     let mut reply = Reply { output: tools.output, stats: caller.stats, failure: None };
-    let mut running = Running::begin(caller, tools.client, effects, random, writing, rights, title);
+    let beginning = Beginning { rights, title, work: scripts.take_workspace() };
+    let mut running = Running::begin(caller, tools.client, effects, random, writing, beginning);
     running.is_aside = mode == DebugMode::Forked;
     let outcome = debug(&script, &mut running, &mut reply, terminal);
-    running.end(tools.client);
+    scripts.return_workspace(running.end(tools.client));
     let mut failure = reply.failure.map(Failure::Bytes);
     if let Err(reason) = outcome {
         let reason = Failure::err(reason);

@@ -2,6 +2,7 @@
 //! that it runs for long.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,9 +16,9 @@ use crate::commands::{Args, Asked, Flag, Locks, Random};
 use crate::keyspace::{ShardSet, Tracker};
 use crate::node::admission::Condition;
 use crate::node::client::Client;
-use crate::node::scripts::{Busy, Kind, log_from_script};
+use crate::node::scripts::{Busy, Kind, Workspace, log_from_script};
 use crate::replication::Target;
-use crate::resp::{Output, Protocol, Span};
+use crate::resp::{Protocol, Span};
 use crate::scripting::{CallError, Host, Interrupt, LogLevel, Propagation, Resp};
 use crate::telemetry::log::log;
 
@@ -39,6 +40,14 @@ pub(super) struct Title<'a> {
     pub(super) command: &'a Args<'a>,
 }
 
+/// What a run begins with.
+#[derive(Debug)]
+pub(super) struct Beginning<'a> {
+    pub(super) rights: Rights,
+    pub(super) title: Title<'a>,
+    pub(super) work: Workspace,
+}
+
 /// A running script, as the interpreter sees it.
 #[derive(Debug)]
 pub(super) struct Running<'r, 'e, 'n> {
@@ -47,8 +56,8 @@ pub(super) struct Running<'r, 'e, 'n> {
     effects: &'r mut Effects,
     random: &'r mut Random,
     /// The script's own client: SELECT and the protocol are the script's affair.
-    client: Client,
-    output: Output,
+    client: Box<Client>,
+    work: Workspace,
     rights: Rights,
     title: Title<'r>,
     /// The client tracks the keys that its command, of this row, declares: from the first call on
@@ -60,33 +69,30 @@ pub(super) struct Running<'r, 'e, 'n> {
     /// Others know that it runs for long.
     is_busy: bool,
     has_written: bool,
+    /// All commands so far only read or wrote keys: the client is as it was.
+    keys_only: bool,
     /// Whether changes go into the log, as `redis.set_repl` leaves it.
     logging: bool,
-    buffer: Vec<u8>,
-    spans: Vec<Span>,
 }
 
 impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
-    /// Begins a run for `client`, which lends its link to a master if it is one.
+    /// Begins a run for `client`, which lends its handle, and its link to a master if it is one.
     pub(super) fn begin(
         caller: &'r mut Caller<'e>,
         client: &mut Client,
         effects: &'r mut Effects,
         random: &'r mut Random,
         writing: &'r mut Writing<'n>,
-        rights: Rights,
-        title: Title<'r>,
+        beginning: Beginning<'r>,
     ) -> Self {
-        let mut own = Client::in_script(client);
-        own.database = client.database;
-        own.master = client.master.take();
+        let Beginning { rights, title, mut work } = beginning;
         if client.user().is_some_and(|user| !user.is_unrestricted()) {
             // What its user may not do is logged with it.
             client.publish();
         }
-        // Nothing blocks, as in a transaction.
-        own.in_exec = Some((0, 0));
-        own.in_script = true;
+        let mut own = work.client.take().unwrap_or_else(|| Box::new(Client::of_scripts()));
+        own.act_for(client);
+        work.output.protocol = Protocol::Resp2;
         let began_nanos = caller.node.clock.nanos();
         caller.node.scripts.set_written(false);
         Self {
@@ -96,7 +102,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             effects,
             random,
             client: own,
-            output: Output::new(Protocol::Resp2),
+            work,
             rights,
             title,
             tracker: None,
@@ -104,14 +110,13 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             began_nanos,
             is_busy: false,
             has_written: false,
-            buffer: Vec::new(),
-            spans: Vec::new(),
+            keys_only: true,
         }
     }
 
-    /// Ends it; the client gets its link back.
-    pub(super) fn end(mut self, client: &mut Client) {
-        client.master = self.client.master.take();
+    /// Ends it; the client gets back what it has lent.
+    pub(super) fn end(mut self, client: &mut Client) -> Workspace {
+        self.client.stop_acting_for(client);
         self.effects.logging = self.logging;
         self.effects.log.target = Target::Everywhere;
         if self.is_busy {
@@ -121,6 +126,10 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             node.admission.set_busy(false);
             node.host().end_relief(self.caller.worker);
         }
+        if self.keys_only && !self.client.closing && self.client.waiting.is_none() {
+            self.work.client = Some(self.client);
+        }
+        self.work
     }
 
     /// Finds the row of a command that the script calls.
@@ -168,15 +177,23 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         refused.map(|text| format!("-{text}").into())
     }
 
-    /// Locks what a command needs beyond what is locked.
-    fn cover(&mut self, registered: &Registered, args: &Args<'_>) {
+    /// Locks what a command needs beyond what is locked. Returns its arguments, with the hash of its
+    /// key.
+    fn cover<'a>(&mut self, registered: &Registered, args: &Args<'a>) -> Args<'a> {
+        let args = if registered.one_key {
+            let key = args.key(&self.caller.node.keyspace, registered.first_key);
+            args.with_hash(registered.first_key, key.hash)
+        } else {
+            *args
+        };
         let set = match registered.row.locks {
-            Locks::Keys => self.caller.lock_set(registered, args),
+            Locks::Keys => self.caller.lock_set(registered, &args),
             Locks::All | Locks::OneByOne => ShardSet::ALL,
         };
         if !self.writing.set().includes(set) {
             self.writing.extend();
         }
+        args
     }
 
     fn run(&mut self, args: &Args<'_>, reply: &mut Vec<u8>) -> Result<(), CallError> {
@@ -187,15 +204,17 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
         if let Some(text) = self.refused(registered, args) {
             return Err(self.refuse(Some(registered), text));
         }
-        if registered.row.flags.has(Flag::Write) && !self.has_written {
+        let writes = registered.row.flags.has(Flag::Write);
+        if writes && !self.has_written {
             self.has_written = true;
             self.caller.node.scripts.set_written(true);
         }
-        self.cover(registered, args);
-        self.output.clear();
+        self.keys_only &= writes || registered.row.flags.has(Flag::ReadOnly);
+        let args = &self.cover(registered, args);
+        self.work.output.clear();
         let mut tools = Tools {
             client: &mut self.client,
-            output: &mut self.output,
+            output: &mut self.work.output,
             effects: self.effects,
             random: self.random,
             pushed: None,
@@ -213,7 +232,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             write::tell(self.caller.node, self.effects);
         }
         self.client.replied = None;
-        self.output.take(|bytes| reply.extend_from_slice(&bytes));
+        self.work.output.copy_to(reply);
         Ok(())
     }
 
@@ -269,12 +288,12 @@ fn place(argv: &[&[u8]], buffer: &mut Vec<u8>, spans: &mut Vec<Span>) {
 impl Host for Running<'_, '_, '_> {
     fn call(&mut self, argv: &[&[u8]], reply: &mut Vec<u8>) -> Result<(), CallError> {
         let (mut buffer, mut spans) =
-            (std::mem::take(&mut self.buffer), std::mem::take(&mut self.spans));
+            (mem::take(&mut self.work.buffer), mem::take(&mut self.work.spans));
         buffer.clear();
         spans.clear();
         place(argv, &mut buffer, &mut spans);
         let result = self.run(&Args::new(&buffer, &spans, None), reply);
-        (self.buffer, self.spans) = (buffer, spans);
+        (self.work.buffer, self.work.spans) = (buffer, spans);
         result
     }
 
@@ -283,7 +302,7 @@ impl Host for Running<'_, '_, '_> {
             Resp::Two => Protocol::Resp2,
             Resp::Three => Protocol::Resp3,
         };
-        self.output.protocol = self.client.protocol;
+        self.work.output.protocol = self.client.protocol;
     }
 
     fn set_repl(&mut self, propagation: Propagation) {

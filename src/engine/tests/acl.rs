@@ -446,8 +446,8 @@ fn a_running_script_loses_the_rights_that_its_user_loses() {
     let mut fixture = Fixture::new();
     fixture.run("A", "ACL SETUSER bob on nopass ~* &* +@all");
     fixture.run("B", "AUTH bob x");
-    let client = fixture.client("B");
-    let mut script = Client::in_script(client);
+    let mut script = Client::of_scripts();
+    script.act_for(fixture.client("B"));
     fixture.run("A", "ACL SETUSER bob -set");
     let node = fixture.node();
     assert!(script.user().expect("bob").is_unrestricted(), "it has not looked yet");

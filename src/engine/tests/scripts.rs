@@ -44,6 +44,27 @@ fn a_script_selects_for_itself_and_nothing_blocks_it() {
 }
 
 #[test]
+fn a_script_leaves_nothing_of_its_client_to_the_next() {
+    Fixture::new().transcript(
+        r#"
+        a: SET k of-0 -> +OK
+        a: SELECT 5 -> +OK
+        a: EVAL "redis.setresp(3) return redis.call('get', 'k')" 0 -> $-1
+        b: EVAL "return {redis.call('get', 'k'), redis.call('get', 'none')}" 0 -> *2 $4 of-0 $-1
+        b: EVAL "redis.call('select', 5) return redis.call('set', 'k', 'of-5')" 0 -> +OK
+        a: EVAL "return redis.call('get', 'k')" 0 -> $4 of-5
+        b: EVAL "return redis.call('get', 'k')" 0 -> $4 of-0
+        a: ACL SETUSER bob on nopass ~* +@all -set -> +OK
+        c: AUTH bob x -> +OK
+        c: EVAL "return redis.pcall('set', 'k', 1)" 0 -> -ERR The user executing the script can't run this command or subcommand
+        b: EVAL "return redis.pcall('set', 'k', 1)" 0 -> +OK
+        c: EVAL "return redis.pcall('set', 'k', 1)" 0 -> -ERR The user executing the script can't run this command or subcommand
+        c: EVAL "return redis.call('get', 'k')" 0 -> $1 1
+        "#,
+    );
+}
+
+#[test]
 fn scripts_run_within_transactions_and_serve_those_who_wait() {
     Fixture::new().transcript(
         r#"

@@ -137,9 +137,7 @@ impl Ours {
         let input = Input { keys: &case.keys, args: &case.args };
         match case.kind {
             Kind::Eval => match self.scripts.load(case.body) {
-                Ok(sha) => {
-                    assert!(self.scripts.run(&sha, input, &mut store, &mut wire));
-                }
+                Ok(id) => self.scripts.run(id, input, &mut store, &mut wire),
                 Err(text) => wire.error(&text, Counted::NotYet),
             },
             Kind::Library { function } => {
