@@ -35,8 +35,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::aof::Writer;
 use crate::commands::registry::Registry;
@@ -61,6 +63,9 @@ use saver::Saver;
 use startup::Awaited;
 use tls::{Handshakes, Tls};
 use worker::Workers;
+
+/// No client is answered before a load has ended or taken this long.
+const LOAD_UNSEEN: Duration = Duration::from_millis(500);
 
 /// Starts a service beside the server, on a separate thread, until the receiver's value changes.
 pub(crate) type Beside =
@@ -125,17 +130,19 @@ async fn serve(
     awaited.listening();
     let handshakes = Handshakes::new(Arc::clone(&tls), Arc::clone(node), ended.clone());
     let door = Door::new(Arc::clone(&engine), workers, handshakes, &listeners);
+    let loaded = Notify::new();
     let serving = async {
         if loads {
             load(&engine, file).await?;
         }
+        loaded.notify_one();
         note_ready(node, awaited);
         begin_work.send(()).map_err(|_| "The thread of regular work has gone".to_owned())?;
         std::future::pending().await
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
-        () = listeners.accept(&door, &tls) => Ok(()),
+        () = accept(&mut listeners, &door, &tls, &loaded) => Ok(()),
         () = tls.watch(node) => Ok(()),
         () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
@@ -150,6 +157,14 @@ async fn serve(
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Accepts clients. Those that connect while little is loaded wait for it, instead of being told
+/// so: Redis, too, looks after clients only between pieces of a load.
+async fn accept(listeners: &mut Listeners, door: &Arc<Door>, tls: &Tls, loaded: &Notify) {
+    // An error means that it takes longer.
+    drop(timeout(LOAD_UNSEEN, loaded.notified()).await);
+    listeners.accept(door, tls).await;
 }
 
 /// Waits for the threads to end, and leaves what the next start must know.
