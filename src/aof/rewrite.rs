@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use super::files::{Barrier, OutFile};
 use super::folder::{Folder, Persisted};
 use super::handle::{Aof, Mode};
-use super::host::{Level, reason};
+use super::host::{Level, Timed, reason};
 use super::manifest::{Format, Manifest};
 use super::queue::{Marker, Switch, Ticket};
 
@@ -287,7 +287,9 @@ impl Rewrite {
         let filename = folder.filename().as_bytes();
         let rename = |from: &str, to: &[u8], what: &str| {
             let target = String::from_utf8_lossy(to);
+            let began = folder.host.nanos();
             let renamed = folder.files.rename(&folder.file(from.as_bytes()), &folder.file(to));
+            folder.host.took(Timed::Rename, folder.host.nanos().saturating_sub(began));
             match &renamed {
                 Ok(()) => folder.host.log(
                     Level::Notice,
