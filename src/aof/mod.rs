@@ -21,6 +21,8 @@
 //! - What [`Aof::released`] covers under `always` survives a power cut. Under `everysec`, a power cut
 //!   costs at most what two seconds wrote, however slow the disk is, if writers heed
 //!   [`Aof::must_wait`].
+//! - What it covers under the other policies survives a kill of the process, unless it says that
+//!   nothing needs to wait since the file fails.
 //! - Records come back in their order, and without a gap: at most the last ones are missing, with
 //!   the last cut short.
 //! - At every moment the manifest on the disk lists complete files; only the last may end early.
