@@ -237,7 +237,7 @@ impl Rewrite {
         self.aof.counters.consecutive_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn try_commit(&mut self) -> Result<(), String> {
+    fn try_commit(&self) -> Result<(), String> {
         self.base.sync(Barrier::Base).map_err(|error| reason(&error))?;
         if let Some(ticket) = &self.ticket {
             ticket.wait()?;

@@ -191,7 +191,7 @@ impl Drain {
     }
 
     /// Writes the batch to its end.
-    fn write(&mut self, pen: &mut Pen) -> Result<(), Failure> {
+    fn write(&self, pen: &mut Pen) -> Result<(), Failure> {
         if pen.batch.is_empty() {
             return Ok(());
         }

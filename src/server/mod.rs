@@ -102,7 +102,6 @@ async fn serve(
     let ids = Ids::new()?;
     let engine = Arc::new(engine(settings, config_file, listeners.port(), &ids)?);
     let node = &engine.node;
-    tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
         .map(Arc::new)
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
@@ -135,8 +134,7 @@ async fn serve(
         if loads {
             load(&engine, file).await?;
         }
-        loaded.notify_one();
-        note_ready(node, awaited);
+        note_ready(node, awaited, &loaded);
         begin_work.send(()).map_err(|_| "The thread of regular work has gone".to_owned())?;
         std::future::pending().await
     };
@@ -204,6 +202,7 @@ fn install(
     node: &Arc<Node>,
     (saver, ending, look, ids, tls): (Arc<Saver>, watch::Sender<bool>, Arc<Notify>, Ids, Arc<Tls>),
 ) -> Arc<ServerHost> {
+    tls.show(node);
     let host = Arc::new(ServerHost::new(Arc::clone(node), saver, ending, look, ids, tls));
     node.set_host(Arc::<ServerHost>::clone(&host));
     limit_memory(node);
@@ -227,7 +226,8 @@ fn limit_memory(node: &Node) {
 }
 
 /// Reports that commands are answered from here on.
-fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
+fn note_ready(node: &Arc<Node>, awaited: &Awaited, loaded: &Notify) {
+    loaded.notify_one();
     sentinels::ask(node);
     let allocated = node.host().memory().allocated;
     node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);
