@@ -106,6 +106,8 @@ pub(crate) struct Aof {
     mode: AtomicU8,
     syncs_held: AtomicBool,
     pub(super) keep_history: AtomicBool,
+    /// The writer shall remove the history.
+    pub(super) history_due: AtomicBool,
     /// A rewrite runs.
     pub(super) rewriting: AtomicBool,
     /// The last switch: a new one must know the file names after it.
@@ -152,6 +154,7 @@ impl Aof {
             mode: AtomicU8::new(Mode::Off as u8),
             syncs_held: AtomicBool::new(false),
             keep_history: AtomicBool::new(false),
+            history_due: AtomicBool::new(false),
             rewriting: AtomicBool::new(false),
             last_switch: Mutex::default(),
             closings: AtomicU64::new(0),
@@ -437,9 +440,13 @@ impl Aof {
         self.queue.nudge();
     }
 
-    /// Keeps the files that a rewrite replaces (`aof-disable-auto-gc`).
+    /// Keeps the files that a rewrite replaces (`aof-disable-auto-gc`), or removes those that were
+    /// kept.
     pub(crate) fn keep_history(&self, keep: bool) {
-        self.keep_history.store(keep, Ordering::Relaxed);
+        if self.keep_history.swap(keep, Ordering::Relaxed) && !keep {
+            self.history_due.store(true, Ordering::Release);
+            self.queue.nudge();
+        }
     }
 
     pub(crate) fn mode(&self) -> Mode {

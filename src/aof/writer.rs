@@ -133,6 +133,15 @@ impl Drain {
         aof.set_progress(pen.written, pen.durable);
         drop(pen);
         aof.tell_progress();
+        if aof.history_due.swap(false, Ordering::AcqRel) {
+            // A manifest that a power cut may take back needs the older files.
+            match aof.folder.sync(Barrier::ManifestName) {
+                Ok(()) => aof.folder.remove_history(),
+                Err(error) => {
+                    aof.folder.warn(format_args!("Can't remove the history: {}", reason(&error)));
+                }
+            }
+        }
         let done = self.job.take().is_some_and(|job| self.syncer.start(job));
         if done { Next::Again } else { next }
     }
