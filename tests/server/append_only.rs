@@ -218,7 +218,7 @@ fn kill_under_writes(policy: &str, kills: usize) {
     let server = start(dir.path(), &more);
     let counter = check_what_came_back(&server, &told, policy);
     assert!(counter >= floor, "{policy}: {counter} of {floor}");
-    println!("{policy}: {kills} kills, {counter} writes counted, none lost");
+    eprintln!("{policy}: {kills} kills, {counter} writes counted, none lost");
 }
 
 #[test]
