@@ -134,10 +134,15 @@
 //!
 //! The append only file is the log's second sink (`replication::file`): under the same locks it gets
 //! the effects of what this node did, on a replica of what it applied. `aof` copies them into a queue;
-//! its thread writes, syncs, and switches files. A batch kicks it once. Under `always`, `node::file`
-//! keeps the waiting connections, whose replies and messages go out when the file has released
-//! them; and `Log::feedable` bounds what replicas are fed. The thread's calls into the node take no
-//! lock of a shard, so that whoever has them may wait for it: a shutdown, `CONFIG SET appendonly no`.
+//! its thread writes, syncs, and switches files. Replies and messages go out when the file has released
+//! what they tell of: when the kernel has it, under `always` when the disk has it; and
+//! `Log::feedable` bounds what replicas are fed. So a connection's replies are kept until the end of
+//! its worker's turn, as those before replicas are. There the first one has the queue written for all
+//! (`Node::flush_file`): by the worker itself unless that may take time, else by the thread, and then
+//! `node::file` keeps the connections that wait. The cron looks for a write that takes long
+//! (`Node::watch_file`): readers wait for it no longer, and the other connections of a worker that
+//! makes it move away. The thread's calls into the node take no lock of a shard, so that whoever has
+//! them may wait for it: a shutdown, `CONFIG SET appendonly no`.
 //!
 //! `server::aof` has the thread's host and the rewrites, which walk a snapshot like a save.
 //! `engine::aof_load` runs the file's commands as those of a master, `engine::aof_save` writes a base

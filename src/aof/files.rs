@@ -41,16 +41,16 @@ pub(crate) enum Kind {
     Folder,
 }
 
-/// A file being written at its end.
-pub(crate) trait OutFile: Send + fmt::Debug {
+/// A file being written at its end. One thread writes; another may sync meanwhile.
+pub(crate) trait OutFile: Send + Sync + fmt::Debug {
     /// Appends some of the bytes, and says how many.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Cuts the file; later writes append after the cut.
-    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
 
     /// Waits until all written bytes are on the disk.
-    fn sync(&mut self, barrier: Barrier) -> io::Result<()>;
+    fn sync(&self, barrier: Barrier) -> io::Result<()>;
 }
 
 /// A file being read.
@@ -93,15 +93,15 @@ pub(crate) trait Files: Send + Sync + fmt::Debug {
 pub(crate) struct FileSystem;
 
 impl OutFile for File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(self, bytes)
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, bytes)
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.set_len(bytes)
     }
 
-    fn sync(&mut self, _: Barrier) -> io::Result<()> {
+    fn sync(&self, _: Barrier) -> io::Result<()> {
         // It syncs the size too; times of access matter to nobody.
         self.sync_data()
     }

@@ -208,11 +208,11 @@ impl Folder {
             self.warn(format_args!("{what} {temporary_name}: {}", reason(&error)));
             error
         };
-        let mut file = self
+        let file = self
             .files
             .create(&temporary)
             .map_err(|error| failed(error, "Can't open the AOF manifest file"))?;
-        write_all(file.as_mut(), &manifest.text()).map_err(|error| {
+        write_all(file.as_ref(), &manifest.text()).map_err(|error| {
             failed(error, "Error trying to write the temporary AOF manifest file")
         })?;
         file.sync(Barrier::Manifest)
@@ -334,7 +334,7 @@ impl Folder {
 }
 
 /// Writes all the bytes.
-pub(super) fn write_all(file: &mut dyn OutFile, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_all(file: &dyn OutFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -8,10 +8,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::files::{Barrier, Files};
 use super::folder::{Folder, FolderError, Persisted, Place, write_all};
+use super::gather::Gathering;
 use super::host::{Host, Level, Progress, State, reason};
 use super::manifest::Format;
+use super::pace::Pace;
 use super::queue::{Marker, Queue, Ticket};
-use super::writer::Drain;
+use super::writer::{Drain, Pen, Synced};
 
 /// After this long without a sync, writers wait under `everysec`: a power cut then costs at most
 /// what two seconds wrote.
@@ -104,14 +106,23 @@ pub(crate) struct Aof {
     mode: AtomicU8,
     syncs_held: AtomicBool,
     pub(super) keep_history: AtomicBool,
+    /// The writer shall remove the history.
+    pub(super) history_due: AtomicBool,
     /// A rewrite runs.
     pub(super) rewriting: AtomicBool,
     /// The last switch: a new one must know the file names after it.
     pub(super) last_switch: Mutex<Option<Arc<Ticket>>>,
     /// Counts how often the file was turned off.
     pub(super) closings: AtomicU64,
+    /// Held by whoever writes.
+    pub(super) pen: Mutex<Pen>,
+    pub(super) pace: Pace,
+    pub(super) gathering: Gathering,
+    /// How the last sync beside the writes ended, for the writer.
+    pub(super) synced: Mutex<Option<Synced>>,
     written: AtomicU64,
     durable: AtomicU64,
+    told: Mutex<Progress>,
     state: Mutex<State>,
     failing: AtomicBool,
     /// [`Self::must_wait`] said true since the writer last looked.
@@ -143,11 +154,17 @@ impl Aof {
             mode: AtomicU8::new(Mode::Off as u8),
             syncs_held: AtomicBool::new(false),
             keep_history: AtomicBool::new(false),
+            history_due: AtomicBool::new(false),
             rewriting: AtomicBool::new(false),
             last_switch: Mutex::default(),
             closings: AtomicU64::new(0),
+            pen: Mutex::default(),
+            pace: Pace::default(),
+            gathering: Gathering::default(),
+            synced: Mutex::default(),
             written: AtomicU64::new(0),
             durable: AtomicU64::new(0),
+            told: Mutex::default(),
             state: Mutex::default(),
             failing: AtomicBool::new(false),
             waited: AtomicBool::new(false),
@@ -238,18 +255,32 @@ impl Aof {
     ) -> std::io::Result<()> {
         let mut bytes = Vec::new();
         base(&mut bytes)?;
-        let mut file = self.folder.files.create(&self.folder.file(name))?;
-        write_all(file.as_mut(), &bytes)?;
+        let file = self.folder.files.create(&self.folder.file(name))?;
+        write_all(file.as_ref(), &bytes)?;
         file.sync(Barrier::Base)
     }
 
     /// Appends a unit of records, as RESP commands: SELECT and annotations included. Returns the
     /// offset after it, which [`Self::released`] must reach before its reply is sent. Copies, and
-    /// makes no system call: call [`Self::kick`] once a turn, outside the locks.
+    /// makes no system call: call [`Self::flush`] or [`Self::kick`] once a turn, outside the locks.
     ///
     /// The caller's lock orders the records. While the file is off, nothing is recorded.
     pub(crate) fn append(&self, parts: &[&[u8]], now_ns: u64) -> u64 {
         self.queue.append(parts, now_ns)
+    }
+
+    /// Whether the disk makes writes wait: who has not written waits for none then.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.is_slow()
+    }
+
+    /// Looks at the write that runs: who makes it, if it is slow.
+    pub(crate) fn look_at_write(&self) -> Option<usize> {
+        self.pace.look(self.host.nanos())
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::SeqCst)
     }
 
     /// Lets the writer begin with what was appended.
@@ -311,6 +342,8 @@ impl Aof {
             (Mode::Waiting | Mode::On, Policy::Always) => {
                 if self.syncs_held.load(Ordering::Relaxed) { written } else { durable }
             }
+            // What is queued is written when the disk has room; Redis does not wait for that either.
+            (Mode::Waiting | Mode::On, _) if !self.is_failing() => written,
             _ => u64::MAX,
         };
         Progress { written, durable, released }
@@ -344,14 +377,20 @@ impl Aof {
     }
 
     /// Tells of progress, if there is any since the last time.
-    pub(super) fn tell_progress(&self, told: &mut Progress) {
-        let progress = self.progress();
-        if *told == progress {
-            return;
-        }
-        *told = progress;
+    pub(super) fn tell_progress(&self) {
+        let progress = {
+            let mut told = self.told.lock();
+            let progress = self.progress();
+            if *told == progress {
+                return;
+            }
+            *told = progress;
+            progress
+        };
         drop(self.progress.lock());
         self.progressed.notify_all();
+        // Whoever is told looks at who waits; who begins to wait looks at the offsets afterwards.
+        fence(Ordering::SeqCst);
         self.host.advanced(progress);
     }
 
@@ -401,9 +440,13 @@ impl Aof {
         self.queue.nudge();
     }
 
-    /// Keeps the files that a rewrite replaces (`aof-disable-auto-gc`).
+    /// Keeps the files that a rewrite replaces (`aof-disable-auto-gc`), or removes those that were
+    /// kept.
     pub(crate) fn keep_history(&self, keep: bool) {
-        self.keep_history.store(keep, Ordering::Relaxed);
+        if self.keep_history.swap(keep, Ordering::Relaxed) && !keep {
+            self.history_due.store(true, Ordering::Release);
+            self.queue.nudge();
+        }
     }
 
     pub(crate) fn mode(&self) -> Mode {

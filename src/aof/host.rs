@@ -18,8 +18,9 @@ pub(crate) struct Progress {
     pub(crate) written: u64,
     /// The disk has all before it.
     pub(crate) durable: u64,
-    /// Replies about what is before it may be sent, and its bytes may go to replicas. `u64::MAX`
-    /// while nothing needs to wait: under every policy but `always`, and while the file is off.
+    /// Replies about what is before it may be sent, and its bytes may go to replicas: under `always`
+    /// what is durable, else what is written. `u64::MAX` while nothing needs to wait: while the file
+    /// is off, and while it fails under a policy other than `always`.
     pub(crate) released: u64,
 }
 
@@ -37,9 +38,22 @@ pub(crate) enum State {
     Fatal(String),
 }
 
+/// What took a time that operators may want to know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timed {
+    /// A write, and nothing beside it.
+    Write,
+    WriteBesideSync,
+    WriteBesideRewrite,
+    /// A sync for which replies wait.
+    SyncAlways,
+    /// The rename of a new base.
+    Rename,
+}
+
 /// The server around. Its calls come mostly from the writer's thread, and without any lock of the
-/// append only file, so that an implementation may take locks of its own; only [`Self::log`] may be
-/// called under one. None of them may wait for the writer.
+/// append only file, so that an implementation may take locks of its own; only [`Self::log`] and
+/// [`Self::took`] may be called under one. None of them may wait for the writer.
 pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// Monotonic time in nanoseconds.
     fn nanos(&self) -> u64;
@@ -53,6 +67,9 @@ pub(crate) trait Host: Send + Sync + fmt::Debug {
     /// [`Aof::must_wait`](super::Aof::must_wait) said true and may no longer: wake those that wait
     /// to write.
     fn room(&self);
+
+    /// Something ended after this many nanoseconds.
+    fn took(&self, what: Timed, nanos: u64);
 
     /// The state changed: stop writes, let them continue, or end the process.
     fn state_changed(&self, state: &State);

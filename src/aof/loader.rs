@@ -428,7 +428,7 @@ impl FileLoad<'_> {
         warn(format_args!("!!! Truncating the AOF {name} at offset {valid} !!!"));
         // The start syncs the file before anything is appended to it.
         let file = self.folder.files.open_append(&path);
-        let cut = file.and_then(|mut file| file.truncate(valid));
+        let cut = file.and_then(|file| file.truncate(valid));
         if let Err(error) = cut {
             warn(format_args!("Error truncating the AOF file {name}: {}", reason(&error)));
             return Err(truncated());

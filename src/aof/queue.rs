@@ -91,6 +91,15 @@ pub(super) struct Run {
     pub(super) marker: Option<Marker>,
 }
 
+/// What [`Queue::take_bytes`] found.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Nothing,
+    /// A marker comes first.
+    Marked,
+    Bytes(Run),
+}
+
 #[derive(Debug, Default)]
 struct QueueState {
     /// Runs that a marker ends.
@@ -98,6 +107,8 @@ struct QueueState {
     /// Bytes after the last marker.
     open: Run,
     free: Vec<Vec<u8>>,
+    /// While a sync runs beside the writes: when the first byte was appended that it does not cover.
+    after_sync: Option<Option<u64>>,
     recording: bool,
     /// The writer shall look at what the settings say now.
     nudged: bool,
@@ -112,6 +123,11 @@ impl QueueState {
 
     fn is_urgent(&self) -> bool {
         self.nudged || self.sealed.iter().any(|run| run.marker.as_ref().is_some_and(Marker::ends))
+    }
+
+    /// When the first byte was appended of those that wait.
+    fn queued_since(&self) -> Option<u64> {
+        self.sealed.iter().find_map(|run| run.since).or(self.open.since)
     }
 
     fn copy(&mut self, mut bytes: &[u8]) {
@@ -135,6 +151,8 @@ pub(super) struct Queue {
     wake: Condvar,
     /// The writer sleeps until something is appended. Changes under the lock.
     sleeping: AtomicBool,
+    /// Offset after the last byte appended. Changes under the lock.
+    end: AtomicU64,
     /// Bytes appended and not yet written.
     held_bytes: AtomicUsize,
     /// When the oldest byte was appended that is not on the disk, in nanoseconds; 0 for none.
@@ -157,7 +175,11 @@ impl Queue {
             state.copy(part);
         }
         state.open.end += bytes as u64;
+        self.end.store(state.open.end, Ordering::Release);
         state.open.since.get_or_insert(now_ns);
+        if let Some(first) = &mut state.after_sync {
+            first.get_or_insert(now_ns);
+        }
         self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.undurable_since.load(Ordering::Relaxed) == 0 {
             self.undurable_since.store(now_ns.max(1), Ordering::Relaxed);
@@ -169,8 +191,22 @@ impl Queue {
     pub(super) fn kick(&self) {
         // Whoever appended before took the lock after the writer had set this under it, or else
         // the writer saw the bytes.
-        if self.sleeping.load(Ordering::Relaxed) {
+        if self.held_bytes() != 0 && self.sleeping.load(Ordering::Relaxed) {
             self.wake.notify_one();
+        }
+    }
+
+    /// Wakes the writer out of [`Self::gather`].
+    pub(super) fn end_gathering(&self) {
+        drop(self.state.lock());
+        self.wake.notify_one();
+    }
+
+    /// Waits for a time, or until it is enough, or something else is to do.
+    pub(super) fn gather(&self, time: Duration, is_enough: impl Fn() -> bool) {
+        let mut state = self.state.lock();
+        if !is_enough() && !state.is_urgent() {
+            self.wake.wait_for(&mut state, time);
         }
     }
 
@@ -224,6 +260,22 @@ impl Queue {
         Some(run)
     }
 
+    /// Takes the bytes that are queued, for a thread that only writes; what a marker ends is for the
+    /// writer's own.
+    pub(super) fn take_bytes(&self) -> Taken {
+        let mut state = self.state.lock();
+        if !state.sealed.is_empty() {
+            return Taken::Marked;
+        }
+        if state.open.blocks.is_empty() {
+            return Taken::Nothing;
+        }
+        let end = state.open.end;
+        let run = mem::take(&mut state.open);
+        state.open.end = end;
+        Taken::Bytes(run)
+    }
+
     /// Returns written blocks.
     pub(super) fn recycle(&self, blocks: Vec<Vec<u8>>) {
         let bytes: usize = blocks.iter().map(Vec::len).sum();
@@ -242,9 +294,33 @@ impl Queue {
 
     /// All that was taken is on the disk.
     pub(super) fn taken_is_durable(&self) {
-        let state = self.state.lock();
-        let queued = state.sealed.iter().find_map(|run| run.since).or(state.open.since);
-        self.undurable_since.store(queued.map_or(0, |since| since.max(1)), Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.after_sync = None;
+        self.note_undurable(state.queued_since());
+    }
+
+    /// A sync begins of all that was taken; others go on meanwhile.
+    pub(super) fn begin_sync(&self) {
+        let mut state = self.state.lock();
+        state.after_sync = Some(state.queued_since());
+    }
+
+    /// The sync has ended, well or not.
+    pub(super) fn end_sync(&self, synced: bool) {
+        let mut state = self.state.lock();
+        if let Some(first) = state.after_sync.take().filter(|_| synced) {
+            self.note_undurable(first);
+        }
+    }
+
+    fn note_undurable(&self, since: Option<u64>) {
+        self.undurable_since.store(since.map_or(0, |since| since.max(1)), Ordering::Relaxed);
+    }
+
+    /// Whether the writer would not sleep.
+    #[cfg(test)]
+    pub(super) fn wakes(&self) -> bool {
+        self.state.lock().has_work()
     }
 
     /// Sleeps until something is appended, or for a time. Urgent sleep goes on beside bytes.
@@ -299,7 +375,7 @@ impl Queue {
 
     /// Offset after the last byte appended.
     pub(super) fn end(&self) -> u64 {
-        self.state.lock().open.end
+        self.end.load(Ordering::Acquire)
     }
 
     pub(super) fn held_bytes(&self) -> usize {

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 use super::files::{Barrier, OutFile};
 use super::folder::{Folder, Persisted};
 use super::handle::{Aof, Mode};
-use super::host::{Level, reason};
+use super::host::{Level, Timed, reason};
 use super::manifest::{Format, Manifest};
 use super::queue::{Marker, Switch, Ticket};
 
@@ -237,7 +237,7 @@ impl Rewrite {
         self.aof.counters.consecutive_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn try_commit(&mut self) -> Result<(), String> {
+    fn try_commit(&self) -> Result<(), String> {
         self.base.sync(Barrier::Base).map_err(|error| reason(&error))?;
         if let Some(ticket) = &self.ticket {
             ticket.wait()?;
@@ -287,7 +287,9 @@ impl Rewrite {
         let filename = folder.filename().as_bytes();
         let rename = |from: &str, to: &[u8], what: &str| {
             let target = String::from_utf8_lossy(to);
+            let began = folder.host.nanos();
             let renamed = folder.files.rename(&folder.file(from.as_bytes()), &folder.file(to));
+            folder.host.took(Timed::Rename, folder.host.nanos().saturating_sub(began));
             match &renamed {
                 Ok(()) => folder.host.log(
                     Level::Notice,

@@ -3,25 +3,36 @@
 //! One write and one sync cover all that was queued when the writer came round, whoever appended it:
 //! while it syncs, the next group gathers. It sleeps while there is nothing to do.
 //!
+//! Unless the policy is `always`, workers mostly write themselves ([`Aof::flush`]), and the syncs of
+//! `everysec` have a thread of their own, so that the writer goes on beside them.
+//!
 //! [`Drain::step`] is one round without any wait, which tests call; [`Writer`] is the thread that
 //! repeats it.
 
 mod batch;
+mod pen;
+mod syncer;
 
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::files::{Barrier, OutFile};
+use super::files::Barrier;
 use super::folder::Persisted;
 use super::handle::{Aof, Mode, Policy};
-use super::host::{Level, Progress, State, reason};
+use super::host::{Level, State, Timed, reason};
 use super::queue::{Marker, Switch, Ticket};
 use batch::Batch;
+use pen::Open;
+pub(super) use pen::Pen;
+pub(crate) use pen::Took;
+pub(super) use syncer::Synced;
+use syncer::{Job, Syncer};
 
+/// Names the writer's thread among those that write.
+const WRITER: usize = usize::MAX;
 /// Time between two syncs under `everysec`.
 const SYNC_INTERVAL_NS: u64 = 1_000_000_000;
 /// Time until a failed operation is tried again.
@@ -64,149 +75,156 @@ impl Failure {
     }
 }
 
-/// The file being written.
-#[derive(Debug)]
-struct Open {
-    file: Box<dyn OutFile>,
-    /// Bytes of whole units in it.
-    size: u64,
+/// A sync that runs beside the writes.
+#[derive(Clone, Copy, Debug)]
+struct Background {
+    number: u64,
+    /// Offset up to which all is on the disk after it.
+    target: u64,
 }
 
 /// The writer's half of the append only file.
 #[derive(Debug)]
 pub(crate) struct Drain {
     aof: Arc<Aof>,
-    open: Option<Open>,
-    batch: Batch,
     marker: Option<Marker>,
-    /// The file has bytes that were not synced.
-    unsynced: bool,
     /// The folder has a new manifest whose name was not synced.
     folder_unsynced: bool,
-    /// Offset up to which all is written.
-    written: u64,
-    durable: u64,
     /// When the last sync began, in nanoseconds.
     synced_ns: u64,
+    syncer: Syncer,
+    background: Option<Background>,
+    /// The sync to begin once the pen is put down.
+    job: Option<Job>,
+    /// Names the next sync.
+    next_sync: u64,
+    /// How many wait for the sync under `always`.
+    joined: usize,
+    /// The last sync failed.
+    sync_failed: bool,
     /// When to try again after a failure.
     retry_ns: Option<u64>,
     logged_ns: Option<u64>,
-    told: Progress,
 }
 
 impl Drain {
     pub(super) fn new(aof: Arc<Aof>) -> Self {
         Self {
             aof,
-            open: None,
-            batch: Batch::default(),
             marker: None,
-            unsynced: false,
             folder_unsynced: false,
-            written: 0,
-            durable: 0,
             synced_ns: 0,
+            syncer: Syncer::Here,
+            background: None,
+            job: None,
+            next_sync: 0,
+            joined: 0,
+            sync_failed: false,
             retry_ns: None,
             logged_ns: None,
-            told: Progress::default(),
         }
     }
 
     /// One round: writes what is queued, syncs what is due.
     pub(crate) fn step(&mut self) -> Next {
+        let aof = Arc::clone(&self.aof);
+        let mut pen = aof.pen.lock();
+        let next = self.round(&mut pen);
+        aof.set_progress(pen.written, pen.durable);
+        drop(pen);
+        aof.tell_progress();
+        if aof.history_due.swap(false, Ordering::AcqRel) {
+            // A manifest that a power cut may take back needs the older files.
+            match aof.folder.sync(Barrier::ManifestName) {
+                Ok(()) => aof.folder.remove_history(),
+                Err(error) => {
+                    aof.folder.warn(format_args!("Can't remove the history: {}", reason(&error)));
+                }
+            }
+        }
+        let done = self.job.take().is_some_and(|job| self.syncer.start(job));
+        if done { Next::Again } else { next }
+    }
+
+    fn round(&mut self, pen: &mut Pen) -> Next {
         let now = self.aof.host.nanos();
         if let Some(at_ns) = self.retry_ns.filter(|&at| now < at)
             && !self.aof.queue.is_ending()
         {
-            self.tell();
             return Next::Retry { at_ns };
         }
-        let next = match self.advance(now) {
+        match self.advance(pen, now) {
             Ok(next) => {
                 self.recovered();
                 next
             }
-            Err(failure) => self.fail(&failure, now),
-        };
-        self.tell();
-        next
+            Err(failure) => self.fail(pen, &failure, now),
+        }
     }
 
-    fn tell(&mut self) {
-        self.aof.set_progress(self.written, self.durable);
-        self.aof.tell_progress(&mut self.told);
-    }
-
-    fn advance(&mut self, now: u64) -> Result<Next, Failure> {
+    fn advance(&mut self, pen: &mut Pen, now: u64) -> Result<Next, Failure> {
+        self.end_background(pen)?;
         if self.folder_unsynced {
             self.aof.folder.sync(Barrier::ManifestName).map_err(Failure::Folder)?;
             self.folder_unsynced = false;
         }
-        let mut took = !self.batch.is_empty();
-        if self.batch.is_empty()
+        self.joined += self.aof.gathering.begin();
+        let mut took = !pen.batch.is_empty();
+        if pen.batch.is_empty()
             && self.marker.is_none()
             && let Some(run) = self.aof.queue.take()
         {
             took = true;
-            self.batch = Batch::new(run.blocks, run.end);
+            pen.batch = Batch::new(run.blocks, run.end);
             self.marker = run.marker;
         }
-        self.write()?;
-        self.sync_if_due(now)?;
+        self.write(pen)?;
+        self.sync_if_due(pen, now)?;
         match self.marker.take() {
             Some(Marker::End) => {
                 self.aof.queue.abandon("the writer has ended");
                 return Ok(Next::End);
             }
-            Some(marker) => self.obey(marker)?,
+            Some(marker) => self.obey(pen, marker)?,
             None => {}
         }
         if took {
             return Ok(Next::Again);
         }
-        let due = self.unsynced && self.aof.policy() == Policy::EverySec && !self.aof.syncs_held();
+        // The end of a sync that runs wakes the thread.
+        let due = pen.is_unsynced()
+            && self.background.is_none()
+            && self.aof.policy() == Policy::EverySec
+            && !self.aof.syncs_held();
         Ok(Next::Sleep { until_ns: due.then(|| self.synced_ns + SYNC_INTERVAL_NS) })
     }
 
     /// Writes the batch to its end.
-    fn write(&mut self) -> Result<(), Failure> {
-        if self.batch.is_empty() {
+    fn write(&self, pen: &mut Pen) -> Result<(), Failure> {
+        if pen.batch.is_empty() {
             return Ok(());
         }
-        let Some(open) = &mut self.open else {
+        if pen.open.is_none() {
             // Nothing is recorded while there is no file; what came before its end needs none.
-            self.forget_batch();
+            pen.forget_batch(&self.aof);
             return Ok(());
-        };
-        if let Err(error) = self.batch.write_to(open.file.as_mut()) {
-            return Err(self.undo(error));
         }
-        let bytes = self.batch.bytes() as u64;
-        self.written = self.batch.end();
-        self.grew(bytes);
-        self.unsynced = true;
-        self.aof.queue.recycle(mem::take(&mut self.batch).into_blocks());
+        if let Err(error) = pen.write(&self.aof, WRITER) {
+            return Err(self.undo(pen, error));
+        }
         self.aof.tell_room();
         Ok(())
     }
 
-    fn grew(&mut self, bytes: u64) {
-        if let Some(open) = &mut self.open {
-            open.size += bytes;
-        }
-        self.aof.counters.incr_size.fetch_add(bytes, Ordering::Relaxed);
-        self.aof.counters.current_size.fetch_add(bytes, Ordering::Relaxed);
-    }
-
     /// Takes a half written batch out of the file again, so that it never ends in half a record
     /// while the disk is full.
-    fn undo(&mut self, error: io::Error) -> Failure {
-        let (done, expected) = (self.batch.written_bytes(), self.batch.bytes());
-        let Some(open) = self.open.as_mut().filter(|_| done > 0) else {
+    fn undo(&self, pen: &mut Pen, error: io::Error) -> Failure {
+        let (done, expected) = (pen.batch.written_bytes(), pen.batch.bytes());
+        let Some(open) = pen.open.as_ref().filter(|_| done > 0) else {
             return Failure::Write(error);
         };
         match open.file.truncate(open.size) {
-            Ok(()) => self.batch.rewind(),
+            Ok(()) => pen.batch.rewind(),
             Err(error) => {
                 let reason = reason(&error);
                 self.aof.folder.warn(format_args!(
@@ -214,45 +232,61 @@ impl Drain {
                      load the AOF the next time it starts.  ftruncate: {reason}"
                 ));
                 // What is there stays; the rest follows it when the disk has room.
-                self.batch.keep_written();
-                self.grew(done as u64);
+                pen.batch.keep_written();
+                pen.grew(&self.aof, done as u64);
             }
         }
         Failure::ShortWrite(error, done, expected)
     }
 
-    fn forget_batch(&mut self) {
-        let batch = mem::take(&mut self.batch);
-        self.written = self.written.max(batch.end());
-        self.durable = self.written;
-        self.aof.queue.recycle(batch.into_blocks());
-        self.aof.queue.taken_is_durable();
-        self.aof.tell_room();
+    fn sync_if_due(&mut self, pen: &mut Pen, now: u64) -> Result<(), Failure> {
+        if !pen.is_unsynced() || self.aof.syncs_held() {
+            return Ok(());
+        }
+        match self.aof.policy() {
+            Policy::Always => self.sync(pen, Barrier::Records),
+            // Whether it recovers shall be known at once.
+            Policy::EverySec if self.sync_failed => self.sync(pen, Barrier::Records),
+            Policy::EverySec if now >= self.synced_ns + SYNC_INTERVAL_NS => {
+                self.begin_background(pen);
+                Ok(())
+            }
+            Policy::EverySec | Policy::No => Ok(()),
+        }
     }
 
-    fn sync_if_due(&mut self, now: u64) -> Result<(), Failure> {
-        let due = match self.aof.policy() {
-            Policy::Always => true,
-            Policy::EverySec => now >= self.synced_ns + SYNC_INTERVAL_NS,
-            Policy::No => false,
+    /// Has what is written synced beside the writes to come.
+    fn begin_background(&mut self, pen: &Pen) {
+        let Some(open) = pen.open.as_ref().filter(|_| self.background.is_none()) else { return };
+        let aof = &self.aof;
+        aof.counters.syncing.store(true, Ordering::Relaxed);
+        aof.queue.begin_sync();
+        let number = self.next_sync;
+        self.next_sync += 1;
+        self.synced_ns = aof.host.nanos();
+        self.background = Some(Background { number, target: pen.written });
+        self.job = Some(Job { aof: Arc::clone(aof), file: Arc::clone(&open.file), number });
+    }
+
+    /// Takes note of the end of such a sync.
+    fn end_background(&mut self, pen: &mut Pen) -> Result<(), Failure> {
+        let Some(Synced { number, outcome }) = self.aof.synced.lock().take() else { return Ok(()) };
+        let Some(background) = self.background.take_if(|running| running.number == number) else {
+            // Everything was synced since, or the file is closed.
+            return Ok(());
         };
-        if self.unsynced && due && !self.aof.syncs_held() {
-            self.sync(Barrier::Records)?;
-        }
+        self.aof.queue.end_sync(outcome.is_ok());
+        self.note_delay();
+        self.sync_failed = outcome.is_err();
+        outcome.map_err(Failure::Sync)?;
+        pen.durable = pen.durable.max(background.target);
+        self.aof.tell_room();
         Ok(())
     }
 
-    /// Syncs what is written.
-    fn sync(&mut self, barrier: Barrier) -> Result<(), Failure> {
-        let Some(open) = self.open.as_mut().filter(|_| self.unsynced) else { return Ok(()) };
+    /// Counts a sync that made writers wait.
+    fn note_delay(&self) {
         let aof = &self.aof;
-        // Others must know what is written already while the sync takes its time.
-        aof.set_progress(self.written, self.durable);
-        aof.tell_progress(&mut self.told);
-        let began = aof.host.nanos();
-        aof.counters.syncing.store(true, Ordering::Relaxed);
-        let synced = open.file.sync(barrier);
-        aof.counters.syncing.store(false, Ordering::Relaxed);
         if aof.take_lagged() {
             aof.counters.delayed_syncs.fetch_add(1, Ordering::Relaxed);
             aof.host.log(
@@ -263,56 +297,77 @@ impl Drain {
                 ),
             );
         }
+    }
+
+    /// Syncs what is written, and waits for it.
+    fn sync(&mut self, pen: &mut Pen, barrier: Barrier) -> Result<(), Failure> {
+        let Some(open) = pen.open.as_ref().filter(|_| pen.is_unsynced()) else { return Ok(()) };
+        let aof = &self.aof;
+        // Others must know what is written already while the sync takes its time.
+        aof.set_progress(pen.written, pen.durable);
+        aof.tell_progress();
+        let began = aof.host.nanos();
+        aof.counters.syncing.store(true, Ordering::Relaxed);
+        let synced = open.file.sync(barrier);
+        aof.counters.syncing.store(false, Ordering::Relaxed);
+        if aof.policy() == Policy::Always {
+            let now = aof.host.nanos();
+            aof.host.took(Timed::SyncAlways, now.saturating_sub(began));
+            aof.gathering.end(std::mem::take(&mut self.joined), now.saturating_sub(began), now);
+        }
+        self.note_delay();
+        self.sync_failed = synced.is_err();
         synced.map_err(Failure::Sync)?;
-        self.unsynced = false;
         self.synced_ns = began;
-        self.durable = self.written;
-        aof.set_progress(self.written, self.durable);
+        pen.durable = pen.written;
+        self.background = None;
+        aof.set_progress(pen.written, pen.durable);
         aof.queue.taken_is_durable();
         aof.tell_room();
         Ok(())
     }
 
-    fn obey(&mut self, marker: Marker) -> Result<(), Failure> {
+    fn obey(&mut self, pen: &mut Pen, marker: Marker) -> Result<(), Failure> {
         match marker {
-            Marker::Install(file, size) => self.open = Some(Open { file, size }),
-            Marker::Switch(switch) => return self.switch(switch),
+            Marker::Install(file, size) => pen.open = Some(Open { file: file.into(), size }),
+            Marker::Switch(switch) => return self.switch(pen, switch),
             Marker::Close(ticket) => {
-                let closed = self.sync(Barrier::Close);
+                let closed = self.sync(pen, Barrier::Close);
                 if closed.is_err() && self.aof.policy() == Policy::Always {
                     // Replies wait for it.
                     self.marker = Some(Marker::Close(ticket));
                     return closed;
                 }
-                self.close(&ticket, closed.map_err(|failure| reason(failure.error())));
+                self.close(pen, &ticket, closed.map_err(|failure| reason(failure.error())));
             }
-            Marker::Discard => self.drop_file(),
+            Marker::Discard => self.drop_file(pen),
             Marker::End => {}
         }
         Ok(())
     }
 
-    fn close(&mut self, ticket: &Ticket, outcome: Result<(), String>) {
+    fn close(&mut self, pen: &mut Pen, ticket: &Ticket, outcome: Result<(), String>) {
         if let Err(reason) = &outcome {
             self.aof.folder.warn(format_args!("Fail to fsync the AOF file: {reason}"));
         }
-        self.drop_file();
+        self.drop_file(pen);
         self.aof.set_mode(Mode::Off);
         ticket.resolve(outcome);
     }
 
-    fn drop_file(&mut self) {
-        self.open = None;
-        self.unsynced = false;
+    fn drop_file(&mut self, pen: &mut Pen) {
+        pen.open = None;
+        pen.durable = pen.written;
         self.folder_unsynced = false;
-        self.durable = self.written;
+        self.background = None;
+        self.sync_failed = false;
         self.aof.queue.taken_is_durable();
     }
 
     /// Goes on in a new file. All before it must be on the disk before the manifest lists the new
     /// one, under every policy: only the last file may end in half a record.
-    fn switch(&mut self, switch: Switch) -> Result<(), Failure> {
-        if let Err(failure) = self.sync(Barrier::Switch) {
+    fn switch(&mut self, pen: &mut Pen, switch: Switch) -> Result<(), Failure> {
+        if let Err(failure) = self.sync(pen, Barrier::Switch) {
             switch.ticket.resolve(Err(reason(failure.error())));
             return Err(failure);
         }
@@ -335,7 +390,7 @@ impl Drain {
         let name = String::from_utf8_lossy(&switch.name);
         let line = format_args!("Creating AOF incr file {name} on background rewrite");
         self.aof.host.log(Level::Notice, line);
-        self.open = Some(Open { file: switch.file, size: 0 });
+        pen.open = Some(Open { file: switch.file.into(), size: 0 });
         self.aof.counters.incr_size.store(0, Ordering::Relaxed);
         switch.ticket.resolve(Ok(()));
         match persisted {
@@ -358,7 +413,7 @@ impl Drain {
         }
     }
 
-    fn fail(&mut self, failure: &Failure, now: u64) -> Next {
+    fn fail(&mut self, pen: &mut Pen, failure: &Failure, now: u64) -> Next {
         let reason = reason(failure.error());
         self.log_failure(failure, &reason, now);
         if let Some(Marker::Switch(switch)) = &self.marker {
@@ -373,34 +428,34 @@ impl Drain {
         self.retry_ns = Some(now + RETRY_NS);
         if self.marker.is_some() || self.aof.queue.is_ending() {
             // The file is being turned off: one try was all.
-            self.give_up(&reason);
+            self.give_up(pen, &reason);
             return Next::Again;
         }
         Next::Retry { at_ns: now + RETRY_NS }
     }
 
     /// Drops all before the next end of a file.
-    fn give_up(&mut self, reason: &str) {
+    fn give_up(&mut self, pen: &mut Pen, reason: &str) {
         self.folder_unsynced = false;
         self.retry_ns = None;
         self.logged_ns = None;
         self.aof.set_state(State::Working);
         loop {
-            self.forget_batch();
+            pen.forget_batch(&self.aof);
             match self.marker.take() {
                 Some(Marker::Close(ticket)) => {
-                    self.close(&ticket, Err(reason.to_owned()));
+                    self.close(pen, &ticket, Err(reason.to_owned()));
                     return;
                 }
                 Some(marker @ (Marker::Discard | Marker::End)) => {
-                    self.drop_file();
+                    self.drop_file(pen);
                     self.marker = Some(marker);
                     return;
                 }
                 _ => {}
             }
             let Some(run) = self.aof.queue.take() else { return };
-            self.batch = Batch::new(run.blocks, run.end);
+            pen.batch = Batch::new(run.blocks, run.end);
             self.marker = run.marker;
         }
     }
@@ -457,7 +512,8 @@ impl Writer {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(crate) fn spawn(drain: Drain) -> io::Result<Self> {
+    pub(crate) fn spawn(mut drain: Drain) -> io::Result<Self> {
+        drain.syncer = Syncer::Thread(None);
         let aof = Arc::clone(&drain.aof);
         let thread = thread::Builder::new().name("aof".to_owned()).spawn(move || run(drain))?;
         Ok(Self { aof, thread })
@@ -477,6 +533,14 @@ impl Writer {
 
 fn run(mut drain: Drain) {
     loop {
+        let aof = &drain.aof;
+        if aof.policy() == Policy::Always {
+            let left_ns = aof.gathering.left_ns(aof.host.nanos());
+            if left_ns > 0 && aof.queue.held_bytes() != 0 {
+                let is_enough = || aof.gathering.is_complete();
+                aof.queue.gather(Duration::from_nanos(left_ns), is_enough);
+            }
+        }
         let next = drain.step();
         let now = drain.aof.host.nanos();
         let left = |until: u64| Duration::from_nanos(until.saturating_sub(now));

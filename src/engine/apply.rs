@@ -171,7 +171,9 @@ impl Executor {
                 break Ok(used);
             }
         };
-        if caller.finish(&mut applier.client) != 0 {
+        let owed = caller.finish(&mut applier.client);
+        node.flush_file(self.index);
+        if owed != 0 {
             // This node's replicas get the stream unchanged.
             node.feed_replicas();
         }

@@ -12,6 +12,7 @@ use crate::commands::registry::Registry;
 use crate::keyspace::Key;
 use crate::node::Node;
 use crate::node::client::Client;
+use crate::replication::Unreleased;
 use crate::resp::{Limits, Output, Parser, ProtocolError, Request, Span, split_inline};
 use crate::telemetry::log::log;
 
@@ -62,9 +63,9 @@ pub(crate) struct Ran {
     /// Online replicas must be sent the log up to this offset before the replies go out; 0: nothing
     /// to send.
     pub(crate) owed: u64,
-    /// The append only file must be released up to this offset before the replies go out; 0: nothing
-    /// waits for it.
-    pub(crate) unreleased: u64,
+    /// What the append only file must have released before the replies go out. Whoever runs a batch
+    /// has the file flushed.
+    pub(crate) unreleased: Unreleased,
 }
 
 impl Executor {
@@ -129,6 +130,7 @@ impl Executor {
             after = After::More;
         }
         let owed = caller.finish(client);
+        let unreleased = caller.unreleased();
         let broadcasts = &mut self.scratch.effects.broadcasts;
         if !broadcasts.is_empty() {
             let own = (client.handle.origin.id, &mut self.output);
@@ -143,7 +145,7 @@ impl Executor {
             client.closing = true;
             after = After::Close;
         }
-        Ran { consumed, after, owed, unreleased: node.log.unreleased() }
+        Ran { consumed, after, owed, unreleased }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::node::client::Client;
 use crate::node::scripts::Scripts;
 use crate::node::stats::WorkerStats;
+use crate::replication::{By, Unreleased};
 use crate::resp::Output;
 use crate::settings::Settings;
 
@@ -110,13 +111,10 @@ impl<'e> Caller<'e> {
     pub(super) fn finish(&self, client: &mut Client) -> u64 {
         let replicas = &self.node.replication.replicas;
         let mut owed = 0;
-        if let Some(file) = self.node.log.recording_file() {
-            file.kick();
-            if self.logged.get() {
+        if self.logged.get() {
+            if let Some(file) = self.node.log.recording_file() {
                 self.node.look_at_file(file, self.last_nanos);
             }
-        }
-        if self.logged.get() {
             owed = self.node.log.offset();
             replicas.note_write(owed, self.last_nanos, self.now_ms);
             if std::mem::take(&mut client.waits_for_writes) {
@@ -143,6 +141,12 @@ impl<'e> Caller<'e> {
             client.handle.last_command.store(last_command, Ordering::Relaxed);
         }
         owed
+    }
+
+    /// What the append only file must have released before the client is answered.
+    pub(super) fn unreleased(&self) -> Unreleased {
+        let by = if self.logged.get() { By::Writing } else { By::Reading };
+        self.node.log.unreleased(by)
     }
 
     /// The admission epoch; brings the settings and the client's user up to date with it.

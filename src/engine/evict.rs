@@ -24,7 +24,6 @@ use crate::keyspace::{EntryRef, Sample, ShardSet};
 use crate::node::Node;
 use crate::node::client::Client;
 use crate::node::memory::Uncounted;
-use crate::node::spikes::Spike;
 use crate::node::stats::WorkerStats;
 use crate::settings::{EvictionPolicy, Memory, Settings};
 
@@ -361,15 +360,7 @@ fn offer(pool: &mut Vec<Candidate>, score: u64, database: usize, key: &[u8]) {
 
 /// Records an event for LATENCY if it took longer than the threshold.
 pub(super) fn note_spike(node: &Node, event: &'static str, began_nanos: u64) {
-    let threshold_ms = node.settings.load().slowlog.spike_ms;
-    if threshold_ms <= 0 {
-        return;
-    }
-    let ms = node.clock.nanos().saturating_sub(began_nanos) / 1_000_000;
-    if ms >= threshold_ms.unsigned_abs() {
-        let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-        node.spikes.add(event, Spike { at_s: node.clock.unix_ms() / 1000, ms });
-    }
+    node.note_spike(event, node.clock.nanos().saturating_sub(began_nanos));
 }
 
 #[cfg(test)]

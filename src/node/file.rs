@@ -1,7 +1,8 @@
 //! The append only file as commands and connections meet it: who waits for it, and when.
 //!
-//! Under `always`, replies wait until the file has released what they tell of. Under any policy,
-//! writes wait while the file is too far behind, as in a pause, and are refused while it fails. The
+//! Replies wait until the file has released what they tell of: under `always` until it is on the disk,
+//! else until the kernel has it, for which a worker cares itself at the end of its turn. While the
+//! disk makes writes wait, only those wait with them who have written. Under any policy, writes wait while the file is too far behind, as in a pause, and are refused while it fails. The
 //! file's own thread calls the methods of the second half, without any lock.
 
 use std::sync::Arc;
@@ -12,11 +13,17 @@ use parking_lot::Mutex;
 use super::Node;
 use super::admission::Condition;
 use super::client::Handle;
-use crate::aof::{Aof, State};
+use crate::aof::{Aof, State, Took};
+use crate::replication::{By, Unreleased};
 
-/// Connections whose replies wait, each with the offset of the file that must be released.
+/// Who waits for the file.
 #[derive(Debug, Default)]
-pub(crate) struct FileWaiters(Mutex<Vec<(u64, Arc<Handle>)>>);
+pub(crate) struct FileWaiters {
+    /// Connections whose replies wait, each with what must be released.
+    connections: Mutex<Vec<(Unreleased, Arc<Handle>)>>,
+    /// Held while a worker's connections go to others since it waits for the disk, or come back.
+    relief: Mutex<()>,
+}
 
 /// A load of the append only file that a client waits for.
 #[derive(Debug)]
@@ -53,16 +60,54 @@ impl Node {
         }
     }
 
-    /// Whether replies still wait for an offset of the file; then the client is woken when it is
-    /// released.
-    pub(crate) fn waits_for_file(&self, offset: u64, handle: &Arc<Handle>) -> bool {
-        let Some(file) = self.log.file() else { return false };
-        if file.released() >= offset {
+    /// Whether replies still wait for the file; then the client is woken when they need not any more.
+    pub(crate) fn waits_for_file(&self, unreleased: Unreleased, handle: &Arc<Handle>) -> bool {
+        let Some(file) = self.log.file().filter(|file| !unreleased.is_over(file)) else {
             return false;
-        }
-        self.file_waiters.0.lock().push((offset, Arc::clone(handle)));
+        };
+        self.file_waiters.connections.lock().push((unreleased, Arc::clone(handle)));
         // Whoever releases looks at the list afterwards.
-        file.released() < offset
+        !unreleased.is_over(file)
+    }
+
+    /// Whether replies need not wait for the file.
+    pub(crate) fn is_released(&self, unreleased: Unreleased) -> bool {
+        self.log.file().is_none_or(|file| unreleased.is_over(file))
+    }
+
+    /// Has the file get what was appended so far, by this thread if that takes no time.
+    pub(crate) fn flush_file(&self, worker: usize) {
+        let Some(file) = self.log.recording_file() else { return };
+        if file.flush(worker) == Took::Long {
+            let _relief = self.file_waiters.relief.lock();
+            self.host().end_relief(worker);
+        }
+    }
+
+    /// Looks whether the disk makes a writer wait. Then nobody else waits with it: those who have
+    /// only read get their replies, and a worker's other clients go to other workers.
+    pub(crate) fn watch_file(&self) {
+        let Some(file) = self.log.recording_file() else { return };
+        let relief = self.file_waiters.relief.lock();
+        let Some(worker) = file.look_at_write() else { return };
+        // It has not returned, or waits for this lock to end the relief.
+        if worker < self.workers.len() {
+            self.host().relieve(worker);
+        }
+        drop(relief);
+        self.wake_waiters(|unreleased| unreleased.is_spared(file));
+    }
+
+    fn wake_waiters(&self, is_over: impl Fn(Unreleased) -> bool) {
+        let mut over = Vec::new();
+        self.file_waiters.connections.lock().retain(|(unreleased, handle)| {
+            let waits = !is_over(*unreleased);
+            if !waits {
+                over.push(Arc::clone(handle));
+            }
+            waits
+        });
+        over.iter().for_each(|handle| handle.look());
     }
 
     /// Waits until the file has all that was appended so far, if others must not learn of it before.
@@ -71,8 +116,9 @@ impl Node {
     /// # Errors
     /// With the reason, when the file failed.
     pub(crate) fn wait_for_file(&self) -> Result<(), String> {
-        match (self.log.recording_file(), self.log.unreleased()) {
-            (Some(file), 1..) => file.wait_released(self.log.unreleased()),
+        let unreleased = self.log.unreleased(By::Writing);
+        match self.log.recording_file() {
+            Some(file) if unreleased.is_some() => file.wait_released(unreleased.offset()),
             _ => Ok(()),
         }
     }
@@ -87,16 +133,8 @@ impl Node {
 impl Node {
     /// The file is released up to an offset.
     pub(crate) fn file_released(&self, offset: u64) {
-        let mut released = Vec::new();
-        self.file_waiters.0.lock().retain(|(wanted, handle)| {
-            let waits = *wanted > offset;
-            if !waits {
-                released.push(Arc::clone(handle));
-            }
-            waits
-        });
-        released.iter().for_each(|handle| handle.look());
-        if offset != u64::MAX && self.replication.replicas.len() > 0 {
+        self.wake_waiters(|unreleased| unreleased.offset() <= offset);
+        if self.log.take_starved() {
             self.replication.replicas.wake();
         }
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use parking_lot::Mutex;
 
+use super::Node;
+
 /// Most spikes kept per event.
 const SPIKES_MAX: usize = 160;
 
@@ -69,6 +71,17 @@ impl Spikes {
     /// Forgets all events; returns their number.
     pub(crate) fn forget_all(&self) -> usize {
         std::mem::take(&mut *self.0.lock()).len()
+    }
+}
+
+impl Node {
+    /// Records an event if it took as long as `latency-monitor-threshold`.
+    pub(crate) fn note_spike(&self, event: &'static str, nanos: u64) {
+        let threshold_ms = self.settings.load().slowlog.spike_ms;
+        let ms = i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX);
+        if threshold_ms > 0 && ms >= threshold_ms {
+            self.spikes.add(event, Spike { at_s: self.clock.unix_ms() / 1000, ms });
+        }
     }
 }
 

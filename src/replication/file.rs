@@ -1,7 +1,8 @@
-//! The append only file as a second sink of the log, and what waits for it under `always`.
+//! The append only file as a second sink of the log, and what waits for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use super::batch::{Batch, Target};
 use super::log::{Log, Sinks};
@@ -20,8 +21,7 @@ pub(super) struct FileSink {
     stamped_s: i64,
     /// Bytes of a unit that is more than one record.
     unit: Vec<u8>,
-    /// Under `always`: log offsets from which on bytes wait until the file is released up to an
-    /// offset of its own.
+    /// Log offsets from which on bytes wait until the file is released up to an offset of its own.
     unreleased: VecDeque<Boundary>,
 }
 
@@ -29,6 +29,45 @@ pub(super) struct FileSink {
 struct Boundary {
     log: u64,
     file: u64,
+}
+
+/// What somebody has done who waits for the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum By {
+    Writing,
+    /// Saw what others wrote. Unless the policy is `always`, a slow disk does not make them wait.
+    #[default]
+    Reading,
+}
+
+/// What the file must be released up to before somebody learns of what was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unreleased {
+    /// An offset of the file; 0: nothing waits.
+    offset: u64,
+    by: By,
+}
+
+impl Unreleased {
+    /// Whether there is something to wait for.
+    #[inline]
+    pub(crate) fn is_some(self) -> bool {
+        self.offset != 0
+    }
+
+    /// Whether a file that is released up to an offset makes this wait no longer.
+    pub(crate) fn is_over(self, file: &Aof) -> bool {
+        file.released() >= self.offset || self.is_spared(file)
+    }
+
+    /// Whether the disk is slow and this does not wait for it.
+    pub(crate) fn is_spared(self, file: &Aof) -> bool {
+        self.by == By::Reading && file.is_slow() && file.policy() != Policy::Always
+    }
+
+    pub(crate) fn offset(self) -> u64 {
+        self.offset
+    }
 }
 
 /// The time of a record.
@@ -72,9 +111,6 @@ impl FileSink {
 
     /// Notes that log bytes from `from` on were appended, whose effects the file has by now.
     pub(super) fn hold_back(&mut self, file: &Aof, from: u64) {
-        if file.policy() != Policy::Always {
-            return;
-        }
         let end = file.appended();
         let full = self.unreleased.len() >= BOUNDARIES_MAX;
         match self.unreleased.back_mut() {
@@ -84,15 +120,30 @@ impl FileSink {
     }
 
     /// The log offset up to which replicas may be fed, if the log ends at `end`.
-    pub(super) fn feedable(&mut self, file: Option<&Arc<Aof>>, end: u64) -> u64 {
+    /// Notes in `starved` that they lack something.
+    pub(super) fn feedable(
+        &mut self,
+        file: Option<&Arc<Aof>>,
+        end: u64,
+        starved: &AtomicBool,
+    ) -> u64 {
         if self.unreleased.is_empty() {
             return end;
         }
-        let released = file.map_or(u64::MAX, |file| file.released());
-        while self.unreleased.front().is_some_and(|first| first.file <= released) {
-            self.unreleased.pop_front();
+        let mut forget = || {
+            let released = file.map_or(u64::MAX, |file| file.released());
+            while self.unreleased.front().is_some_and(|first| first.file <= released) {
+                self.unreleased.pop_front();
+            }
+            self.unreleased.front().map(|first| first.log)
+        };
+        if forget().is_none() {
+            return end;
         }
-        self.unreleased.front().map_or(end, |first| first.log)
+        starved.store(true, Ordering::Relaxed);
+        // Whoever releases looks at this afterwards, so what was released before is seen here.
+        fence(Ordering::SeqCst);
+        forget().unwrap_or(end)
     }
 
     /// The log begins anew: its offsets before mean nothing any more.
@@ -146,11 +197,15 @@ impl Log {
         self.state.lock().file.set_stamps(on);
     }
 
-    /// The file's offset that must be released before anybody learns of what was appended so far; 0
-    /// if nothing must.
+    /// What must be released before somebody learns of what was appended so far.
     #[inline]
-    pub(crate) fn unreleased(&self) -> u64 {
-        self.recording_file().map_or(0, |file| unreleased(file))
+    pub(crate) fn unreleased(&self, by: By) -> Unreleased {
+        self.recording_file().map_or_else(Unreleased::default, |file| unreleased(file, by))
+    }
+
+    /// Whether replicas could not be fed all that there was since the last call.
+    pub(crate) fn take_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed)
     }
 
     /// The offset up to which replicas may be fed: the end, unless the file has not released it.
@@ -160,14 +215,11 @@ impl Log {
         }
         let mut state = self.state.lock();
         let end = state.end;
-        state.file.feedable(self.file.get(), end)
+        state.file.feedable(self.file.get(), end, &self.starved)
     }
 }
 
-fn unreleased(file: &Aof) -> u64 {
-    if file.policy() != Policy::Always {
-        return 0;
-    }
-    let end = file.appended();
-    if file.released() >= end { 0 } else { end }
+fn unreleased(file: &Aof, by: By) -> Unreleased {
+    let unreleased = Unreleased { offset: file.appended(), by };
+    if unreleased.is_over(file) { Unreleased::default() } else { unreleased }
 }

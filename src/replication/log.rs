@@ -12,7 +12,7 @@
 //! part of the backlog nor needed by any reader.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -30,6 +30,8 @@ pub(crate) struct Log {
     /// See [`Log::sinks`].
     sinks: AtomicU8,
     pub(super) file: OnceLock<Arc<Aof>>,
+    /// Replicas wait for what the file has not released.
+    pub(super) starved: AtomicBool,
     /// Bytes appended so far.
     offset: AtomicU64,
     pub(super) state: Mutex<LogState>,
@@ -173,6 +175,7 @@ impl Log {
         Self {
             sinks: AtomicU8::new(0),
             file: OnceLock::new(),
+            starved: AtomicBool::new(false),
             offset: AtomicU64::new(0),
             state: Mutex::new(LogState {
                 ids: Ids { id, earlier: None },
@@ -381,7 +384,7 @@ impl Log {
         }
         let before = into.len();
         let (end, file) = (state.end, self.file.get());
-        let held_back = state.file.feedable(file, end).saturating_sub(at);
+        let held_back = state.file.feedable(file, end, &self.starved).saturating_sub(at);
         let bytes_max = bytes_max.min(usize::try_from(held_back).unwrap_or(usize::MAX));
         state.copy(at, bytes_max, into);
         let at = at + (into.len() - before) as u64;

@@ -28,7 +28,7 @@ mod timeline;
 
 pub(crate) use batch::{Batch, Target, encode};
 pub(crate) use feed::{Outlet, Sent};
-pub(crate) use file::RecordTime;
+pub(crate) use file::{By, RecordTime, Unreleased};
 pub(crate) use link::{Hello, Link, LinkError, LinkEvent};
 pub(crate) use log::{Ids, Log, Resync};
 pub(crate) use replica::{Announced, Filter, Peer, Phase, Replica, ReplicaView};

@@ -13,7 +13,7 @@ use super::saver::{Pace, Saver, show_progress};
 use super::snapshots::{Snapshots, Turn};
 use crate::aof::{
     self, Aof, Format, Level, Limited, LoadOptions, Mode, Options, Place, Policy, Prepared,
-    Progress, Rewrite, RewriteLimit, RewriteOptions, RewriteRule, State, Writer,
+    Progress, Rewrite, RewriteLimit, RewriteOptions, RewriteRule, State, Timed, Writer,
 };
 use crate::engine::Engine;
 use crate::engine::aof_load::FileReceiver;
@@ -32,6 +32,8 @@ use crate::telemetry::traces::{in_span, work_span};
 
 /// With this many bytes queued, writes wait for the disk.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Nanoseconds in a millisecond.
+const MS: u64 = 1_000_000;
 /// Bytes written to a base at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -70,6 +72,25 @@ impl aof::Host for FileHost {
     fn room(&self) {
         if let Some(node) = self.node.upgrade() {
             node.file_caught_up();
+        }
+    }
+
+    fn took(&self, what: Timed, nanos: u64) {
+        // LATENCY counts in milliseconds.
+        if nanos < MS {
+            return;
+        }
+        let Some(node) = self.node.upgrade() else { return };
+        let event = match what {
+            Timed::Write => "aof-write-alone",
+            Timed::WriteBesideSync => "aof-write-pending-fsync",
+            Timed::WriteBesideRewrite => "aof-write-active-child",
+            Timed::SyncAlways => "aof-fsync-always",
+            Timed::Rename => "aof-rename",
+        };
+        node.note_spike(event, nanos);
+        if matches!(what, Timed::Write | Timed::WriteBesideSync | Timed::WriteBesideRewrite) {
+            node.note_spike("aof-write", nanos);
         }
     }
 
@@ -187,10 +208,23 @@ pub(super) fn reload(
     };
     std::thread::Builder::new().name("loader".into()).spawn(work)?;
     let node = &engine.node;
-    if node.log.recording_file().is_some() {
+    let recording = node.log.recording_file();
+    // Otherwise the file lacks some of the data that the log's offset counts.
+    let is_whole = recording.is_some_and(|file| file.mode() == Mode::On);
+    if recording.is_some() {
         turn_off(node, locked);
     }
     node.admission.set(locked, Condition::Loading, true);
+    let master = node.settings.load().replication.master.clone();
+    if let Some(master) = master {
+        // The link writes nothing beside the load. It begins anew afterwards, with the offset of what
+        // was loaded.
+        if !is_whole {
+            node.log.begin_history(node.host().new_id());
+            node.replication.replicas.disconnect_all();
+        }
+        node.follow(locked, master);
+    }
     for database in 0..node.keyspace.databases() {
         node.keyspace.graveyard().leave(locked.flush(database));
         node.forget_ttl(database);
@@ -214,7 +248,9 @@ fn end_reload(engine: &Arc<Engine>, done: &FileLoad) {
     let dirty = node.dirty();
     node.persistence.update(|saving| saving.saved_dirty = dirty);
     drop(guard);
-    log!(Notice, "Append Only File loaded by DEBUG LOADAOF");
+    // A replica's link waits for this.
+    node.host().look_at_role();
+    log!(Warning, "Append Only File loaded by DEBUG LOADAOF");
     done.end();
 }
 

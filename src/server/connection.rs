@@ -26,6 +26,7 @@ use super::worker::{self, Berth, Worker};
 use crate::engine::{After, Engine};
 use crate::node::admission::Condition;
 use crate::node::client::{Client, Handle, Waiting, WaitsFor};
+use crate::replication::{By, Unreleased};
 use crate::resp::{Input, Output, Parser};
 use crate::telemetry::log::log;
 
@@ -66,8 +67,8 @@ pub(super) struct Connection {
     kept: Output,
     /// Offset of the log up to which replicas must be fed before; 0: nothing waits.
     owed: u64,
-    /// Offset of the append only file that must be released before, too; 0: nothing waits.
-    unreleased: u64,
+    /// What the append only file must have released before, too.
+    unreleased: Unreleased,
     /// When the batch of these replies ended, in the clock's nanoseconds.
     kept_nanos: u64,
     /// This is a replica's connection: only its feed sends on the socket.
@@ -97,7 +98,7 @@ impl Connection {
             waiting: None,
             kept: Output::default(),
             owed: 0,
-            unreleased: 0,
+            unreleased: Unreleased::default(),
             kept_nanos: 0,
             feeds: false,
         }
@@ -339,8 +340,12 @@ impl Connection {
             self.pause();
         }
         self.owed = ran.owed;
-        // What a replica gets is bounded elsewhere.
-        self.unreleased = if self.feeds { 0 } else { ran.unreleased };
+        self.unreleased = ran.unreleased;
+        if self.feeds && self.unreleased.is_some() {
+            // What a replica gets is bounded elsewhere.
+            self.unreleased = Unreleased::default();
+            self.engine.node.flush_file(worker.index);
+        }
         Ok(ran.consumed)
     }
 
@@ -445,7 +450,8 @@ impl Connection {
                 // Its write was made by somebody else: replicas have it before the reply, too.
                 let fed = served && node.replication.replicas.any_fed();
                 self.owed = if fed { node.log.offset() } else { 0 };
-                self.unreleased = node.log.unreleased();
+                let by = if served { By::Writing } else { By::Reading };
+                self.unreleased = node.log.unreleased(by);
                 if self.keeps() && self.waits_for_turn(cx, worker) {
                     return Ok(true);
                 }

@@ -88,6 +88,7 @@ impl Cron {
 
     fn round(&mut self) {
         let engine = &self.engine;
+        engine.node.watch_file();
         evict(engine);
         self.sweeper.round(engine);
         // Its removals went into the log.
@@ -117,6 +118,7 @@ impl Cron {
             || node.admission.is_paused()
             || node.persistence.get().scheduled
             || node.log.file().is_some_and(|file| file.rewrite_scheduled())
+            || node.log.file().is_some_and(|file| file.is_slow())
             || !node.standing.is_confirmed()
             || node.standing.is_unwritten()
             || node.evicting.load(Ordering::Relaxed)

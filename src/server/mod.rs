@@ -35,8 +35,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::aof::Writer;
 use crate::commands::registry::Registry;
@@ -61,6 +63,9 @@ use saver::Saver;
 use startup::Awaited;
 use tls::{Handshakes, Tls};
 use worker::Workers;
+
+/// No client is answered before a load has ended or taken this long.
+const LOAD_UNSEEN: Duration = Duration::from_millis(500);
 
 /// Starts a service beside the server, on a separate thread, until the receiver's value changes.
 pub(crate) type Beside =
@@ -97,7 +102,6 @@ async fn serve(
     let ids = Ids::new()?;
     let engine = Arc::new(engine(settings, config_file, &ids)?);
     let node = &engine.node;
-    tls.show(node);
     let saver = Saver::new(Arc::clone(node), Arc::new(FileSystem))
         .map(Arc::new)
         .map_err(|error| format!("Cannot start the thread of snapshots: {error}"))?;
@@ -125,17 +129,18 @@ async fn serve(
     awaited.listening();
     let handshakes = Handshakes::new(Arc::clone(&tls), Arc::clone(node), ended.clone());
     let door = Door::new(Arc::clone(&engine), workers, handshakes, &closing.0);
+    let loaded = Notify::new();
     let serving = async {
         if loads {
             load(&engine, file).await?;
         }
-        note_ready(node, awaited);
+        note_ready(node, awaited, &loaded);
         begin_work.send(()).map_err(|_| "The thread of regular work has gone".to_owned())?;
         std::future::pending().await
     };
     let result: Result<(), String> = tokio::select! {
         result = serving => result,
-        () = closing.0.accept(&door) => Ok(()),
+        () = accept(&closing.0, &door, &loaded) => Ok(()),
         () = tls.watch(node) => Ok(()),
         () = signals::run(Arc::clone(&engine), signals) => Ok(()),
         // The sender lives in the node's host.
@@ -150,6 +155,14 @@ async fn serve(
     drop(pidfile);
     log!(Warning, "Redis is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Accepts clients. Those that connect while little is loaded wait for it, instead of being told
+/// so: Redis, too, looks after clients only between pieces of a load.
+async fn accept(listeners: &Listeners, door: &Arc<Door>, loaded: &Notify) {
+    // An error means that it takes longer.
+    drop(timeout(LOAD_UNSEEN, loaded.notified()).await);
+    listeners.accept(door).await;
 }
 
 /// Waits for the threads to end, and leaves what the next start must know.
@@ -190,6 +203,7 @@ fn install(
     (saver, ending, look, ids): (Arc<Saver>, watch::Sender<bool>, Arc<Notify>, Ids),
     network: (Arc<Tls>, Arc<Listeners>),
 ) -> Arc<ServerHost> {
+    network.0.show(node);
     let host = Arc::new(ServerHost::new(Arc::clone(node), saver, ending, look, ids, network));
     node.set_host(Arc::<ServerHost>::clone(&host));
     limit_memory(node);
@@ -213,7 +227,8 @@ fn limit_memory(node: &Node) {
 }
 
 /// Reports that commands are answered from here on.
-fn note_ready(node: &Arc<Node>, awaited: &Awaited) {
+fn note_ready(node: &Arc<Node>, awaited: &Awaited, loaded: &Notify) {
+    loaded.notify_one();
     sentinels::ask(node);
     let allocated = node.host().memory().allocated;
     node.stats.startup_memory_bytes.store(allocated, Ordering::Relaxed);

@@ -80,6 +80,10 @@ pub(super) fn with<R>(with: impl FnOnce(&mut Worker) -> R) -> R {
 pub(super) fn forget(engine: &Engine, client: &mut Client) {
     let node = &engine.node;
     let id = client.handle.origin.id;
+    if let Some(file) = node.log.recording_file() {
+        // Its replies do not go out any more, but what it wrote goes on.
+        file.kick();
+    }
     client.forget_watches(&node.keyspace);
     let kinds = [
         (Kind::Channel, std::mem::take(&mut client.channels)),

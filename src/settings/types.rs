@@ -62,8 +62,9 @@ impl MasterAddress {
                 Ok(Vec::new())
             }
             [host, port] => match port.parse::<u16>() {
-                Ok(1..) if is_host(host) => Ok(words.to_vec()),
-                Ok(1..) => Err("Invalid master host".to_owned()),
+                // Redis takes 0 as well: a replica that no master answers.
+                Ok(_) if is_host(host) => Ok(words.to_vec()),
+                Ok(_) => Err("Invalid master host".to_owned()),
                 _ => Err("Invalid master port".to_owned()),
             },
             _ => Err(WRONG_ARITY.to_owned()),

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::support::connection::Connection;
 use crate::support::now;
 use crate::support::reply::Reply;
 use crate::support::server::{Program, Server};
@@ -19,6 +20,9 @@ const SOON: Duration = Duration::from_secs(30);
 /// Kills in the short test, and in the long one, where `LIMPID_AOF_KILLS` overrides it.
 const KILLS: usize = 4;
 const KILLS_LONG: usize = 2000;
+const POLICIES: [&str; 3] = ["always", "everysec", "no"];
+/// Clients that write until a kill.
+const WRITERS: usize = 3;
 
 /// Arguments of a server whose files are in a folder.
 fn args<'a>(dir: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
@@ -113,18 +117,76 @@ fn data_come_back_after_a_kill_and_a_restart_goes_on() {
     assert_eq!(text(&server, "GET after"), "1");
 }
 
-/// Increments a counter in `always`, reads it as another client and on a replica, and kills the
-/// server: nobody has seen what is lost.
-fn kill_under_writes(kills: usize) {
+/// What the clients of a server that is killed were told.
+#[derive(Debug, Default)]
+struct Told {
+    /// The counter's highest value that a writer got.
+    acked: AtomicI64,
+    /// That a reader saw.
+    seen: AtomicI64,
+    /// For each writer the last number that its list was acknowledged to hold.
+    listed: [AtomicI64; WRITERS],
+}
+
+/// Increments a counter and appends its value to a list of the writer's own, until the server is
+/// gone.
+fn write_until_killed(mut client: Connection, writer: usize, told: &Told) {
+    let list = format!("list{writer}");
+    while let Ok(Reply::Integer(number)) = client.call(&words("INCR n")) {
+        told.acked.fetch_max(number, Ordering::SeqCst);
+        match client.call(&words(&format!("RPUSH {list} {number}"))) {
+            Ok(Reply::Integer(_)) => told.listed[writer].store(number, Ordering::SeqCst),
+            _ => return,
+        }
+    }
+}
+
+fn read_until_killed(mut client: Connection, told: &Told) {
+    while let Ok(reply) = client.call(&words("GET n")) {
+        let text = reply.text().unwrap_or(b"0");
+        let number = String::from_utf8_lossy(text).parse().unwrap();
+        told.seen.fetch_max(number, Ordering::SeqCst);
+    }
+}
+
+/// Looks at what came back after a kill: all that was acknowledged, in order and without a gap.
+/// Returns the counter.
+fn check_what_came_back(server: &Server, told: &Told, what: &str) -> i64 {
+    let counter = text(server, "GET n").parse::<i64>().unwrap_or(0);
+    let acked = told.acked.load(Ordering::SeqCst);
+    assert!(counter >= acked, "{what}: {counter} of {acked}");
+    for (writer, listed) in told.listed.iter().enumerate() {
+        let Reply::Array(items) = call(server, &format!("LRANGE list{writer} 0 -1")) else {
+            panic!("{what}: not a list");
+        };
+        let number = |item: &Reply| -> i64 {
+            String::from_utf8_lossy(item.text().unwrap()).parse().unwrap()
+        };
+        let numbers: Vec<i64> = items.iter().map(number).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{what}: {numbers:?}");
+        let (last, listed) = (numbers.last().copied().unwrap_or(0), listed.load(Ordering::SeqCst));
+        assert!(last >= listed, "{what}: list {writer} ends with {last} before {listed}");
+        // A number was counted before it was listed.
+        assert!(last <= counter, "{what}: list {writer} has {last}, the counter is {counter}");
+    }
+    counter
+}
+
+/// Kills a server under writes, again and again: nothing is lost that a client was told of, nor that
+/// a replica has; under `always` nothing that a reader has seen. A disk that makes writes wait may
+/// show readers more under the other policies.
+fn kill_under_writes(policy: &str, kills: usize) {
     let dir = TempDir::new().unwrap();
-    let more = ["--appendfsync", "always", "--auto-aof-rewrite-min-size", "1kb"];
-    let mut restored = 0;
+    let more = ["--appendfsync", policy, "--auto-aof-rewrite-min-size", "100kb"];
+    let (mut told, mut floor) = (Arc::<Told>::default(), 0);
     for kill in 0..kills {
+        let what = format!("{policy}, kill {kill}");
         let mut server = start(dir.path(), &more);
-        let now = text(&server, "GET n").parse::<i64>().unwrap_or(0);
-        assert!(now >= restored, "kill {kill}: {now} of {restored}");
+        let counter = check_what_came_back(&server, &told, &what);
+        assert!(counter >= floor, "{what}: {counter} of {floor}");
+        assert!(!call(&server, "DEL list0 list1 list2").is_error());
         let port = server.port().to_string();
-        let replica = (kill % 4 == 0).then(|| {
+        let replica = (kill % 8 == 0).then(|| {
             let replica =
                 Server::limpid(&["--replicaof", &format!("127.0.0.1 {port}"), "--save", ""]);
             until("the link is up", || {
@@ -132,53 +194,91 @@ fn kill_under_writes(kills: usize) {
             });
             replica
         });
-        let (acked, seen) = (Arc::new(AtomicI64::new(now)), Arc::new(AtomicI64::new(now)));
-        let clients: Vec<_> = (0..4)
-            .map(|index| {
-                let mut client = server.connect();
-                let (acked, seen) = (Arc::clone(&acked), Arc::clone(&seen));
-                thread::spawn(move || {
-                    let command = if index == 0 { "GET n" } else { "INCR n" };
-                    while let Ok(reply) = client.call(&words(command)) {
-                        let number = match &reply {
-                            Reply::Integer(number) => *number,
-                            other => {
-                                let text = other.text().unwrap_or(b"0");
-                                String::from_utf8_lossy(text).parse().unwrap()
-                            }
-                        };
-                        if index == 0 { &seen } else { &acked }.fetch_max(number, Ordering::SeqCst);
-                    }
-                })
+        told = Arc::default();
+        let mut clients: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (client, told) = (server.connect(), Arc::clone(&told));
+                thread::spawn(move || write_until_killed(client, writer, &told))
             })
             .collect();
-        let wanted = now + 20 + (kill % 7) as i64;
-        until("writes are acknowledged", || acked.load(Ordering::SeqCst) >= wanted);
+        let (client, theirs) = (server.connect(), Arc::clone(&told));
+        clients.push(thread::spawn(move || read_until_killed(client, &theirs)));
+        let wanted = counter + 20 + (kill % 67) as i64;
+        until("writes are acknowledged", || told.acked.load(Ordering::SeqCst) >= wanted);
         if kill % 3 == 0 {
             call(&server, "BGREWRITEAOF");
         }
         server.kill();
         clients.into_iter().for_each(|client| client.join().unwrap());
-        restored = acked.load(Ordering::SeqCst).max(seen.load(Ordering::SeqCst));
+        floor = if policy == "always" { told.seen.load(Ordering::SeqCst) } else { 0 };
         if let Some(replica) = replica {
-            let there = text(&replica, "GET n").parse().unwrap_or(0);
-            restored = restored.max(there);
+            floor = floor.max(text(&replica, "GET n").parse().unwrap_or(0));
         }
     }
     let server = start(dir.path(), &more);
-    assert!(text(&server, "GET n").parse::<i64>().unwrap() >= restored);
+    let counter = check_what_came_back(&server, &told, policy);
+    assert!(counter >= floor, "{policy}: {counter} of {floor}");
+    eprintln!("{policy}: {kills} kills, {counter} writes counted, none lost");
 }
 
 #[test]
-fn nobody_has_seen_what_a_kill_loses() {
-    kill_under_writes(KILLS);
+fn a_kill_loses_nothing_under_any_policy() {
+    for policy in POLICIES {
+        kill_under_writes(policy, KILLS);
+    }
 }
 
 #[test]
-#[ignore = "takes long: LIMPID_AOF_KILLS, 2000 by default"]
-fn nobody_has_seen_what_many_kills_lose() {
+#[ignore = "takes long: LIMPID_AOF_KILLS of each policy, 2000 by default"]
+fn many_kills_lose_nothing_under_any_policy() {
     let kills = std::env::var("LIMPID_AOF_KILLS").ok().and_then(|kills| kills.parse().ok());
-    kill_under_writes(kills.unwrap_or(KILLS_LONG));
+    for policy in POLICIES {
+        kill_under_writes(policy, kills.unwrap_or(KILLS_LONG));
+    }
+}
+
+/// The longest time that a GET takes while something else happens, asked for again and again.
+fn longest_read(server: &Server, during: impl FnOnce()) -> Duration {
+    let (mut client, ended) = (server.connect(), Arc::new(AtomicBool::new(false)));
+    let ends = Arc::clone(&ended);
+    let reader = thread::spawn(move || {
+        let mut longest = Duration::ZERO;
+        while !ends.load(Ordering::SeqCst) {
+            let began = now();
+            assert!(!client.call(&words("GET other")).unwrap().is_error());
+            longest = longest.max(now() - began);
+        }
+        longest
+    });
+    during();
+    ended.store(true, Ordering::SeqCst);
+    reader.join().unwrap()
+}
+
+#[test]
+fn a_disk_that_makes_writers_wait_makes_no_reader_wait() {
+    const WRITE: Duration = Duration::from_secs(3);
+    for policy in ["everysec", "no"] {
+        let dir = TempDir::new().unwrap();
+        // One worker: the reader is on the writer's.
+        let server = start(dir.path(), &["--appendfsync", policy, "--workers", "1", "--hz", "20"]);
+        call(&server, "SET other 1");
+        call(&server, "CONFIG SET latency-monitor-threshold 100");
+        let mut writer = server.connect();
+        writer.call(&words("PING")).unwrap();
+        let slow = format!("DEBUG AOF-FLUSH-SLEEP {}", WRITE.as_micros());
+        assert_eq!(text(&server, &slow), "OK");
+        let longest = longest_read(&server, || {
+            let began = now();
+            assert_eq!(writer.call(&words("INCR n")).unwrap(), Reply::Integer(1));
+            assert!(now() - began >= WRITE, "the reply leaves after the write");
+        });
+        assert!(longest < WRITE / 3, "{policy}: a reader waited for {longest:?}");
+        assert_eq!(text(&server, "DEBUG AOF-FLUSH-SLEEP 0"), "OK");
+        let history = format!("{}", call(&server, "LATENCY HISTORY aof-write"));
+        assert_ne!(history, format!("{}", Reply::Array(Vec::new())), "{policy}");
+        assert_eq!(text(&server, "GET n"), "1");
+    }
 }
 
 #[test]
@@ -340,6 +440,42 @@ fn a_replica_keeps_a_file_of_its_own() {
     replica.kill();
     let server = start(own.path(), &[]);
     assert_eq!(text(&server, "DEBUG DIGEST"), digest);
+}
+
+/// A field of INFO.
+fn stat(server: &Server, field: &str) -> String {
+    let all = text(server, "INFO");
+    let prefix = format!("{field}:");
+    all.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_replica_loads_its_file_and_goes_on() {
+    let (dir, own) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let master = start(dir.path(), &[]);
+    fill(&master);
+    let address = format!("127.0.0.1 {}", master.port());
+    let replica = start(own.path(), &["--replicaof", &address]);
+    let same = |what: &str| {
+        let digest = text(&master, "DEBUG DIGEST");
+        until(what, || text(&replica, "DEBUG DIGEST") == digest);
+    };
+    until("its file begins", || {
+        info(&replica, "aof_rewrite_in_progress") == "0" && info(&replica, "aof_rewrites") != "0"
+    });
+    call(&master, "SET before 1");
+    same("it has what its master has");
+    assert_eq!(text(&replica, "DEBUG LOADAOF"), "OK");
+    call(&master, "SET after 1");
+    same("it goes on where its file ends");
+    assert_eq!(stat(&master, "sync_full"), "1");
+
+    assert_eq!(text(&replica, "CONFIG SET appendonly no"), "OK");
+    call(&master, "SET unrecorded 1");
+    same("it has what it does not record");
+    assert_eq!(text(&replica, "DEBUG LOADAOF"), "OK");
+    same("its master sends what its file lacks");
+    assert_eq!(stat(&master, "sync_full"), "2");
 }
 
 #[test]

@@ -294,7 +294,7 @@ struct OpenFile {
 }
 
 impl OutFile for OpenFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.disk.hook(None);
         let mut state = self.disk.state.lock();
         let index = state.operations;
@@ -312,7 +312,7 @@ impl OutFile for OpenFile {
         Ok(bytes.len())
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.disk.hook(None);
         let mut state = self.disk.state.lock();
         state.enter()?;
@@ -320,7 +320,7 @@ impl OutFile for OpenFile {
         Ok(())
     }
 
-    fn sync(&mut self, barrier: Barrier) -> io::Result<()> {
+    fn sync(&self, barrier: Barrier) -> io::Result<()> {
         self.disk.hook(Some(barrier));
         let mut state = self.disk.state.lock();
         if state.enter_sync(barrier)? {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::aof::host::{Host, Level, Progress, State};
+use crate::aof::host::{Host, Level, Progress, State, Timed};
 
 #[derive(Debug, Default)]
 pub(super) struct TestHost {
@@ -50,6 +50,8 @@ impl Host for TestHost {
     fn room(&self) {
         self.rooms.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn took(&self, _: Timed, _: u64) {}
 
     fn state_changed(&self, state: &State) {
         self.states.lock().push(state.clone());

@@ -14,7 +14,7 @@ use super::world::place;
 use crate::aof::files::FileSystem;
 use crate::aof::folder::Place;
 use crate::aof::handle::{Aof, Options, Policy};
-use crate::aof::host::{Host, Level, Progress, State};
+use crate::aof::host::{Host, Level, Progress, State, Timed};
 use crate::aof::loader::LoadOptions;
 use crate::aof::manifest::Format;
 use crate::aof::rewrite::{Purpose, RewriteOptions};
@@ -38,6 +38,7 @@ impl Host for RealHost {
     fn log(&self, _: Level, _: fmt::Arguments<'_>) {}
     fn advanced(&self, _: Progress) {}
     fn room(&self) {}
+    fn took(&self, _: Timed, _: u64) {}
     fn state_changed(&self, _: &State) {}
 }
 

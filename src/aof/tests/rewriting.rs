@@ -83,7 +83,7 @@ fn a_rewrite_leaves_a_base_and_the_new_increment() {
 }
 
 #[test]
-fn history_is_kept_when_asked() {
+fn history_is_kept_for_as_long_as_asked() {
     let mut server = Server::new(Policy::No);
     server.aof.keep_history(true);
     for _ in 0..2 {
@@ -99,11 +99,12 @@ fn history_is_kept_when_asked() {
          file appendonly.aof.1.base.rdb seq 1 type h\nfile appendonly.aof.3.incr.aof seq 3 type i\n"
     );
     server.aof.keep_history(false);
-    let mut rewrite = begin(&server, COMPACT);
     server.settle();
-    rewrite.write_all(&rdb_base(0)).unwrap();
-    rewrite.commit().unwrap();
-    assert_eq!(server.disk.names(Path::new(FOLDER)).len(), 3);
+    assert_eq!(
+        manifest(&server),
+        "file appendonly.aof.3.base.rdb seq 3 type b\nfile appendonly.aof.3.incr.aof seq 3 type i\n"
+    );
+    assert_eq!(server.disk.names(Path::new(FOLDER)).len(), 3, "it is removed at once");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -16,7 +16,7 @@ use crate::aof::handle::{Aof, Mode, Options, Policy};
 use crate::aof::host::{Host, State};
 use crate::aof::loader::LoadOptions;
 use crate::aof::manifest::Format;
-use crate::aof::writer::{Drain, Next, Writer};
+use crate::aof::writer::{Drain, Next, Took, Writer};
 
 const SECOND: u64 = 1_000_000_000;
 const INCR: &str = "/srv/appendonlydir/appendonly.aof.1.incr.aof";
@@ -90,7 +90,7 @@ fn everysec_writes_at_once_and_syncs_once_a_second() {
     let end = server.append(&record(0, 5));
     assert_eq!(server.settle(), Next::Sleep { until_ns: None }, "the first sync is due at once");
     let progress = server.aof.progress();
-    assert_eq!((progress.written, progress.durable, progress.released), (end, end, u64::MAX));
+    assert_eq!((progress.written, progress.durable, progress.released), (end, end, end));
 
     let began = server.host.nanos();
     let next = server.append(&record(1, 5));
@@ -104,13 +104,117 @@ fn everysec_writes_at_once_and_syncs_once_a_second() {
 }
 
 #[test]
+fn a_worker_writes_what_all_have_appended_and_the_writer_syncs_it() {
+    let mut server = Server::new(Policy::EverySec);
+    server.append(&record(0, 5));
+    let end = server.append(&record(1, 5));
+    assert_eq!(server.aof.released(), 0);
+    assert_eq!(server.aof.flush(0), Took::NoTime);
+    let progress = server.aof.progress();
+    assert_eq!((progress.written, progress.durable, progress.released), (end, 0, end));
+    assert_eq!(server.host.progress.lock().released, end, "it was told");
+    assert_eq!(server.disk.syncs(Barrier::Records), 0);
+    assert_eq!(count(&server.disk), 2);
+    server.settle();
+    assert_eq!((server.aof.progress().durable, server.disk.syncs(Barrier::Records)), (end, 1));
+    let operations = server.disk.operations();
+    server.aof.flush(0);
+    assert_eq!(server.disk.operations(), operations, "there was nothing to write");
+}
+
+#[test]
+fn workers_leave_the_file_alone_while_something_else_is_to_do_with_it() {
+    let rests = |server: &Server| {
+        let end = server.append(&record(0, 5));
+        server.aof.flush(0);
+        server.aof.progress().written < end
+    };
+    assert!(rests(&Server::new(Policy::Always)), "a write alone would release nothing");
+    assert!(!rests(&Server::new(Policy::No)));
+
+    let server = Server::new(Policy::EverySec);
+    server.append(&record(0, 5));
+    drop(server.aof.begin_stop());
+    server.aof.flush(0);
+    assert_eq!(server.aof.progress().written, 0, "a marker is the writer's");
+
+    let mut server = Server::new(Policy::EverySec);
+    let (aof, seen) = (Arc::clone(&server.aof), Arc::new(Mutex::new(Vec::new())));
+    let written = Arc::clone(&seen);
+    server.disk.set_hook(Some(Arc::new(move |barrier| {
+        if barrier == Some(Barrier::Records) {
+            let end = aof.append(&[&record(1, 5)], 1);
+            aof.flush(0);
+            written.lock().push(aof.progress().written < end);
+        }
+    })));
+    server.append(&record(0, 5));
+    server.settle();
+    assert_eq!(*seen.lock(), [true], "a sync runs");
+    assert_eq!(count(&server.disk), 2);
+}
+
+#[test]
+fn after_a_slow_write_only_the_writer_writes_for_a_second() {
+    let mut server = Server::new(Policy::No);
+    let host = Arc::clone(&server.host);
+    let took = Arc::new(AtomicU64::new(0));
+    let (time, aof) = (Arc::clone(&took), Arc::clone(&server.aof));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let looked = Arc::clone(&seen);
+    server.disk.set_hook(Some(Arc::new(move |_| {
+        host.pass(time.load(Ordering::Relaxed));
+        looked.lock().push(aof.look_at_write());
+    })));
+    let mut flush = |ns: u64| {
+        took.store(ns, Ordering::Relaxed);
+        let end = server.append(&record(0, 5));
+        let long = server.aof.flush(7);
+        let done = server.aof.progress().written == end;
+        server.settle();
+        server.host.pass(SECOND / 2);
+        (long, done)
+    };
+    assert_eq!(flush(1), (Took::NoTime, true));
+    assert_eq!(flush(40_000_000), (Took::Long, true));
+    assert_eq!(flush(1), (Took::NoTime, false));
+    assert_eq!(flush(1), (Took::NoTime, false), "the writer's write was quick");
+    assert_eq!(flush(1), (Took::NoTime, true));
+    assert_eq!(*seen.lock(), [None, Some(7), None, None, None]);
+}
+
+#[test]
+fn a_worker_whose_write_fails_leaves_it_to_the_writer() {
+    let mut server = Server::new(Policy::EverySec);
+    let end = server.append(&record(0, 5000));
+    server.disk.plan(Plan { fail_at: Some(server.disk.operations()), ..Plan::default() });
+    server.aof.flush(0);
+    assert_eq!((server.aof.state(), server.aof.released()), (State::Working, 0));
+    server.settle();
+    assert_eq!(server.aof.released(), end);
+    assert_eq!(count(&server.disk), 1);
+
+    let end = server.append(&record(1, 5000));
+    server.disk.plan(Plan { fail_from: Some(0), ..Plan::default() });
+    server.aof.flush(0);
+    server.settle();
+    assert!(matches!(server.aof.state(), State::Failed(_)));
+    assert_eq!(server.aof.released(), u64::MAX, "who has written before waits no longer");
+    server.disk.plan(Plan::default());
+    server.host.pass(SECOND);
+    server.settle();
+    assert_eq!((server.aof.state(), server.aof.progress().written), (State::Working, end));
+    assert_eq!(count(&server.disk), 2);
+}
+
+#[test]
 fn no_never_syncs_by_itself() {
     let mut server = Server::new(Policy::No);
     let end = server.append(&record(0, 5));
     server.host.pass(100 * SECOND);
     assert_eq!(server.settle(), Next::Sleep { until_ns: None });
     let progress = server.aof.progress();
-    assert_eq!((progress.written, progress.durable, progress.released), (end, 0, u64::MAX));
+    assert_eq!((progress.written, progress.durable, progress.released), (end, 0, end));
     assert_eq!(server.disk.syncs(Barrier::Records), 0);
     assert!(!server.aof.must_wait(server.host.nanos()));
 

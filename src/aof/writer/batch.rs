@@ -52,7 +52,7 @@ impl Batch {
     }
 
     /// Writes what is left. An error leaves the position after what was written.
-    pub(super) fn write_to(&mut self, file: &mut dyn OutFile) -> io::Result<()> {
+    pub(super) fn write_to(&mut self, file: &dyn OutFile) -> io::Result<()> {
         let mut skip = self.done;
         for block in &self.blocks {
             if skip >= block.len() {

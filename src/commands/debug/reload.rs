@@ -49,8 +49,8 @@ fn note_all_changed(ctx: &Context<'_>) {
 /// Loads the append only file. Its commands take their own locks, so that another thread runs them;
 /// meanwhile others are answered LOADING.
 pub(super) fn load_file(ctx: &mut Context<'_>) -> Handled {
-    if ctx.within() == Within::Transaction || ctx.node.is_replica() {
-        return Err(Failure::err("LOADAOF is for a master, outside of a transaction"));
+    if ctx.within() == Within::Transaction {
+        return Err(Failure::err("LOADAOF cannot be called within a transaction"));
     }
     if ctx.node.persistence.get().running.is_some() {
         return Err(Failure::err("Background save already in progress"));

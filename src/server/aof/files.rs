@@ -21,7 +21,7 @@ struct DelayedFile {
 }
 
 impl OutFile for DelayedFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self.delay_us.load(Ordering::Relaxed) {
             0 => {}
             delay_us => thread::sleep(Duration::from_micros(delay_us)),
@@ -29,11 +29,11 @@ impl OutFile for DelayedFile {
         self.file.write(bytes)
     }
 
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.file.truncate(bytes)
     }
 
-    fn sync(&mut self, barrier: Barrier) -> io::Result<()> {
+    fn sync(&self, barrier: Barrier) -> io::Result<()> {
         self.file.sync(barrier)
     }
 }

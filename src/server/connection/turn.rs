@@ -1,29 +1,27 @@
-//! Replication in a connection: replies wait until their writes are handed to replicas, at the end
-//! of a worker's turn; and a replica's connection sends on when its socket has room.
+//! Replication in a connection: replies wait until their writes are handed to the append only file and
+//! to replicas, at the end of a worker's turn; and a replica's connection sends on when its socket has room.
 
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
 
 use super::{Connection, Over};
-use crate::replication::Sent;
+use crate::replication::{By, Sent, Unreleased};
 use crate::resp::Output;
 use crate::server::worker::Worker;
 use crate::telemetry::log::log;
 
 impl Connection {
-    /// Keeps the replies of a batch that wrote, if replicas must be fed before they go out. They
-    /// are fed once for all the ready connections, so this one queues up behind those.
+    /// Keeps the replies of a batch, if before they go out replicas must be fed or the append only
+    /// file must have what they tell of. That is done once for all the ready connections, so this one
+    /// queues up behind those.
     pub(super) fn waits_for_turn(&mut self, cx: &Context<'_>, worker: &mut Worker) -> bool {
         let node = &self.engine.node;
-        if self.unreleased != 0 {
-            // First: what comes from here on wakes this connection again.
-            self.handle.take_look();
-            if node.waits_for_file(self.unreleased, &self.handle) {
-                (_, self.kept_nanos) = worker.executor.batch_nanos;
-                self.kept = worker.keep_output();
+        if self.unreleased.is_some() {
+            if !node.is_released(self.unreleased) {
+                self.keep(cx, worker);
                 return true;
             }
-            self.unreleased = 0;
+            self.unreleased = Unreleased::default();
         }
         if self.owed == 0 {
             return false;
@@ -36,25 +34,31 @@ impl Connection {
             self.owed = 0;
             return false;
         }
+        self.keep(cx, worker);
+        true
+    }
+
+    /// Keeps the replies until the other ready connections have run.
+    fn keep(&mut self, cx: &Context<'_>, worker: &mut Worker) {
         (_, self.kept_nanos) = worker.executor.batch_nanos;
         self.kept = worker.keep_output();
         cx.waker().wake_by_ref();
-        true
     }
 
     /// Whether replies are kept.
     #[inline]
     pub(super) fn keeps(&self) -> bool {
-        self.owed != 0 || self.unreleased != 0
+        self.owed != 0 || self.unreleased.is_some()
     }
 
     /// Keeps messages that tell of what the append only file has not released.
     pub(super) fn keeps_back(&mut self, pushes: &Output) -> bool {
         let node = &self.engine.node;
-        let unreleased = node.log.unreleased();
-        if unreleased == 0 {
+        let unreleased = node.log.unreleased(By::Reading);
+        if !unreleased.is_some() {
             return false;
         }
+        // Whoever wrote it cares for the file.
         self.handle.take_look();
         if !node.waits_for_file(unreleased, &self.handle) {
             return false;
@@ -65,21 +69,22 @@ impl Connection {
         true
     }
 
-    /// Runs after all the ready connections: feeds replicas, unless another one has, and writes the
-    /// replies that waited for that.
+    /// Runs after all the ready connections: writes the append only file and feeds replicas, unless
+    /// another one has, and writes the replies that waited for that.
     pub(super) fn end_turn(
         &mut self,
         cx: &mut Context<'_>,
         worker: &mut Worker,
     ) -> Result<(), Over> {
         let node = &self.engine.node;
-        if self.unreleased != 0 {
+        if self.unreleased.is_some() {
             // First: what comes from here on wakes this connection again.
             self.handle.take_look();
+            node.flush_file(worker.index);
             if node.waits_for_file(self.unreleased, &self.handle) {
                 return Ok(());
             }
-            self.unreleased = 0;
+            self.unreleased = Unreleased::default();
         }
         let replicas = &node.replication.replicas;
         if self.owed != 0 && replicas.is_feed_due(&node.log, self.owed) {
@@ -87,7 +92,7 @@ impl Connection {
             if replicas.is_feed_due(&node.log, self.owed) {
                 if node.log.feedable() < self.owed {
                     // Replicas may not have it yet.
-                    self.unreleased = node.log.unreleased();
+                    self.unreleased = node.log.unreleased(By::Writing);
                 }
                 // A replica lacks more than one send takes, and has room for it.
                 cx.waker().wake_by_ref();

@@ -283,7 +283,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "redis.conf:1: limpid cannot honour 'cluster-enabled' other than 'no' yet: there is no cluster mode",
     ),
     ("maxmemory 100xb", "redis.conf:1: 'maxmemory \"100xb\"': argument must be a memory value"),
-    ("slaveof 10.0.0.1 0", "redis.conf:1: 'slaveof \"10.0.0.1\" \"0\"': Invalid master port"),
+    (
+        "slaveof 10.0.0.1 65536",
+        "redis.conf:1: 'slaveof \"10.0.0.1\" \"65536\"': Invalid master port",
+    ),
     ("replicaof 10.0.0.1", "redis.conf:1: 'replicaof \"10.0.0.1\"': wrong number of arguments"),
     ("user", "redis.conf:1: 'user': wrong number of arguments"),
 ];
