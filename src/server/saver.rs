@@ -135,7 +135,7 @@ impl Saver {
         let result = self.write_snapshot(snapshot, cut, running);
         let node = &self.node;
         let now_ms = node.clock.unix_ms();
-        let unwanted = result.is_err() && running.retention.is_given_up();
+        let unwanted = result.as_ref().is_err_and(was_given_up);
         match &result {
             Ok(keys) => {
                 log!(Notice, "DB saved on disk");
@@ -207,7 +207,7 @@ impl Saver {
             self.write_temporary(temporary, cut, body)?;
             let _commit = self.commit.lock();
             if running.is_some_and(|running| running.retention.is_given_up()) {
-                return Err(io::Error::other("it was given up"));
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up"));
             }
             let path = self.path();
             self.files.rename(temporary, &path)?;
@@ -255,6 +255,12 @@ impl Saver {
         drop(self.files.remove(&self.temporary("background-")));
         true
     }
+}
+
+/// Whether a save was told to end, which is no failure. One that fails ends its snapshot, too, so
+/// that the snapshot does not tell.
+fn was_given_up(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted && error.raw_os_error().is_none()
 }
 
 fn key_save_delay_us(settings: &Settings) -> i32 {
