@@ -166,8 +166,7 @@
 //!
 //! # Attacks
 //!
-//! `engine/tests/security` lists the classes of attacks, and the tests that hold each of them off. Lua
-//! is a changed copy, `vendor/lua-src`, whose README says what was changed and why.
+//! `engine/tests/security` lists the classes of attacks, and the tests that hold each of them off.
 //!
 //! # Invariants
 //!

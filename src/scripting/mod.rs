@@ -10,6 +10,7 @@
 //! | an interpreter, and a run | `state.rs` |
 //! | `redis.*` and other functions in Rust | `native.rs`, `arguments.rs` |
 //! | sealed tables, pcall, load: Lua's part | `prelude.lua` |
+//! | patterns that would recurse without bound | `patterns.rs` |
 //! | errors: what scripts see, where they came from | `raise.rs` |
 //! | a command's reply → Lua | `reply.rs` |
 //! | a script's result → reply | `answer.rs` |
@@ -41,6 +42,7 @@ mod interpreters;
 mod libraries;
 mod names;
 mod native;
+mod patterns;
 mod raise;
 mod random;
 mod reply;

@@ -12,7 +12,7 @@ local type, select, error, next, tonumber, tostring = type, select, error, next,
 local rawget, raw_pcall, raw_xpcall, raw_unpack = rawget, pcall, xpcall, unpack
 local raw_getmetatable, setmetatable, raw_loadstring = getmetatable, setmetatable, loadstring
 local raw_insert, raw_foreach, concat = table.insert, table.foreach, table.concat
-local raw_resume, sub, floor = coroutine.resume, string.sub, math.floor
+local raw_resume, sub, match, floor = coroutine.resume, string.sub, string.match, math.floor
 local reveal = native.reveal
 
 -- Slots that a C function may use, and the longest source text whose counters cannot overflow.
@@ -79,7 +79,11 @@ local function compile(source, name)
   if sub(source, 1, 1) == "\27" then
     source = " " .. source
   end
-  return raw_loadstring(source, name)
+  -- The parser holds no reference to the name, which a collection meanwhile would free. It takes it
+  -- up to a zero byte: as long as this very string is in use here, it stays.
+  local kept = match(name, "^[^%z]*")
+  local code, message = raw_loadstring(source, kept)
+  return code, message
 end
 
 local function answer(ok, ...)

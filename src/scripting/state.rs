@@ -16,7 +16,7 @@ use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, R
 use super::names::{Ending, Prelude, Shared};
 use super::random::Random;
 use super::reply::string;
-use super::{functions, libraries, native, raise};
+use super::{functions, libraries, native, patterns, raise};
 
 const SOURCE: &str = include_str!("prelude.lua");
 /// Instructions of Lua between two questions whether to go on, as in Redis.
@@ -137,6 +137,7 @@ impl State {
         libraries::install(&lua)?;
         let deprecated = environment.deprecated_api.then(|| Originals::of(&globals)).transpose()?;
         restrict(&globals)?;
+        patterns::guard(&lua, &globals.raw_get("string")?)?;
         native::install_random(&lua, &shared, &globals.raw_get("math")?)?;
         let redis = native::redis_table(&lua, &shared, purpose == Purpose::Eval)?;
         globals.raw_set("redis", redis)?;

@@ -16,7 +16,7 @@ fn scripts() -> Scripts {
 fn run(scripts: &mut Scripts, store: &mut Store, body: &str) -> String {
     let sha = scripts.load(body.as_bytes()).unwrap();
     let mut wire = Wire::new(false);
-    assert!(scripts.run(&sha, NOTHING, store, &mut wire));
+    scripts.run(sha, NOTHING, store, &mut wire);
     String::from_utf8_lossy(&wire.bytes).into_owned()
 }
 

@@ -210,8 +210,8 @@ fn lua_recursion_ends_in_an_error() {
         survives(
             fixture,
             &[
-                "local function f() return pcall(f) end return tostring(f())",
-                "local function f() return xpcall(f, f) end return tostring(f())",
+                "local function f() return (pcall(f)) end return tostring(f())",
+                "local function f() return (xpcall(f, f)) end return tostring(f())",
                 "local function f() error(setmetatable({}, {__tostring = f})) end f()",
                 "local t = {} for i = 1, 100000 do t = {t} end return t",
                 "local t = {} t[1] = t return t",
