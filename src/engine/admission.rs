@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::caller::Caller;
+use super::declared;
 use super::permission;
-use super::script::declared;
 use crate::acl;
 use crate::aof::State;
 use crate::commands::registry::Registered;

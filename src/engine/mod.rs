@@ -10,6 +10,7 @@ mod apply;
 mod batch;
 mod call;
 mod caller;
+mod declared;
 mod evict;
 pub(crate) mod follow;
 pub(crate) mod full_resync;

@@ -9,7 +9,6 @@
 //! and answer -BUSY, and the clients of its own worker move to others.
 
 mod debugging;
-pub(super) mod declared;
 mod reply;
 mod running;
 

@@ -17,6 +17,7 @@ pub(crate) mod memory;
 pub(crate) mod migration;
 pub(crate) mod monitors;
 mod multi;
+mod origin;
 pub(crate) mod pace;
 pub(crate) mod persistence;
 pub(crate) mod pubsub;

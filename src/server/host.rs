@@ -14,6 +14,7 @@ use super::ids::Ids;
 use super::listener::Listeners;
 use super::loader;
 use super::migrator::Migrator;
+use super::proc;
 use super::saver::Saver;
 use super::startup;
 use super::tls::Tls;
@@ -420,26 +421,11 @@ impl Host for ServerHost {
     }
 
     fn processor_seconds(&self) -> [f64; 2] {
-        seconds_of(std::path::Path::new("/proc/self"))
+        proc::process_seconds()
     }
 
     fn thread_seconds(&self) -> Vec<(String, [f64; 2])> {
-        let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-        // Several may share a name; short-lived ones are not told apart.
-        let mut by_name = std::collections::BTreeMap::<String, [f64; 2]>::new();
-        let mut main = ("main".to_owned(), [0.0; 2]);
-        for path in tasks.filter_map(|task| Some(task.ok()?.path())) {
-            let seconds = seconds_of(&path);
-            let process_id = self.node.identity.process_id.to_string();
-            if path.file_name().is_some_and(|id| id == process_id.as_str()) {
-                main.1 = seconds;
-                continue;
-            }
-            let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
-            let sum = by_name.entry(name.trim().to_owned()).or_default();
-            sum.iter_mut().zip(seconds).for_each(|(sum, seconds)| *sum += seconds);
-        }
-        std::iter::once(main).chain(by_name).collect()
+        proc::thread_seconds(self.node.identity.process_id)
     }
 
     fn allocated(&self) -> u64 {
@@ -490,8 +476,8 @@ impl Host for ServerHost {
             allocator_allocated: bytes(stats::allocated::read()),
             active: bytes(stats::active::read()),
             allocator_resident: bytes(stats::resident::read()),
-            resident: resident_bytes(),
-            total_system: total_system_bytes(),
+            resident: proc::resident_bytes(),
+            total_system: proc::total_system_bytes(),
         }
     }
 }
@@ -575,32 +561,4 @@ pub(super) fn write_whole(path: &std::path::Path, bytes: &[u8]) -> std::io::Resu
         drop(fs::remove_file(&temporary));
     }
     written
-}
-
-/// User and system time of a process or thread, given its folder in `/proc`.
-fn seconds_of(folder: &std::path::Path) -> [f64; 2] {
-    // Fields 14 and 15 in clock ticks of a hundredth of a second, counted after the name, which
-    // may hold spaces.
-    let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let mut ticks = after_name.split_ascii_whitespace().skip(11);
-    let mut next = || ticks.next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    [next() / 100.0, next() / 100.0]
-}
-
-fn resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    kilobytes(&status, "VmRSS:")
-}
-
-fn total_system_bytes() -> u64 {
-    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    kilobytes(&info, "MemTotal:")
-}
-
-/// The value of a line `name   123 kB`, in bytes.
-fn kilobytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|rest| rest.trim().split(' ').next());
-    number.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -18,6 +18,7 @@ mod ids;
 mod listener;
 mod loader;
 mod migrator;
+mod proc;
 mod role_file;
 mod saver;
 mod sentinels;

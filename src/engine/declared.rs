@@ -1,13 +1,13 @@
 //! What a script declares of itself, by which its command is admitted and queued.
 
-use super::super::caller::Caller;
+use super::caller::Caller;
 use crate::commands::registry::Registered;
 use crate::commands::{Args, EngineCommand, Flag, Flags, Run, Source};
 use crate::scripting::{ScriptFlags, parse_sha, script_flags};
 
 /// What the script declares that a command runs; `None` if it is none, declares nothing, or cannot
 /// be found. The caller holds no lock.
-pub(in super::super) fn by_script(
+pub(super) fn by_script(
     caller: &Caller<'_>,
     registered: &Registered,
     args: &Args<'_>,
@@ -26,7 +26,7 @@ pub(in super::super) fn by_script(
 }
 
 /// A command's flags, with those that follow from what its script declares in place of its own.
-pub(in super::super) fn instead_of(flags: Flags, script: Option<ScriptFlags>) -> Flags {
+pub(super) fn instead_of(flags: Flags, script: Option<ScriptFlags>) -> Flags {
     let Some(script) = script else { return flags };
     let writes = !script.contains(ScriptFlags::NO_WRITES);
     // What writes nothing needs no memory either.
