@@ -21,17 +21,9 @@ use super::{functions, libraries, native, patterns, raise};
 const SOURCE: &str = include_str!("prelude.lua");
 /// Instructions of Lua between two questions whether to go on, as in Redis.
 const INSTRUCTIONS: u32 = 100_000;
-/// Runs between two steps of the garbage collector, as in Redis.
-const RUNS_BETWEEN_STEPS: u32 = 50;
-/// An interpreter with fewer bytes gets no such steps, which would have the collector work all the
-/// time, and waits for more garbage before it collects; the part of the limit of memory that it may
-/// hold then.
-const ROOMY_BYTES_MAX: usize = 4 << 20;
-const ROOMY_PART: usize = 4;
-/// The size at which a collection begins, in percent of what the last one left: Lua's own, and that
-/// of a roomy interpreter.
-const PAUSE: i32 = 200;
-const ROOMY_PAUSE: i32 = 1000;
+/// The size at which a collection begins, in percent of what the last one left: that of Lua is 200,
+/// which would let what scripts leave behind show in used_memory_lua.
+const PAUSE: i32 = 140;
 /// What Redis shows of an error that is no table, in bytes.
 const MESSAGE_MAX: usize = 100;
 
@@ -104,9 +96,6 @@ pub(super) struct State {
     /// The globals themselves, behind their seal.
     globals: Table,
     trap: Function,
-    runs: u32,
-    /// See [`ROOMY_BYTES_MAX`].
-    roomy: bool,
 }
 
 impl fmt::Debug for State {
@@ -165,7 +154,7 @@ impl State {
         shared.memory_limit.set(limit);
         lua.set_memory_limit(limit)?;
         set_pause(&lua, PAUSE);
-        Ok(Self { lua, shared, globals, trap, runs: 0, roomy: false })
+        Ok(Self { lua, shared, globals, trap })
     }
 
     /// Bytes that the interpreter holds.
@@ -354,24 +343,12 @@ impl State {
         writer.error(&without_breaks(&text), failure.counted);
     }
 
-    /// Lets the garbage collector go on from time to time, whatever the scripts allocate, and to
-    /// its end if the memory is nearly full: Lua itself fails before it looks for garbage.
-    fn tidy(&mut self) -> Result<()> {
-        let (used, limit) = (self.used_memory(), self.shared.memory_limit.get());
-        if limit > 0 && used > limit / 4 * 3 {
+    /// Lets the garbage collector work to its end if the memory is nearly full: Lua itself fails
+    /// before it looks for garbage.
+    fn tidy(&self) -> Result<()> {
+        let limit = self.shared.memory_limit.get();
+        if limit > 0 && self.used_memory() > limit / 4 * 3 {
             return self.collect_garbage();
-        }
-        self.runs += 1;
-        if self.runs >= RUNS_BETWEEN_STEPS {
-            self.runs = 0;
-            let roomy = used < ROOMY_BYTES_MAX && (limit == 0 || used < limit / ROOMY_PART);
-            if roomy != self.roomy {
-                self.roomy = roomy;
-                set_pause(&self.lua, if roomy { ROOMY_PAUSE } else { PAUSE });
-            }
-            if !roomy {
-                self.lua.gc_step()?;
-            }
         }
         Ok(())
     }

@@ -287,7 +287,17 @@ fn script(w: &mut World) -> Words {
 /// Scripts give what is sorted by no promise in the order that it has.
 fn is_random(words: &Words) -> bool {
     let name = words[0].to_ascii_lowercase();
-    let about_time = [&b"ttl"[..], b"pttl", b"expiretime", b"pexpiretime", b"object", b"debug"];
+    let about_time = [
+        &b"ttl"[..],
+        b"pttl",
+        b"expiretime",
+        b"pexpiretime",
+        b"dump",
+        b"object",
+        b"debug",
+        b"xinfo",
+        b"xpending",
+    ];
     let unordered = [&b"keys"[..], b"scan", b"info", b"time", b"client", b"lastsave", b"memory"];
     about_time.contains(&&name[..])
         || unordered.contains(&&name[..])
@@ -308,7 +318,10 @@ fn is_fit(words: &Words) -> bool {
     let is_mark = |index: usize| is(index, "auth") && words.len() == index + 1;
     let is_reply = |index: usize| is(index, "client") && is(index + 1, "reply");
     let subscribes = words[0].to_ascii_lowercase().ends_with(b"subscribe");
-    let is_needed = is_mark(0) || is_mark(3) || is_reply(0) || subscribes;
+    // In Redis a list of SORT STORE does not follow the settings of nodes, which DUMP and DEBUG OBJECT
+    // show. And who else is connected at a moment is not for CLIENT LIST to compare.
+    let is_unsteady = is(0, "sort") || is(0, "client") && is(1, "list");
+    let is_needed = is_mark(0) || is_mark(3) || is_reply(0) || subscribes || is_unsteady;
     !is_needed && !is(0, "multi") && !is(0, "exec") && has_clear_keys(words)
 }
 
@@ -324,14 +337,22 @@ fn has_clear_keys(words: &Words) -> bool {
             count.is_some_and(|count: usize| count > 0 && count + 2 <= rest.len())
         }
         b"xread" | b"xreadgroup" => {
-            let is = |word: &Vec<u8>, name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-            let mut places = rest.iter().enumerate().filter(|(_, word)| is(word, "STREAMS"));
-            let (Some((at, _)), None) = (places.next(), places.next()) else { return false };
-            let before = at.checked_sub(1).map(|before| &rest[before]);
+            // Redis looks for the word STREAMS, wherever it is; limpid reads the options before it.
+            let is = |at: usize, name: &str| {
+                rest.get(at).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            let mut at = 0;
+            while !is(at, "STREAMS") {
+                at += match () {
+                    () if is(at, "BLOCK") || is(at, "COUNT") => 2,
+                    () if is(at, "GROUP") => 3,
+                    () if is(at, "NOACK") => 1,
+                    () => return false,
+                };
+            }
+            let others = (0..rest.len()).filter(|&other| is(other, "STREAMS")).count();
             let keys = rest.len() - at - 1;
-            let takes_next = ["COUNT", "BLOCK", "GROUP"];
-            let is_value = before.is_some_and(|word| takes_next.iter().any(|name| is(word, name)));
-            !is_value && keys > 0 && keys.is_multiple_of(2)
+            others == 1 && keys > 0 && keys.is_multiple_of(2)
         }
         _ => true,
     }
