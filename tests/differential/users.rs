@@ -334,7 +334,7 @@ fn has_clear_keys(words: &Words) -> bool {
         b"pfmerge" => words.len() != 2,
         b"zunionstore" | b"zinterstore" | b"zdiffstore" => {
             let count = rest.get(1).and_then(|count| std::str::from_utf8(count).ok()?.parse().ok());
-            count.is_some_and(|count: usize| count > 0 && count + 2 <= rest.len())
+            count.is_some_and(|count: usize| count > 0 && count <= rest.len().saturating_sub(2))
         }
         b"xread" | b"xreadgroup" => {
             // Redis looks for the word STREAMS, wherever it is; limpid reads the options before it.
