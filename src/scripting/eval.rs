@@ -134,7 +134,7 @@ impl Scripts {
 
     /// Runs a script. The host must be ready to answer: all checks of flags come before.
     pub(crate) fn run(
-        &mut self,
+        &self,
         id: ScriptId,
         input: Input<'_>,
         host: &mut dyn Host,

@@ -202,7 +202,7 @@ impl Libraries {
 
     /// Runs a function; false if there is none of that name. All checks of flags come before.
     pub(crate) fn run(
-        &mut self,
+        &self,
         name: &[u8],
         input: Input<'_>,
         host: &mut dyn Host,

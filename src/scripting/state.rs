@@ -233,7 +233,7 @@ impl State {
 
     /// Runs a script with its keys and arguments as globals.
     pub(super) fn run_script(
-        &mut self,
+        &self,
         function: &RegistryKey,
         name: &str,
         input: Input<'_>,
@@ -256,7 +256,7 @@ impl State {
 
     /// Runs a library's function, which gets its keys and arguments as tables.
     pub(super) fn run_function(
-        &mut self,
+        &self,
         function: &RegistryKey,
         name: &str,
         input: Input<'_>,
@@ -288,7 +288,7 @@ impl State {
     }
 
     fn run(
-        &mut self,
+        &self,
         function: &Function,
         name: &str,
         host: &mut dyn Host,

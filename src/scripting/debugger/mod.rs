@@ -71,7 +71,7 @@ fn run(
     let lua = interpreter();
     let debug: Table = lua.globals().raw_get("debug")?;
     let random = Rc::new(Random::new());
-    let mut state = State::on(lua.clone(), Purpose::Eval, script.environment, random)?;
+    let state = State::on(lua.clone(), Purpose::Eval, script.environment, random)?;
     let line = script_flags(script.body).map_or(0, |(_, line)| line);
     let compiled = state.compile(&script.body[line..], CHUNK)?;
     let function = compiled.map_err(|text| raise::reply(&text.to_str_lossy()))?;

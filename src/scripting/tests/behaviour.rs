@@ -35,7 +35,7 @@ fn answer(scripts: &mut Scripts, body: &str) -> String {
     text(&run(scripts, &mut Store::new(), body))
 }
 
-fn call(libraries: &mut Libraries, name: &str) -> String {
+fn call(libraries: &Libraries, name: &str) -> String {
     let mut wire = Wire::new(false);
     match libraries.run(name.as_bytes(), NOTHING, &mut Store::new(), &mut wire) {
         true => text(&wire),
@@ -324,11 +324,11 @@ fn libraries_keep_what_their_functions_close_over() {
     let code = "#!lua name=counter\nlocal n = 0\nredis.register_function('Next', function() n = n + 1 return n end)";
     assert_eq!(libraries.load(code.as_bytes(), false, &mut Patient).unwrap(), "counter");
     assert_eq!(
-        (call(&mut libraries, "next"), call(&mut libraries, "NEXT")),
+        (call(&libraries, "next"), call(&libraries, "NEXT")),
         (":1\r\n".into(), ":2\r\n".into())
     );
     libraries.load(code.as_bytes(), true, &mut Patient).unwrap();
-    assert_eq!(call(&mut libraries, "Next"), ":1\r\n");
+    assert_eq!(call(&libraries, "Next"), ":1\r\n");
 }
 
 #[test]
@@ -351,11 +351,11 @@ fn a_library_that_fails_to_load_changes_nothing() {
         let failure = libraries.load(code.as_bytes(), replace, &mut Patient).unwrap_err();
         assert_eq!(String::from_utf8_lossy(&failure), error);
         assert_eq!(names(&libraries), "one(f,g) two(h)");
-        assert_eq!(call(&mut libraries, "g"), "$5\r\none.g\r\n");
+        assert_eq!(call(&libraries, "g"), "$5\r\none.g\r\n");
     }
     libraries.load(library("one", &["x"]).as_bytes(), true, &mut Patient).unwrap();
     assert_eq!(names(&libraries), "one(x) two(h)");
-    assert_eq!(call(&mut libraries, "f"), "none");
+    assert_eq!(call(&libraries, "f"), "none");
     assert!(libraries.delete(b"one") && !libraries.delete(b"one"));
     assert_eq!((libraries.libraries_count(), libraries.functions_count()), (1, 1));
 }
@@ -395,7 +395,7 @@ fn restoring_follows_its_policy_and_fails_as_a_whole() {
     for (codes, policy, error) in fails {
         assert_eq!(load(&mut libraries, &codes, policy).unwrap_err(), error);
         assert_eq!(names(&libraries), "one(f) two(g)");
-        assert_eq!(call(&mut libraries, "g"), "$5\r\ntwo.g\r\n");
+        assert_eq!(call(&libraries, "g"), "$5\r\ntwo.g\r\n");
     }
     load(&mut libraries, &[library("two", &["x"])], RestorePolicy::Replace).unwrap();
     assert_eq!(names(&libraries), "one(f) two(x)");
@@ -443,7 +443,7 @@ fn a_library_that_loads_without_end_is_stopped() {
     assert_eq!(String::from_utf8_lossy(&failure), text);
     assert_eq!(hurried.logged, [b"begins"]);
     libraries.load(library("one", &["f"]).as_bytes(), false, &mut hurried).unwrap();
-    assert_eq!(call(&mut libraries, "f"), "$5\r\none.f\r\n");
+    assert_eq!(call(&libraries, "f"), "$5\r\none.f\r\n");
 }
 
 #[test]
@@ -462,7 +462,7 @@ fn there_may_be_many_scripts_and_functions() {
     let mut libraries = libraries();
     let code = "#!lua name=many\nfor i = 1, 9000 do redis.register_function('f' .. i, function() return i end) end";
     libraries.load(code.as_bytes(), false, &mut Patient).unwrap();
-    assert_eq!(call(&mut libraries, "f8999"), ":8999\r\n");
+    assert_eq!(call(&libraries, "f8999"), ":8999\r\n");
     let before = libraries.used_memory();
     for _ in 0..5 {
         libraries.load(code.as_bytes(), true, &mut Patient).unwrap();

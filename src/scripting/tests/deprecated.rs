@@ -85,7 +85,7 @@ fn functions_of_libraries_see_the_sealed_globals() {
         redis.register_function('same', function() return getfenv(1) == _G and 1 end)\n\
         redis.register_function('write', function() rawset(getfenv(1), 'x', 1) end)";
     libraries.load(code.as_bytes(), false, &mut Patient).unwrap();
-    let mut call = |name: &str| {
+    let call = |name: &str| {
         let mut wire = Wire::new(false);
         assert!(libraries.run(name.as_bytes(), NOTHING, &mut Store::new(), &mut wire));
         String::from_utf8_lossy(&wire.bytes).into_owned()
