@@ -18,7 +18,7 @@
 //! Run them with `cargo test --test differential -- --include-ignored`. From the environment:
 //!
 //! - `LIMPID_DIFF_SEED`: another seed; a failure prints its seed
-//! - `LIMPID_DIFF_COMMANDS`: number of commands, over all runs (200000), and in the run of the
+//! - `LIMPID_DIFF_COMMANDS`: number of commands, over all runs (200000; of random users, 20000), and in the run of the
 //!   streams (30000)
 //! - `LIMPID_DIFF_COLLECT=1`: continue after a difference, and at the end print one line for each
 //!   sort of difference and examples

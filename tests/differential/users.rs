@@ -14,7 +14,7 @@ use crate::{acl, number, subject, words};
 use std::fs;
 
 /// Commands of all runs together, unless the environment says otherwise.
-const COMMANDS: usize = 200_000;
+const COMMANDS: usize = 20_000;
 const RUNS: usize = 2;
 const BATCH_MAX: usize = 12;
 
