@@ -41,6 +41,14 @@ deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.de
 deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
 """
 
+AWAIT_STOP = """\
+        wait_for_condition 100 10 {
+            [exec sh -c "grep -h ^State: /proc/$slave_pid/task/*/status | sort -u"] eq "State:\\tT (stopped)"
+        } else {
+            fail "the replica goes on"
+        }
+"""
+
 # Changes to our copy of the suite, none of which touches what a test asks for: file, before, after.
 PATCHES = [
     # The suite waits two minutes for the PID of a server that has refused its configuration and ended.
@@ -78,6 +86,18 @@ PATCHES = [
         "tests/support/test.tcl",
         "                lappend details $::errorInfo\n            }\n",
         "                lappend details $::errorInfo\n            }\n            catch {r discard}\n",
+    ),
+    # A process of several threads stands still only when all of them do: awaited, as in later versions of
+    # the suite.
+    (
+        "tests/unit/wait.tcl",
+        "if slave is blocked} {\n        exec kill -SIGSTOP $slave_pid\n",
+        "if slave is blocked} {\n        exec kill -SIGSTOP $slave_pid\n" + AWAIT_STOP,
+    ),
+    (
+        "tests/unit/wait.tcl",
+        "since ACKs aren't sent} {\n        exec kill -SIGSTOP $slave_pid\n",
+        "since ACKs aren't sent} {\n        exec kill -SIGSTOP $slave_pid\n" + AWAIT_STOP,
     ),
 ]
 
