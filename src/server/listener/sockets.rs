@@ -71,6 +71,14 @@ impl Unbound {
     }
 }
 
+/// Whether one of two addresses includes the other. The kernel does not always refuse that while
+/// sockets are exchanged.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    one.port() == other.port() && same_family && (is_any || one.ip() == other.ip())
+}
+
 /// A socket that listens.
 #[derive(Debug)]
 struct Listening {
@@ -101,7 +109,7 @@ impl Sockets {
         for Wanted { port, name, optional, address } in wanted {
             let old = kept.iter().find(|old| (port, address) == (old.port, old.address));
             let socket = match old {
-                _ if opened.iter().any(|other| other.address == address) => {
+                _ if opened.iter().any(|other| overlap(other.address, address)) => {
                     Err(io::ErrorKind::AddrInUse.into())
                 }
                 Some(old) => Ok(Arc::clone(old)),
