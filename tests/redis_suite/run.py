@@ -30,6 +30,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -100,6 +101,10 @@ PATCHES = [
         "since ACKs aren't sent} {\n        exec kill -SIGSTOP $slave_pid\n" + AWAIT_STOP,
     ),
 ]
+
+# Where the units run: the servers' sockets lie below, whose paths may have 107 bytes, however deep the
+# folder of the build is.
+PLACES = pathlib.Path(tempfile.gettempdir()) / f"rs-{os.getpid()}"
 
 PORTS_PER_JOB = 800
 
@@ -347,7 +352,7 @@ class Attempt:
 def run_unit(name, suite, server, folder, limits, port):
     """Runs a unit. If it hangs in a test, it is started again without that test."""
     flat = name.replace("/", "-")
-    place, begin, hanging = folder / "run" / flat, time.monotonic(), {}
+    place, begin, hanging = PLACES / flat, time.monotonic(), {}
     while True:
         stage(suite, server, place)
         log = folder / "logs" / f"{flat}.{len(hanging)}.log"
@@ -477,7 +482,7 @@ def main():
     server = pathlib.Path(shutil.copy(chosen.server, folder / "bin" / f"redis-server-{os.getpid()}"))
 
     def end(*_):
-        end_processes(folder / "run")
+        end_processes(PLACES)
         os._exit(1)
 
     for asked in (signal.SIGINT, signal.SIGTERM):
@@ -494,6 +499,7 @@ def main():
             for test, text in unit.failures().items():
                 say(f"--- {test}\n{text}")
     server.unlink()
+    shutil.rmtree(PLACES, ignore_errors=True)
     show_total(units, total, time.monotonic() - begin)
     if chosen.write:
         write_expected(units)
