@@ -37,11 +37,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 VERSION = "7.0.15"
 TOOLS = ["redis-cli", "redis-benchmark", "redis-check-rdb", "redis-check-aof"]
-SOURCES = """\
-deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
-deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
-"""
-
 AWAIT_STOP = """\
         wait_for_condition 100 10 {
             [exec sh -c "grep -h ^State: /proc/$slave_pid/task/*/status | sort -u"] eq "State:\\tT (stopped)"
@@ -182,6 +177,19 @@ def install_tools(tls):
         sys.exit(f"redis-tools {VERSION} wanted, found: {version.strip()}")
 
 
+def write_source_lists(parts):
+    """Writes apt's lists of this machine that are Debian's into `parts`, as lists of source packages."""
+    shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir(parents=True)
+    etc = pathlib.Path("/etc/apt")
+    for path in [etc / "sources.list", *(etc / "sources.list.d").glob("*.list"), *(etc / "sources.list.d").glob("*.sources")]:
+        text = path.read_text() if path.exists() else ""
+        if "debian" not in text:
+            continue
+        of_sources = re.sub(r"^Types:.*$", "Types: deb-src", re.sub(r"^deb(?=\s)", "deb-src", text, flags=re.M), flags=re.M)
+        (parts / path.name).write_text(of_sources)
+
+
 def fetch_source(folder):
     """Downloads the source package, if `folder` has none, with lists of apt's own; returns its .dsc file."""
     known = sorted(folder.glob(f"redis_{VERSION}-*.dsc"))
@@ -189,8 +197,9 @@ def fetch_source(folder):
         return known[-1]
     lists = folder / "apt"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    (folder / "sources.list").write_text(SOURCES)
-    apt = ["apt-get", "-qq", "-o", f"Dir::Etc::SourceList={folder / 'sources.list'}", "-o", "Dir::Etc::SourceParts=-"]
+    parts = folder / "sources"
+    write_source_lists(parts)
+    apt = ["apt-get", "-qq", "-o", "Dir::Etc::SourceList=/dev/null", "-o", f"Dir::Etc::SourceParts={parts}"]
     apt += ["-o", f"Dir::State::Lists={lists}", "-o", "APT::Sandbox::User=root"]
     try:
         subprocess.run([*apt, "update"], check=True)
