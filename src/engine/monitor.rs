@@ -7,6 +7,7 @@ use crate::commands::registry::Registered;
 use crate::commands::{Args, Flag};
 use crate::node::admission::Condition;
 use crate::node::client::ReplyMode;
+use crate::text::push_quoted;
 
 /// Whether monitors see a command: those of administrators may hold secrets.
 #[cold]
@@ -50,26 +51,8 @@ fn line(caller: &Caller<'_>, tools: &Tools<'_>, args: &Args<'_>) -> Vec<u8> {
     for (index, arg) in args.from(0).enumerate() {
         line.push(b' ');
         let redacted = tools.effects.redacted.contains(&index);
-        quote(&mut line, if redacted { b"(redacted)" } else { arg });
+        push_quoted(&mut line, if redacted { b"(redacted)" } else { arg });
     }
     line.extend_from_slice(b"\r\n");
     line
-}
-
-/// Appends an argument in quotes; what is not printable ASCII is escaped.
-fn quote(line: &mut Vec<u8>, arg: &[u8]) {
-    line.push(b'"');
-    for &byte in arg {
-        match byte {
-            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            0x07 => line.extend_from_slice(b"\\a"),
-            0x08 => line.extend_from_slice(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => line.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-    line.push(b'"');
 }

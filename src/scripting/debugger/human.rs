@@ -2,23 +2,7 @@
 
 use bstr::ByteSlice;
 
-/// Appends bytes between quotes, with all that cannot be printed escaped.
-fn push_quoted(text: &mut Vec<u8>, bytes: &[u8]) {
-    text.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => text.extend_from_slice(&[b'\\', byte]),
-            b'\n' => text.extend_from_slice(b"\\n"),
-            b'\r' => text.extend_from_slice(b"\\r"),
-            b'\t' => text.extend_from_slice(b"\\t"),
-            7 => text.extend_from_slice(b"\\a"),
-            8 => text.extend_from_slice(b"\\b"),
-            b' '..=b'~' => text.push(byte),
-            _ => text.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-    text.push(b'"');
-}
+use crate::text::push_quoted;
 
 /// The reply's text.
 pub(super) fn reply_text(reply: &[u8]) -> Vec<u8> {
