@@ -47,8 +47,12 @@ impl Retention {
             return Some(entry);
         }
         let bytes = entry.view().allocated_bytes();
-        self.queue.lock().entries.push((tables, entry));
-        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let bytes = {
+            // Counted before the walk can take it: it would subtract what has not been added.
+            let mut queue = self.queue.lock();
+            queue.entries.push((tables, entry));
+            self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+        };
         self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
         if bytes > self.bytes_max {
             self.dropped_at_bytes.store(bytes, Ordering::Relaxed);
