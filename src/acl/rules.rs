@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Commands;
-use crate::text::until_nul;
+use crate::text::{is_space, split_words, until_nul};
 
 /// What rules are read by.
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +99,6 @@ pub(super) fn one_line(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Whether a byte is a space to C's `isspace`.
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
-}
-
 /// Whether a name or pattern has spaces or zero bytes, which would not survive in a file.
 pub(super) fn has_spaces(text: &[u8]) -> bool {
     text.iter().any(|&byte| byte == 0 || is_space(byte))
@@ -142,95 +137,7 @@ pub(super) fn merge_selectors<'a>(args: &[&'a [u8]]) -> Result<Vec<Cow<'a, [u8]>
 /// Splits the inside of a selector into rules, which may have quotes and escapes as in a
 /// configuration file. `None` if quotes do not match.
 pub(super) fn split_rules(text: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut rest = until_nul(text);
-    let mut rules = Vec::new();
-    loop {
-        let blanks = rest.iter().take_while(|byte| is_space(**byte)).count();
-        rest = &rest[blanks..];
-        if rest.is_empty() {
-            return Some(rules);
-        }
-        rules.push(take_rule(&mut rest)?);
-    }
-}
-
-/// Takes one word off the start of `rest`.
-fn take_rule(rest: &mut &[u8]) -> Option<Vec<u8>> {
-    let mut word = Vec::new();
-    loop {
-        match *rest {
-            [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some(word),
-            [quote @ (b'"' | b'\''), tail @ ..] => {
-                *rest = tail;
-                match quote {
-                    b'"' => take_double_quoted(rest, &mut word)?,
-                    _ => take_single_quoted(rest, &mut word)?,
-                }
-                let ends = rest.first().is_none_or(|&byte| is_space(byte));
-                return ends.then_some(word);
-            }
-            [byte, tail @ ..] => {
-                word.push(*byte);
-                *rest = tail;
-            }
-        }
-    }
-}
-
-fn take_double_quoted(rest: &mut &[u8], word: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let (byte, tail): (u8, &[u8]) = match *rest {
-            [] => return None,
-            [b'"', tail @ ..] => {
-                *rest = tail;
-                return Some(());
-            }
-            [b'\\', b'x', high, low, tail @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                (hex_digit(*high) << 4 | hex_digit(*low), tail)
-            }
-            [b'\\', escaped, tail @ ..] => (unescaped(*escaped), tail),
-            [byte, tail @ ..] => (*byte, tail),
-        };
-        word.push(byte);
-        *rest = tail;
-    }
-}
-
-fn take_single_quoted(rest: &mut &[u8], word: &mut Vec<u8>) -> Option<()> {
-    loop {
-        let (byte, tail): (u8, &[u8]) = match *rest {
-            [] => return None,
-            [b'\\', b'\'', tail @ ..] => (b'\'', tail),
-            [b'\'', tail @ ..] => {
-                *rest = tail;
-                return Some(());
-            }
-            [byte, tail @ ..] => (*byte, tail),
-        };
-        word.push(byte);
-        *rest = tail;
-    }
-}
-
-fn unescaped(byte: u8) -> u8 {
-    match byte {
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'b' => 8,
-        b'a' => 7,
-        other => other,
-    }
-}
-
-fn hex_digit(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit - b'A' + 10,
-    }
+    split_words(text).ok()
 }
 
 #[cfg(test)]

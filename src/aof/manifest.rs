@@ -13,6 +13,8 @@ mod words;
 
 use std::fmt;
 
+use crate::text::{UnbalancedQuotes, split_words};
+
 /// Bytes of the longest line, its newline included.
 const LINE_BYTES_MAX: usize = 1024;
 
@@ -113,7 +115,7 @@ impl Manifest {
     }
 
     fn add_line(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        let words = words::split(line).ok_or(FORMAT)?;
+        let words = split_words(line).map_err(|UnbalancedQuotes| FORMAT)?;
         // More pairs than these three may come from later versions.
         if words.len() < 6 || words.len() % 2 != 0 {
             return Err(FORMAT);

@@ -14,10 +14,9 @@ use crate::node::replication::{Failover, LinkState};
 use crate::node::stats::FullResyncReason;
 use crate::number::parse_i64;
 use crate::replication::{Announced, Filter, Peer, Phase, Replica, Resync, Waiter};
-use crate::resp::split_inline;
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
-use crate::text::until_nul;
+use crate::text::{split_words, until_nul};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
@@ -330,12 +329,9 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 
 /// The parts that the words of a value name.
 fn filter(value: &[u8]) -> Result<Filter, Failure> {
-    let (mut words, mut spans) = (Vec::new(), Vec::new());
-    split_inline(value, &mut words, 0, &mut spans)
-        .map_err(|_| Failure::err("Missing rdb-filter-only values"))?;
+    let words = split_words(value).map_err(|_| Failure::err("Missing rdb-filter-only values"))?;
     let mut filter = Filter::Nothing;
-    for span in &spans {
-        let word = &words[span.start as usize..(span.start + span.len) as usize];
+    for word in &words {
         if !word.eq_ignore_ascii_case(b"functions") {
             let text = [b"ERR Unsupported rdb-filter-only option: ", until_nul(word)].concat();
             return Err(Failure::Bytes(text));

@@ -3,6 +3,7 @@
 //! Rules, limits and error texts are those of Redis 7.0's `networking.c`.
 
 use crate::number;
+use crate::text::{UnbalancedQuotes, next_word};
 
 /// An inline request or length line whose end has not arrived after this many bytes is too long. A
 /// longer one that arrives whole is accepted, as in Redis.
@@ -336,82 +337,18 @@ pub(crate) fn split_inline(
     base: usize,
     spans: &mut Vec<Span>,
 ) -> Result<(), ProtocolError> {
-    let is_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
     let mut rest = line;
     loop {
-        while let [first, tail @ ..] = rest
-            && is_space(*first)
-        {
-            rest = tail;
-        }
-        if rest.is_empty() || rest.first() == Some(&0) {
-            return Ok(());
-        }
         let start = arena.len();
-        loop {
-            rest = match rest {
-                [] | [0, ..] => break,
-                [first, ..] if is_space(*first) => break,
-                [quote @ (b'"' | b'\''), tail @ ..] => {
-                    let tail = quoted(*quote, tail, arena)?;
-                    if tail.first().is_some_and(|&next| !is_space(next)) {
-                        return Err(ProtocolError::UnbalancedQuotes);
-                    }
-                    rest = tail;
-                    break;
-                }
-                [plain, tail @ ..] => {
-                    arena.push(*plain);
-                    tail
-                }
-            };
+        let found = next_word(&mut rest, arena);
+        if !found.map_err(|UnbalancedQuotes| ProtocolError::UnbalancedQuotes)? {
+            return Ok(());
         }
         let span = |from: usize, to: usize| {
             let start = u32::try_from(from.checked_sub(base)?).ok()?;
             Some(Span { start, len: u32::try_from(to.checked_sub(from)?).ok()? })
         };
         spans.push(span(start, arena.len()).ok_or(ProtocolError::TooBigInline)?);
-    }
-}
-
-/// Reads up to the closing quote; returns what follows it.
-fn quoted<'l>(
-    quote: u8,
-    mut rest: &'l [u8],
-    arena: &mut Vec<u8>,
-) -> Result<&'l [u8], ProtocolError> {
-    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    loop {
-        rest = match (quote, rest) {
-            (_, []) => return Err(ProtocolError::UnbalancedQuotes),
-            (_, [end, tail @ ..]) if *end == quote => return Ok(tail),
-            (b'"', [b'\\', b'x', high, low, tail @ ..])
-                if hex(*high).is_some() && hex(*low).is_some() =>
-            {
-                let value = |digit: u8| hex(digit).unwrap_or_default();
-                arena.push((value(*high) << 4) | value(*low));
-                tail
-            }
-            (b'"', [b'\\', escaped, tail @ ..]) => {
-                arena.push(match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 0x08,
-                    b'a' => 0x07,
-                    other => *other,
-                });
-                tail
-            }
-            (b'\'', [b'\\', b'\'', tail @ ..]) => {
-                arena.push(b'\'');
-                tail
-            }
-            (_, [plain, tail @ ..]) => {
-                arena.push(*plain);
-                tail
-            }
-        };
     }
 }
 

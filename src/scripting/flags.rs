@@ -1,5 +1,7 @@
 //! The first line of a script or library: the engine, and what it declares of itself.
 
+use crate::text::split_words;
+
 /// What a script or function may do, as it declares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ScriptFlags(u8);
@@ -53,7 +55,7 @@ pub(crate) fn script_flags(body: &[u8]) -> Result<(ScriptFlags, usize), Vec<u8>>
     }
     let end = body.iter().position(|&byte| byte == b'\n');
     let end = end.ok_or_else(|| b"Invalid script shebang".to_vec())?;
-    let parts = split_words(&body[..end]).filter(|parts| !parts.is_empty());
+    let parts = split_words(&body[..end]).ok().filter(|parts| !parts.is_empty());
     let parts = parts.ok_or_else(|| b"Invalid engine in script shebang".to_vec())?;
     if parts[0] != b"#!lua" {
         return Err([b"Unexpected engine in script shebang: ", &parts[0][..]].concat());
@@ -88,7 +90,8 @@ pub(super) fn library_line(code: &[u8]) -> Result<LibraryLine, Vec<u8>> {
         return Err(b"Missing library metadata".to_vec());
     }
     let len = code.iter().position(|&byte| byte == b'\n').ok_or_else(invalid)?;
-    let parts = split_words(&code[..len]).filter(|parts| !parts.is_empty()).ok_or_else(invalid)?;
+    let parts = split_words(&code[..len]).ok().filter(|parts| !parts.is_empty());
+    let parts = parts.ok_or_else(invalid)?;
     let mut name = None;
     for part in &parts[1..] {
         match part.split_at_checked(5) {
@@ -110,89 +113,4 @@ pub(super) fn library_line(code: &[u8]) -> Result<LibraryLine, Vec<u8>> {
 /// Whether a library or function may have this name.
 pub(super) fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-}
-
-/// Splits a line at spaces, with quotes as in a configuration file. `None` if quotes are wrong.
-fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut rest = line;
-    loop {
-        rest = rest.trim_ascii_start();
-        if rest.is_empty() || rest[0] == 0 {
-            return Some(words);
-        }
-        let mut word = Vec::new();
-        rest = read_word(rest, &mut word)?;
-        words.push(word);
-    }
-}
-
-fn read_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        let Some((&byte, after)) = rest.split_first() else { return Some(rest) };
-        match byte {
-            b' ' | b'\n' | b'\r' | b'\t' | 0 => return Some(rest),
-            b'"' => return closed(read_double_quoted(after, word)?),
-            b'\'' => return closed(read_single_quoted(after, word)?),
-            _ => word.push(byte),
-        }
-        rest = after;
-    }
-}
-
-/// A closing quote must end its word.
-fn closed(rest: &[u8]) -> Option<&[u8]> {
-    match rest.first() {
-        None => Some(rest),
-        Some(byte) => (byte.is_ascii_whitespace() || *byte == 0x0b).then_some(rest),
-    }
-}
-
-fn read_double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        rest = match rest {
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                let digits = [*high, *low];
-                let text = std::str::from_utf8(&digits).ok()?;
-                word.push(u8::from_str_radix(text, 16).ok()?);
-                after
-            }
-            [b'\\', escaped, after @ ..] => {
-                word.push(match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 8,
-                    b'a' => 7,
-                    other => *other,
-                });
-                after
-            }
-            [b'"', after @ ..] => return Some(after),
-            [byte, after @ ..] => {
-                word.push(*byte);
-                after
-            }
-            [] => return None,
-        };
-    }
-}
-
-fn read_single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        rest = match rest {
-            [b'\\', b'\'', after @ ..] => {
-                word.push(b'\'');
-                after
-            }
-            [b'\'', after @ ..] => return Some(after),
-            [byte, after @ ..] => {
-                word.push(*byte);
-                after
-            }
-            [] => return None,
-        };
-    }
 }

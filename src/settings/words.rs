@@ -1,6 +1,8 @@
 //! A line of redis.conf as words: Redis's quoting, read and written.
 //!
-//! Owns splitting (`sdssplitargs`) and quoting (`sdscatrepr`). Knows no directive.
+//! Words are text here, and stay readable where they are quoted. Knows no directive.
+
+use crate::text::{UnbalancedQuotes, split_words};
 
 /// Why a line cannot be split into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,110 +22,16 @@ impl SplitError {
     }
 }
 
-/// Splits a line as Redis does: `"..."` with the escapes `\n \r \t \b \a \xHH`, `'...'` with `\'`,
-/// and words without quotes. A quote may begin within a word; after it closes, the word must end.
+/// Splits a line as Redis does.
 pub(super) fn split(line: &str) -> Result<Vec<String>, SplitError> {
     split_bytes(line.as_bytes())
 }
 
 /// As [`split`]; accepts any bytes outside of words.
 pub(super) fn split_bytes(line: &[u8]) -> Result<Vec<String>, SplitError> {
-    let mut rest = line;
-    let mut words = Vec::new();
-    loop {
-        rest = rest.trim_ascii_start();
-        if rest.is_empty() {
-            return Ok(words);
-        }
-        let (word, after) = word(rest)?;
-        words.push(String::from_utf8(word).map_err(|_| SplitError::NotUtf8)?);
-        rest = after;
-    }
-}
-
-/// The first word of `rest` (which begins with no space), and what follows it.
-fn word(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), SplitError> {
-    let mut word = Vec::new();
-    loop {
-        match rest {
-            [] => return Ok((word, rest)),
-            [byte, ..] if byte.is_ascii_whitespace() => return Ok((word, rest)),
-            [b'"', inner @ ..] => {
-                let after = double_quoted(inner, &mut word)?;
-                return Ok((word, closed(after)?));
-            }
-            [b'\'', inner @ ..] => {
-                let after = single_quoted(inner, &mut word)?;
-                return Ok((word, closed(after)?));
-            }
-            [byte, after @ ..] => {
-                word.push(*byte);
-                rest = after;
-            }
-        }
-    }
-}
-
-fn closed(after: &[u8]) -> Result<&[u8], SplitError> {
-    match after {
-        [byte, ..] if !byte.is_ascii_whitespace() => Err(SplitError::UnbalancedQuotes),
-        _ => Ok(after),
-    }
-}
-
-fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], SplitError> {
-    loop {
-        match rest {
-            [b'"', after @ ..] => return Ok(after),
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                word.push(hex_digit(*high) << 4 | hex_digit(*low));
-                rest = after;
-            }
-            [b'\\', escaped, after @ ..] => {
-                word.push(match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 0x08,
-                    b'a' => 0x07,
-                    other => *other,
-                });
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                word.push(*byte);
-                rest = after;
-            }
-            [] => return Err(SplitError::UnbalancedQuotes),
-        }
-    }
-}
-
-fn single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], SplitError> {
-    loop {
-        match rest {
-            [b'\'', after @ ..] => return Ok(after),
-            [b'\\', b'\'', after @ ..] => {
-                word.push(b'\'');
-                rest = after;
-            }
-            [byte, after @ ..] => {
-                word.push(*byte);
-                rest = after;
-            }
-            [] => return Err(SplitError::UnbalancedQuotes),
-        }
-    }
-}
-
-fn hex_digit(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit - b'A' + 10,
-    }
+    let words = split_words(line).map_err(|UnbalancedQuotes| SplitError::UnbalancedQuotes)?;
+    let text = |word| String::from_utf8(word).map_err(|_| SplitError::NotUtf8);
+    words.into_iter().map(text).collect()
 }
 
 /// Quotes `text` so that [`split`] returns it as one word.
@@ -164,30 +72,6 @@ mod tests {
     fn words_split_at_any_run_of_blanks() {
         assert_eq!(split("  save \t 900   1 "), Ok(vec!["save".into(), "900".into(), "1".into()]));
         assert_eq!(split("  \t"), Ok(vec![]));
-    }
-
-    #[test]
-    fn double_quotes_know_escapes() {
-        let words = split(r#"a "b\x41\n\t\"\\ c\q" """#).unwrap();
-        assert_eq!(words, ["a", "bA\n\t\"\\ cq", ""]);
-    }
-
-    #[test]
-    fn single_quotes_know_only_their_own_escape() {
-        assert_eq!(split(r"'a\'b\n' ''").unwrap(), ["a'b\\n", ""]);
-    }
-
-    #[test]
-    fn a_quote_may_begin_within_a_word_but_must_end_it() {
-        assert_eq!(split(r#"ab"cd ef""#).unwrap(), ["abcd ef"]);
-        assert_eq!(split(r#""abc"def"#), Err(SplitError::UnbalancedQuotes));
-    }
-
-    #[test]
-    fn an_open_quote_is_unbalanced() {
-        assert_eq!(split(r#"logfile "abc"#), Err(SplitError::UnbalancedQuotes));
-        assert_eq!(split("logfile 'abc"), Err(SplitError::UnbalancedQuotes));
-        assert_eq!(split(r#"logfile "abc\"#), Err(SplitError::UnbalancedQuotes));
     }
 
     #[test]
