@@ -93,7 +93,7 @@ impl Node {
         let replicas = &self.replication.replicas;
         let caught_up = replicas.len() == 0 || replicas.all_acknowledged(offset);
         if how.now || timeout_s == 0 || caught_up || self.is_replica() {
-            return self.end(locked, how).map(|()| Begun::Ending);
+            return self.end(locked, how, offset).map(|()| Begun::Ending);
         }
         let deadline_ms = self.clock.unix_ms() + i64::from(timeout_s) * 1000;
         *self.shutdown.pending.lock() = Some(Pending { how, offset, deadline_ms });
@@ -115,16 +115,16 @@ impl Node {
         if self.shutdown.pending.lock().take().is_none() {
             return;
         }
-        if let Err(reason) = self.end(&mut locked, pending.how) {
+        if let Err(reason) = self.end(&mut locked, pending.how, pending.offset) {
             log!(Warning, "Errors trying to shut down the server: {reason}");
             self.resume_after_shutdown(&locked);
         }
     }
 
-    /// Logs which replicas lack writes now that the node ends.
-    fn log_replicas(&self) {
-        let (offset, views) = (self.log.offset(), self.replication.replicas.views());
-        let lagging = views.iter().filter(|view| view.acked != offset);
+    /// Logs which replicas lack writes up to an offset now that the node ends.
+    fn log_replicas(&self, offset: u64) {
+        let views = self.replication.replicas.views();
+        let lagging = views.iter().filter(|view| view.acked < offset);
         for view in lagging.clone() {
             let lag_s = match view.phase {
                 Phase::Online => (self.clock.unix_ms() - view.acked_ms) / 1000,
@@ -165,8 +165,10 @@ impl Node {
         self.clients.all().iter().for_each(|handle| handle.look());
     }
 
-    fn end(&self, locked: &mut Locked<'_>, how: Shutdown) -> HostResult {
-        self.log_replicas();
+    /// Ends the process; the last write ended at `offset`. The log may be longer: it has the requests
+    /// for acknowledgements, too.
+    fn end(&self, locked: &mut Locked<'_>, how: Shutdown, offset: u64) -> HostResult {
+        self.log_replicas(offset);
         self.host().shutdown(locked, how)
     }
 }

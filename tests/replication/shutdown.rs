@@ -47,6 +47,9 @@ fn waits_until_a_lagging_replica_has_everything() {
     assert_eq!(client.read_reply(), Err(ReadError::Closed));
     assert_eq!(writer.read_reply(), Err(ReadError::Closed), "what it held back was not done");
     assert_eq!(ask(&replica, "GET a"), "bulk \"2\"");
+    // Whether or not it has acknowledged the request for its acknowledgement.
+    let in_sync = "1 of 1 replicas are in sync when shutting down";
+    assert!(master.wait_for_log(in_sync, ENDING).is_some());
 }
 
 #[test]
