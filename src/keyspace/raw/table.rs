@@ -24,6 +24,7 @@
 //! they never read entries.
 
 mod detached;
+mod line;
 mod occupied;
 mod segment;
 

@@ -3,6 +3,7 @@
 
 use super::super::entry::EntryRef;
 use super::super::sync::{AtomicPtr, AtomicU64, Life, Ordering};
+use super::line::Line;
 
 #[cfg(not(limpid_loom))]
 pub(super) const LINE: usize = 8;
@@ -75,22 +76,24 @@ impl Segment {
     pub(super) unsafe fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
         for displaced in 0..LINES {
             let start = ((home(hash) + displaced) % LINES) * LINE;
-            let wanted = mark(hash, displaced);
-            let mut vacant = false;
-            for index in start..start + LINE {
+            // SAFETY: the lock is held, and the line lies within the segment.
+            let line = unsafe { Line::read(&self.slots[start..start + LINE]) };
+            let mut hits = line.marked(mark(hash, displaced));
+            while hits != 0 {
+                let index = start + hits.trailing_zeros() as usize;
+                hits &= hits - 1;
                 let slot = self.load(index);
                 if slot == 0 {
-                    vacant = true;
-                } else if slot & MARK == wanted {
-                    // SAFETY: the address in a slot is an entry of this table, which lives
-                    // while the lock is held.
-                    let entry = unsafe { EntryRef::from_bits(slot & ADDRESS) };
-                    if same_bytes(entry.key(), key) {
-                        return Some(index);
-                    }
+                    continue;
+                }
+                // SAFETY: the address in a slot is an entry of this table, which lives while the
+                // lock is held.
+                let entry = unsafe { EntryRef::from_bits(slot & ADDRESS) };
+                if same_bytes(entry.key(), key) {
+                    return Some(index);
                 }
             }
-            if vacant {
+            if line.has_vacancy() {
                 return None;
             }
         }
