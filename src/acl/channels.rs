@@ -57,17 +57,18 @@ pub(crate) struct Revoked {
 }
 
 impl Revoked {
-    /// What a change takes away. `None` if all former patterns remain.
+    /// What a change leaves. `None` if the user had no channels, or has all of them now. That all former
+    /// patterns remain is no such case, as in Redis: a connection may have subscribed as another user.
     pub(crate) fn between(old: &User, new: &User) -> Option<Self> {
         if new.all_selectors().any(|selector| selector.all_channels) {
             return None;
         }
         let left: Vec<Vec<u8>> =
             new.all_selectors().flat_map(|selector| selector.channels.iter().cloned()).collect();
-        let remains = old.all_selectors().all(|selector| {
-            !selector.all_channels && selector.channels.iter().all(|known| left.contains(known))
-        });
-        if remains { None } else { Some(Self { left }) }
+        let had_none = old
+            .all_selectors()
+            .all(|selector| !selector.all_channels && selector.channels.is_empty());
+        if had_none { None } else { Some(Self { left }) }
     }
 
     /// Whether a subscription is no longer permitted.
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn subscriptions_end_only_when_a_change_takes_channels() {
+    fn subscriptions_end_when_a_user_with_channels_changes() {
         let commands = Commands::new(&Few::new());
         let basis = Basis { commands: &commands, channels: PubsubDefault::ResetChannels };
         let revoked = |before: &[&str], after: &[&str]| {
@@ -117,10 +118,15 @@ mod tests {
             let users = set(&Users::new(&basis), &rules(before)).users;
             set(&users, &rules(after)).revoked
         };
-        assert_eq!(revoked(&["&a"], &["&b"]), None);
-        assert_eq!(revoked(&["&a"], &["resetchannels", "(&b)", "(&a)"]), None);
+        assert_eq!(revoked(&["on"], &["&b"]), None);
         assert_eq!(revoked(&["&*"], &["allchannels"]), None);
         assert_eq!(revoked(&["&a"], &["(&*)", "resetchannels"]).map(|_| ()), None);
+        for after in [&["&b"][..], &["resetchannels", "(&b)", "(&a)"]] {
+            let revoked = revoked(&["&a"], after).unwrap();
+            let ends =
+                ["a", "b", "c"].map(|name| revoked.ends(name.as_bytes(), ChannelKind::Plain));
+            assert_eq!(ends, [false, false, true]);
+        }
         let revoked = revoked(&["&*"], &["resetchannels", "&a*"]).unwrap();
         assert!(!revoked.ends(b"ab", ChannelKind::Plain));
         assert!(revoked.ends(b"b", ChannelKind::Plain));

@@ -274,7 +274,7 @@ fn shardnumsub(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
 }
 
 fn numpat(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
-    ctx.reply.count(ctx.node.pubsub.count(Kind::Pattern));
+    ctx.reply.count(ctx.node.pubsub.patterns());
     Ok(())
 }
 

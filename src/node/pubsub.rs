@@ -20,6 +20,12 @@ pub(crate) enum Kind {
 
 type Subscribers = BTreeMap<u64, Arc<Handle>>;
 
+/// Those who are left: a client that was killed has no subscriptions any more, though its worker has
+/// yet to end them.
+fn living(subscribers: &Subscribers) -> impl Iterator<Item = &Arc<Handle>> {
+    subscribers.values().filter(|handle| !handle.is_killed())
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     by_kind: [HashMap<Name, Subscribers>; 3],
@@ -116,10 +122,13 @@ impl PubSub {
     /// Names with subscribers that match a pattern.
     pub(crate) fn names(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Name> {
         let tables = self.tables.read();
-        let names = tables.by_kind[kind as usize].keys();
+        let names = tables.by_kind[kind as usize].iter();
         names
-            .filter(|name| pattern.is_none_or(|pattern| glob::matches(pattern, name)))
-            .cloned()
+            .filter(|(name, subscribers)| {
+                pattern.is_none_or(|pattern| glob::matches(pattern, name))
+                    && living(subscribers).next().is_some()
+            })
+            .map(|(name, _)| name.clone())
             .collect()
     }
 
@@ -135,10 +144,19 @@ impl PubSub {
 
     /// The number of clients subscribed to a name.
     pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> usize {
-        self.tables.read().by_kind[kind as usize].get(name).map_or(0, BTreeMap::len)
+        let tables = self.tables.read();
+        tables.by_kind[kind as usize].get(name).map_or(0, |subscribers| living(subscribers).count())
     }
 
-    /// The number of names with subscribers.
+    /// The number of patterns with subscribers.
+    pub(crate) fn patterns(&self) -> usize {
+        let tables = self.tables.read();
+        let names = tables.by_kind[Kind::Pattern as usize].values();
+        names.filter(|subscribers| living(subscribers).next().is_some()).count()
+    }
+
+    /// The number of names with subscribers, and for a moment of those whose last one was killed:
+    /// channels are too many to look at each.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.tables.read().by_kind[kind as usize].len()
     }
@@ -160,7 +178,9 @@ fn send(subscribers: &Subscribers, head: &[&[u8]], message: &Part<'_>) -> usize 
         output
     };
     let (mut two, mut three) = (None, None);
-    for handle in subscribers.values() {
+    let mut sent = 0;
+    for handle in living(subscribers) {
+        sent += 1;
         // Held until the message is queued, so that none in the old protocol follows a HELLO.
         let shown = handle.shown.lock();
         let protocol = shown.protocol;
@@ -170,5 +190,5 @@ fn send(subscribers: &Subscribers, head: &[&[u8]], message: &Part<'_>) -> usize 
         };
         handle.push(encoded.get_or_insert_with(|| encode(protocol)));
     }
-    subscribers.len()
+    sent
 }

@@ -65,6 +65,12 @@ impl History {
         lines.concat()
     }
 
+    /// What one connection sent last.
+    pub(crate) fn of(&self, who: Who, count: usize) -> String {
+        let own: Vec<_> = self.commands.iter().filter(|(_, sender, _)| *sender == who).collect();
+        own[own.len().saturating_sub(count)..].iter().map(|&command| line(command)).collect()
+    }
+
     pub(crate) fn last(&self, count: usize) -> String {
         let from = self.commands.len().saturating_sub(count);
         self.commands.range(from..).map(line).collect()

@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
         .is(counter("keyspace_misses_total", "Reads that did not.")),
     field("pubsub_channels", |look| look.node.pubsub.count(Kind::Channel).into())
         .is(gauge("pubsub_channels", "Channels with subscribers.")),
-    field("pubsub_patterns", |look| look.node.pubsub.count(Kind::Pattern).into())
+    field("pubsub_patterns", |look| look.node.pubsub.patterns().into())
         .is(gauge("pubsub_patterns", "Patterns with subscribers.")),
     field("pubsubshard_channels", |look| look.node.pubsub.count(Kind::ShardChannel).into())
         .is(gauge("pubsubshard_channels", "Shard channels with subscribers.")),

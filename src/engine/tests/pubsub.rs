@@ -124,6 +124,26 @@ fn a_subscriber_that_does_not_read_is_cut() {
 }
 
 #[test]
+fn a_killed_client_has_no_subscriptions_from_then_on() {
+    Fixture::new().transcript(
+        "
+        A: SUBSCRIBE a -> *3 $9 subscribe $1 a :1
+        A: PSUBSCRIBE a* -> *3 $10 psubscribe $2 a* :2
+        A: SSUBSCRIBE a -> *3 $10 ssubscribe $1 a :1
+        B: PUBLISH a 1 -> :2
+        B: CLIENT KILL TYPE pubsub -> :1
+        B: PUBLISH a 1 -> :0
+        B: SPUBLISH a 1 -> :0
+        B: PUBSUB CHANNELS -> *0
+        B: PUBSUB SHARDCHANNELS -> *0
+        B: PUBSUB NUMSUB a -> *2 $1 a :0
+        B: PUBSUB SHARDNUMSUB a -> *2 $1 a :0
+        B: PUBSUB NUMPAT -> :0
+        ",
+    );
+}
+
+#[test]
 fn keyspace_events_reach_their_subscribers() {
     let mut fixture = Fixture::new();
     fixture.run("A", "HELLO 3");
