@@ -16,7 +16,7 @@ const RANKS: &[(&str, u32)] = &[
     ("limits", 0),
     ("heap", 0),
     ("acl", 1),
-    ("aof", 0),
+    ("aof", 1),
     ("settings", 1),
     ("scripting", 1),
     ("resp", 1),

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-/// Most moments kept.
-const MOMENTS_MAX: usize = 8192;
+/// Most moments kept. There is room for all from the start: growing while a replica falls behind would
+/// make eviction remove keys for it.
+const MOMENTS_MAX: usize = 4096;
 /// Least time between two moments, in nanoseconds.
 const APART_NANOS: u64 = 250_000;
 
@@ -20,10 +21,17 @@ struct Moment {
 
 /// Moments, the newest last. When there are too many, older ones are thinned out, so that they
 /// reach far back and are precise where it matters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timeline {
     moments: Mutex<VecDeque<Moment>>,
     noted_nanos: AtomicU64,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        let moments = Mutex::new(VecDeque::with_capacity(MOMENTS_MAX));
+        Self { moments, noted_nanos: AtomicU64::new(0) }
+    }
 }
 
 impl Timeline {
@@ -99,7 +107,11 @@ mod tests {
         for ms in 1..=100_000 {
             timeline.note(ms, ms * MS);
         }
-        assert!(timeline.moments.lock().len() <= MOMENTS_MAX);
+        {
+            let moments = timeline.moments.lock();
+            assert!(moments.len() <= MOMENTS_MAX);
+            assert_eq!(moments.capacity(), MOMENTS_MAX, "it never grows");
+        }
         let oldest = timeline.age_of_next(0, 100_000 * MS).expect("something is kept");
         assert!(oldest > 50_000 * MS, "reaches {} ms back", oldest / MS);
         assert_eq!(timeline.age_of_next(99_990, 100_000 * MS), Some(9 * MS));
