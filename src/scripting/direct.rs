@@ -25,10 +25,11 @@ use crate::number::double::DoubleText;
 const WORDS_MAX: usize = 8;
 
 /// What the function in C has beside it: what the binding's own finds there too, what the
-/// interpreter shares, and the name of a status's field.
+/// interpreter shares, the name of a status's field, and the status of nearly all writes.
 const BINDING: c_int = 1;
 const SHARED: c_int = 2;
-const OK: c_int = 3;
+const OK_NAME: c_int = 3;
+const OK: c_int = 4;
 
 /// The binding's function in C, the same for all of its functions.
 static BINDING_CALL: OnceLock<lua_CFunction> = OnceLock::new();
@@ -37,16 +38,17 @@ static BINDING_CALL: OnceLock<lua_CFunction> = OnceLock::new();
 pub(super) fn stand_for(lua: &Lua, shared: &Rc<Shared>, function: Function) -> Result<Function> {
     let shared_at = Rc::as_ptr(shared).cast_mut().cast::<c_void>();
     let mut found = None;
-    // SAFETY: there are slots enough for five values, and nothing in here needs to be dropped. The
+    // SAFETY: there are slots enough for seven values, and nothing in here needs to be dropped. The
     // binding's function lives as long as what it has beside it, and that holds `shared`.
     let standing = unsafe {
-        lua.exec_raw((function, &shared.names.ok), |state| {
+        lua.exec_raw((function, &shared.names.ok, "OK"), |state| {
             found = ffi::lua_tocfunction(state, 1);
             if ffi::lua_getupvalue(state, 1, BINDING).is_null() {
                 ffi::lua_pushnil(state);
             }
             ffi::lua_pushlightuserdata(state, shared_at);
             ffi::lua_pushvalue(state, 2);
+            ffi::lua_pushvalue(state, 3);
             ffi::lua_pushcclosure(state, call, OK);
             ffi::lua_replace(state, 1);
             ffi::lua_settop(state, 1);
@@ -66,8 +68,11 @@ unsafe extern "C-unwind" fn call(state: *mut lua_State) -> c_int {
             Some(Plain::Bulk(bytes)) => push(state, bytes),
             Some(Plain::Status(text)) => {
                 ffi::lua_createtable(state, 0, 1);
-                ffi::lua_pushvalue(state, ffi::lua_upvalueindex(OK));
-                push(state, text);
+                ffi::lua_pushvalue(state, ffi::lua_upvalueindex(OK_NAME));
+                match text {
+                    b"OK" => ffi::lua_pushvalue(state, ffi::lua_upvalueindex(OK)),
+                    _ => push(state, text),
+                }
                 ffi::lua_rawset(state, -3);
             }
             Some(Plain::Integer(value)) => ffi::lua_pushnumber(state, value as f64),
