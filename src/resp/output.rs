@@ -160,17 +160,22 @@ impl Output {
         }
     }
 
-    /// Appends a copy of everything to `to`.
-    pub(crate) fn copy_to(&self, to: &mut Vec<u8>) {
+    /// Gives everything to `to`, which is empty; its memory comes back in exchange.
+    pub(crate) fn give_to(&mut self, to: &mut Vec<u8>) {
+        debug_assert!(to.is_empty(), "it is for one reply");
+        if self.pieces.is_empty() {
+            return std::mem::swap(&mut self.bytes, to);
+        }
         let mut rest = self.bytes.as_slice();
         let mut done = 0_usize;
-        for piece in &self.pieces {
+        for piece in self.pieces.drain(..) {
             let (before, after) = rest.split_at(piece.at.saturating_sub(done));
             to.extend_from_slice(before);
             to.extend_from_slice(&piece.bytes);
             (rest, done) = (after, piece.at);
         }
         to.extend_from_slice(rest);
+        self.bytes.clear();
     }
 
     /// Prepares for the replies to a client. Bytes left by another one, whose connection broke

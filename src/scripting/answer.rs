@@ -22,6 +22,31 @@ const VALUES_LIMIT: &[u8] = b"ERR too many values in a script's reply";
 /// Open tables that Rust holds itself; the binding has no more than 8000 handles for all purposes.
 const HELD_MAX: usize = 1000;
 
+/// A result without elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Scalar<'a> {
+    String(&'a [u8]),
+    Number(f64),
+    Boolean(bool),
+    Nil,
+}
+
+impl Scalar<'_> {
+    /// Writes it as one reply.
+    pub(super) fn write(self, resp: Resp, writer: &mut dyn ReplyWriter) {
+        match self {
+            Self::String(bytes) => writer.bulk(bytes),
+            Self::Number(value) => writer.integer(to_integer(value)),
+            Self::Boolean(value) => match (resp, value) {
+                (Resp::Three, value) => writer.boolean(value),
+                (Resp::Two, true) => writer.integer(1),
+                (Resp::Two, false) => writer.null(),
+            },
+            Self::Nil => writer.null(),
+        }
+    }
+}
+
 /// Where the writing of a table's elements stands.
 enum Open {
     Array {
@@ -182,21 +207,21 @@ impl<'a> Answer<'a> {
             return self.writer.error(STACK_LIMIT, Counted::NotYet);
         }
         match value {
-            Value::String(string) => self.writer.bulk(&string.as_bytes()),
+            Value::String(string) => self.scalar(Scalar::String(&string.as_bytes())),
             Value::Integer(value) => self.writer.integer(value),
-            Value::Number(value) => self.writer.integer(to_integer(value)),
-            Value::Boolean(value) => match (self.resp, value) {
-                (Resp::Three, value) => self.writer.boolean(value),
-                (Resp::Two, true) => self.writer.integer(1),
-                (Resp::Two, false) => self.writer.null(),
-            },
+            Value::Number(value) => self.scalar(Scalar::Number(value)),
+            Value::Boolean(value) => self.scalar(Scalar::Boolean(value)),
             Value::Table(table) => {
                 if let Err(error) = self.begin_table(table, innermost) {
                     self.writer.error(&without_breaks(&reply_text(&error)), Counted::NotYet);
                 }
             }
-            _ => self.writer.null(),
+            _ => self.scalar(Scalar::Nil),
         }
+    }
+
+    fn scalar(&mut self, scalar: Scalar<'_>) {
+        scalar.write(self.resp, self.writer);
     }
 
     /// Sets values of a table aside. If there are too many, an error stands for the table.

@@ -9,6 +9,7 @@ use bstr::ByteSlice;
 use mlua::{RegistryKey, Result};
 
 use super::answer::without_breaks;
+use super::entry::Passing;
 use super::flags::{ScriptFlags, script_flags};
 use super::host::{Host, ReplyWriter};
 use super::raise::reply_text;
@@ -142,7 +143,7 @@ impl Scripts {
     ) {
         let script = &self.scripts[id.0];
         let name = std::str::from_utf8(&script.sha).expect("a SHA consists of hexadecimal digits");
-        self.state.run_script(&script.function, name, input, host, writer);
+        self.state.run((&script.function, Passing::Globals), name, input, host, writer);
     }
 
     /// SCRIPT FLUSH: forgets all scripts and whatever they left in the interpreter.

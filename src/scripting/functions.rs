@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use mlua::{Error, Lua, MultiValue, RegistryKey, Result, Table, Value};
 
+use super::entry::Passing;
 use super::flags::{LibraryLine, ScriptFlags, is_name, library_line};
 use super::host::{Host, Loader, ReplyWriter};
 use super::names::Shared;
@@ -210,7 +211,8 @@ impl Libraries {
     ) -> bool {
         let Some((library, at)) = self.catalog.find(name) else { return false };
         let Some(function) = library.functions.get(at) else { return false };
-        self.state.run_function(&function.callback, &function.name, input, host, writer);
+        let call = (&function.callback, Passing::Arguments);
+        self.state.run(call, &function.name, input, host, writer);
         true
     }
 

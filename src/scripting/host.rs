@@ -46,7 +46,7 @@ pub(crate) enum Interrupt {
 ///
 /// No method may run another script on the same thread.
 pub(crate) trait Host {
-    /// Runs a command. Appends exactly one reply to `reply`, in the protocol that
+    /// Runs a command. Writes exactly one reply to `reply`, which is empty, in the protocol that
     /// [`set_resp`](Self::set_resp) chose last (RESP2 at first), or refuses it.
     fn call(&mut self, argv: &[&[u8]], reply: &mut Vec<u8>) -> Result<(), CallError>;
     /// `redis.setresp`: the protocol of the replies to the commands that follow.

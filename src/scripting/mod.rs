@@ -7,8 +7,9 @@
 //! | Task | File |
 //! |---|---|
 //! | what the engine implements | `host.rs` |
-//! | an interpreter, and a run | `state.rs` |
+//! | an interpreter, and a run | `state.rs`, `entry.rs` |
 //! | `redis.*` and other functions in Rust | `native.rs`, `arguments.rs` |
+//! | `redis.call` and `redis.pcall` in most cases | `direct.rs` |
 //! | sealed tables, pcall, load: Lua's part | `prelude.lua` |
 //! | patterns that would recurse without bound | `patterns.rs` |
 //! | errors: what scripts see, where they came from | `raise.rs` |
@@ -33,6 +34,8 @@
 mod answer;
 mod arguments;
 mod debugger;
+mod direct;
+mod entry;
 mod eval;
 mod fenv;
 mod flags;

@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::thread;
 
 use mlua::{Function, Lua, LuaString, Result, Table};
 
 use super::functions::Registered;
-use super::host::Resp;
+use super::host::{CallError, Resp};
 use super::random::Random;
 
 /// Field names and helpers, created once.
@@ -40,8 +41,6 @@ pub(super) struct Prelude {
     pub(super) xpcall: Function,
     pub(super) next: Function,
     pub(super) tostring: Function,
-    /// (function, keys, args) → function without arguments.
-    pub(super) bind: Function,
     /// An environment → what scripts see in its place.
     pub(super) environment: Function,
     /// Switches the environment of functions between loading and running; libraries only.
@@ -76,7 +75,6 @@ impl Names {
             xpcall: handles.raw_get("xpcall")?,
             next: handles.raw_get("next")?,
             tostring: handles.raw_get("tostring")?,
-            bind: handles.raw_get("bind")?,
             environment: handles.raw_get("environment")?,
             loading: handles.raw_get("loading")?,
         };
@@ -98,6 +96,9 @@ const FREE_BYTES_MAX: usize = 16 << 10;
 /// grows.
 const BYTES_PER_BYTE_MAX: usize = 32;
 
+/// How the host has taken a call, or a panic of its own.
+type Asked = thread::Result<std::result::Result<(), CallError>>;
+
 /// What the functions of one interpreter share with the code that runs it.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -110,6 +111,8 @@ pub(super) struct Shared {
     /// Bytes that the interpreter may hold; 0 for no limit.
     pub(super) memory_limit: Cell<usize>,
     pub(super) reply: RefCell<Vec<u8>>,
+    /// How the host has taken a call that is left to the binding's function.
+    pub(super) asked: RefCell<Option<Asked>>,
     pub(super) numbers: RefCell<Vec<u8>>,
     /// Functions that the library registered that is loading.
     pub(super) registered: RefCell<Option<Vec<Registered>>>,
@@ -140,6 +143,7 @@ impl Shared {
             ending: Cell::new(None),
             memory_limit: Cell::new(0),
             reply: RefCell::default(),
+            asked: RefCell::default(),
             numbers: RefCell::default(),
             registered: RefCell::default(),
         })

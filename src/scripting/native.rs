@@ -3,11 +3,13 @@
 //! They look like functions in C to Lua, so that an error names the script's line even when the
 //! script returns their result straight away.
 
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use mlua::{Error, Function, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Table, Value};
 
 use super::arguments::with_words;
+use super::direct;
 use super::host::{CallError, HOST, LOADER, LogLevel, Propagation, Resp};
 use super::names::Shared;
 use super::raise;
@@ -25,8 +27,10 @@ const REPLICAS: i64 = 2;
 /// The `redis` table of EVAL or, without what debugging and replication once needed, of functions.
 pub(super) fn redis_table(lua: &Lua, shared: &Rc<Shared>, eval: bool) -> Result<Table> {
     let redis = lua.create_table()?;
-    redis.raw_set("call", native(lua, shared, |lua, shared, args| call(lua, shared, &args))?)?;
-    redis.raw_set("pcall", native(lua, shared, |lua, shared, args| pcall(lua, shared, &args))?)?;
+    let call = native(lua, shared, |lua, shared, args| call(lua, shared, &args))?;
+    redis.raw_set("call", direct::stand_for(lua, shared, call)?)?;
+    let pcall = native(lua, shared, |lua, shared, args| pcall(lua, shared, &args))?;
+    redis.raw_set("pcall", direct::stand_for(lua, shared, pcall)?)?;
     log_fields(lua, shared, &redis)?;
     redis.raw_set(
         "setresp",
@@ -149,11 +153,16 @@ fn value_of(lua: &Lua, shared: &Shared, reply: &[u8]) -> Result<Value> {
     shared.make(lua, reply.len(), || Replies::new(lua, &shared.names, reply).value())
 }
 
-type Asked = (Vec<u8>, std::result::Result<(), CallError>);
+type Reply = (Vec<u8>, std::result::Result<(), CallError>);
 
-fn ask_host(shared: &Shared, args: &MultiValue) -> Result<Asked> {
+/// The host's reply, which may be there already.
+fn ask_host(shared: &Shared, args: &MultiValue) -> Result<Reply> {
     if !HOST.is_set() {
         return Err(raise::reply("redis.call/pcall can only be called inside a script invocation"));
+    }
+    if let Some(asked) = shared.asked.take() {
+        let outcome = asked.unwrap_or_else(|panic| resume_unwind(panic));
+        return Ok((shared.reply.take(), outcome));
     }
     let mut reply = shared.reply.take();
     reply.clear();

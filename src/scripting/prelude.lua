@@ -340,13 +340,6 @@ string_metatable = seal({ __index = G.string })
 
 local handles = { contents = contents, compile = compile, xpcall = raw_xpcall, next = next, tostring = tostring }
 
--- Binds the arguments of a library's function, since xpcall passes none.
-function handles.bind(f, keys, args)
-  return function()
-    return f(keys, args)
-  end
-end
-
 -- What scripts see in the place of an environment.
 function handles.environment(environment)
   if environment == handles.globals then

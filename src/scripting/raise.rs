@@ -188,7 +188,9 @@ fn raising_place(lua: &Lua) -> Option<Place> {
     // A function in Lua that stands for one in C loses its caller's frame to a tail call: the line
     // is not known then.
     let known = |what: &str| !replaced || !matches!(what, "tail" | "C");
-    frame(lua, level).filter(|(_, what)| known(what)).map(|(place, _)| place)
+    let found = frame(lua, level).filter(|(_, what)| known(what))?;
+    // The outermost function is what runs the script: it is no part of it.
+    frame(lua, level + 1).map(|_| found.0)
 }
 
 fn frame(lua: &Lua, level: usize) -> Option<(Place, &'static str)> {

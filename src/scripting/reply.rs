@@ -17,6 +17,34 @@ pub(super) fn string(bytes: &[u8]) -> Bytes<'_> {
     bytes.to_str().map_or_else(|_| Either::Right(BStr::new(bytes)), Either::Left)
 }
 
+/// A reply that is one plain value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Plain<'a> {
+    Bulk(&'a [u8]),
+    Status(&'a [u8]),
+    Integer(i64),
+    Boolean(bool),
+    Nil,
+}
+
+/// The value of a reply, if that is plain. As with [`Replies`], null is false in RESP2.
+pub(super) fn plain(reply: &[u8]) -> Option<Plain<'_>> {
+    let (&kind, rest) = reply.split_first()?;
+    let end = rest.iter().position(|&byte| byte == b'\r')?;
+    let (line, rest) = (rest.get(..end)?, rest.get(end + 2..)?);
+    Some(match kind {
+        b'$' => match parse_i64(line)? {
+            -1 => Plain::Boolean(false),
+            len => Plain::Bulk(rest.get(..usize::try_from(len).ok()?)?),
+        },
+        b'+' => Plain::Status(line),
+        b':' => Plain::Integer(parse_i64(line)?),
+        b'#' => Plain::Boolean(line == b"t"),
+        b'_' => Plain::Nil,
+        _ => return None,
+    })
+}
+
 /// Reads one reply after the other.
 #[derive(Debug)]
 pub(super) struct Replies<'a> {

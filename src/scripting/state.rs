@@ -10,12 +10,12 @@ use mlua::{
     Value, VmState,
 };
 
-use super::answer::{Answer, Failure, without_breaks};
+use super::answer::{Answer, Failure, Scalar, without_breaks};
+use super::entry::{Ended, Entry, Passing};
 use super::fenv::Originals;
 use super::host::{Counted, HOST, Host, Interrupt, LOADER, Loader, ReplyWriter, Resp};
 use super::names::{Ending, Prelude, Shared};
 use super::random::Random;
-use super::reply::string;
 use super::{functions, libraries, native, patterns, raise};
 
 const SOURCE: &str = include_str!("prelude.lua");
@@ -96,6 +96,7 @@ pub(super) struct State {
     /// The globals themselves, behind their seal.
     globals: Table,
     trap: Function,
+    entry: Entry,
 }
 
 impl fmt::Debug for State {
@@ -149,12 +150,13 @@ impl State {
         let handles: Table = prelude.call((natives, &globals))?;
         shared.names.set_prelude(&handles)?;
         lua.set_globals(handles.raw_get("globals")?)?;
+        let entry = Entry::new(&lua, &globals, &trap, &shared.names)?;
         watch(&lua, &shared)?;
         let limit = environment.memory_max;
         shared.memory_limit.set(limit);
         lua.set_memory_limit(limit)?;
         set_pause(&lua, PAUSE);
-        Ok(Self { lua, shared, globals, trap })
+        Ok(Self { lua, shared, globals, trap, entry })
     }
 
     /// Bytes that the interpreter holds.
@@ -231,53 +233,37 @@ impl State {
         })
     }
 
-    /// Runs a script with its keys and arguments as globals.
-    pub(super) fn run_script(
+    /// Runs a function that was [kept](Self::keep), and writes what it returns or raises.
+    pub(super) fn run(
         &self,
-        function: &RegistryKey,
+        (function, passing): (&RegistryKey, Passing),
         name: &str,
         input: Input<'_>,
         host: &mut dyn Host,
         writer: &mut dyn ReplyWriter,
     ) {
-        let set = |state: &Self| {
-            state.shared.make(&state.lua, input.bytes(), || {
-                let names = &state.shared.names;
-                state.globals.raw_set(&names.keys, sequence(&state.lua, input.keys)?)?;
-                state.globals.raw_set(&names.argv, sequence(&state.lua, input.args)?)
-            })?;
-            state.lua.registry_value::<Function>(function)
+        self.shared.resp.set(Resp::Two);
+        // The host stays in reach until all is written: reading an error's fields may run Lua.
+        HOST.set(host, || {
+            let run = |state: &Self| {
+                let answer = |scalar: Scalar<'_>| scalar.write(state.shared.resp.get(), writer);
+                state.entry.run(function, passing, input, answer)
+            };
+            match self.with_room(run) {
+                Ok(ended) => self.finish(ended, name, writer),
+                Err(error) => fail(name, &error, writer),
+            }
+        });
+        let rest = match self.shared.ending.take() {
+            Some(_) => watch(&self.lua, &self.shared),
+            None => Ok(()),
         };
-        match self.with_room(set) {
-            Ok(function) => self.run(&function, name, host, writer),
-            Err(error) => fail(name, &error, writer),
-        }
-    }
-
-    /// Runs a library's function, which gets its keys and arguments as tables.
-    pub(super) fn run_function(
-        &self,
-        function: &RegistryKey,
-        name: &str,
-        input: Input<'_>,
-        host: &mut dyn Host,
-        writer: &mut dyn ReplyWriter,
-    ) {
-        let bind = |state: &Self| {
-            let (keys, args) = state.shared.make(&state.lua, input.bytes(), || {
-                Ok((sequence(&state.lua, input.keys)?, sequence(&state.lua, input.args)?))
-            })?;
-            let function: Function = state.lua.registry_value(function)?;
-            state.shared.names.prelude()?.bind.call::<Function>((function, keys, args))
-        };
-        match self.with_room(bind) {
-            Ok(bound) => self.run(&bound, name, host, writer),
-            Err(error) => fail(name, &error, writer),
-        }
+        // Both fail for lack of memory only; the next run reports it if it lasts.
+        rest.and_then(|()| self.tidy()).unwrap_or_default();
     }
 
     /// Runs `work`; if Lua's memory is full, of garbage perhaps, once more after a collection.
-    fn with_room<R>(&self, work: impl Fn(&Self) -> Result<R>) -> Result<R> {
+    fn with_room<R>(&self, mut work: impl FnMut(&Self) -> Result<R>) -> Result<R> {
         match work(self) {
             Err(Error::MemoryError(_)) => {
                 self.collect_garbage()?;
@@ -287,37 +273,18 @@ impl State {
         }
     }
 
-    fn run(
-        &self,
-        function: &Function,
-        name: &str,
-        host: &mut dyn Host,
-        writer: &mut dyn ReplyWriter,
-    ) {
-        self.shared.resp.set(Resp::Two);
-        // The host stays in reach until all is written: reading an error's fields may run Lua.
-        HOST.set(host, || self.run_and_answer(function, name, writer));
-        let rest = match self.shared.ending.take() {
-            Some(_) => watch(&self.lua, &self.shared),
-            None => Ok(()),
-        };
-        // Both fail for lack of memory only; the next run reports it if it lasts.
-        rest.and_then(|()| self.tidy()).unwrap_or_default();
-    }
-
-    fn run_and_answer(&self, function: &Function, name: &str, writer: &mut dyn ReplyWriter) {
-        let outcome = self
-            .shared
-            .names
-            .prelude()
-            .and_then(|prelude| prelude.xpcall.call::<(bool, Value)>((function, &self.trap)));
-        match outcome {
-            Ok((true, value)) => {
+    /// Writes what a run left to be written.
+    fn finish(&self, ended: Ended, name: &str, writer: &mut dyn ReplyWriter) {
+        if ended == Ended::Answered {
+            return;
+        }
+        match (self.entry.take_result(&self.lua), ended) {
+            (Ok(error), Ended::Raised) => self.report(name, &error, writer),
+            (Ok(value), _) => {
                 let resp = self.shared.resp.get();
                 Answer::new(&self.lua, &self.shared.names, resp, writer).write(value);
             }
-            Ok((false, error)) => self.report(name, &error, writer),
-            Err(error) => fail(name, &error, writer),
+            (Err(error), _) => fail(name, &error, writer),
         }
     }
 
@@ -361,14 +328,6 @@ pub(crate) struct Input<'a> {
     pub(crate) args: &'a [&'a [u8]],
 }
 
-impl Input<'_> {
-    /// Bytes of all, with some for each.
-    fn bytes(&self) -> usize {
-        const EACH: usize = 8;
-        self.keys.iter().chain(self.args).map(|word| word.len() + EACH).sum()
-    }
-}
-
 fn fail(name: &str, error: &Error, writer: &mut dyn ReplyWriter) {
     match error {
         Error::MemoryError(text) | Error::RuntimeError(text) => {
@@ -383,12 +342,6 @@ fn fail_with(name: &str, message: &[u8], writer: &mut dyn ReplyWriter) {
     let shown = &message[..message.len().min(MESSAGE_MAX)];
     let text = [b"ERR Error running script ", name.as_bytes(), b", ", shown].concat();
     writer.error(&without_breaks(text.trim_with(|c| c == '\r' || c == '\n')), Counted::NotYet);
-}
-
-/// A table that grows as it is filled, as in Redis: the length operator depends on it.
-fn sequence(lua: &Lua, words: &[&[u8]]) -> Result<Table> {
-    let mut words = words.iter();
-    lua.create_sequence_from(std::iter::from_fn(|| words.next().map(|word| string(word))))
 }
 
 /// Removes the globals that scripts must not have.

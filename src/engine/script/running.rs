@@ -232,7 +232,7 @@ impl<'r, 'e, 'n> Running<'r, 'e, 'n> {
             write::tell(self.caller.node, self.effects);
         }
         self.client.replied = None;
-        self.work.output.copy_to(reply);
+        self.work.output.give_to(reply);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use mlua::{Function, Lua, LuaString, Result, StdLib, Table};
 use self::console::{Console, ReadError, TERMINAL};
 pub(crate) use self::console::{Received, Terminal};
 use self::human::reply_text;
+use super::entry::Passing;
 use super::eval::CHUNK;
 use super::flags::script_flags;
 use super::host::{CallError, HOST, Host, Interrupt, LogLevel, Propagation, ReplyWriter, Resp};
@@ -91,7 +92,8 @@ fn run(
     }
     handles.raw_get::<Function>("begin")?.call::<()>(())?;
     let mut host = Shown { host, console };
-    state.run_script(&function, script.name, script.input, &mut host, writer);
+    let call = (&function, Passing::Globals);
+    state.run(call, script.name, script.input, &mut host, writer);
     Ok(())
 }
 
@@ -199,11 +201,9 @@ impl Host for Shown<'_> {
             return self.host.call(argv, reply);
         }
         self.show_call(argv);
-        let begin = reply.len();
         let outcome = self.host.call(argv, reply);
         match &outcome {
             Ok(()) => {
-                let reply = &reply[begin..];
                 if reply.starts_with(b"-") {
                     let line = reply.strip_suffix(b"\r\n").unwrap_or(reply);
                     self.console.log([b"<error> ", line].concat());

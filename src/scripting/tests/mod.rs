@@ -4,6 +4,7 @@ mod behaviour;
 mod corpus;
 mod cost;
 mod deprecated;
+mod direct;
 mod programs;
 mod store;
 mod wire;
