@@ -200,7 +200,8 @@ impl Server {
         assert!(output.status.success(), "redis-benchmark: {output:?}");
         let text = String::from_utf8_lossy(&output.stdout);
         let last = text.lines().last().unwrap_or_default();
-        let field = last.split(',').nth(1).unwrap_or_default();
+        // The sixth before the last: the first is the command, and a script has commas of its own.
+        let field = last.rsplit(',').nth(6).unwrap_or_default();
         field.trim_matches('"').parse().expect("requests per second")
     }
 }
