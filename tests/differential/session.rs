@@ -347,10 +347,11 @@ impl Session {
         let about = self.history.about(&keys.iter().collect::<Vec<_>>());
         let report = format!(
             "{}  message {equal} of {} and {} to {who:?}\n  redis : {left_shown}\n  limpid: {right_shown}\n  \
-             commands about it:\n{about}  the last commands:\n{}",
+             commands about it:\n{about}  its own commands:\n{}  the last commands:\n{}",
             self.heading(),
             lefts.len(),
             rights.len(),
+            self.history.of(who, 25),
             self.history.last(25)
         );
         Err(Box::new(Mismatch { name: "message".to_owned(), kind: Kind::Message, sort, report }))
