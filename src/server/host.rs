@@ -282,6 +282,8 @@ impl Host for ServerHost {
             // Somebody else may have removed it.
             drop(fs::remove_file(pidfile));
         }
+        // The kernel might close clients' sockets first: they could connect once more, to nobody.
+        self.listeners.close();
         log!(Warning, "Redis is now ready to exit, bye bye...");
         std::process::exit(0);
     }

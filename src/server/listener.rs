@@ -146,7 +146,7 @@ impl Listeners {
     }
 
     /// Listens no longer.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         let mut open = self.open.lock();
         open.sockets = Sockets::default();
         if open.unix.take().is_some() {
