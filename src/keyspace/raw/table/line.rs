@@ -74,7 +74,6 @@ mod one_by_one {
         /// # Safety
         /// Nobody changes the slots meanwhile. There are as many as in a line.
         #[inline]
-        #[allow(clippy::missing_const_for_fn, reason = "it loads")]
         pub(crate) unsafe fn read(slots: &[AtomicU64]) -> Self {
             Self(std::array::from_fn(|index| slots[index].load(Ordering::Relaxed)))
         }
