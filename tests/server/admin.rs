@@ -110,10 +110,11 @@ fn a_client_that_takes_no_answer_is_closed() {
 
 #[test]
 fn pipelined_requests_are_answered_without_waiting_for_acknowledgements() {
+    const ROUNDS: usize = 20;
     let (_server, address) = watched(&[]);
     let mut stream = connect(address);
-    let mut slowest = Duration::ZERO;
-    for _ in 0..20 {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
         let began = now();
         stream.write_all(&b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n".repeat(3)).unwrap();
         let mut text = String::new();
@@ -123,9 +124,11 @@ fn pipelined_requests_are_answered_without_waiting_for_acknowledgements() {
             assert!(len > 0, "{text}");
             text.push_str(std::str::from_utf8(&piece[..len]).unwrap());
         }
-        slowest = slowest.max(began.elapsed());
+        times.push(began.elapsed());
     }
-    assert!(slowest < Duration::from_millis(38), "{slowest:?}");
+    // With such waits all rounds but the first take 40 ms. What else runs here delays few.
+    times.sort_unstable();
+    assert!(times[ROUNDS / 2] < Duration::from_millis(38), "{times:?}");
 }
 
 #[test]

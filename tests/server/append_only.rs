@@ -61,6 +61,16 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for the end of the first rewrite, as of that which begins a replica's file. It is counted
+/// before it is in progress, and its time is known before it is no longer: so the order of the two
+/// questions matters.
+fn await_first_rewrite(server: &Server) {
+    until("the first rewrite ends", || {
+        info(server, "aof_last_rewrite_time_sec") != "-1"
+            && info(server, "aof_rewrite_in_progress") == "0"
+    });
+}
+
 /// A key of each type, with some commands that are recorded in another form.
 fn fill(server: &Server) {
     for command in [
@@ -356,7 +366,7 @@ fn a_file_grows_by_writes_and_shrinks_by_itself() {
         client.call(&[b"SET", b"a", &[b'x'; 1000]]).unwrap();
         info(&server, "aof_rewrites") != "0"
     });
-    until("the rewrite ends", || info(&server, "aof_rewrite_in_progress") == "0");
+    await_first_rewrite(&server);
     assert!(info(&server, "aof_base_size").parse::<u64>().unwrap() < 10 << 10);
 }
 
@@ -416,15 +426,6 @@ fn writes_are_refused_while_the_disk_is_full() {
     assert_eq!(text(&server, "DEBUG DIGEST"), digest);
 }
 
-/// Waits for the rewrite that begins a replica's file. Its time is known before it counts as ended,
-/// so that the order of the two questions matters.
-fn await_its_file(replica: &Server) {
-    until("its file begins", || {
-        info(replica, "aof_last_rewrite_time_sec") != "-1"
-            && info(replica, "aof_rewrite_in_progress") == "0"
-    });
-}
-
 #[test]
 fn a_replica_keeps_a_file_of_its_own() {
     let (dir, own) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -433,7 +434,7 @@ fn a_replica_keeps_a_file_of_its_own() {
     let address = format!("127.0.0.1 {}", master.port());
     let mut replica = start(own.path(), &["--replicaof", &address, "--appendfsync", "always"]);
     until("the link is up", || text(&replica, "INFO replication").contains("link_status:up"));
-    await_its_file(&replica);
+    await_first_rewrite(&replica);
     for command in ["SET r 1", "EXPIRE r 1000", "INCR n", "LPUSH l 9"] {
         assert!(!call(&master, command).is_error());
     }
@@ -467,7 +468,7 @@ fn a_replica_loads_its_file_and_goes_on() {
         let digest = text(&master, "DEBUG DIGEST");
         until(what, || text(&replica, "DEBUG DIGEST") == digest);
     };
-    await_its_file(&replica);
+    await_first_rewrite(&replica);
     call(&master, "SET before 1");
     same("it has what its master has");
     assert_eq!(text(&replica, "DEBUG LOADAOF"), "OK");
@@ -491,7 +492,7 @@ fn the_file_of_a_replica_has_the_ends_of_its_own_keys() {
     let options = ["--replicaof", &address, "--replica-read-only", "no", "--appendfsync", "always"];
     let replica = start(own.path(), &options);
     until("the link is up", || text(&replica, "INFO replication").contains("link_status:up"));
-    await_its_file(&replica);
+    await_first_rewrite(&replica);
     for round in 1..=2 {
         assert_eq!(text(&replica, "SET own x PX 1"), "OK");
         until("the file has its end", || {

@@ -183,8 +183,15 @@ fn memory_commands_answer_with_figures() {
     };
     assert!(doctor(&mut client).starts_with("Hi Sam, this instance is empty"));
     client.call(&[b"SET", b"large", &vec![b'v'; 64 << 20]]).unwrap();
+    // A peak is noted by whoever looks, and ten times a second.
+    assert!(number(&info(&mut client, "memory"), "used_memory_peak") > 64 << 20);
     client.call(&words("SET small v EX 1000")).unwrap();
     client.call(&words("DEL large")).unwrap();
+    // A thread of its own frees it.
+    let deadline = now() + TIMEOUT;
+    while number(&info(&mut client, "memory"), "lazyfree_pending_objects") > 0 {
+        assert!(now() < deadline, "it is not freed");
+    }
     client.call(&[b"SET", b"large", &vec![b'v'; 16 << 20]]).unwrap();
     let Reply::Array(stats) = client.call(&words("MEMORY STATS")).unwrap() else { panic!("a map") };
     assert_eq!(stats.len(), 2 * 28);

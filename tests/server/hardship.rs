@@ -181,6 +181,7 @@ fn a_full_disk_is_told_of_once_and_serving_goes_on() {
     assert_eq!(say(&mut connection, "CONFIG SET stop-writes-on-bgsave-error no"), "OK");
     assert_eq!(say(&mut connection, "SET key 1"), "OK");
     assert_eq!(say(&mut connection, "GET large"), value);
+    assert!(server.wait_for_log("No space left on device", SOON).is_some());
     for _ in 0..3 {
         let before = info(&mut connection, "total_commands_processed");
         assert_eq!(say(&mut connection, "BGSAVE"), "Background saving started", "{before}");

@@ -173,6 +173,8 @@ fn clients_are_answered_loading_until_the_file_is_loaded() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_limpid-server"))
         .args(args)
         .args(["--port", "0", "--unixsocket", socket.to_str().expect("a path")])
+        // The load rests for a second in all: nobody is answered in the first half of one.
+        .args(["--key-load-delay", "1"])
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("it starts");

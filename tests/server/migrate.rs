@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::support::connection::Connection;
 use crate::support::reply::Reply;
-use crate::support::server::Server;
+use crate::support::server::{Server, free_port};
 
 const ARGS: &[&str] = &["--save", ""];
 
@@ -129,10 +129,9 @@ fn options_and_errors_are_as_in_redis() {
         &format!("{target} ERR DB index is out of range"),
     );
     assert_eq!(number(&own, "DBSIZE"), 1);
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     assert_error(
         &own,
-        &format!("MIGRATE 127.0.0.1 {} c 0 1000", nobody.port()),
+        &format!("MIGRATE 127.0.0.1 {} c 0 1000", free_port()),
         "IOERR error or timeout connecting to the client",
     );
 }

@@ -6,9 +6,11 @@ use super::reply::{ReadError, Reply};
 use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +24,10 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Attempts to find a free port: another process may take one before its use.
 const PORTS_TRIED: usize = 10;
+
+/// The ports of servers: below those that the system gives to clients, which could take one before
+/// its use, or between a server's end and its restart.
+const PORTS: Range<u32> = 10_000..32_000;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Program {
@@ -352,8 +358,15 @@ fn is_port_busy(line: &str) -> bool {
     line.contains("Failed listening on port") || line.contains("Address already in use")
 }
 
-/// An unused port.
+/// An unused port, which no other test of this process gets.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("it is bound").port()
+    static TURNS: AtomicU32 = AtomicU32::new(0);
+    // Other processes begin elsewhere.
+    let first = std::process::id().wrapping_mul(1009);
+    let mut ports = PORTS.map(|_| {
+        let turn = first.wrapping_add(TURNS.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(PORTS.start + turn % (PORTS.end - PORTS.start)).expect("PORTS are ports")
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("loopback has free ports")
 }
