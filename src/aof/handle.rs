@@ -112,8 +112,9 @@ pub(crate) struct Aof {
     pub(super) rewriting: AtomicBool,
     /// The last switch: a new one must know the file names after it.
     pub(super) last_switch: Mutex<Option<Arc<Ticket>>>,
-    /// Counts how often the file was turned off.
+    /// Counts how often the file was turned off, and how often that was done with.
     pub(super) closings: AtomicU64,
+    pub(super) closed: AtomicU64,
     /// Held by whoever writes.
     pub(super) pen: Mutex<Pen>,
     pub(super) pace: Pace,
@@ -158,6 +159,7 @@ impl Aof {
             rewriting: AtomicBool::new(false),
             last_switch: Mutex::default(),
             closings: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
             pen: Mutex::default(),
             pace: Pace::default(),
             gathering: Gathering::default(),
@@ -474,11 +476,17 @@ impl Aof {
         self.closings.fetch_add(1, Ordering::AcqRel);
         let ticket = Arc::new(Ticket::default());
         if self.mode() == Mode::Off {
+            self.closed.fetch_add(1, Ordering::AcqRel);
             ticket.resolve(Ok(()));
         } else {
             self.queue.mark(Marker::Close(Arc::clone(&ticket)), false);
         }
         Closing { ticket }
+    }
+
+    /// Whether the file is on its way off. What a rewrite has to be is known once it is off.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closed.load(Ordering::Acquire) != self.closings.load(Ordering::Acquire)
     }
 
     /// Notes that a rewrite shall begin when it can (`aof_pending_rewrite`).

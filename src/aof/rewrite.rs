@@ -101,6 +101,8 @@ impl Aof {
     fn create_files(self: &Arc<Self>, options: RewriteOptions) -> io::Result<Prepared> {
         let folder = &self.folder;
         folder.create()?;
+        // Before the mode: if the file is turned off after this, the rewrite is void.
+        let closings = self.closings.load(Ordering::Acquire);
         let mode = self.mode();
         let turning_on =
             mode == Mode::Waiting || (mode == Mode::Off && options.purpose == Purpose::TurnOn);
@@ -132,7 +134,7 @@ impl Aof {
             unpaced_bytes: 0,
             ticket: None,
             turning_on,
-            closings: self.closings.load(Ordering::Acquire),
+            closings,
             cut: 0,
             begun: false,
             done: false,

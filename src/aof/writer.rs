@@ -352,6 +352,7 @@ impl Drain {
         }
         self.drop_file(pen);
         self.aof.set_mode(Mode::Off);
+        self.aof.closed.fetch_add(1, Ordering::AcqRel);
         ticket.resolve(outcome);
     }
 

@@ -317,7 +317,7 @@ pub(super) fn rewrite(
     if saving.running_rewrite().is_some() && !turning_on {
         return FileRewrite::Running;
     }
-    if saving.running.is_some() || within == Within::Transaction {
+    if saving.running.is_some() || within == Within::Transaction || file.is_closing() {
         file.schedule_rewrite(true);
         return FileRewrite::Scheduled;
     }
@@ -464,8 +464,13 @@ impl Rewrites {
             return;
         }
         let settings = &node.settings.load().aof;
+        // In this order: whoever has the file begin anew schedules a rewrite after it began to close.
+        let scheduled = file.rewrite_scheduled();
+        if file.is_closing() {
+            return;
+        }
         let turning_on = settings.enabled && file.mode() != Mode::On;
-        if turning_on || file.rewrite_scheduled() {
+        if turning_on || scheduled {
             if !self.may_begin(node, file) {
                 return;
             }

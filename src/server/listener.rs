@@ -141,6 +141,8 @@ impl Listeners {
         let before = std::mem::replace(&mut open.sockets, sockets);
         let late = before.accept_waiting(&open.sockets).map(Arrival::from).collect::<Vec<_>>();
         open.late.extend(late);
+        // Before anybody is woken, who could take this processor: who connects meanwhile is lost.
+        drop(before);
         drop(open);
         self.exchanged.notify_one();
     }

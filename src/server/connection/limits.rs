@@ -162,12 +162,13 @@ impl Connection {
     /// Logs and counts a client disconnected for its output of this many bytes.
     #[cold]
     pub(super) fn cut_for_output(&self, bytes: u64, limit: Arguments<'_>) -> Over {
+        // Whoever reads the line finds it counted.
+        self.engine.node.stats.output_limit_disconnections.add(1);
         log!(
             Warning,
             "Client {} scheduled to be closed ASAP for overcoming of output buffer limits ({bytes}              bytes wait; {limit}).",
             self.handle.described()
         );
-        self.engine.node.stats.output_limit_disconnections.add(1);
         Over
     }
 }
