@@ -309,7 +309,7 @@ impl Connection {
         if new < input.len() {
             self.input.push(&input[new..]);
         }
-        self.end_run(cx, worker)
+        self.end_run(cx, worker, consumed)
     }
 
     /// Runs the requests in the kept input.
@@ -318,7 +318,7 @@ impl Connection {
         let consumed = self.execute(worker, input.unread())?;
         input.consume(consumed);
         self.input = input;
-        self.end_run(cx, worker)
+        self.end_run(cx, worker, consumed)
     }
 
     /// Runs the requests in `input`; returns how many bytes of it were consumed.
@@ -349,9 +349,14 @@ impl Connection {
         Ok(ran.consumed)
     }
 
-    /// Checks what is left over, and writes the replies.
+    /// Checks what is left over, and writes the replies to `consumed` bytes of input.
     #[inline]
-    fn end_run(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Result<(), Over> {
+    fn end_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &mut Worker,
+        consumed: usize,
+    ) -> Result<(), Over> {
         if !self.input.is_empty() {
             self.check_input_limit()?;
         } else if self.handle.input_bytes.load(Ordering::Relaxed) != 0 {
@@ -359,7 +364,7 @@ impl Connection {
         }
         let made = worker.executor.output.len();
         if made > REPLY_BYTES_UNCHECKED
-            && let Err(over) = self.check_reply(made)
+            && let Err(over) = self.check_reply(made, consumed)
         {
             // Nobody gets them: nor should they keep memory.
             worker.executor.output = Output::default();

@@ -102,8 +102,8 @@ fn unauthenticated_clients_hold_little_memory() {
             }
             // A line without an end.
             1 => stream.write_all(&vec![b'x'; 60_000]).unwrap(),
-            // Replies that nobody reads.
-            2 => stream.write_all(&b"GET x\r\n".repeat(2_000)).unwrap(),
+            // Replies that nobody reads, nearly as many as may be.
+            2 => stream.write_all(&b"GET x\r\n".repeat(400)).unwrap(),
             _ => stream.write_all(b"*10\r\n$16384\r\n").unwrap(),
         }
         held.push(stream);
@@ -128,6 +128,25 @@ fn unauthenticated_clients_hold_little_memory() {
         let cut = (0..10_000).any(|_| stream.write_all(&bytes).is_err());
         assert!(cut, "{what}");
     }
+}
+
+#[test]
+fn an_unauthenticated_client_that_asks_faster_than_it_is_answered_is_cut() {
+    let args = ["--save", "", "--requirepass", "secret", "--enable-debug-command", "yes"];
+    let server = Server::limpid(&[&args[..], &["--workers", "1"]].concat());
+    let mut client = server.connect();
+    client.call(&[b"AUTH", b"secret"]).unwrap();
+    for (requests, replies) in [(300, 300), (2000, 0)] {
+        let mut stream = open(&server);
+        // All requests have arrived when the server reads the first.
+        client.send(&[b"DEBUG", b"SLEEP", b"0.5"]).unwrap();
+        stream.write_all(&b"GET x\r\n".repeat(requests)).unwrap();
+        client.read_reply().unwrap();
+        // Nothing is sent of what is too much, however much room the socket has.
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(rest(&mut stream).matches("-NOAUTH").count(), replies, "{requests}");
+    }
+    assert!(server.wait_for_log("not authenticated, hard limit 16384", LONG).is_some());
 }
 
 #[test]

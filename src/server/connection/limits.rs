@@ -13,10 +13,11 @@ use super::{Connection, Over};
 use crate::settings::{BufferLimit, Settings};
 use crate::telemetry::log::log;
 
-/// Maximum number of bytes that an unauthenticated client may make the server hold.
+/// Maximum number of bytes of input that an unauthenticated client may make the server hold.
 const UNAUTHENTICATED_BYTES_MAX: usize = 64 * 1024;
 
-/// Replies of so many bytes pass whatever the hard limit: Redis, too, has this buffer beside it.
+/// Replies of so many bytes pass whatever the hard limit: Redis, too, has this buffer beside it. An
+/// unauthenticated client may not leave more of them unread.
 pub(super) const REPLY_BYTES_UNCHECKED: usize = 16 * 1024;
 
 /// Output over its soft limit. It is checked again when the time is up, even if nothing can be sent
@@ -62,12 +63,17 @@ impl Connection {
         Err(Over)
     }
 
-    /// Disconnects a client whose last replies alone, of `made` bytes, exceed the hard limit of its
-    /// class. As in Redis nothing of them is sent, however fast the client reads.
+    /// Disconnects a client whose last replies alone, of `made` bytes to `consumed` bytes of input,
+    /// exceed the hard limit of its class. As in Redis nothing of them is sent, however fast the
+    /// client reads. An unauthenticated client is cut as well where Redis, which reads as much input
+    /// at once as it has room for replies, would run out of that room.
     #[cold]
-    pub(super) fn check_reply(&self, made: usize) -> Result<(), Over> {
+    pub(super) fn check_reply(&self, made: usize, consumed: usize) -> Result<(), Over> {
         if self.client.replica.is_some() {
             return Ok(());
+        }
+        if made > consumed.max(REPLY_BYTES_UNCHECKED) {
+            self.check_authenticated(made)?;
         }
         let settings = self.engine.node.settings.load();
         let (class, limit) = self.output_limit(&settings);
@@ -117,12 +123,19 @@ impl Connection {
         } else {
             self.soft = None;
         }
-        let max = UNAUTHENTICATED_BYTES_MAX;
-        if self.output_bytes > max && !self.client.is_trusted(&self.engine.node.acl) {
-            let why = format_args!("not authenticated, hard limit {max}");
-            return Err(self.cut_for_output(waiting, why));
+        if self.output_bytes > REPLY_BYTES_UNCHECKED {
+            self.check_authenticated(self.output_bytes)?;
         }
         Ok(())
+    }
+
+    /// Disconnects an unauthenticated client for its output of so many bytes.
+    fn check_authenticated(&self, bytes: usize) -> Result<(), Over> {
+        if self.client.is_trusted(&self.engine.node.acl) {
+            return Ok(());
+        }
+        let why = format_args!("not authenticated, hard limit {REPLY_BYTES_UNCHECKED}");
+        Err(self.cut_for_output(bytes as u64, why))
     }
 
     /// Disconnects the client once its output exceeds the soft limit for too long. Until then sets
@@ -166,7 +179,8 @@ impl Connection {
         self.engine.node.stats.output_limit_disconnections.add(1);
         log!(
             Warning,
-            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits ({bytes}              bytes wait; {limit}).",
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits ({bytes} \
+             bytes wait; {limit}).",
             self.handle.described()
         );
         Over
