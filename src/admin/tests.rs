@@ -254,8 +254,9 @@ fn a_failure_to_accept_neither_ends_the_admin_server_nor_has_it_spin() {
         let node = Arc::clone(&engine.node);
         let serving =
             connections::serve(accept, routes(Arc::clone(engine)), (node, Arc::default()), limits);
+        // Before either of the two runs.
+        let began = tokio::time::Instant::now();
         let client = async {
-            let began = tokio::time::Instant::now();
             let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
             let request = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
             tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.expect("sent");

@@ -1,6 +1,7 @@
 //! The scripts of [`blocking`](crate::blocking) that are written out. A step is a client's letter
 //! and its commands; `wait` waits for all timeouts, `sleep` for some milliseconds;
-//! a letter with `?` has a client go on only if it does not wait.
+//! a letter with `?` has a client go on only if it does not wait. Times are long: none may be over
+//! before both servers have been looked at after the last step in which clients wait for it.
 
 pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
     (
@@ -142,22 +143,22 @@ pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
     (
         "what ends a wait: time",
         &[
-            "a BLPOP k 0.02",
-            "b BLMOVE k k2 LEFT LEFT 0.02",
-            "c BRPOPLPUSH k k2 0.02",
-            "d BLMPOP 0.02 1 k LEFT",
-            "e BZPOPMIN z 0.02",
-            "f BZMPOP 0.02 1 z MIN",
-            "g XREAD BLOCK 20 STREAMS s $",
+            "a BLPOP k 0.75",
+            "b BLMOVE k k2 LEFT LEFT 0.75",
+            "c BRPOPLPUSH k k2 0.75",
+            "d BLMPOP 0.75 1 k LEFT",
+            "e BZPOPMIN z 0.75",
+            "f BZMPOP 0.75 1 z MIN",
+            "g XREAD BLOCK 750 STREAMS s $",
             "wait",
             "a HELLO 3",
             "c HELLO 3",
             "e HELLO 3",
             "g HELLO 3",
-            "a BLPOP k 0.02",
-            "c BLMPOP 0.02 1 k RIGHT",
-            "e BZMPOP 0.02 1 z MIN",
-            "g XREAD BLOCK 20 STREAMS s 0",
+            "a BLPOP k 0.75",
+            "c BLMPOP 0.75 1 k RIGHT",
+            "e BZMPOP 0.75 1 z MIN",
+            "g XREAD BLOCK 750 STREAMS s 0",
             "wait",
         ],
     ),
@@ -172,7 +173,6 @@ pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
             "a BLPOP k nan",
             "a BLPOP k 9223372036854775807",
             "a BLPOP k 9223372036854776",
-            "a BLPOP k 0x1p-6",
             "a BLMOVE k k LEFT LEFT -0.5",
             "a BLMPOP -1 1 k LEFT",
             "a BLMPOP 0 0 k LEFT",
@@ -183,6 +183,7 @@ pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
             "a XREAD BLOCK -1 STREAMS s $",
             "a XREAD BLOCK 0.5 STREAMS s $",
             "a XREAD BLOCK x STREAMS s $",
+            "a BLPOP k 0x1p-1",
             "wait",
         ],
     ),
@@ -439,7 +440,7 @@ pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
         "a group's stream that expires by itself",
         &[
             "p XGROUP CREATE s g $ MKSTREAM",
-            "p PEXPIRE s 20",
+            "p PEXPIRE s 750",
             "a XREADGROUP GROUP g alice BLOCK 0 STREAMS s >",
             "wait",
         ],
@@ -459,8 +460,8 @@ pub(crate) const SCRIPTS: &[(&str, &[&str])] = &[
     (
         "a time passes during a pause",
         &[
-            "a BLPOP k 0.02",
-            "p CLIENT PAUSE 60 WRITE",
+            "a BLPOP k 0.5",
+            "p CLIENT PAUSE 1500 WRITE",
             "wait",
             "p RPUSH k 1",
             "wait",

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::handshake::{Script, listen};
-use crate::nodes::{ask, await_link, count, info, limpid, limpid_with, number, ok, until, words};
+use crate::nodes::{
+    SOON, ask, await_link, count, info, limpid, limpid_with, number, ok, until, words,
+};
 use crate::support::connection::Connection;
 use crate::support::now;
 use crate::support::server::Server;
@@ -221,8 +223,9 @@ fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
         slow.send(&words(command)).unwrap();
     }
     // The snapshot is walked to its end while the receiver reads nothing.
-    until("the snapshot is done", || count(&master, "rdb_bgsave_in_progress") == 0);
-    until("it was begun", || count(&master, "sync_full") == 1);
+    let done = master.wait_for_log("Background saving terminated with success", SOON);
+    assert!(done.is_some(), "{}", master.log_text());
+    assert_eq!(count(&master, "sync_full"), 1);
     let replica = limpid();
     ok(&replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
     await_link(&replica);
@@ -248,13 +251,17 @@ fn a_slow_receiver_of_a_full_resync_gets_it_whole() {
 /// With a delay like the default's, replicas wait for one another, but not for ever.
 #[test]
 fn replicas_that_come_together_share_one_snapshot() {
-    let master = limpid_with(&["--repl-diskless-sync-delay", "2"]);
+    let master = limpid_with(&["--repl-diskless-sync-delay", "3600"]);
     ok(&master, "DEBUG POPULATE 10");
     let replicas = [limpid(), limpid()];
     for replica in &replicas {
         ok(replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
     }
+    // However long the second one took.
+    until("both wait", || count(&master, "connected_slaves") == 2);
+    ok(&master, "CONFIG SET repl-diskless-sync-delay 2");
     replicas.iter().for_each(await_link);
+    assert!(master.wait_for_log("Starting BGSAVE for SYNC", SOON).is_some());
     let log = master.log_text();
     assert_eq!(log.matches("Starting BGSAVE for SYNC").count(), 1, "{log}");
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::nodes::{ask, await_link, follow, info, limpid_with, ok, until};
+use crate::nodes::{ask, await_link, follow, info, limpid_with, ok, percentiles, until};
 use crate::proxy::Proxy;
 use crate::support::now;
 use crate::support::server::{Server, free_port};
@@ -152,7 +152,7 @@ fn a_replica_is_not_ready_and_tells_no_lag_while_it_takes_a_full_resync() {
     ok(&master, "DEBUG POPULATE 100000");
     let (replica, admin) = watched(&[]);
     let proxy = Proxy::to(master.port());
-    proxy.delay(Duration::from_millis(20));
+    proxy.hold_after(100_000);
     ok(&replica, &format!("REPLICAOF 127.0.0.1 {}", proxy.port()));
     let mut seen = 0;
     until("the resync is under way", || {
@@ -214,16 +214,17 @@ fn a_server_that_stands_still_answers_the_admin_port_at_once() {
         let mut probe = server.connect();
         probe.set_timeout(Duration::from_millis(100)).unwrap();
         while probe.call(&[b"PING"]).is_ok() {}
-        let mut answers = 0;
-        while !asleep.is_finished() && answers < 20 {
+        let mut times = Vec::new();
+        while !asleep.is_finished() && times.len() < 40 {
             for path in ["/livez", "/metrics"] {
                 let began = now();
                 assert_eq!(status(admin, path), 200);
-                let took = began.elapsed();
-                assert!(took < Duration::from_millis(50), "{path} took {took:?}");
+                times.push(began.elapsed());
             }
-            answers += 1;
         }
-        assert!(answers > 5, "{answers} answers while it slept");
+        assert!(times.len() > 10, "{} answers while it slept", times.len());
+        // A single one may wait for a processor.
+        let (p50, ..) = percentiles(&mut times);
+        assert!(p50 < 50.0, "half of the answers took more than {p50} ms");
     });
 }

@@ -71,6 +71,7 @@ fn survives_cuts(programs: &[Program]) {
         if round == 1 {
             // All of them at once.
             chain.links.iter().for_each(Proxy::cut);
+            until("no link is up", || !chain.nodes[1..].iter().any(is_linked));
             load.await_commands(1000);
             chain.links.iter().for_each(Proxy::heal);
             until("all links are up", || chain.nodes[1..].iter().all(is_linked));

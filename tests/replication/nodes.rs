@@ -77,7 +77,7 @@ pub(crate) fn number(server: &Server, command: &str) -> i64 {
 }
 
 /// The text reply to a command. Sentinels kill connections; then it asks again.
-fn told(server: &Server, words: &[&[u8]]) -> String {
+pub(crate) fn told(server: &Server, words: &[&[u8]]) -> String {
     until_some("an answer", || match server.call(words) {
         Ok(reply) => Some(String::from_utf8_lossy(reply.text().unwrap()).into_owned()),
         Err(ReadError::Closed) => None,

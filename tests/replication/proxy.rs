@@ -27,8 +27,12 @@ struct Shared {
 struct State {
     /// New connections are closed at once.
     refusing: bool,
+    /// Number of further connections that are not; `None`: any.
+    admitted: Option<usize>,
     /// Nothing passes, and nothing is closed.
     held: bool,
+    /// Number of the server's bytes after which nothing passes.
+    holding: Option<usize>,
     delay: Duration,
     /// The offset of the server's byte to corrupt.
     corrupting: Option<usize>,
@@ -68,9 +72,21 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
+    /// Accepts this many new connections, or any number, whatever else interferes with them.
+    pub(crate) fn reopen(&self, connections: Option<usize>) {
+        let mut state = self.shared.lock();
+        state.refusing = false;
+        state.admitted = connections;
+    }
+
     /// Stops forwarding in both directions.
     pub(crate) fn hold(&self) {
         self.shared.lock().held = true;
+    }
+
+    /// The same once this many bytes of the server have passed, and the rest of their piece.
+    pub(crate) fn hold_after(&self, bytes: usize) {
+        self.shared.lock().holding = Some(bytes);
     }
 
     /// Delays each piece, one after the other.
@@ -92,7 +108,9 @@ impl Proxy {
     pub(crate) fn heal(&self) {
         let mut state = self.shared.lock();
         state.refusing = false;
+        state.admitted = None;
         state.held = false;
+        state.holding = None;
         state.delay = Duration::ZERO;
         state.corrupting = None;
         self.shared.changed.notify_all();
@@ -132,10 +150,11 @@ impl Shared {
                 return;
             }
             let Ok(client) = client else { continue };
-            if state.refusing {
+            if state.refusing || state.admitted == Some(0) {
                 continue;
             }
             let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { continue };
+            state.admitted = state.admitted.map(|connections| connections - 1);
             for (from, to, side) in
                 [(&client, &server, Side::Client), (&server, &client, Side::Server)]
             {
@@ -161,7 +180,7 @@ impl Shared {
         drop(to.shutdown(Shutdown::Both));
     }
 
-    /// Waits until a piece may be forwarded; false if the proxy has ended.
+    /// Waits until a piece may be forwarded; false if its connection is cut.
     fn admit(&self, piece: &mut [u8], side: Side) -> bool {
         let state = self.lock();
         let delay = state.delay;
@@ -173,14 +192,22 @@ impl Shared {
         while state.held && !state.refusing && !state.over {
             state = self.changed.wait(state).unwrap();
         }
-        if side == Side::Server
-            && let Some(after) = state.corrupting
-        {
+        if state.refusing || state.over {
+            return false;
+        }
+        if side == Side::Client {
+            return true;
+        }
+        if let Some(after) = state.corrupting {
             state.corrupting = after.checked_sub(piece.len());
             if state.corrupting.is_none() {
                 piece[after] ^= 0x40;
             }
         }
-        !state.refusing && !state.over
+        if let Some(bytes) = state.holding {
+            state.holding = bytes.checked_sub(piece.len());
+            state.held = state.holding.is_none();
+        }
+        true
     }
 }

@@ -2,7 +2,7 @@
 //! has confirmed is lost.
 
 use crate::nodes::{
-    args, ask, info, info_text, is_linked, percentiles, say, settle, syncs, until, until_some,
+    args, info, info_text, is_linked, percentiles, say, settle, syncs, told, until, until_some,
     with_replicas,
 };
 use crate::support::connection::Connection;
@@ -233,7 +233,7 @@ impl Nodes {
         self.master = new;
         // Each turn counts from zero.
         for server in self.replicas.iter().chain([&self.master]) {
-            assert_eq!(ask(server, "CONFIG RESETSTAT"), "simple \"OK\"");
+            assert_eq!(told(server, &[b"CONFIG", b"RESETSTAT"]), "OK");
         }
         took
     }

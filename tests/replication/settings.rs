@@ -257,11 +257,12 @@ fn a_writable_replica_ends_the_keys_that_its_clients_gave_an_expiry() {
     let (master, replicas) =
         with_replicas(master, vec![limpid_with(&["--replica-read-only", "no"])]);
     let replica = &replicas[0];
-    ok(replica, "SET own 1 PX 50");
+    ok(replica, "SET own 1 PX 100000");
     ok(replica, "SET lasting 1 PX 100000");
     assert_eq!(count(replica, "slave_expires_tracked_keys"), 2);
-    until("it has ended", || number(replica, "DBSIZE") == 1);
-    assert_eq!(count(replica, "slave_expires_tracked_keys"), 1);
+    assert_eq!(number(replica, "PEXPIRE own 50"), 1);
+    until("it has ended", || count(replica, "slave_expires_tracked_keys") == 1);
+    assert_eq!(number(replica, "DBSIZE"), 1);
     ok(&master, "SET theirs 1");
     until("it follows on", || number(replica, "EXISTS theirs") == 1);
     ok(replica, "REPLICAOF NO ONE");

@@ -181,7 +181,7 @@ fn a_master_must_prove_who_it_is() {
     // A replica must prove who it is, too: this one has a stranger's certificate.
     let master = trust.start(Limpid, "master", &[]);
     let impostor = trust.start_as(Limpid, &elsewhere.sign("impostor", Valid::Now), &[]);
-    refuses(&impostor.server, master.port, "MASTER");
+    refuses(&impostor.server, master.port, "Connection with master lost: ");
     until("the master refuses the impostor", || {
         master.server.log_text().contains("Error accepting a client connection: ")
     });

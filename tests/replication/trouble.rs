@@ -50,15 +50,21 @@ fn a_slow_link_loses_nothing() {
     assert_eq!((after.full, after.partial), (1, 0));
 }
 
-/// Makes the replica need a full resync, with other data by then.
-fn begin_another_history(master: &Server, link: &Proxy, before: impl FnOnce()) {
+/// Makes the replica need a full resync, with other data by then. `interfere` comes before the
+/// first byte of it; `connections` is how often the replica may try.
+fn begin_another_history(
+    master: &Server,
+    link: &Proxy,
+    connections: Option<usize>,
+    interfere: impl FnOnce(),
+) {
     link.cut();
     until("the replica has left", || count(master, "connected_slaves") == 0);
     ok(master, "FLUSHALL");
     ok(master, "DEBUG POPULATE 20000 new 100");
     ok(master, "DEBUG CHANGE-REPL-ID");
-    link.heal();
-    before();
+    interfere();
+    link.reopen(connections);
 }
 
 /// A full resync damaged in transit changes nothing, and the next one succeeds.
@@ -69,10 +75,12 @@ fn damaged(full_sync: &str) {
         ok(&master, &format!("SET old:{number} 1"));
     }
     settle(&master, &replica);
-    begin_another_history(&master, &link, || link.corrupt(300_000));
+    // The next full resync has to wait, however soon the replica asks for it.
+    begin_another_history(&master, &link, Some(1), || link.corrupt(300_000));
     assert!(replica.wait_for_log("The old data stay", SOON).is_some(), "{}", replica.log_text());
     assert_eq!(ask(&replica, "DBSIZE"), "integer 1001");
     assert_eq!(ask(&replica, "EXISTS old:1 new:1"), "integer 1");
+    link.heal();
     await_link(&replica);
     assert_eq!(ask(&replica, "DBSIZE"), "integer 20000");
     ok(&master, "SET a 2");
@@ -93,7 +101,7 @@ fn a_damaged_full_resync_that_is_spooled_leaves_the_old_data_too() {
 fn cut_in_the_middle(full_sync: &str) {
     let replica = limpid_with(&["--replica-full-sync", full_sync]);
     let (master, replica, link) = linked(limpid(), replica);
-    begin_another_history(&master, &link, || link.delay(Duration::from_millis(10)));
+    begin_another_history(&master, &link, None, || link.hold_after(150_000));
     until("a part has come", || {
         info(&replica, "master_sync_read_bytes").is_some_and(|bytes| bytes.len() >= 6)
     });
@@ -122,9 +130,9 @@ fn a_full_resync_that_is_spooled_and_cut_begins_again() {
 #[test]
 fn a_slow_full_resync_under_load_ends() {
     let (master, replica, link) = linked(limpid(), limpid());
-    begin_another_history(&master, &link, || link.delay(Duration::from_millis(5)));
+    begin_another_history(&master, &link, None, || link.delay(Duration::from_millis(5)));
     let load = Load::start(master.port(), 11);
-    until("it synchronises", || info(&replica, "master_sync_read_bytes").is_some());
+    until("it synchronises", || syncs(&master).full == 2);
     load.await_commands(5000);
     await_link(&replica);
     load.stop();
@@ -164,7 +172,7 @@ fn a_replica_that_falls_too_far_behind_is_cut_and_begins_again() {
         client.call(&[b"SET", b"large", &value]).unwrap();
         count(&master, "connected_slaves") == 0
     });
-    assert!(master.log_text().contains("overcoming of output buffer limits"));
+    assert!(master.wait_for_log("overcoming of output buffer limits", SOON).is_some());
     link.cut();
     link.heal();
     await_link(&replica);
@@ -177,16 +185,19 @@ fn a_replica_that_falls_too_far_behind_is_cut_and_begins_again() {
 fn replicas_that_wait_together_get_one_snapshot() {
     let master = Server::start(
         Limpid,
-        &["--save", "", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "1"],
+        &["--save", "", "--enable-debug-command", "yes", "--repl-diskless-sync-delay", "3600"],
     );
     ok(&master, "SET a 1");
     let replicas = [limpid(), limpid(), limpid()];
     for replica in &replicas {
         ok(replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
     }
+    until("they wait", || count(&master, "connected_slaves") == 3);
+    ok(&master, "CONFIG SET repl-diskless-sync-delay 1");
     replicas.iter().for_each(await_link);
     replicas.iter().for_each(|replica| settle(&master, replica));
     assert_eq!(syncs(&master).full, 3);
+    assert!(master.wait_for_log("Starting BGSAVE for SYNC", SOON).is_some());
     let begun = master.log_text().matches("Starting BGSAVE for SYNC").count();
     assert_eq!(begun, 1, "{}", master.log_text());
 }

@@ -36,6 +36,7 @@ fn counts_who_has_the_writes() {
     // A stopped process.
     crate::nodes::freeze(&replicas[0]);
     say(&mut client, "SET a 3");
+    assert_eq!(say(&mut client, "WAIT 1 5000"), "integer 1");
     assert_eq!(say(&mut client, "WAIT 2 100"), "integer 1");
     replicas[0].signal("CONT");
     assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");

@@ -196,6 +196,9 @@ fn damage(random: &mut Random, payload: &[u8]) -> Vec<u8> {
     damaged
 }
 
+/// Tries of a form at least, on a machine however slow.
+const TRIED_MIN: u64 = 11;
+
 /// Restores damaged payloads of a form for a while; returns how many were tried and taken.
 #[allow(clippy::disallowed_methods, reason = "it runs for a time")]
 fn fuzz(seed: u64, form: &[&str], time: Duration) -> (u64, u64) {
@@ -203,7 +206,7 @@ fn fuzz(seed: u64, form: &[&str], time: Duration) -> (u64, u64) {
     let mut fixture = fixture();
     let mut random = Random::new(seed);
     let (began, mut tried, mut taken) = (Instant::now(), 0, 0);
-    while began.elapsed() < time {
+    while tried < TRIED_MIN || began.elapsed() < time {
         let damaged = damage(&mut random, &payload);
         tried += 1;
         let reply = fixture.send("a", &request(&[b"RESTORE", b"k", b"0", &damaged, b"REPLACE"]));
@@ -235,6 +238,5 @@ fn damaged_payloads_are_refused_or_make_sound_values() {
     for (name, form) in FORMS {
         let (tried, taken) = fuzz(seed, form, Duration::from_secs_f64(seconds));
         println!("{name}: {tried} tried, {taken} taken");
-        assert!(tried > 10, "{name}");
     }
 }

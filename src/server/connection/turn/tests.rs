@@ -208,7 +208,8 @@ fn one_send_serves_all_the_connections_of_a_turn() {
             let before = reads.get();
             clients.iter().for_each(|client| client.send(&set(round)));
             let arrived = || clients.iter().filter(|client| client.has_arrived()).count() as u64;
-            while arrived() + (reads.get() - before) < CLIENTS as u64 {
+            // In this order: what is read in between must not count twice.
+            while (reads.get() - before) + arrived() < CLIENTS as u64 {
                 thread::yield_now();
             }
         }
