@@ -473,7 +473,8 @@ fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
     let what = WaitsFor::Replicas { offset, needed };
     let began_nanos = node.clock.nanos();
     client.waiting = Some(Waiting { what, deadline_ms, generation, began_nanos });
-    client.unpublished = true;
+    // First: whoever sees it counted may end its wait.
+    client.publish();
     replicas.wait(Waiter { client: id, offset, needed, peer });
     // An acknowledgement may have arrived before the waiter was registered.
     if enough(replicas.acknowledged(offset)) {

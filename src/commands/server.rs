@@ -187,10 +187,11 @@ fn shutdown(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
         Begun::Waiting => {
             let generation = ctx.node.replication.generation();
             let what = WaitsFor::Shutdown;
-            ctx.node.shutdown.add_client();
             let began_nanos = ctx.node.clock.nanos();
             ctx.client.waiting = Some(Waiting { what, deadline_ms: None, generation, began_nanos });
-            ctx.client.unpublished = true;
+            // Whoever sees it counted may end its wait.
+            ctx.client.publish();
+            ctx.node.shutdown.add_client();
         }
     }
     Ok(())

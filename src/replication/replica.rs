@@ -74,6 +74,8 @@ pub(crate) struct Replica {
     pub(crate) ip: String,
     pub(crate) announced: Announced,
     pub(super) peer: Arc<dyn Peer>,
+    /// Its connection was told to end, and may take a moment for it.
+    is_ending: AtomicBool,
     /// Held while bytes are sent, which never blocks and is bounded.
     feed: Mutex<Feed>,
     /// Index in [`PHASES`].
@@ -115,6 +117,15 @@ pub(crate) struct ReplicaView {
 }
 
 impl Replica {
+    pub(super) fn disconnect(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        self.peer.disconnect();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
+    }
+
     /// A replica that waits for a snapshot, since `now_ms`.
     pub(crate) fn waiting(
         id: u64,
@@ -129,6 +140,7 @@ impl Replica {
             ip,
             announced,
             peer,
+            is_ending: AtomicBool::new(false),
             plain_sync,
             feed: Mutex::new(Feed::new()),
             phase: AtomicU8::new(0),

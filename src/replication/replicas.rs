@@ -123,7 +123,7 @@ impl Replicas {
                 Ok(Sent::Part | Sent::Full) => replica.peer.wake(),
                 Err(reason) => {
                     log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
-                    replica.peer.disconnect();
+                    replica.disconnect();
                 }
             }
         }
@@ -201,11 +201,11 @@ impl Replicas {
     /// Ends all their connections.
     pub(crate) fn disconnect_all(&self) {
         self.note_asked(0);
-        self.all().iter().for_each(|replica| replica.peer.disconnect());
+        self.all().iter().for_each(|replica| replica.disconnect());
     }
 
     pub(crate) fn disconnect(&self, replica: &Replica) {
-        replica.peer.disconnect();
+        replica.disconnect();
     }
 
     /// Notes that a write has grown the log to an offset.

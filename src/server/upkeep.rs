@@ -73,7 +73,8 @@ impl Upkeep {
         let backlog = settings.replication.backlog_size_bytes;
         let all = node.replication.replicas.all();
         self.behind_since_ms.retain(|id, _| all.iter().any(|replica| replica.id == *id));
-        for replica in all.iter() {
+        // One that was cut leaves when its worker comes to it.
+        for replica in all.iter().filter(|replica| !replica.is_ending()) {
             // A replica that used SYNC sends nothing once it has the data.
             let mute = replica.plain_sync && replica.phase() == Some(Phase::Online);
             let spared = mute || replica.is_waiting();
