@@ -169,6 +169,10 @@ impl Peer for Handle {
     fn disconnect(&self) {
         self.kill();
     }
+
+    fn is_ending(&self) -> bool {
+        self.is_killed()
+    }
 }
 
 impl Replication {

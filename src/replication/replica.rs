@@ -15,6 +15,8 @@ use crate::telemetry::counter::{Distribution, SharedHistogram};
 pub(crate) trait Peer: Send + Sync + fmt::Debug {
     fn wake(&self);
     fn disconnect(&self);
+    /// Whether it was disconnected, by whomever.
+    fn is_ending(&self) -> bool;
 }
 
 /// A full resync of less than everything. Neither has keys.
@@ -74,8 +76,6 @@ pub(crate) struct Replica {
     pub(crate) ip: String,
     pub(crate) announced: Announced,
     pub(super) peer: Arc<dyn Peer>,
-    /// Its connection was told to end, and may take a moment for it.
-    is_ending: AtomicBool,
     /// Held while bytes are sent, which never blocks and is bounded.
     feed: Mutex<Feed>,
     /// Index in [`PHASES`].
@@ -117,13 +117,9 @@ pub(crate) struct ReplicaView {
 }
 
 impl Replica {
-    pub(super) fn disconnect(&self) {
-        self.is_ending.store(true, Ordering::Relaxed);
-        self.peer.disconnect();
-    }
-
+    /// Whether its connection was told to end, which takes a moment. For everybody else it has.
     pub(crate) fn is_ending(&self) -> bool {
-        self.is_ending.load(Ordering::Relaxed)
+        self.peer.is_ending()
     }
 
     /// A replica that waits for a snapshot, since `now_ms`.
@@ -140,7 +136,6 @@ impl Replica {
             ip,
             announced,
             peer,
-            is_ending: AtomicBool::new(false),
             plain_sync,
             feed: Mutex::new(Feed::new()),
             phase: AtomicU8::new(0),

@@ -102,7 +102,9 @@ impl Replicas {
     }
 
     pub(crate) fn views(&self) -> Vec<ReplicaView> {
-        self.all().iter().filter_map(|replica| replica.view()).collect()
+        let all = self.all();
+        let here = all.iter().filter(|replica| !replica.is_ending());
+        here.filter_map(|replica| replica.view()).collect()
     }
 
     /// Whether any replica gets the stream.
@@ -111,11 +113,12 @@ impl Replicas {
         self.len() > 0 && self.all().iter().any(|replica| replica.is_fed())
     }
 
-    /// Sends every online replica what it lacks of the log, as far as its socket has room. Called
-    /// by any thread, without locks.
+    /// Sends every online replica what it lacks of the log, as far as its socket has room. One that
+    /// was disconnected gets nothing of what was written since. Called by any thread, without locks.
     pub(crate) fn feed(&self, log: &Log, now_ms: i64) {
         let mut handed = log.feedable();
-        for replica in self.all().iter().filter(|replica| replica.is_fed()) {
+        let gets = |replica: &&Arc<Replica>| replica.is_fed() && !replica.is_ending();
+        for replica in self.all().iter().filter(gets) {
             match self.feed_one(replica, log, now_ms) {
                 Ok(Sent::All) => {}
                 Ok(Sent::Part) if !replica.lags() => handed = handed.min(replica.sent()),
@@ -123,7 +126,7 @@ impl Replicas {
                 Ok(Sent::Part | Sent::Full) => replica.peer.wake(),
                 Err(reason) => {
                     log!(Warning, "Connection with replica {} lost: {reason}", replica.ip);
-                    replica.disconnect();
+                    replica.peer.disconnect();
                 }
             }
         }
@@ -201,11 +204,11 @@ impl Replicas {
     /// Ends all their connections.
     pub(crate) fn disconnect_all(&self) {
         self.note_asked(0);
-        self.all().iter().for_each(|replica| replica.disconnect());
+        self.all().iter().for_each(|replica| replica.peer.disconnect());
     }
 
     pub(crate) fn disconnect(&self, replica: &Replica) {
-        replica.disconnect();
+        replica.peer.disconnect();
     }
 
     /// Notes that a write has grown the log to an offset.

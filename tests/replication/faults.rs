@@ -212,6 +212,29 @@ fn a_replica_that_takes_nothing_is_cut_at_its_limit_and_memory_comes_back() {
     drop(idle);
 }
 
+/// What is written after a replica was killed is not for it, even in the same transaction.
+#[test]
+fn a_replica_that_was_killed_gets_nothing_more() {
+    let (master, replica) = (limpid_with(&["--repl-backlog-size", "1mb"]), limpid());
+    ok(&replica, &format!("REPLICAOF 127.0.0.1 {}", master.port()));
+    await_link(&replica);
+    let mut client = master.connect();
+    let value = "v".repeat(100_000);
+    client.send(&[b"MULTI"]).unwrap();
+    client.send(&words("CLIENT KILL TYPE replica")).unwrap();
+    client.send(&words("INFO replication")).unwrap();
+    // More than the backlog holds.
+    for number in 0..40 {
+        client.send(&[b"SET", format!("k{number}").as_bytes(), value.as_bytes()]).unwrap();
+    }
+    client.send(&[b"EXEC"]).unwrap();
+    (0..43).for_each(|_| drop(client.read_reply().unwrap()));
+    let replies = client.read_reply().unwrap().to_string();
+    assert!(replies.contains("connected_slaves:0"), "{replies}");
+    until("it lacks what was written", || count(&master, "sync_full") == 2);
+    until("it has it", || number(&replica, "DBSIZE") == 40);
+}
+
 /// A full resync to a slow receiver costs disk, not memory, and completes.
 #[test]
 fn a_slow_receiver_of_a_full_resync_gets_it_whole() {

@@ -17,6 +17,10 @@ impl Peer for Connection {
     fn disconnect(&self) {
         self.ends.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn is_ending(&self) -> bool {
+        self.ends.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// What an outlet has taken, and how much more it has room for.

@@ -121,6 +121,10 @@ impl Peer for Nobody {
     fn wake(&self) {}
 
     fn disconnect(&self) {}
+
+    fn is_ending(&self) -> bool {
+        false
+    }
 }
 
 /// An outlet that records its sends, and for each whether a client's reply was there already.
