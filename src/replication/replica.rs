@@ -328,11 +328,22 @@ impl Replica {
         self.show_state(&feed.state, false);
     }
 
+    /// Its phase as Redis shows it, where a replica that is sent a snapshot as that is made waits until
+    /// it is made.
+    fn shown_phase(&self) -> Option<Phase> {
+        let phase = self.phase()?;
+        let is_made = || match &self.feed.lock().state {
+            FeedState::Sending(transfer) => transfer.spool.len().is_some(),
+            _ => true,
+        };
+        Some(if phase == Phase::SendBulk && !is_made() { Phase::WaitBgsave } else { phase })
+    }
+
     pub(super) fn view(&self) -> Option<ReplicaView> {
         Some(ReplicaView {
             ip: self.ip.clone(),
             port: self.announced.port,
-            phase: self.phase()?,
+            phase: self.shown_phase()?,
             acked: self.acked(),
             acked_ms: self.acked_ms.load(Ordering::Relaxed),
             sent: self.sent(),
