@@ -23,6 +23,8 @@ use crate::aof::Aof;
 
 /// Bytes in one block of the backlog.
 const BLOCK_BYTES: usize = 16 * 1024;
+/// The list of blocks may have room for so many more than it needs.
+const SPARE_BLOCKS: usize = 64;
 
 /// The log with the backlog of its last bytes.
 #[derive(Debug)]
@@ -141,11 +143,27 @@ impl LogState {
             self.blocks.pop_front();
             self.first += BLOCK_BYTES as u64;
         }
+        let few = 2 * self.blocks.len();
+        if self.blocks.capacity() > 2 * few + SPARE_BLOCKS {
+            self.blocks.shrink_to(few);
+        }
+    }
+
+    /// Bytes of memory.
+    fn held_bytes(&self) -> usize {
+        self.blocks.len() * BLOCK_BYTES + self.blocks.capacity() * size_of::<Vec<u8>>()
+    }
+
+    /// Begins a backlog at an offset. It has its first block, so that the first write, which may come
+    /// with memory at its limit, needs none.
+    fn begin_at(&mut self, offset: u64) {
+        self.empty_at(offset);
+        self.blocks.push_back(Vec::with_capacity(BLOCK_BYTES));
     }
 
     /// Restarts at an offset, holding nothing.
     fn empty_at(&mut self, offset: u64) {
-        self.blocks.clear();
+        self.blocks = VecDeque::new();
         (self.first, self.end) = (offset, offset);
         self.selected = None;
         self.file.forget_boundaries();
@@ -229,7 +247,7 @@ impl Log {
         }
         state.backlog_bytes_max = backlog_bytes_max;
         let offset = state.end;
-        state.empty_at(offset);
+        state.begin_at(offset);
         self.set_sink(Sinks::BACKLOG, true);
     }
 
@@ -266,7 +284,7 @@ impl Log {
         let mut state = self.state.lock();
         state.ids = ids;
         state.backlog_bytes_max = backlog_bytes_max;
-        state.empty_at(offset);
+        state.begin_at(offset);
         // The bytes they lack are of the other history, even if an offset fits.
         state.readers.clear();
         self.offset.store(offset, Ordering::Release);
@@ -409,7 +427,7 @@ impl Log {
             bytes_max: state.backlog_bytes_max,
             first: state.first,
             end: state.end,
-            held_bytes: state.blocks.iter().map(Vec::capacity).sum(),
+            held_bytes: state.held_bytes(),
         }
     }
 }
