@@ -46,6 +46,7 @@ impl Node {
         } else {
             0
         };
+        let log_bytes = log_bytes + self.replication.replicas.output_bytes();
         let file_bytes = self.log.recording_file().map_or(0, |file| file.readings().buffer_length);
         Uncounted { log_bytes, file_bytes, retention: self.persistence.retention() }
     }

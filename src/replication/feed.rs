@@ -113,6 +113,11 @@ impl Feed {
         Self { state: FeedState::Waiting, outlet: None, chunk: Chunk::default() }
     }
 
+    /// Memory of what was taken for the outlet.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.chunk.bytes.capacity()
+    }
+
     /// Sends until the replica has everything, the outlet is full, or others must have a turn.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -86,6 +86,8 @@ pub(crate) struct Replica {
     lags: AtomicBool,
     /// It asked with SYNC: it gets no answer before the RDB, and sends no acknowledgements.
     pub(crate) plain_sync: bool,
+    /// Memory of what was taken for the outlet.
+    output_bytes: AtomicUsize,
     /// Offset after the last byte handed to the outlet.
     sent: AtomicU64,
     acked: AtomicU64,
@@ -140,6 +142,7 @@ impl Replica {
             feed: Mutex::new(Feed::new()),
             phase: AtomicU8::new(0),
             is_fed: AtomicBool::new(false),
+            output_bytes: AtomicUsize::new(0),
             lags: AtomicBool::new(true),
             sent: AtomicU64::new(0),
             acked: AtomicU64::new(0),
@@ -227,6 +230,11 @@ impl Replica {
         self.phase() == Some(Phase::WaitBgsave)
     }
 
+    /// Memory of what was taken for its outlet.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.output_bytes.load(Ordering::Relaxed)
+    }
+
     /// Whether it gets the stream.
     #[inline]
     pub(crate) fn is_fed(&self) -> bool {
@@ -287,6 +295,7 @@ impl Replica {
     ) -> Result<Sent, String> {
         let mut feed = self.feed.lock();
         let sent = feed.send(self, log, time, counts);
+        self.output_bytes.store(feed.output_bytes(), Ordering::Relaxed);
         match sent {
             Ok(Sent::All) => self.lags.store(false, Ordering::Relaxed),
             Ok(Sent::Full) => self.lags.store(true, Ordering::Relaxed),

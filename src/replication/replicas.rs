@@ -107,6 +107,11 @@ impl Replicas {
         here.filter_map(|replica| replica.view()).collect()
     }
 
+    /// Memory of what was taken from the log to be sent.
+    pub(crate) fn output_bytes(&self) -> usize {
+        self.all().iter().map(|replica| replica.output_bytes()).sum()
+    }
+
     /// Whether any replica gets the stream.
     #[inline]
     pub(crate) fn any_fed(&self) -> bool {

@@ -52,7 +52,9 @@ impl Usage {
         };
         let retained = look.saving().running.as_ref().map_or(0, |run| run.retention.bytes() as u64);
         let clients_normal = look.clients().normal_bytes as u64;
-        let clients_replicas = look.clients().replica_bytes as u64 + excess;
+        let clients_replicas = look.clients().replica_bytes as u64
+            + node.replication.replicas.output_bytes() as u64
+            + excess;
         let keyspace = &node.keyspace;
         let database = |index| {
             let [main, expires] = keyspace.overhead_bytes(index).map(|bytes| bytes as u64);
