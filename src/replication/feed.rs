@@ -134,6 +134,10 @@ impl Feed {
             return Ok(Sent::All);
         }
         loop {
+            // After bytes were taken: what was written since it was disconnected is not for it.
+            if replica.is_ending() {
+                return Ok(Sent::All);
+            }
             let had_some = !self.chunk.is_sent();
             if !self.send_chunk(replica, counts)? {
                 return Ok(Sent::Full);

@@ -118,12 +118,11 @@ impl Replicas {
         self.len() > 0 && self.all().iter().any(|replica| replica.is_fed())
     }
 
-    /// Sends every online replica what it lacks of the log, as far as its socket has room. One that
-    /// was disconnected gets nothing of what was written since. Called by any thread, without locks.
+    /// Sends every online replica what it lacks of the log, as far as its socket has room. Called
+    /// by any thread, without locks.
     pub(crate) fn feed(&self, log: &Log, now_ms: i64) {
         let mut handed = log.feedable();
-        let gets = |replica: &&Arc<Replica>| replica.is_fed() && !replica.is_ending();
-        for replica in self.all().iter().filter(gets) {
+        for replica in self.all().iter().filter(|replica| replica.is_fed()) {
             match self.feed_one(replica, log, now_ms) {
                 Ok(Sent::All) => {}
                 Ok(Sent::Part) if !replica.lags() => handed = handed.min(replica.sent()),
