@@ -6,10 +6,11 @@
 #     modes      locks, limiters and job queues of Python: plain, with a password, over TLS, and across a
 #                failover by three sentinels (modes.py)
 #     redis-py   redis-py's own tests, synchronous and asyncio
+#     redis-rs   redis-rs's own tests, synchronous and asynchronous, with RESP2 and RESP3
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
-# line per check. redis-py's failures must be those of redis_py_expected.txt, each with its
-# reason: another failure fails, and so does a listed test that passes. Nothing may listen at port 6379.
+# line per check. The failures of a library's own tests must be those of its file *_expected.txt, each with
+# its reason: another failure fails, and so does a listed test that passes. Nothing may listen at port 6379.
 #
 #   PROGRAMS_SERVER    a server binary, in place of a release build
 #   PROGRAMS_PORT      the first of 20 ports (16399)
@@ -18,6 +19,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 REDIS_PY=5.0.8
+REDIS_RS=1.8.1
+REDIS_RS_TEST=1.0.4
 PORT=${PROGRAMS_PORT:-16399}
 here=$PWD/tests/programs
 work=$(mktemp -d)
@@ -33,7 +36,7 @@ ok() { printf 'ok    %s\n' "$*"; }
 fail() { printf 'FAIL  %s\n' "$*"; failed=1; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(tools modes redis-py)
+[ $# -gt 0 ] || parts=(tools modes redis-py redis-rs)
 wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 binary=${PROGRAMS_SERVER:-}
@@ -135,7 +138,59 @@ redis_py() {
     judge redis_py "$work/failed" "$(grep -c ^PASSED "$work/redis_py")"
 }
 
+redis_rs() {
+    # cargo fetches the source of a dependency, with its tests.
+    mkdir -p "$work/fetch/src" "$work/macros/src" "$work/bin"
+    touch "$work/fetch/src/lib.rs"
+    printf '[package]\nname = "fetch"\nversion = "0.0.0"\n[dependencies]\nredis = "=%s"\n' "$REDIS_RS" \
+        >"$work/fetch/Cargo.toml"
+    local manifest
+    manifest=$(cargo metadata --quiet --format-version 1 --manifest-path "$work/fetch/Cargo.toml" |
+        grep -o "\"manifest_path\":\"[^\"]*/redis-$REDIS_RS/Cargo.toml\"" | cut -d'"' -f4)
+    cp -r "$(dirname "$manifest")" "$work/redis-rs"
+    # What the tests need of redis-rs's repository: redis-test, and an attribute that is not published.
+    printf '[package]\nname = "test-macros"\nversion = "0.0.0"\nedition = "2024"\n[lib]\nproc-macro = true\n' \
+        >"$work/macros/Cargo.toml"
+    cp "$here/redis_rs_macros.rs" "$work/macros/src/lib.rs"
+    cat >>"$work/redis-rs/Cargo.toml" <<END
+[dev-dependencies.redis-test]
+version = "=$REDIS_RS_TEST"
+[dev-dependencies.test-macros]
+path = "../macros"
+[patch.crates-io.redis]
+path = "."
+END
+    # The tests start servers by this name.
+    cat >"$work/bin/redis-server" <<END
+#!/bin/sh
+[ "\$1" != -v ] || exec "$binary" -v
+exec "$binary" "\$@" --admin-port 0
+END
+    chmod +x "$work/bin/redis-server"
+    # Without tests of modules, clusters and TLS; those that need no server; those of sentinels, which read
+    # before all replicas are known; and those that change a password every half a second, by the clock.
+    # The library waits for a reply half a second: on a busy machine others fail, against redis-server as well.
+    local tests=(acl async basic cache geospatial script streams) protocol
+    for protocol in RESP2 RESP3; do
+        echo "protocol $protocol"
+        PATH=$work/bin:$PATH PROTOCOL=$protocol CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/redis-rs \
+            cargo test --manifest-path "$work/redis-rs/Cargo.toml" --no-fail-fast \
+            --features tokio-comp,connection-manager,cache-aio \
+            "${tests[@]/#/--test=test_}" -- --test-threads 1 || true
+    done >"$work/redis_rs" 2>&1
+    # Each test is named by its protocol, its file and its own name. Its result may stand some lines below.
+    awk '$1 == "protocol" { protocol = $2 }
+        $1 == "Running" { sub(".*/", "", $2); sub("[.]rs$", "", $2); file = $2 }
+        $1 == "test" && $3 == "..." { name = protocol "::" file "::" $2 }
+        name && (NF == 1 || ($1 == "test" && NF == 4)) && $NF ~ /^(ok|FAILED)$/ { print $NF, name; name = "" }
+        ' "$work/redis_rs" >"$work/results"
+    [ "$(grep -c '^test result:' "$work/redis_rs")" -eq $((2 * ${#tests[@]})) ] || fail "redis_rs: a file did not end"
+    sed -n 's/^FAILED //p' "$work/results" >"$work/failed"
+    judge redis_rs "$work/failed" "$(grep -c '^ok' "$work/results")"
+}
+
 ! wanted tools || tools
 ! wanted modes || modes
 ! wanted redis-py || redis_py
+! wanted redis-rs || redis_rs
 exit $failed
