@@ -6,9 +6,10 @@
 #     modes      locks, limiters and job queues of Python: plain, with a password, over TLS, and across a
 #                failover by three sentinels (modes.py)
 #     redis-py   redis-py's own tests, synchronous and asyncio
+#     walrus     walrus's own tests: containers, models, locks, search and streams
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
-# line per check. redis-py's failures must be those of redis_py_expected.txt, each with its
+# line per check. A library's failures must be those of its file LIBRARY_expected.txt, each with its
 # reason: another failure fails, and so does a listed test that passes. Nothing may listen at port 6379.
 #
 #   PROGRAMS_SERVER    a server binary, in place of a release build
@@ -18,6 +19,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 REDIS_PY=5.0.8
+WALRUS=0.9.8
 PORT=${PROGRAMS_PORT:-16399}
 here=$PWD/tests/programs
 work=$(mktemp -d)
@@ -33,7 +35,7 @@ ok() { printf 'ok    %s\n' "$*"; }
 fail() { printf 'FAIL  %s\n' "$*"; failed=1; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(tools modes redis-py)
+[ $# -gt 0 ] || parts=(tools modes redis-py walrus)
 wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 binary=${PROGRAMS_SERVER:-}
@@ -115,10 +117,21 @@ modes() {
     "$python" "$here/modes.py" "$binary" "$((PORT + 1))" || fail "programs"
 }
 
+# new_tests NAME PACKAGE VERSION: makes a venv for a library's tests, and unpacks its source.
+new_tests() {
+    new_python "$1-venv" "$here/$1_requirements.txt"
+    "$python" -m pip -q download --no-binary :all: --no-deps -d "$work" "$2==$3"
+    tar xzf "$work/$2-$3.tar.gz" -C "$work"
+}
+
+# judge_tests NAME: compares what pytest told of a library's tests with what is expected.
+judge_tests() {
+    sed -nE 's/^(FAILED|ERROR) ([^ ]*\.py[^ ]*).*/\2/p' "$work/$1" >"$work/failed"
+    judge "$1" "$work/failed" "$(grep -c ^PASSED "$work/$1")"
+}
+
 redis_py() {
-    new_python redis-py "$here/redis_py_requirements.txt"
-    "$python" -m pip -q download --no-binary :all: --no-deps -d "$work" "redis==$REDIS_PY"
-    tar xzf "$work/redis-$REDIS_PY.tar.gz" -C "$work"
+    new_tests redis_py redis "$REDIS_PY"
     start_server
     (
         cd "$work/redis-$REDIS_PY"
@@ -131,11 +144,23 @@ redis_py() {
             --redis-url "redis://127.0.0.1:$PORT/9" <files || true
     ) >"$work/redis_py" 2>&1
     stop_server
-    sed -nE 's/^(FAILED|ERROR) (tests[^ ]*).*/\2/p' "$work/redis_py" >"$work/failed"
-    judge redis_py "$work/failed" "$(grep -c ^PASSED "$work/redis_py")"
+    judge_tests redis_py
+}
+
+walrus() {
+    new_tests walrus walrus "$WALRUS"
+    start_server
+    (
+        cd "$work/walrus-$WALRUS"
+        WALRUS_REDIS_PORT=$PORT "$python" -m pytest -q -W ignore -p no:cacheprovider --timeout 120 -rA \
+            --timeout-method signal -o python_files=__init__.py walrus/tests/__init__.py || true
+    ) >"$work/walrus" 2>&1
+    stop_server
+    judge_tests walrus
 }
 
 ! wanted tools || tools
 ! wanted modes || modes
 ! wanted redis-py || redis_py
+! wanted walrus || walrus
 exit $failed
