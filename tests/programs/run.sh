@@ -7,6 +7,7 @@
 #                failover by three sentinels (modes.py)
 #     redis-py   redis-py's own tests, synchronous and asyncio
 #     walrus     walrus's own tests: containers, models, locks, search and streams
+#     fakeredis  fakeredis's own tests, those that run on a server too, in RESP2 and RESP3
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
 # line per check. A library's failures must be those of its file LIBRARY_expected.txt, each with its
@@ -20,6 +21,7 @@ cd "$(dirname "$0")/../.."
 
 REDIS_PY=5.0.8
 WALRUS=0.9.8
+FAKEREDIS=2.41.0
 PORT=${PROGRAMS_PORT:-16399}
 here=$PWD/tests/programs
 work=$(mktemp -d)
@@ -35,7 +37,7 @@ ok() { printf 'ok    %s\n' "$*"; }
 fail() { printf 'FAIL  %s\n' "$*"; failed=1; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(tools modes redis-py walrus)
+[ $# -gt 0 ] || parts=(tools modes redis-py walrus fakeredis)
 wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 binary=${PROGRAMS_SERVER:-}
@@ -159,8 +161,23 @@ walrus() {
     judge_tests walrus
 }
 
+fakeredis() {
+    new_tests fakeredis fakeredis "$FAKEREDIS"
+    start_server
+    (
+        cd "$work/fakeredis-$FAKEREDIS"
+        sed -i "s/\b6390\b/$PORT/" test/conftest.py test/test_async/test_asyncredis.py
+        # Without tests of modules and of other servers.
+        "$python" -m pytest -q -W ignore -p no:cacheprovider --timeout 120 -rA --timeout-method signal -m real \
+            test/test_mixins test/test_async test/test_keyspace_notifications.py || true
+    ) >"$work/fakeredis" 2>&1
+    stop_server
+    judge_tests fakeredis
+}
+
 ! wanted tools || tools
 ! wanted modes || modes
 ! wanted redis-py || redis_py
 ! wanted walrus || walrus
+! wanted fakeredis || fakeredis
 exit $failed
