@@ -6,6 +6,8 @@
 #     modes      locks, limiters and job queues of Python: plain, with a password, over TLS, and across a
 #                failover by three sentinels (modes.py)
 #     redis-py   redis-py's own tests, synchronous and asyncio
+#     walrus     walrus's own tests: containers, models, locks, search and streams
+#     fakeredis  fakeredis's own tests, those that run on a server too, in RESP2 and RESP3
 #     redis-rs   redis-rs's own tests, synchronous and asynchronous, with RESP2 and RESP3
 #
 # Needs redis-tools, redis-sentinel, openssl, python3 with venv, pip's package index, and cargo. Prints a
@@ -21,6 +23,8 @@ cd "$(dirname "$0")/../.."
 REDIS_PY=5.0.8
 REDIS_RS=1.8.1
 REDIS_RS_TEST=1.0.4
+WALRUS=0.9.8
+FAKEREDIS=2.41.0
 PORT=${PROGRAMS_PORT:-16399}
 here=$PWD/tests/programs
 work=$(mktemp -d)
@@ -36,7 +40,7 @@ ok() { printf 'ok    %s\n' "$*"; }
 fail() { printf 'FAIL  %s\n' "$*"; failed=1; }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(tools modes redis-py redis-rs)
+[ $# -gt 0 ] || parts=(tools modes redis-py walrus fakeredis redis-rs)
 wanted() { [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 binary=${PROGRAMS_SERVER:-}
@@ -118,10 +122,21 @@ modes() {
     "$python" "$here/modes.py" "$binary" "$((PORT + 1))" || fail "programs"
 }
 
+# new_tests NAME PACKAGE VERSION: makes a venv for a library's tests, and unpacks its source.
+new_tests() {
+    new_python "$1-venv" "$here/$1_requirements.txt"
+    "$python" -m pip -q download --no-binary :all: --no-deps -d "$work" "$2==$3"
+    tar xzf "$work/$2-$3.tar.gz" -C "$work"
+}
+
+# judge_tests NAME: compares what pytest told of a library's tests with what is expected.
+judge_tests() {
+    sed -nE 's/^(FAILED|ERROR) ([^ ]*\.py[^ ]*).*/\2/p' "$work/$1" >"$work/failed"
+    judge "$1" "$work/failed" "$(grep -c ^PASSED "$work/$1")"
+}
+
 redis_py() {
-    new_python redis-py "$here/redis_py_requirements.txt"
-    "$python" -m pip -q download --no-binary :all: --no-deps -d "$work" "redis==$REDIS_PY"
-    tar xzf "$work/redis-$REDIS_PY.tar.gz" -C "$work"
+    new_tests redis_py redis "$REDIS_PY"
     start_server
     (
         cd "$work/redis-$REDIS_PY"
@@ -134,8 +149,33 @@ redis_py() {
             --redis-url "redis://127.0.0.1:$PORT/9" <files || true
     ) >"$work/redis_py" 2>&1
     stop_server
-    sed -nE 's/^(FAILED|ERROR) (tests[^ ]*).*/\2/p' "$work/redis_py" >"$work/failed"
-    judge redis_py "$work/failed" "$(grep -c ^PASSED "$work/redis_py")"
+    judge_tests redis_py
+}
+
+walrus() {
+    new_tests walrus walrus "$WALRUS"
+    start_server
+    (
+        cd "$work/walrus-$WALRUS"
+        WALRUS_REDIS_PORT=$PORT "$python" -m pytest -q -W ignore -p no:cacheprovider --timeout 120 -rA \
+            --timeout-method signal -o python_files=__init__.py walrus/tests/__init__.py || true
+    ) >"$work/walrus" 2>&1
+    stop_server
+    judge_tests walrus
+}
+
+fakeredis() {
+    new_tests fakeredis fakeredis "$FAKEREDIS"
+    start_server
+    (
+        cd "$work/fakeredis-$FAKEREDIS"
+        sed -i "s/\b6390\b/$PORT/" test/conftest.py test/test_async/test_asyncredis.py
+        # Without tests of modules and of other servers.
+        "$python" -m pytest -q -W ignore -p no:cacheprovider --timeout 120 -rA --timeout-method signal -m real \
+            test/test_mixins test/test_async test/test_keyspace_notifications.py || true
+    ) >"$work/fakeredis" 2>&1
+    stop_server
+    judge_tests fakeredis
 }
 
 redis_rs() {
@@ -192,5 +232,7 @@ END
 ! wanted tools || tools
 ! wanted modes || modes
 ! wanted redis-py || redis_py
+! wanted walrus || walrus
+! wanted fakeredis || fakeredis
 ! wanted redis-rs || redis_rs
 exit $failed

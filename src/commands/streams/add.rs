@@ -78,33 +78,33 @@ impl Options {
     }
 
     fn limit(&mut self, ctx: &Context<'_>, limit: Option<u64>, verb: Verb) -> Result<(), Failure> {
-        let Some(trim) = &mut self.trim else {
-            return match (limit.unwrap_or(0), verb) {
-                (1.., _) => Err(Failure::err(
-                    "syntax error, LIMIT cannot be used without specifying a trimming strategy",
-                )),
-                (0, Verb::Trim) => {
-                    Err(Failure::err("syntax error, XTRIM must be called with a trimming strategy"))
-                }
-                (0, Verb::Add) => Ok(()),
-            };
-        };
+        if self.trim.is_none() && limit.unwrap_or(0) > 0 {
+            return Err(Failure::err(
+                "syntax error, LIMIT cannot be used without specifying a trimming strategy",
+            ));
+        }
+        if self.trim.is_none() && verb == Verb::Trim {
+            return Err(Failure::err(
+                "syntax error, XTRIM must be called with a trimming strategy",
+            ));
+        }
         // A master has trimmed already, and tells where to.
         if ctx.client.master.is_some() {
             return Ok(());
         }
-        trim.limit = match (trim.precision, limit) {
-            (Precision::Exact, Some(_)) => {
-                return Err(Failure::err(
-                    "syntax error, LIMIT cannot be used without the special ~ option",
-                ));
-            }
-            (Precision::Exact, None) => 0,
-            (Precision::Approximate, Some(limit)) => limit,
-            (Precision::Approximate, None) => {
-                Trim::default_limit(ctx.settings.collections.stream_node_entries_max)
-            }
-        };
+        if limit.is_some() && !self.is_approximate() {
+            return Err(Failure::err(
+                "syntax error, LIMIT cannot be used without the special ~ option",
+            ));
+        }
+        if let Some(trim) = &mut self.trim {
+            trim.limit = match trim.precision {
+                Precision::Exact => 0,
+                Precision::Approximate => limit.unwrap_or_else(|| {
+                    Trim::default_limit(ctx.settings.collections.stream_node_entries_max)
+                }),
+            };
+        }
         Ok(())
     }
 

@@ -45,6 +45,7 @@ fn xadd_trims_and_tells_replicas_how_far() {
             "xadd s, xtrim s",
         ),
         ("XADD s MAXLEN 1 LIMIT 1 7-1 f v", EXACT_LIMIT, "", ""),
+        ("XADD s LIMIT 0 7-1 f v", EXACT_LIMIT, "", ""),
         (
             "XADD s LIMIT 1 7-1 f v",
             "-ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
