@@ -1,4 +1,7 @@
-//! Replication commands: from replicas to their master, from operators to both, and WAIT.
+//! Replication commands: from replicas to their master, and from operators to both. Waits for replicas
+//! have a separate file, but their rows are here.
+
+mod wait;
 
 use std::sync::Arc;
 
@@ -9,11 +12,11 @@ use super::command::{
 use super::{Args, Category, Command, Context, Failure, Flag::*, Handled};
 use crate::node::Node;
 use crate::node::admission::Condition;
-use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::node::client::Client;
 use crate::node::replication::{Failover, LinkState};
 use crate::node::stats::FullResyncReason;
 use crate::number::parse_i64;
-use crate::replication::{Announced, Filter, Peer, Phase, Replica, Resync, Waiter};
+use crate::replication::{Announced, Filter, Peer, Phase, Replica, Resync};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
 use crate::text::{split_words, until_nul};
@@ -40,10 +43,14 @@ pub(super) const COMMANDS: &[Command] = &[
     command("FAILOVER", failover, at_least(1), &[Admin, NoScript, Stale], NO_KEYS, Server)
         .locking(Locks::All)
         .docs("6.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", "Hands the role of master to a replica that has everything."),
-    command("WAIT", wait, exactly(3), &[NoScript], NO_KEYS, Generic)
+    command("WAIT", wait::wait, exactly(3), &[NoScript], NO_KEYS, Generic)
         .categories(&[Category::Connection])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .docs("3.0.0", "O(1)", "numreplicas timeout", "Waits until so many replicas have this connection's writes."),
+    command("WAITAOF", wait::waitaof, exactly(4), &[NoScript], NO_KEYS, Generic)
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .docs("7.2.0", "O(1)", "numlocal numreplicas timeout", "Waits until this connection's writes are on disks, in append only files: here, and of so many replicas."),
 ];
 
 /// A client's address for the log and INFO.
@@ -306,6 +313,9 @@ fn replconf(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
             }
             b"rdb-filter-only" => announced.filter = Some(filter(value)?),
             b"ack" => {
+                if args.is(at + 2, "FACK") {
+                    note_durable(ctx, args.get(at + 3).unwrap_or_default());
+                }
                 acknowledge(ctx, value);
                 return Ok(());
             }
@@ -345,6 +355,14 @@ fn filter(value: &[u8]) -> Result<Filter, Failure> {
 const ADDRESS_BYTES_MAX: usize = 256;
 
 /// Records the offset that a replica acknowledges. Sends no reply.
+/// A replica's disk has the stream up to an offset.
+fn note_durable(ctx: &Context<'_>, offset: &[u8]) {
+    let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
+    if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
+        replica.note_durable(offset);
+    }
+}
+
 fn acknowledge(ctx: &Context<'_>, offset: &[u8]) {
     let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
     if let (Some(replica), Some(offset)) = (&ctx.client.replica, offset) {
@@ -431,66 +449,6 @@ fn role(ctx: &mut Context<'_>, _args: &Args<'_>) -> Handled {
         reply.bulk_integer(offset(replica.acked));
     }
     Ok(())
-}
-
-fn wait(ctx: &mut Context<'_>, args: &Args<'_>) -> Handled {
-    let node = ctx.node;
-    if node.is_replica() {
-        return Err(Failure::err(
-            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if \
-             a replica is configured to be writable (which is not the default) writes to replicas \
-             are just local and are not propagated.",
-        ));
-    }
-    let wanted = Context::integer(args.at(1))?;
-    let timeout_ms = timeout_ms(args.at(2))?;
-    let replicas = &node.replication.replicas;
-    let client = &mut *ctx.client;
-    client.waits_for_writes = true;
-    let offset = client.write_offset;
-    let enough = |count: usize| i64::try_from(count).unwrap_or(i64::MAX) >= wanted;
-    let acknowledged = replicas.acknowledged(offset);
-    if enough(acknowledged) || client.in_exec.is_some() {
-        if enough(acknowledged) {
-            node.stats.waits_met.observe(0);
-        }
-        ctx.reply.count(acknowledged);
-        return Ok(());
-    }
-    let now_ms = node.clock.unix_ms();
-    let deadline_ms = match timeout_ms {
-        0 => None,
-        timeout_ms => {
-            let out = || Failure::err("timeout is out of range");
-            // The clock counts whole milliseconds, and the current one has begun.
-            let at = now_ms.checked_add(timeout_ms).and_then(|at| at.checked_add(1));
-            Some(at.ok_or_else(out)?)
-        }
-    };
-    let needed = usize::try_from(wanted).expect("more than there are, so not negative");
-    let (id, peer) = (client.handle.origin.id, Arc::clone(&client.handle) as _);
-    let generation = node.replication.generation();
-    let what = WaitsFor::Replicas { offset, needed };
-    let began_nanos = node.clock.nanos();
-    client.waiting = Some(Waiting { what, deadline_ms, generation, began_nanos });
-    // First: whoever sees it counted may end its wait.
-    client.publish();
-    replicas.wait(Waiter { client: id, offset, needed, peer });
-    // An acknowledgement may have arrived before the waiter was registered.
-    if enough(replicas.acknowledged(offset)) {
-        client.handle.wake();
-    }
-    Ok(())
-}
-
-/// A timeout in milliseconds, 0 or more.
-fn timeout_ms(arg: &[u8]) -> Result<i64, Failure> {
-    let timeout_ms =
-        parse_i64(arg).ok_or_else(|| Failure::err("timeout is not an integer or out of range"))?;
-    if timeout_ms < 0 {
-        return Err(Failure::err("timeout is negative"));
-    }
-    Ok(timeout_ms)
 }
 
 /// Options of FAILOVER.

@@ -198,10 +198,9 @@ fn usual_kind_of(name: &str) -> &'static str {
         name if name.starts_with("unix-time") => "unix-time",
         "bit" | "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db"
         | "end" | "frequency" | "increment" | "index" | "index1" | "index2" | "len" | "limit"
-        | "milliseconds" | "num-matches" | "numkeys" | "numreplicas" | "offset" | "port"
-        | "protover" | "rank" | "seconds" | "start" | "stop" | "timeout" | "ttl" | "weight" => {
-            "integer"
-        }
+        | "milliseconds" | "num-matches" | "numkeys" | "numlocal" | "numreplicas" | "offset"
+        | "port" | "protover" | "rank" | "seconds" | "start" | "stop" | "timeout" | "ttl"
+        | "weight" => "integer",
         _ => "string",
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::durable::Durable;
 use super::full_resync::takeover::{self, NotTaken, Offer};
 use super::{Applier, ApplyError, Executor};
 use crate::keyspace::{Locked, ShardSet};
@@ -203,6 +204,7 @@ pub(crate) struct Session {
     eager: bool,
     acked: u64,
     acked_nanos: u64,
+    durable: Durable,
     last_io_ms: i64,
 }
 
@@ -228,6 +230,7 @@ impl Session {
             eager: false,
             acked: 0,
             acked_nanos: node.clock.nanos(),
+            durable: Durable::default(),
             last_io_ms: node.clock.unix_ms(),
         }
     }
@@ -318,7 +321,8 @@ impl Session {
         if !tells_none {
             self.acked = self.node.log.offset();
             self.acked_nanos = self.node.clock.nanos();
-            self.link.acknowledge(self.acked);
+            let durable = self.durable.offset(&self.node);
+            self.link.acknowledge(self.acked, durable);
         }
     }
 
@@ -466,7 +470,8 @@ impl Session {
             ApplyError::NotFollowed => Lost::Changed,
         })?;
         if let Some(offset) = applied.ack {
-            self.link.acknowledge(offset);
+            let durable = self.durable.offset(&self.node);
+            self.link.acknowledge(offset, durable);
         }
         self.eager |= applied.mark.is_some();
         let now_ms = self.node.clock.unix_ms();

@@ -11,6 +11,7 @@ mod batch;
 mod call;
 mod caller;
 mod declared;
+mod durable;
 mod evict;
 pub(crate) mod follow;
 pub(crate) mod full_resync;

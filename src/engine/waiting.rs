@@ -1,5 +1,5 @@
-//! The end of a wait: a client in WAIT is answered when replicas have its writes, one in BLPOP when
-//! it was served; either, when its time is up or somebody else ends it.
+//! The end of a wait: a client in WAIT is answered when replicas have its writes, one in WAITAOF when
+//! disks have them, one in BLPOP when it was served; each, when its time is up or somebody else ends it.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use crate::commands::blocking::KeyWait;
 use crate::keyspace::Waiter;
 use crate::node::Node;
 use crate::node::client::{Client, Waiting, WaitsFor};
+use crate::node::file::DiskWait;
 use crate::node::migration::Migration;
 use crate::node::stats::WorkerStats;
 use crate::resp::Output;
@@ -37,6 +38,9 @@ impl Executor {
             }
             WaitsFor::Replicas { offset, needed } => {
                 answer_wait(node, stats, client, &mut self.output, &waiting, (*offset, *needed))
+            }
+            WaitsFor::Disks(wait) => {
+                answer_disk_wait(node, stats, client, &mut self.output, &waiting, *wait)
             }
             WaitsFor::Migration(migration) => {
                 let over = answer_migration(stats, client, &mut self.output, migration);
@@ -83,7 +87,7 @@ pub(crate) fn forget_wait(node: &Node, client: &mut Client) {
             wait.claim();
             wait.forget(node);
         }
-        Some(WaitsFor::Replicas { .. }) => {
+        Some(WaitsFor::Replicas { .. } | WaitsFor::Disks(_)) => {
             node.replication.replicas.stop_waiting(client.handle.origin.id);
         }
         Some(WaitsFor::Shutdown) => node.shutdown.remove_client(),
@@ -127,6 +131,47 @@ fn answer_wait(
             node.stats.waits_timed_out.observe(nanos);
         }
         output.count(acknowledged);
+    } else {
+        return false;
+    }
+    node.replication.replicas.stop_waiting(client.handle.origin.id);
+    true
+}
+
+/// A client in WAITAOF.
+fn answer_disk_wait(
+    node: &Node,
+    stats: &WorkerStats,
+    client: &mut Client,
+    output: &mut Output,
+    waiting: &Waiting,
+    wait: DiskWait,
+) -> bool {
+    let met = wait.met(node);
+    let timed_out = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
+    let mut reply = |(here, there): (bool, usize)| {
+        output.array(2);
+        output.integer(here.into());
+        output.count(there);
+    };
+    if waiting.generation != node.replication.generation() {
+        end_with_error(stats, client, output, CHANGED_ROLE);
+        client.closing = true;
+    } else if let Some(error) = client.handle.take_unblocked() {
+        if error {
+            end_with_error(stats, client, output, UNBLOCKED);
+        } else {
+            reply(met);
+        }
+    } else if wait.local && !node.settings.load().aof.enabled {
+        let text = format!("ERR {}", DiskWait::NO_FILE);
+        end_with_error(stats, client, output, text.as_bytes());
+    } else if wait.is_over(met) || timed_out {
+        let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
+        let waits =
+            if wait.is_over(met) { &node.stats.waits_met } else { &node.stats.waits_timed_out };
+        waits.observe(nanos);
+        reply(met);
     } else {
         return false;
     }

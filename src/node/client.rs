@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::acl::Acl;
-use super::file::FileLoad;
+use super::file::{DiskWait, FileLoad};
 use super::migration::Migration;
 pub(crate) use super::multi::{Multi, Queued};
 pub(crate) use super::origin::Origin;
@@ -71,6 +71,8 @@ pub(crate) struct Replied {
 pub(crate) enum WaitsFor {
     /// Acknowledgements of an offset by this many replicas.
     Replicas { offset: u64, needed: usize },
+    /// Writes to be on disks.
+    Disks(DiskWait),
     /// Keys: see `commands::blocking`.
     Keys(Arc<dyn Waiter>),
     /// The end of the process.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::Node;
 use super::admission::Condition;
 use super::client::Handle;
-use crate::aof::{Aof, State, Took};
+use crate::aof::{Aof, Mode, State, Took};
 use crate::replication::{By, Unreleased};
 
 /// Who waits for the file.
@@ -45,6 +45,36 @@ impl FileLoad {
 
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+}
+
+/// What a client in WAITAOF waits for: disks that have its writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DiskWait {
+    /// Offset of the log that replicas' disks must have.
+    pub(crate) offset: u64,
+    /// Offset of the append only file that this node's disk must have.
+    pub(crate) file_offset: u64,
+    /// Whether this node's disk must, and how many replicas'.
+    pub(crate) local: bool,
+    pub(crate) needed: usize,
+}
+
+impl DiskWait {
+    /// Why there is nothing to wait for.
+    pub(crate) const NO_FILE: &str =
+        "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+
+    /// Whether this node's disk has it, and how many replicas'.
+    pub(crate) fn met(self, node: &Node) -> (bool, usize) {
+        // Until its first rewrite ends, a file is not whole.
+        let file = node.log.recording_file().filter(|file| file.mode() == Mode::On);
+        let here = file.is_some_and(|file| file.progress().durable >= self.file_offset);
+        (here, node.replication.replicas.durable(self.offset))
+    }
+
+    pub(crate) fn is_over(self, (here, there): (bool, usize)) -> bool {
+        (here || !self.local) && there >= self.needed
     }
 }
 

@@ -117,9 +117,17 @@ impl Link {
         std::mem::take(&mut self.output)
     }
 
-    /// Queues an acknowledgement of the first `offset` bytes.
-    pub(crate) fn acknowledge(&mut self, offset: u64) {
-        command(&mut self.output, &[b"REPLCONF", b"ACK", offset.to_string().as_bytes()]);
+    /// Queues an acknowledgement of the first `offset` bytes, and of those that this node's disk has, if
+    /// it has an append only file (since Redis 7.2; older masters ignore it).
+    pub(crate) fn acknowledge(&mut self, offset: u64, durable: Option<u64>) {
+        let (offset, durable) = (offset.to_string(), durable.map(|durable| durable.to_string()));
+        let ack: &[&[u8]] = &[b"REPLCONF", b"ACK", offset.as_bytes()];
+        match durable {
+            Some(durable) => {
+                command(&mut self.output, &[ack, &[b"FACK", durable.as_bytes()]].concat())
+            }
+            None => command(&mut self.output, ack),
+        }
     }
 
     /// Queues a keepalive while the master waits for the RDB to be loaded.

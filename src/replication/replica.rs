@@ -91,6 +91,8 @@ pub(crate) struct Replica {
     /// Offset after the last byte handed to the outlet.
     sent: AtomicU64,
     acked: AtomicU64,
+    /// Offset that its disk has, and one; 0: it has not told of any.
+    durable: AtomicU64,
     acked_ms: AtomicI64,
     /// It has acknowledged something, maybe before all was sent.
     loaded: AtomicBool,
@@ -146,6 +148,7 @@ impl Replica {
             lags: AtomicBool::new(true),
             sent: AtomicU64::new(0),
             acked: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
             acked_ms: AtomicI64::new(now_ms),
             loaded: AtomicBool::new(false),
             newline: AtomicBool::new(false),
@@ -259,6 +262,16 @@ impl Replica {
 
     pub(crate) fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its disk has the stream up to an offset.
+    pub(crate) fn note_durable(&self, offset: u64) {
+        self.durable.store(offset.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// The offset up to which its disk has the stream; `None`: it has told of none.
+    pub(crate) fn durable(&self) -> Option<u64> {
+        self.durable.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Offset after the last byte handed to its outlet.

@@ -17,12 +17,14 @@ use crate::telemetry::log::log;
 /// With this many unsent bytes in the log, they are sent before the end of a worker's turn.
 const UNFED_BYTES_MAX: u64 = 512 * 1024;
 
-/// A client whose WAIT is not yet satisfied.
+/// A client whose WAIT or WAITAOF is not yet satisfied.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) client: u64,
     pub(crate) offset: u64,
     pub(crate) needed: usize,
+    /// It waits for disks. It looks itself whether its wait is over.
+    pub(crate) on_disk: bool,
     pub(crate) peer: Arc<dyn Peer>,
 }
 
@@ -242,7 +244,7 @@ impl Replicas {
             return;
         }
         for waiter in &*self.waiters.lock() {
-            if self.acknowledged(waiter.offset) >= waiter.needed {
+            if waiter.on_disk || self.acknowledged(waiter.offset) >= waiter.needed {
                 waiter.peer.wake();
             }
         }
@@ -254,6 +256,24 @@ impl Replicas {
             replica.phase() == Some(Phase::Online) && replica.acked() >= offset
         };
         self.all().iter().filter(met).count()
+    }
+
+    /// How many replicas have the log up to an offset on their disks.
+    pub(crate) fn durable(&self, offset: u64) -> usize {
+        let met = |replica: &&Arc<Replica>| {
+            replica.phase() == Some(Phase::Online)
+                && replica.durable().is_some_and(|durable| durable >= offset)
+        };
+        self.all().iter().filter(met).count()
+    }
+
+    /// Wakes the clients that wait for disks: this node's own has more.
+    pub(crate) fn wake_for_disk(&self) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let waiters = self.waiters.lock();
+        waiters.iter().filter(|waiter| waiter.on_disk).for_each(|waiter| waiter.peer.wake());
     }
 
     /// Whether all have acknowledged an offset; replicas still in a full resync have not.

@@ -66,6 +66,7 @@ impl aof::Host for FileHost {
     fn advanced(&self, progress: Progress) {
         if let Some(node) = self.node.upgrade() {
             node.file_released(progress.released);
+            node.replication.replicas.wake_for_disk();
         }
     }
 

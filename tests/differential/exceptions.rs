@@ -138,6 +138,7 @@ pub(crate) fn is_excepted(name: &str, words: &Words, redis: &Reply, limpid: &Rep
 /// Subcommands that one of the two servers lacks.
 const UNCOMMON: &[(&str, &str)] = &[
     ("client|no-touch", "of Redis 7.2, and wanted"),
+    ("waitaof", "of Redis 7.2, and wanted"),
     ("client|setinfo", "of Redis 7.2, and wanted: client libraries send it"),
 ];
 

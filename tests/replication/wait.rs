@@ -1,6 +1,8 @@
 //! WAIT: how many replicas have a client's writes, and how long that takes.
 
-use crate::nodes::{ask, limpid, ok, percentiles, say, settle, start, until, with_replicas, words};
+use crate::nodes::{
+    ask, info, limpid, ok, percentiles, say, settle, start, until, with_replicas, words,
+};
 use crate::proxy::Proxy;
 use crate::support::connection::Connection;
 use crate::support::now;
@@ -204,4 +206,75 @@ fn set_and_wait(client: &mut Connection, number: usize) -> Duration {
     assert_eq!(client.read_reply().unwrap().to_string(), "simple \"OK\"");
     assert_eq!(client.read_reply().unwrap().to_string(), "integer 2");
     began.elapsed()
+}
+
+/// A limpid with an append only file in a folder, synced by a policy.
+fn with_file(dir: &std::path::Path, policy: &str) -> Server {
+    let dir = dir.to_str().unwrap();
+    crate::nodes::limpid_with(&["--dir", dir, "--appendonly", "yes", "--appendfsync", policy])
+}
+
+#[test]
+fn waitaof_counts_the_disks_that_have_the_writes() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let master = with_file(folders[0].path(), "always");
+    let durable = with_file(folders[1].path(), "everysec");
+    let (master, replicas) = with_replicas(master, vec![limpid(), durable]);
+    let mut client = master.connect();
+    // It counts once its file is whole, and it has told of that.
+    say(&mut client, "SET a 1");
+    assert_eq!(say(&mut client, "WAITAOF 1 1 0"), "array[integer 1, integer 1]");
+    say(&mut client, "SET a 2");
+    assert_eq!(say(&mut client, "WAITAOF 0 1 0"), "array[integer 1, integer 1]");
+    // The other replica has no file, however long one waits.
+    assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
+    assert_eq!(say(&mut client, "WAITAOF 1 2 50"), "array[integer 1, integer 1]");
+    // What is not synced does not count.
+    ok(&replicas[1], "CONFIG SET appendfsync no");
+    say(&mut client, "SET a x");
+    assert_eq!(say(&mut client, "WAIT 2 5000"), "integer 2");
+    assert_eq!(say(&mut client, "WAITAOF 1 1 1500"), "array[integer 1, integer 0]");
+    ok(&replicas[1], "CONFIG SET appendfsync everysec");
+    assert_eq!(say(&mut client, "WAITAOF 1 1 0"), "array[integer 1, integer 1]");
+    // Within a transaction nobody waits.
+    for command in ["MULTI", "SET a 2", "WAITAOF 1 2 0"] {
+        say(&mut client, command);
+    }
+    let replies = say(&mut client, "EXEC");
+    assert!(replies.starts_with("array[simple \"OK\", array[integer"), "{replies}");
+}
+
+#[test]
+fn waitaof_waits_for_the_own_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_file(folder.path(), "no");
+    let mut client = server.connect();
+    say(&mut client, "SET a 1");
+    assert_eq!(say(&mut client, "WAITAOF 1 0 50"), "array[integer 0, integer 0]");
+    assert_eq!(say(&mut client, "WAITAOF 0 0 0"), "array[integer 0, integer 0]");
+    // A sync ends the wait, and so does a file that is turned off.
+    client.send(&words("WAITAOF 1 0 0")).unwrap();
+    until("it waits", || info(&server, "blocked_clients").as_deref() == Some("1"));
+    ok(&server, "CONFIG SET appendfsync everysec");
+    assert_eq!(client.read_reply().unwrap().to_string(), "array[integer 1, integer 0]");
+    ok(&server, "CONFIG SET appendfsync no");
+    say(&mut client, "SET a 2");
+    let off = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+    client.send(&words("WAITAOF 1 0 0")).unwrap();
+    until("it waits", || info(&server, "blocked_clients").as_deref() == Some("1"));
+    ok(&server, "CONFIG SET appendonly no");
+    assert_eq!(client.read_reply().unwrap().to_string(), format!("error \"ERR {off}\""));
+    for (command, error) in [
+        ("WAITAOF 1 0 0", off),
+        ("WAITAOF 2 0 0", "value is out of range, value must between 0 and 1"),
+        ("WAITAOF 0 -1 0", "value is out of range, must be positive"),
+        ("WAITAOF x 0 0", "value is not an integer or out of range"),
+        ("WAITAOF 0 0 -1", "timeout is negative"),
+        ("WAITAOF 0 0 x", "timeout is not an integer or out of range"),
+    ] {
+        assert_eq!(say(&mut client, command), format!("error \"ERR {error}\""), "{command}");
+    }
+    ok(&server, "REPLICAOF 127.0.0.1 1");
+    let reply = say(&mut client, "WAITAOF 0 0 0");
+    assert!(reply.contains("WAITAOF cannot be used with replica instances."), "{reply}");
 }

@@ -204,7 +204,7 @@ fn one_request_serves_all_who_wait_for_what_was_written_before_it() {
     let replicas = Replicas::default();
     let wait = |offset| {
         let peer: Arc<dyn Peer> = Arc::new(Connection::default());
-        replicas.wait(Waiter { client: 1, offset, needed: 1, peer });
+        replicas.wait(Waiter { client: 1, offset, needed: 1, on_disk: false, peer });
         replicas.take_ack_wanted()
     };
     assert!(wait(100));
