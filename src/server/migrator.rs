@@ -57,6 +57,13 @@ struct Kept {
     used_nanos: u64,
 }
 
+impl Kept {
+    /// For how long it has not been used.
+    fn unused(&self, now_nanos: u64) -> Duration {
+        Duration::from_nanos(now_nanos.saturating_sub(self.used_nanos))
+    }
+}
+
 #[derive(Debug)]
 struct Worker {
     node: Arc<Node>,
@@ -69,10 +76,9 @@ type Sent = (Vec<bool>, Result<(), Vec<u8>>);
 impl Worker {
     fn run(mut self, queue: &Receiver<Arc<Migration>>) {
         loop {
-            let next = if self.links.is_empty() {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                queue.recv_timeout(KEPT)
+            let next = match self.until_unused() {
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(left) => queue.recv_timeout(left),
             };
             match next {
                 Ok(migration) => self.migrate(&migration),
@@ -88,10 +94,16 @@ impl Worker {
         self.node.migrations.cached.store(self.links.len(), Ordering::Relaxed);
     }
 
+    /// For how long the next connection to go is kept; `None`: there is none. By the clock that
+    /// decides: another one may be a little ahead of it.
+    fn until_unused(&self) -> Option<Duration> {
+        let now = self.node.clock.nanos();
+        self.links.values().map(|kept| KEPT.saturating_sub(kept.unused(now))).min()
+    }
+
     fn drop_unused(&mut self) {
         let now = self.node.clock.nanos();
-        self.links
-            .retain(|_, kept| Duration::from_nanos(now.saturating_sub(kept.used_nanos)) < KEPT);
+        self.links.retain(|_, kept| kept.unused(now) < KEPT);
         self.note_links();
     }
 
