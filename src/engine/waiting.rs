@@ -103,6 +103,39 @@ fn end_with_error(stats: &WorkerStats, client: &Client, output: &mut Output, tex
     stats.failed_wait(&client.handle, text);
 }
 
+/// Ends a wait for replicas that somebody else ends: a change of role, or CLIENT UNBLOCK, at which the
+/// client gets the `reply` as it is by now. False if nobody does.
+fn end_early(
+    node: &Node,
+    stats: &WorkerStats,
+    client: &mut Client,
+    output: &mut Output,
+    waiting: &Waiting,
+    reply: impl FnOnce(&mut Output),
+) -> bool {
+    if waiting.generation != node.replication.generation() {
+        end_with_error(stats, client, output, CHANGED_ROLE);
+        client.closing = true;
+        return true;
+    }
+    match client.handle.take_unblocked() {
+        Some(true) => end_with_error(stats, client, output, UNBLOCKED),
+        Some(false) => reply(output),
+        None => return false,
+    }
+    true
+}
+
+/// Whether a wait is over, `met` or by its time, which is recorded then.
+fn is_over(node: &Node, waiting: &Waiting, met: bool) -> bool {
+    let timed_out = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
+    if met || timed_out {
+        let waits = if met { &node.stats.waits_met } else { &node.stats.waits_timed_out };
+        waits.observe(node.clock.nanos().saturating_sub(waiting.began_nanos));
+    }
+    met || timed_out
+}
+
 /// A client in WAIT for so many replicas that have an offset.
 fn answer_wait(
     node: &Node,
@@ -113,26 +146,12 @@ fn answer_wait(
     (offset, needed): (u64, usize),
 ) -> bool {
     let acknowledged = node.replication.replicas.acknowledged(offset);
-    let over = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
-    if waiting.generation != node.replication.generation() {
-        end_with_error(stats, client, output, CHANGED_ROLE);
-        client.closing = true;
-    } else if let Some(error) = client.handle.take_unblocked() {
-        if error {
-            end_with_error(stats, client, output, UNBLOCKED);
-        } else {
-            output.count(acknowledged);
+    let reply = |output: &mut Output| output.count(acknowledged);
+    if !end_early(node, stats, client, output, waiting, reply) {
+        if !is_over(node, waiting, acknowledged >= needed) {
+            return false;
         }
-    } else if over || acknowledged >= needed {
-        let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
-        if acknowledged >= needed {
-            node.stats.waits_met.observe(nanos);
-        } else {
-            node.stats.waits_timed_out.observe(nanos);
-        }
-        output.count(acknowledged);
-    } else {
-        return false;
+        reply(output);
     }
     node.replication.replicas.stop_waiting(client.handle.origin.id);
     true
@@ -147,33 +166,21 @@ fn answer_disk_wait(
     waiting: &Waiting,
     wait: DiskWait,
 ) -> bool {
-    let met = wait.met(node);
-    let timed_out = waiting.deadline_ms.is_some_and(|at| at <= node.clock.unix_ms());
-    let mut reply = |(here, there): (bool, usize)| {
+    let (here, there) = wait.met(node);
+    let reply = |output: &mut Output| {
         output.array(2);
         output.integer(here.into());
         output.count(there);
     };
-    if waiting.generation != node.replication.generation() {
-        end_with_error(stats, client, output, CHANGED_ROLE);
-        client.closing = true;
-    } else if let Some(error) = client.handle.take_unblocked() {
-        if error {
-            end_with_error(stats, client, output, UNBLOCKED);
+    if !end_early(node, stats, client, output, waiting, reply) {
+        if wait.local && !node.settings.load().aof.enabled {
+            let text = format!("ERR {}", DiskWait::NO_FILE);
+            end_with_error(stats, client, output, text.as_bytes());
+        } else if is_over(node, waiting, wait.is_over((here, there))) {
+            reply(output);
         } else {
-            reply(met);
+            return false;
         }
-    } else if wait.local && !node.settings.load().aof.enabled {
-        let text = format!("ERR {}", DiskWait::NO_FILE);
-        end_with_error(stats, client, output, text.as_bytes());
-    } else if wait.is_over(met) || timed_out {
-        let nanos = node.clock.nanos().saturating_sub(waiting.began_nanos);
-        let waits =
-            if wait.is_over(met) { &node.stats.waits_met } else { &node.stats.waits_timed_out };
-        waits.observe(nanos);
-        reply(met);
-    } else {
-        return false;
     }
     node.replication.replicas.stop_waiting(client.handle.origin.id);
     true
