@@ -184,9 +184,9 @@
 //! - **Snapshots.** Every change of an entry goes through the few primitives of
 //!   `keyspace::Locked`, which keep the old value while a snapshot runs.
 //! - **`unsafe` lives in `keyspace::raw`**, tested under AddressSanitizer, its lock-free parts
-//!   modelled with loom; in `process::raw`, for fork, the memory of the arguments and the
-//!   allocator; and in `scripting`, for what Lua's binding leaves to its users (`interpreters`,
-//!   `patterns`, `debugger`).
+//!   modelled with loom; in `prefetch`, for one instruction; in `process::raw`, for fork, the memory
+//!   of the arguments and the allocator; and in `scripting`, for what Lua's binding leaves to its
+//!   users (`interpreters`, `patterns`, `debugger`).
 //! - **A panic ends the process**, with a report (`telemetry::crash`): no thread continues beside
 //!   another's half-done work.
 //! - **Nothing large is freed under a lock**, which builds with debug assertions check; clients
@@ -228,6 +228,7 @@ mod limits;
 mod lzf;
 mod node;
 mod number;
+mod prefetch;
 mod process;
 mod rdb;
 #[cfg(test)]

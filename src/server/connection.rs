@@ -37,6 +37,8 @@ const HELD_MAX: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 4096;
 /// Input up to this many bytes waits until the other connections have been read as well.
 const HELD_BYTES_MAX: usize = 256;
+/// Replies up to this many bytes, to more input than that, wait until the others have run.
+const KEPT_BYTES_MAX: usize = 16 * 1024;
 /// Maximum number of pieces in one vectored write.
 const PIECES_MAX: usize = 64;
 
@@ -63,7 +65,7 @@ pub(super) struct Connection {
     paused: Option<Pin<Box<Sleep>>>,
     /// Set while a command blocks until a deadline.
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Replies that wait until replicas are fed, at the end of the worker's turn.
+    /// Replies that wait for the end of the worker's turn.
     kept: Output,
     /// Offset of the log up to which replicas must be fed before; 0: nothing waits.
     owed: u64,
@@ -371,6 +373,12 @@ impl Connection {
             return Err(over);
         }
         if self.keeps() && self.waits_for_turn(cx, worker) {
+            return Ok(());
+        }
+        if consumed > HELD_BYTES_MAX && (1..=KEPT_BYTES_MAX).contains(&made) {
+            // What wakes clients is written in a row: one that is answered while the others' requests
+            // run is asleep again before the next reply, and waking it costs more than the requests.
+            self.keep(cx, worker);
             return Ok(());
         }
         let (_, ended_nanos) = worker.executor.batch_nanos;

@@ -1,6 +1,6 @@
 //! The unsafe layer of the keyspace: entries, the slot table, reclamation and the shard cell.
 //!
-//! Everything that needs `unsafe` in the crate lives in this folder, behind safe interfaces:
+//! Everything of the keyspace that needs `unsafe` lives in this folder, behind safe interfaces:
 //! - [`entry`]: one key with its value in one allocation;
 //! - [`table`]: the slots that find an entry by its hash, readable without a lock for prefetching;
 //! - [`reclaim`]: when memory that an unlocked reader may still access can be freed;
@@ -22,15 +22,3 @@ pub(super) mod table;
 #[cfg(all(test, limpid_loom))]
 mod model;
 mod sync;
-
-/// Asks the processor to load the cache line at `address`. A hint: any address is allowed.
-#[inline]
-fn prefetch<T>(address: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: PREFETCHT0 reads nothing architecturally and cannot fault.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}

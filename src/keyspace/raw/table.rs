@@ -35,9 +35,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicUsize;
 
 use super::entry::{Entry, EntryRef};
-use super::prefetch;
 use super::reclaim::{Inside, Reclaim};
 use super::sync::{AtomicPtr, Life, Ordering};
+use crate::prefetch::prefetch;
 pub(crate) use detached::Detached;
 pub(crate) use occupied::{Occupied, Staying};
 use segment::{ADDRESS, Directory, EXPIRES, LINE, LINES, MARK, SHARD_BITS, SLOTS, home, mark};

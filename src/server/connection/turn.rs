@@ -1,5 +1,6 @@
-//! Replication in a connection: replies wait until their writes are handed to the append only file and
-//! to replicas, at the end of a worker's turn; and a replica's connection sends on when its socket has room.
+//! The end of a worker's turn in a connection: replies wait for it, so that they are written in a row
+//! and after their writes are handed to the append only file and to replicas. And a replica's
+//! connection sends on when its socket has room.
 
 use std::io::{self, ErrorKind};
 use std::task::{Context, Poll};
@@ -39,7 +40,7 @@ impl Connection {
     }
 
     /// Keeps the replies until the other ready connections have run.
-    fn keep(&mut self, cx: &Context<'_>, worker: &mut Worker) {
+    pub(super) fn keep(&mut self, cx: &Context<'_>, worker: &mut Worker) {
         (_, self.kept_nanos) = worker.executor.batch_nanos;
         self.kept = worker.keep_output();
         cx.waker().wake_by_ref();
@@ -48,7 +49,7 @@ impl Connection {
     /// Whether replies are kept.
     #[inline]
     pub(super) fn keeps(&self) -> bool {
-        self.owed != 0 || self.unreleased.is_some()
+        self.owed != 0 || self.unreleased.is_some() || self.kept.len() > 0
     }
 
     /// Keeps messages that tell of what the append only file has not released.

@@ -1,10 +1,8 @@
 //! Reading ahead: what looks at several elements will read, all at the same time. In a large table
 //! each of them waits for memory at every level, and these waits overlap.
 
-use std::hint::black_box;
-
 use super::Table;
-use super::node::Node;
+use super::node::{Below, Place};
 use crate::types::FETCHED_MAX;
 use crate::types::hashing;
 
@@ -20,21 +18,30 @@ impl<const VALUES: bool> Table<VALUES> {
         }
     }
 
+    /// In stages, of which each prefetches what the next one reads, for all of them.
     fn fetch_hashes(&self, hashes: &[u64]) {
-        let mut nodes = [&*self.root; FETCHED_MAX];
-        while let Node::Branch(_) = nodes[0] {
-            for (node, hash) in nodes.iter_mut().zip(hashes) {
-                *node = node.below(*hash).expect("all segments are at the same depth");
+        let mut places = [Place::root(&self.root); FETCHED_MAX];
+        let mut segments = [None; FETCHED_MAX];
+        // All segments are at the same depth.
+        while segments[0].is_none() {
+            for (place, hash) in places.iter().zip(hashes) {
+                place.prefetch_parts(*hash);
+            }
+            for ((place, segment), hash) in places.iter_mut().zip(&mut segments).zip(hashes) {
+                match place.below(*hash) {
+                    Below::Node(_, below) => {
+                        below.prefetch();
+                        *place = below;
+                    }
+                    Below::Segment(_, found) => {
+                        found.prefetch_columns();
+                        *segment = Some(found);
+                    }
+                }
             }
         }
-        let mut segments = [None; FETCHED_MAX];
-        for ((segment, node), hash) in segments.iter_mut().zip(nodes).zip(hashes) {
-            let found = node.segment(*hash);
-            found.fetch_columns();
-            *segment = Some(found);
-        }
         for (segment, hash) in segments.into_iter().flatten().zip(hashes) {
-            black_box(segment.first_byte(*hash));
+            segment.prefetch_element(*hash);
         }
     }
 }

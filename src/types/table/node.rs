@@ -8,7 +8,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::charge;
-use super::segment::{Element, Segment};
+use super::segment::{Element, LINE_BYTES, Segment};
+use crate::prefetch::prefetch;
 use crate::types::Freed;
 use crate::types::allocation::{self, arc_bytes, vec_bytes};
 
@@ -92,27 +93,55 @@ pub(super) enum Change<'a> {
     SetValue(usize, &'a [u8]),
 }
 
-/// The part that a hash belongs to. Hashes are uniform, so that the first guess is close.
-fn position(parts: &[impl Part], hash: u64) -> usize {
-    let [first, .., last] = parts else { return 0 };
-    let (low, high) = (first.first(), last.first());
-    if hash >= high {
-        return parts.len() - 1;
+/// The hashes that belong below a node.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    /// The lowest one.
+    low: u64,
+    /// None is above.
+    high: u64,
+}
+
+impl Range {
+    const ALL: Self = Self { low: 0, high: u64::MAX };
+
+    /// About where a hash among `len` parts belongs: hashes are uniform. The first and the last part
+    /// say no more, and would have to be read.
+    #[inline]
+    fn guess(self, len: usize, hash: u64) -> usize {
+        const { assert!(CHILDREN_MAX < 64, "a product of 32 bits") };
+        // 26 bits are close enough, and their division takes half the time.
+        let short = |distance: u64| (distance >> 38) as u32;
+        let width = short(self.high - self.low) + 1;
+        (short(hash - self.low) * len as u32 / width) as usize
     }
-    if hash < low {
-        return 0;
+
+    /// The hashes below one of the parts.
+    #[inline]
+    fn below(self, parts: &[impl Part], at: usize) -> Self {
+        Self {
+            low: if at == 0 { self.low } else { parts[at].first() },
+            high: parts.get(at + 1).map_or(self.high, Part::first),
+        }
     }
-    const { assert!(CHILDREN_MAX <= 64, "a product of 32 bits") };
-    // 26 bits are close enough, and their division takes half the time.
-    let (distance, width) = (((hash - low) >> 38) as u32, ((high - low) >> 38) as u32 + 1);
-    let mut at = (distance * (parts.len() as u32 - 1) / width) as usize;
-    while parts[at].first() > hash {
+}
+
+/// The part that a hash belongs to.
+#[inline]
+fn position(parts: &[impl Part], range: Range, hash: u64) -> usize {
+    let mut at = range.guess(parts.len(), hash);
+    while at > 0 && parts[at].first() > hash {
         at -= 1;
     }
-    while parts[at + 1].first() <= hash {
+    while parts.get(at + 1).is_some_and(|next| next.first() <= hash) {
         at += 1;
     }
     at
+}
+
+/// The same, by bisection.
+fn position_among(parts: &[impl Part], hash: u64) -> usize {
+    parts.partition_point(|part| part.first() <= hash).saturating_sub(1)
 }
 
 /// The part with the element of this rank, which is subtracted to the rank within it.
@@ -281,41 +310,30 @@ impl<const VALUES: bool> Node<VALUES> {
             }
     }
 
-    /// The node below a branch that a hash belongs to.
-    #[inline]
-    pub(super) fn below(&self, hash: u64) -> Option<&Self> {
-        match self {
-            Self::Branch(children) => Some(&children[position(children, hash)].node),
-            Self::Leaf(_) => None,
-        }
-    }
-
     /// The segment that a hash belongs to.
     #[inline]
     pub(super) fn segment(&self, hash: u64) -> &Segment<VALUES> {
-        let mut node = self;
+        let mut place = Place::root(self);
         loop {
-            match node {
-                Self::Branch(children) => node = &children[position(children, hash)].node,
-                Self::Leaf(segments) => return &segments[position(segments, hash)],
+            match place.below(hash) {
+                Below::Node(_, below) => place = below,
+                Below::Segment(_, segment) => return segment,
             }
         }
     }
 
     /// The way to a field, and whether it is there.
     pub(super) fn find(&self, hash: u64, field: &[u8]) -> (Path, bool) {
-        let (mut node, mut path) = (self, Path::start());
+        let (mut place, mut path) = (Place::root(self), Path::start());
         loop {
-            match node {
-                Self::Branch(children) => {
-                    let at = position(children, hash);
+            match place.below(hash) {
+                Below::Node(at, below) => {
                     path.step(at);
-                    node = &children[at].node;
+                    place = below;
                 }
-                Self::Leaf(segments) => {
-                    let at = position(segments, hash);
+                Below::Segment(at, segment) => {
                     path.step(at);
-                    let index = segments[at].find(hash, field);
+                    let index = segment.find(hash, field);
                     path.index = index.unwrap_or_default();
                     return (path, index.is_some());
                 }
@@ -422,11 +440,11 @@ impl<const VALUES: bool> Node<VALUES> {
 
     /// The parts from a hash on: the node below to continue with, and those after it.
     pub(super) fn branch_from(children: &[Child<VALUES>], hash: u64) -> &[Child<VALUES>] {
-        &children[position(children, hash)..]
+        &children[position_among(children, hash)..]
     }
 
     pub(super) fn leaf_from(segments: &[Segment<VALUES>], hash: u64) -> &[Segment<VALUES>] {
-        &segments[position(segments, hash)..]
+        &segments[position_among(segments, hash)..]
     }
 
     /// The number of elements below, after checking that each is where it belongs: from `first`
@@ -489,6 +507,75 @@ impl<const VALUES: bool> Node<VALUES> {
         }
         freed.objects += 1;
         true
+    }
+}
+
+/// A node on the way down from the root, with the hashes that belong there.
+#[derive(Debug)]
+pub(super) struct Place<'n, const VALUES: bool> {
+    node: &'n Node<VALUES>,
+    range: Range,
+}
+
+impl<const VALUES: bool> Clone for Place<'_, VALUES> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const VALUES: bool> Copy for Place<'_, VALUES> {}
+
+/// What a hash belongs to below a node, and its position there.
+#[derive(Debug)]
+pub(super) enum Below<'n, const VALUES: bool> {
+    Node(usize, Place<'n, VALUES>),
+    Segment(usize, &'n Segment<VALUES>),
+}
+
+impl<'n, const VALUES: bool> Place<'n, VALUES> {
+    #[inline]
+    pub(super) fn root(node: &'n Node<VALUES>) -> Self {
+        Self { node, range: Range::ALL }
+    }
+
+    /// A step down.
+    #[inline]
+    pub(super) fn below(self, hash: u64) -> Below<'n, VALUES> {
+        match self.node {
+            Node::Branch(children) => {
+                let at = position(children, self.range, hash);
+                let range = self.range.below(children, at);
+                Below::Node(at, Place { node: &children[at].node, range })
+            }
+            Node::Leaf(segments) => {
+                let at = position(segments, self.range, hash);
+                Below::Segment(at, &segments[at])
+            }
+        }
+    }
+
+    /// Prefetches what a step down from here first reads of the node.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        prefetch(self.node);
+    }
+
+    /// Prefetches what it then reads.
+    #[inline]
+    pub(super) fn prefetch_parts(self, hash: u64) {
+        match self.node {
+            Node::Branch(children) => self.prefetch_guessed(children, hash),
+            Node::Leaf(segments) => self.prefetch_guessed(segments, hash),
+        }
+    }
+
+    #[inline]
+    fn prefetch_guessed<T>(self, parts: &[T], hash: u64) {
+        let guessed = parts.as_ptr().wrapping_add(self.range.guess(parts.len(), hash));
+        prefetch(guessed);
+        // The part after it is read as well, or the one before.
+        prefetch(guessed.wrapping_byte_add(LINE_BYTES));
+        prefetch(guessed.wrapping_byte_sub(LINE_BYTES));
     }
 }
 

@@ -11,16 +11,16 @@
 //! three for a field with its value. Fields and values longer than a length can say are kept
 //! apart, in the order in which the columns mention them.
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use super::{PREFIX, charge};
+use crate::prefetch::prefetch;
 use crate::types::Freed;
 use crate::types::allocation::{self, arc_bytes, arc_room, vec_bytes};
 use crate::types::hashing::hash;
 
 /// Bytes of a cache line.
-const LINE_BYTES: usize = 64;
+pub(super) const LINE_BYTES: usize = 64;
 /// The length that stands for a field or value that is kept apart.
 const APART: u8 = u8::MAX;
 /// A segment with more elements is split.
@@ -188,38 +188,43 @@ impl<const VALUES: bool> Segment<VALUES> {
         Elements { segment: self, index: 0, start, rank: 0 }
     }
 
-    /// Reads the cache lines of the columns, so that all are fetched at the same time.
+    /// Prefetches the columns.
     #[inline]
-    pub(super) fn fetch_columns(&self) {
-        let columns = Self::COLUMNS * slots(self.len());
-        let lines = self.bytes.iter().take(columns).step_by(LINE_BYTES);
-        black_box(lines.fold(0, |sum, byte| sum ^ byte));
+    pub(super) fn prefetch_columns(&self) {
+        let columns = self.bytes.as_ptr();
+        for offset in (0..Self::COLUMNS * slots(self.len())).step_by(LINE_BYTES) {
+            prefetch(columns.wrapping_add(offset));
+        }
     }
 
-    /// The first byte of the element that most likely has this hash.
+    /// Prefetches the first element that has the fingerprint of a hash.
     #[inline]
-    pub(super) fn first_byte(&self, hash: u64) -> Option<u8> {
-        let column = self.column(0, self.len());
-        let index = column.iter().position(|&fingerprint| fingerprint == hash as u8)?;
-        self.bytes.get(self.start(index)).copied()
+    pub(super) fn prefetch_element(&self, hash: u64) {
+        if let Some(index) = self.with_fingerprint(hash).next() {
+            prefetch(self.bytes.as_ptr().wrapping_add(self.start(index)));
+        }
+    }
+
+    /// The indices of the elements with the fingerprint of a hash.
+    #[inline]
+    fn with_fingerprint(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let pattern = u64::from_ne_bytes([hash as u8; 8]);
+        let (words, _) = self.column(0, slots(self.len())).as_chunks();
+        let words = words.iter().enumerate().flat_map(move |(word, &fingerprints)| {
+            let mut hits = zero_bytes(u64::from_le_bytes(fingerprints) ^ pattern);
+            std::iter::from_fn(move || {
+                let index = (hits != 0).then(|| word * 8 + hits.trailing_zeros() as usize / 8)?;
+                hits &= hits - 1;
+                Some(index)
+            })
+        });
+        words.take_while(|&index| index < self.len())
     }
 
     /// The index of the element with this field.
     #[inline]
     pub(super) fn find(&self, hash: u64, field: &[u8]) -> Option<usize> {
-        let pattern = u64::from_ne_bytes([hash as u8; 8]);
-        let (words, _) = self.column(0, slots(self.len())).as_chunks();
-        for (word, &fingerprints) in words.iter().enumerate() {
-            let mut hits = zero_bytes(u64::from_le_bytes(fingerprints) ^ pattern);
-            while hits != 0 {
-                let index = word * 8 + hits.trailing_zeros() as usize / 8;
-                hits &= hits - 1;
-                if index < self.len() && self.has_field(index, field) {
-                    return Some(index);
-                }
-            }
-        }
-        None
+        self.with_fingerprint(hash).find(|&index| self.has_field(index, field))
     }
 
     #[inline]

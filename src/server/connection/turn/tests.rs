@@ -228,6 +228,36 @@ fn one_send_serves_all_the_connections_of_a_turn() {
 }
 
 #[test]
+fn replies_to_pipelines_go_out_once_all_ready_connections_have_run() {
+    const COMMANDS: usize = 30;
+    let fixture = Fixture::new();
+    let [first, one, other] = [(); 3].map(|()| fixture.connect());
+    let incr = &b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n".repeat(COMMANDS)[..];
+    {
+        // The worker blocks at the first client's write, until the others have sent theirs.
+        let _shards = fixture.engine.node.keyspace.lock(ShardSet::ALL);
+        first.send(&set(1));
+        while first.has_arrived() {
+            thread::yield_now();
+        }
+        [&one, &other].map(|client| client.send(incr));
+        while !(one.has_arrived() && other.has_arrived()) {
+            thread::yield_now();
+        }
+    }
+    let clients = [&one, &other];
+    clients.map(|client| client.0.set_nonblocking(true).expect("a socket"));
+    while !clients.iter().any(|client| client.0.peek(&mut [0]).is_ok()) {
+        thread::yield_now();
+    }
+    let registry = &fixture.engine.registry;
+    let row = &registry.commands()[registry.find_index(b"INCR").expect("it is a command")];
+    let calls = fixture.engine.node.workers[0].commands[row.id].calls.get();
+    assert_eq!(calls, 2 * COMMANDS as u64);
+    fixture.end();
+}
+
+#[test]
 fn much_that_is_written_in_one_turn_is_handed_over_within_it() {
     const CLIENTS: usize = 60;
     let (fixture, outlet) = (Fixture::new(), Seen::default());
