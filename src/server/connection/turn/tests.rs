@@ -12,7 +12,7 @@ use super::*;
 use crate::engine::Engine;
 use crate::engine::fixture::StubHost;
 use crate::engine::full_resync::offer;
-use crate::keyspace::ShardSet;
+use crate::keyspace::{Key, ShardSet};
 use crate::node::Node;
 use crate::node::client::{Client, Handle, Origin};
 use crate::replication::{Announced, Outlet, Overflow, Peer, Replica, Spool};
@@ -229,31 +229,41 @@ fn one_send_serves_all_the_connections_of_a_turn() {
 
 #[test]
 fn replies_to_pipelines_go_out_once_all_ready_connections_have_run() {
-    const COMMANDS: usize = 30;
     let fixture = Fixture::new();
     let [first, one, other] = [(); 3].map(|()| fixture.connect());
-    let incr = &b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n".repeat(COMMANDS)[..];
-    {
-        // The worker blocks at the first client's write, until the others have sent theirs.
-        let _shards = fixture.engine.node.keyspace.lock(ShardSet::ALL);
-        first.send(&set(1));
-        while first.has_arrived() {
+    let keyspace = &fixture.engine.node.keyspace;
+    let shard = |key: &str| Key { bytes: &[], hash: keyspace.hash(key.as_bytes()) }.shard();
+    // Three of as many shards.
+    let mut keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+    keys.sort_by_key(|key| shard(key));
+    keys.dedup_by_key(|key| shard(key));
+    let incr = |key: &str| format!("*2\r\n$4\r\nINCR\r\n${}\r\n{key}\r\n", key.len());
+    let pipeline = |key: &str| incr(key).repeat(30);
+    let lock = |key: &str| keyspace.lock(ShardSet::of(shard(key)));
+    let (blocks_first, blocks_other) = (lock(&keys[0]), lock(&keys[2]));
+    first.send(incr(&keys[0]).as_bytes());
+    let wait_until_read = |client: &Socket| {
+        while client.has_arrived() {
             thread::yield_now();
         }
-        [&one, &other].map(|client| client.send(incr));
-        while !(one.has_arrived() && other.has_arrived()) {
+    };
+    wait_until_read(&first);
+    for (client, key) in [(&one, &keys[1]), (&other, &keys[2])] {
+        client.send(pipeline(key).as_bytes());
+        while !client.has_arrived() {
             thread::yield_now();
         }
     }
-    let clients = [&one, &other];
-    clients.map(|client| client.0.set_nonblocking(true).expect("a socket"));
-    while !clients.iter().any(|client| client.0.peek(&mut [0]).is_ok()) {
-        thread::yield_now();
-    }
-    let registry = &fixture.engine.registry;
-    let row = &registry.commands()[registry.find_index(b"INCR").expect("it is a command")];
-    let calls = fixture.engine.node.workers[0].commands[row.id].calls.get();
-    assert_eq!(calls, 2 * COMMANDS as u64);
+    drop(blocks_first);
+    wait_until_read(&one);
+    wait_until_read(&other);
+    one.0.set_nonblocking(true).expect("a socket");
+    let early = one.0.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock), "the other one has not run");
+    one.0.set_nonblocking(false).expect("a socket");
+    drop(blocks_other);
+    let replies: String = (1..=30).map(|number| format!(":{number}\r\n")).collect();
+    [one, other].map(|client| client.expect(replies.as_bytes()));
     fixture.end();
 }
 
