@@ -90,10 +90,10 @@ impl SortedSet {
                 *hash = Key::new(member).hash;
             }
             let hashes = &hashes[..members.len()];
-            index.fetch(hashes);
+            index.prefetch(hashes);
             for hash in hashes {
                 if let Some(leaf) = index.find(*hash, Some) {
-                    leaves.get(leaf).fetch();
+                    leaves.get(leaf).prefetch();
                 }
             }
         }

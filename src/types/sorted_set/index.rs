@@ -6,10 +6,10 @@
 //! they grow by the allocator's size classes, and split in two when full. Each branch divides its
 //! range of hashes into 64 slots; a child covers one or more of them, a branch exactly one.
 
-use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::prefetch::prefetch;
 use crate::types::Freed;
 use crate::types::allocation::{arc_bytes, arc_room};
 
@@ -238,12 +238,15 @@ impl Index {
         }
     }
 
-    /// Reads where the entries with these hashes stand, so that all are fetched at the same time.
-    pub(super) fn fetch(&self, hashes: &[u32]) {
+    /// Prefetches where the entries with these hashes stand.
+    pub(super) fn prefetch(&self, hashes: &[u32]) {
         for hash in hashes {
-            black_box(self.segment(*hash).and_then(|(segment, covered)| {
-                segment.entries().get(segment.guess(*hash, covered)).copied()
-            }));
+            if let Some((segment, covered)) = self.segment(*hash) {
+                let cells = segment.cells.as_ptr();
+                prefetch(cells.wrapping_add(segment.guess(*hash, covered)));
+                // To change it, the count of its references is read, which stands in front.
+                prefetch(cells.wrapping_sub(1));
+            }
         }
     }
 

@@ -39,7 +39,7 @@ impl<'a> Elements<'a> {
         let (leaf, position) = set.tree.at_rank(rank, &set.parts.leaves);
         if self.leaf.replace(leaf).is_some() {
             // The walk has come from another leaf: it will take most of this one.
-            leaf.fetch();
+            leaf.prefetch();
         }
         position
     }

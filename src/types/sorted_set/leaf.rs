@@ -11,11 +11,11 @@
 //! begins with a byte: its length, or the width of an integer, or that it stands outside.
 
 use std::cmp::Ordering;
-use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::number::Decimal;
+use crate::prefetch::prefetch_all;
 use crate::types::allocation::{arc_bytes, arc_room, size_class, zeroed};
 use crate::types::listpack::Item;
 
@@ -34,10 +34,8 @@ const RAW: usize = 8;
 /// Integers up to this magnitude are exact as doubles.
 const EXACT_MAX: f64 = (1_u64 << 53) as f64;
 
-/// Bytes of a cache line.
-const LINE_BYTES: usize = 64;
-/// Most lines that are fetched at once. Leaves of short members have no more.
-const LINES_FETCHED_MAX: usize = 32;
+/// Most bytes that are prefetched. Leaves of short members have no more.
+const PREFETCHED_BYTES_MAX: usize = 2048;
 
 type Large = Option<Arc<Vec<Arc<[u8]>>>>;
 
@@ -191,11 +189,10 @@ impl Leaf {
         self.count()
     }
 
-    /// Reads the cache lines, so that all are fetched at the same time.
+    /// Prefetches the leaf.
     #[inline]
-    pub(super) fn fetch(&self) {
-        let lines = self.cells.iter().step_by(LINE_BYTES).take(LINES_FETCHED_MAX);
-        black_box(lines.fold(0, |sum, byte| sum ^ byte));
+    pub(super) fn prefetch(&self) {
+        prefetch_all(&self.cells[..self.cells.len().min(PREFETCHED_BYTES_MAX)]);
     }
 
     /// Whether two small leaves make a good one.
@@ -241,7 +238,7 @@ impl Leaf {
     /// The element with this member.
     #[inline]
     pub(super) fn find(&self, key: &Key<'_>) -> Option<usize> {
-        self.fetch();
+        self.prefetch();
         self.with_fingerprint(key.fingerprint()).find(|&index| self.holds(index, key))
     }
 

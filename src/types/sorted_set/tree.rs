@@ -246,7 +246,7 @@ fn renumber(parts: &mut Parts, leaf: u32, run: Range<usize>, from: u32, to: u32)
     for (hash, index) in hashes.iter_mut().zip(run) {
         *hash = key::hash(leaf.member(index));
     }
-    parts.index.fetch(hashes);
+    parts.index.prefetch(hashes);
     for hash in hashes {
         parts.index.renumber(*hash, from, to);
     }
@@ -273,7 +273,7 @@ fn insert(
     }
     let number = node.leaves[index];
     let leaf = parts.leaves.get(number);
-    leaf.fetch();
+    leaf.prefetch();
     let at = leaf.bound(&seek);
     let count = node.counts[index];
     if parts.leaves.change(number, |leaf| leaf.insert(at, key, score)) {
@@ -365,7 +365,7 @@ fn fetch_next(leaf: &Leaf, start: usize, index: &Index) {
     for (hash, at) in hashes.iter_mut().zip(run) {
         *hash = key::hash(leaf.member(at));
     }
-    index.fetch(hashes);
+    index.prefetch(hashes);
 }
 
 /// Merges a leaf that became small with a neighbour below the same node.

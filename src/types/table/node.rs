@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::charge;
-use super::segment::{Element, LINE_BYTES, Segment};
-use crate::prefetch::prefetch;
+use super::segment::{Element, Segment};
+use crate::prefetch::{LINE_BYTES, prefetch};
 use crate::types::Freed;
 use crate::types::allocation::{self, arc_bytes, vec_bytes};
 

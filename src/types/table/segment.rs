@@ -14,13 +14,11 @@
 use std::sync::Arc;
 
 use super::{PREFIX, charge};
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_all};
 use crate::types::Freed;
 use crate::types::allocation::{self, arc_bytes, arc_room, vec_bytes};
 use crate::types::hashing::hash;
 
-/// Bytes of a cache line.
-pub(super) const LINE_BYTES: usize = 64;
 /// The length that stands for a field or value that is kept apart.
 const APART: u8 = u8::MAX;
 /// A segment with more elements is split.
@@ -191,10 +189,7 @@ impl<const VALUES: bool> Segment<VALUES> {
     /// Prefetches the columns.
     #[inline]
     pub(super) fn prefetch_columns(&self) {
-        let columns = self.bytes.as_ptr();
-        for offset in (0..Self::COLUMNS * slots(self.len())).step_by(LINE_BYTES) {
-            prefetch(columns.wrapping_add(offset));
-        }
+        prefetch_all(&self.bytes[..Self::COLUMNS * slots(self.len())]);
     }
 
     /// Prefetches the first element that has the fingerprint of a hash.

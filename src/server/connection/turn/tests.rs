@@ -263,7 +263,9 @@ fn replies_to_pipelines_go_out_once_all_ready_connections_have_run() {
     one.0.set_nonblocking(false).expect("a socket");
     drop(blocks_other);
     let replies: String = (1..=30).map(|number| format!(":{number}\r\n")).collect();
-    [one, other].map(|client| client.expect(replies.as_bytes()));
+    for client in [one, other] {
+        client.expect(replies.as_bytes());
+    }
     fixture.end();
 }
 
