@@ -64,7 +64,8 @@ pub(crate) struct WorkerStats {
     pub(crate) writes: Counter,
     /// How long small requests waited after being read for others to be read too.
     pub(crate) queued: Timed,
-    /// Time to hand replies to the kernel.
+    /// Time from the end of a batch until the kernel has its replies, which may wait for other
+    /// connections' batches.
     pub(crate) writing: Timed,
     pub(crate) error_replies: Counter,
     /// Error replies by their first word.

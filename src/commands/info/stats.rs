@@ -110,7 +110,7 @@ pub(super) const ROWS: &[Row] = &[
     only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "met"), |look| Value::durations(look.node.stats.waits_met.distribution())),
     only(histogram("limpid_wait_seconds", "How long WAIT took.").label("outcome", "timeout"), |look| Value::durations(look.node.stats.waits_timed_out.distribution())),
     only(histogram("limpid_queue_seconds", "How long small requests that were read waited to run."), |look| timed(look, |stats| &stats.queued)),
-    only(histogram("limpid_write_seconds", "How long it took to hand replies to the kernel."), |look| timed(look, |stats| &stats.writing)),
+    only(histogram("limpid_write_seconds", "From the end of a batch of commands until the kernel had its replies."), |look| timed(look, |stats| &stats.writing)),
     only(counter("limpid_masters_refused_total", "Full resyncs refused, as the master seemed to have lost its data."), |look| look.node.stats.masters_refused.get().into()),
     only(counter("limpid_trace_spans_delivered_total", "Spans that the trace collector took."), |_| traces::delivered_and_lost().map(|(delivered, _)| delivered).into()),
     only(counter("limpid_trace_spans_lost_total", "Spans lost: the trace collector did not take them, or too many waited for it."), |_| traces::delivered_and_lost().map(|(_, lost)| lost).into()),
