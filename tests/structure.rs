@@ -10,6 +10,7 @@ const RANKS: &[(&str, u32)] = &[
     ("glob", 0),
     ("lzf", 0),
     ("text", 0),
+    ("prefetch", 0),
     ("real_redis", 0),
     ("telemetry", 0),
     ("process", 0),
