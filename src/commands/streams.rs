@@ -129,13 +129,12 @@ const INFO_SUBCOMMANDS: &[Command] = &[
 ];
 
 /// Finds the keys of XREAD and XREADGROUP as these parse their options: a word STREAMS may be the
-/// value of another option.
+/// value of another option. Where they refuse their arguments, finds what the specification says.
 fn find_streams(args: &Args<'_>, each: &mut dyn FnMut(usize, &'static [KeyFlag])) {
-    let Some(at) = streams_at(args) else { return };
-    let count = args.len() - at;
-    if count.is_multiple_of(2) {
-        (at..at + count / 2).for_each(|index| each(index, READ_KEYS));
-    }
+    let first = if args.is(0, "XREADGROUP") { 4 } else { 1 };
+    let specified = || (first..args.len()).find(|&at| args.is(at, "STREAMS")).map(|at| at + 1);
+    let Some(at) = streams_at(args).or_else(specified) else { return };
+    (at..at + (args.len() - at) / 2).for_each(|index| each(index, READ_KEYS));
 }
 
 /// Where the keys of XREAD and XREADGROUP begin.

@@ -28,6 +28,9 @@ fn keys_are_found_in_whole_commands() {
     Fixture::new().transcript(
         "
         A: COMMAND GETKEYS WATCH a b -> *2 $1 a $1 b
+        A: COMMAND GETKEYS XREAD STREAMS s t 0 -> *1 $1 s
+        A: COMMAND GETKEYS XREAD COUNT STREAMS s 0 -> *1 $1 s
+        A: COMMAND GETKEYS XREADGROUP GROUP g STREAMS STREAMS s 0 -> *1 $1 s
         A: COMMAND GETKEYSANDFLAGS WATCH a -> *1 *2 $1 a *1 +RO
         A: COMMAND GETKEYSANDFLAGS SET a b -> *1 *2 $1 a *2 +OW +update
         A: COMMAND GETKEYSANDFLAGS SET a b GET -> *1 *2 $1 a *3 +RW +access +update
