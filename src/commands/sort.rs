@@ -20,7 +20,7 @@ use crate::keyspace::Key;
 use crate::number::double;
 use crate::settings::EventClasses;
 use crate::text::until_nul;
-use crate::types::list::{self, Direction};
+use crate::types::list::{self, Direction, Limits};
 use crate::types::partial_sort::partial_sort;
 use crate::types::{Encoding, Object, StringView, Type, Value, ValueRef};
 use elements::Elements;
@@ -255,7 +255,8 @@ fn store_sorted(
     order: &[usize],
     options: &Options<'_>,
 ) {
-    let limits = lists::limits(ctx.node, ctx.settings);
+    // As in Redis, such a list is divided by default, whatever the settings say.
+    let limits = Limits::DEFAULT.with_plain_of(lists::limits(ctx.node, ctx.settings));
     let mut result = Value::empty(Encoding::ListPack);
     let mut push = |value: &[u8]| {
         list::push_all(&mut result, Direction::Backward, std::iter::once(value), limits);

@@ -241,9 +241,12 @@ fn dumps_are_those_of_redis() {
     fixture.run("COPY a b");
     fixture.run("RPUSH b x");
     fixture.run("RPUSH c 1 2 3");
+    // What SORT stores is divided by default, and what is pushed to it later.
+    fixture.run("SORT c STORE d");
+    fixture.run("RPUSH d 4 5");
     fixture.run("CONFIG SET list-max-listpack-size -2");
     fixture.run("RPUSH c 4 5");
-    for (key, nodes) in [("a", 1), ("b", 1), ("c", 3)] {
+    for (key, nodes) in [("a", 1), ("b", 1), ("c", 3), ("d", 1)] {
         let object = fixture.run(&format!("DEBUG OBJECT {key}")).reply;
         assert!(object.contains(&format!(" ql_nodes:{nodes} ")), "{key}: {object}");
     }

@@ -54,7 +54,7 @@ impl Limits {
     }
 
     /// The same, with the other ones' length of elements that stand alone: it is the server's.
-    pub(super) const fn with_plain_of(self, other: Self) -> Self {
+    pub(crate) const fn with_plain_of(self, other: Self) -> Self {
         Self { plain_bytes_min: other.plain_bytes_min, ..self }
     }
 
