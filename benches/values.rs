@@ -6,7 +6,8 @@
 //! of five interleaved rounds. How long a command on a collection of 10 M members holds its lock: its
 //! time in the slow log. Loading: an RDB file of 5 M mixed keys. `-- memory`, `-- cpu`, `-- locks`
 //! and `-- load` measure that alone; `-- quick` is a smoke test; `-- only WORD` takes the rows that
-//! have the word in their name.
+//! have the word in their name. `-- beside PATH` measures one more server's CPU in the same rounds,
+//! a newer Redis or Valkey; it may be given more than once.
 #![allow(clippy::print_stdout, reason = "the results")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -352,23 +353,31 @@ fn measure_transactions(server: &Server, divisor: usize) -> (f64, f64) {
 /// Microseconds of processor time per request, and requests per second.
 type Measured = (f64, f64);
 
-fn cpu(rounds: usize, divisor: usize, wanted: &dyn Fn(&str) -> bool) {
-    let (redis, limpid) = (Server::redis(&[]), Server::limpid(1, &[]));
-    println!(
-        "\n| depth 16 | Redis µs CPU | limpid µs CPU | ratio | Redis req/s | limpid req/s |\n\
-         |---|---|---|---|---|---|"
-    );
-    let show = |name: &str, measure: &dyn Fn(&Server) -> (f64, f64)| {
-        let rounds: Vec<_> = (0..rounds).map(|_| (measure(&redis), measure(&limpid))).collect();
-        let of = |pick: fn(&(Measured, Measured)) -> f64| median(rounds.iter().map(pick).collect());
-        println!(
+/// Redis, limpid, and what is measured beside them.
+fn cpu(rounds: usize, divisor: usize, beside: &[&str], wanted: &dyn Fn(&str) -> bool) {
+    let mut servers = vec![Server::redis(&[]), Server::limpid(1, &[])];
+    servers.extend(beside.iter().map(|program| Server::rival(program)));
+    print!("\n| depth 16 | Redis µs CPU | limpid µs CPU | ratio | Redis req/s | limpid req/s |");
+    beside.iter().for_each(|program| print!(" {program} µs CPU | limpid's ratio |"));
+    println!("\n|---|---|---|---|---|---|{}", "---|---|".repeat(beside.len()));
+    let show = |name: &str, measure: &dyn Fn(&Server) -> Measured| {
+        let round = |_| servers.iter().map(measure).collect();
+        let rounds: Vec<Vec<Measured>> = (0..rounds).map(round).collect();
+        let of = |pick: &dyn Fn(&[Measured]) -> f64| {
+            median(rounds.iter().map(|round| pick(round)).collect())
+        };
+        print!(
             "| {name} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
-            of(|(redis, _)| redis.0),
-            of(|(_, limpid)| limpid.0),
-            of(|(redis, limpid)| limpid.0 / redis.0),
-            of(|(redis, _)| redis.1),
-            of(|(_, limpid)| limpid.1),
+            of(&|round| round[0].0),
+            of(&|round| round[1].0),
+            of(&|round| round[1].0 / round[0].0),
+            of(&|round| round[0].1),
+            of(&|round| round[1].1),
         );
+        for at in 2..servers.len() {
+            print!(" {:.2} | {:.2} |", of(&|all| all[at].0), of(&|all| all[1].0 / all[at].0));
+        }
+        println!();
     };
     for load in LOADS.iter().filter(|load| wanted(load.name)) {
         show(load.name, &|server| measure(server, load, divisor));
@@ -497,7 +506,9 @@ fn main() {
     let parts = ["cpu", "memory", "locks", "load"];
     let all = !parts.iter().any(|part| given(part));
     if all || given("cpu") {
-        cpu(rounds, divisor, &wanted);
+        let beside = arguments.windows(2).filter(|pair| pair[0] == "beside");
+        let beside: Vec<&str> = beside.map(|pair| pair[1].as_str()).collect();
+        cpu(rounds, divisor, &beside, &wanted);
     }
     if all || given("memory") {
         memory(divisor, &wanted);

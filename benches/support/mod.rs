@@ -54,6 +54,11 @@ impl Server {
         Self::start("redis", "redis-server", arguments)
     }
 
+    /// Starts another server that takes Redis's arguments: a newer Redis, or Valkey.
+    pub(crate) fn rival(program: &str) -> Self {
+        Self::start("rival", program, &[])
+    }
+
     fn start(name: &'static str, program: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
