@@ -330,8 +330,10 @@ fn measure(server: &Server, load: &Load, divisor: usize) -> (f64, f64) {
 
 /// The same for MULTI, four commands and EXEC, sixteen transactions at a time.
 fn measure_transactions(server: &Server, divisor: usize) -> (f64, f64) {
-    let requests = 200_000 / divisor;
-    let mut client = server.connect();
+    const CLIENTS: usize = 50;
+    let rounds = 200_000 / divisor / 16 / CLIENTS;
+    let requests = rounds * 16 * CLIENTS;
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
     let mut bytes = Vec::new();
     for _ in 0..16 {
         command(&mut bytes, &[b"MULTI"]);
@@ -342,9 +344,13 @@ fn measure_transactions(server: &Server, divisor: usize) -> (f64, f64) {
         command(&mut bytes, &[b"EXEC"]);
     }
     let (before, began) = (server.cpu_nanos(), std::time::Instant::now());
-    for _ in 0..requests / 16 {
-        client.writer.write_all(&bytes).expect("it reads");
-        (0..16 * 6).for_each(|_| skip_reply(&mut client));
+    for _ in 0..rounds {
+        for client in &mut clients {
+            client.writer.write_all(&bytes).expect("it reads");
+        }
+        for client in &mut clients {
+            (0..16 * 6).for_each(|_| skip_reply(client));
+        }
     }
     let cpu = (server.cpu_nanos() - before) as f64 / 1000.0 / requests as f64;
     (cpu, requests as f64 / began.elapsed().as_secs_f64())

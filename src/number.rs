@@ -71,7 +71,18 @@ mod tests {
 
     #[test]
     fn integers_read_as_they_are_written() {
-        for value in [0, 1, -1, 9, 10, 999, i64::MAX, i64::MIN, i64::MIN + 1] {
+        let mut values = vec![0, i64::MAX, i64::MIN];
+        for digits in 0..19 {
+            let power = 10_i64.pow(digits);
+            values.extend([power - 1, power, power + 1, 7 * (power / 9), i64::MAX / power]);
+        }
+        let mut random = 1_i64;
+        for _ in 0..10_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            values.push(random >> (random & 63));
+        }
+        values.extend(values.clone().iter().map(|value| value.wrapping_neg()));
+        for value in values {
             let decimal = Decimal::new(value);
             assert_eq!(decimal.as_bytes(), value.to_string().as_bytes());
             assert_eq!(parse_i64(decimal.as_bytes()), Some(value));

@@ -25,6 +25,12 @@ impl<'a> Args<'a> {
         Self { hashed: Some((index, hash)), ..self }
     }
 
+    /// Index and hash of a key that has been hashed, if one has.
+    #[inline]
+    pub(crate) fn hashed(&self) -> Option<(usize, u64)> {
+        self.hashed
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.spans.len()

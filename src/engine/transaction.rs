@@ -12,7 +12,6 @@ use crate::commands::{Args, Locks, Run};
 use crate::keyspace::{Locked, ShardSet};
 use crate::node::client::{Client, Multi, Queued, Watched};
 use crate::node::scripts::Scripts;
-use crate::resp::Span;
 use crate::scripting::ScriptFlags;
 
 /// Queues a command of a transaction, with what the script declares that it runs.
@@ -29,18 +28,14 @@ pub(super) fn queue(
         // EXEC will not run it.
         return;
     }
-    let mut buffer = Vec::with_capacity(args.total_bytes());
-    let span = |arg: &[u8]| {
-        let start = u32::try_from(buffer.len()).expect("a request's length fits");
-        buffer.extend_from_slice(arg);
-        Span { start, len: u32::try_from(arg.len()).expect("a request's length fits") }
-    };
-    let spans = args.from(0).map(span).collect();
     tools.client.unpublished = true;
-    multi.bytes += buffer.len();
-    multi.overhead_bytes += size_of::<Queued>() + args.len() * size_of::<Span>();
-    let (command, buffer) = (registered.id, buffer.into_boxed_slice());
-    multi.queued.push(Queued { command, script, buffer, spans });
+    multi.push(registered.id, script, args.hashed(), args.from(0));
+}
+
+/// The arguments of a queued command.
+fn args_of<'m>(multi: &'m Multi, queued: &Queued) -> Args<'m> {
+    let (bytes, spans) = multi.arguments(queued);
+    Args::new(bytes, spans, queued.hashed)
 }
 
 /// Runs EXEC. False when the node's state changed in between, and admission must check again.
@@ -130,10 +125,10 @@ fn run_all(
     multi: &Multi,
 ) {
     writing.begin(tools.effects, Terms::of(&caller.settings));
-    tools.client.in_exec = Some((multi.queued.len(), multi.bytes));
+    tools.client.in_exec = Some((multi.queued.len(), multi.bytes()));
     tools.output.array(multi.queued.len());
     for queued in &multi.queued {
-        let args = Args::new(&queued.buffer, &queued.spans, None);
+        let args = args_of(multi, queued);
         let registered = caller.row(queued.command);
         if let Some(denial) =
             permission::denied(caller, tools.client, registered, &args, acl::Context::Multi)
@@ -182,7 +177,7 @@ fn union(caller: &Caller<'_>, client: &Client, multi: &Multi) -> ShardSet {
         if registered.row.locks != Locks::Keys {
             return ShardSet::ALL;
         }
-        let args = Args::new(&queued.buffer, &queued.spans, None);
+        let args = args_of(multi, queued);
         for shard in caller.lock_set(registered, &args).iter() {
             set.insert(shard);
         }

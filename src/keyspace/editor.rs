@@ -25,8 +25,8 @@ impl Buffer for Editor<'_> {
     }
 
     #[inline]
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        self.0.splice(at, removed, inserted);
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
+        self.0.open(at, removed, added)
     }
 }
 

@@ -313,7 +313,7 @@ impl Client {
     /// Publishes what CLIENT LIST shows of this client, and the protocol of its messages.
     pub(crate) fn publish(&mut self) {
         self.unpublished = false;
-        let multi = self.multi.as_ref().map_or(0, |multi| multi.bytes + multi.overhead_bytes);
+        let multi = self.multi.as_ref().map_or(0, |multi| multi.bytes() + multi.overhead_bytes());
         self.handle.state_bytes.store(self.names_bytes + multi, Ordering::Relaxed);
         self.handle.subscribed.store(self.is_subscribed(), Ordering::Relaxed);
         let mut shown = self.handle.shown.lock();
@@ -322,7 +322,7 @@ impl Client {
         shown.channels = self.channels.len();
         shown.patterns = self.patterns.len();
         shown.shard_channels = self.shard_channels.len();
-        let queued = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes));
+        let queued = self.multi.as_ref().map(|multi| (multi.queued.len(), multi.bytes()));
         shown.multi = queued.or(self.in_exec);
         shown.closing = self.closing;
         shown.replica = self.replica.is_some();

@@ -6,11 +6,21 @@ pub(crate) trait Buffer {
 
     fn bytes_mut(&mut self) -> &mut [u8];
 
+    /// Replaces `removed` bytes at `at` by `added` ones, and returns these, to be written. What they
+    /// are before that is not specified.
+    ///
+    /// # Panics
+    /// If the range does not lie within the bytes.
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8];
+
     /// Replaces `removed` bytes at `at` by `inserted`.
     ///
     /// # Panics
     /// If the range does not lie within the bytes.
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]);
+    #[inline]
+    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+        self.open(at, removed, inserted.len()).copy_from_slice(inserted);
+    }
 }
 
 impl Buffer for Vec<u8> {
@@ -24,13 +34,13 @@ impl Buffer for Vec<u8> {
         self
     }
 
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        let (old_len, more) = (self.len(), inserted.len());
-        if more > removed {
-            self.resize(old_len + more - removed, 0);
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
+        let old_len = self.len();
+        if added > removed {
+            self.resize(old_len + added - removed, 0);
         }
-        self.copy_within(at + removed..old_len, at + more);
-        self[at..at + more].copy_from_slice(inserted);
-        self.truncate(old_len - removed + more);
+        self.copy_within(at + removed..old_len, at + added);
+        self.truncate(old_len - removed + added);
+        &mut self[at..at + added]
     }
 }

@@ -89,14 +89,14 @@ impl Item<'_> {
 #[inline]
 pub(crate) fn push_back<B: Buffer + ?Sized>(pack: &mut B, value: &[u8]) {
     let end = pack.bytes().len() - 1;
-    insert_entry(pack, end, &Entry::of_string(value));
+    insert_entry(pack, end, Entry::of_string(value));
 }
 
 /// Appends an element, the decimal form of `value`.
 #[inline]
 pub(crate) fn push_back_int<B: Buffer + ?Sized>(pack: &mut B, value: i64) {
     let end = pack.bytes().len() - 1;
-    insert_entry(pack, end, &Entry::of_int(value));
+    insert_entry(pack, end, Entry::Int(value));
 }
 
 /// Appends an element of another pack.
@@ -111,35 +111,35 @@ pub(crate) fn push_back_item<B: Buffer + ?Sized>(pack: &mut B, item: Item<'_>) {
 /// Inserts an element before all others.
 #[inline]
 pub(crate) fn push_front<B: Buffer + ?Sized>(pack: &mut B, value: &[u8]) {
-    insert_entry(pack, HEADER_BYTES, &Entry::of_string(value));
+    insert_entry(pack, HEADER_BYTES, Entry::of_string(value));
 }
 
 /// Inserts an element before the one at `offset`, which may be the end.
 #[inline]
 pub(crate) fn insert_before<B: Buffer + ?Sized>(pack: &mut B, offset: usize, value: &[u8]) {
-    insert_entry(pack, offset, &Entry::of_string(value));
+    insert_entry(pack, offset, Entry::of_string(value));
 }
 
 /// Inserts the decimal form of `value` before the element at `offset`, which may be the end.
 #[inline]
 pub(crate) fn insert_before_int<B: Buffer + ?Sized>(pack: &mut B, offset: usize, value: i64) {
-    insert_entry(pack, offset, &Entry::of_int(value));
+    insert_entry(pack, offset, Entry::Int(value));
 }
 
 /// Inserts an element behind the one at `offset`.
 pub(crate) fn insert_after<B: Buffer + ?Sized>(pack: &mut B, offset: usize, value: &[u8]) {
     let after = offset + entry_len(pack.bytes(), offset);
-    insert_entry(pack, after, &Entry::of_string(value));
+    insert_entry(pack, after, Entry::of_string(value));
 }
 
 /// Replaces the element at `offset`.
 pub(crate) fn replace<B: Buffer + ?Sized>(pack: &mut B, offset: usize, value: &[u8]) {
-    replace_entry(pack, offset, &Entry::of_string(value));
+    replace_entry(pack, offset, Entry::of_string(value));
 }
 
 /// Replaces the element at `offset` by the decimal form of `value`.
 pub(crate) fn replace_int<B: Buffer + ?Sized>(pack: &mut B, offset: usize, value: i64) {
-    replace_entry(pack, offset, &Entry::of_int(value));
+    replace_entry(pack, offset, Entry::Int(value));
 }
 
 /// Deletes the element at `offset` and those behind it, `elements` in all, or fewer if there are
@@ -164,18 +164,18 @@ pub(crate) fn append_all<B: Buffer + ?Sized>(pack: &mut B, other: Listpack<'_>) 
 }
 
 #[inline]
-fn insert_entry<B: Buffer + ?Sized>(pack: &mut B, at: usize, entry: &Entry) {
-    pack.splice(at, 0, entry.as_bytes());
+fn insert_entry<B: Buffer + ?Sized>(pack: &mut B, at: usize, entry: Entry<'_>) {
+    entry.write(pack.open(at, 0, entry.len()));
     write_header(pack, 1, 0);
 }
 
-fn replace_entry<B: Buffer + ?Sized>(pack: &mut B, at: usize, entry: &Entry) {
-    let (old_len, entry) = (entry_len(pack.bytes(), at), entry.as_bytes());
-    if old_len == entry.len() {
-        pack.bytes_mut()[at..at + old_len].copy_from_slice(entry);
+fn replace_entry<B: Buffer + ?Sized>(pack: &mut B, at: usize, entry: Entry<'_>) {
+    let (old_len, len) = (entry_len(pack.bytes(), at), entry.len());
+    if old_len == len {
+        entry.write(&mut pack.bytes_mut()[at..at + len]);
         return;
     }
-    pack.splice(at, old_len, entry);
+    entry.write(pack.open(at, old_len, len));
     write_header(pack, 0, 0);
 }
 

@@ -220,11 +220,9 @@ impl Buffer for Value {
         }
     }
 
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
         match self {
-            Self::Packed(_, bytes) | Self::String(bytes) => {
-                Buffer::splice(bytes, at, removed, inserted);
-            }
+            Self::Packed(_, bytes) | Self::String(bytes) => bytes.open(at, removed, added),
             Self::Object(_) => unreachable!("an object is not changed as bytes"),
         }
     }

@@ -261,28 +261,30 @@ impl Entry {
         unsafe { std::slice::from_raw_parts_mut(self.key_pointer().add(at), len) }
     }
 
-    /// Replaces `removed` bytes at `at` of a packed value by `inserted`, in place where the size
-    /// class stays the same.
+    /// Replaces `removed` bytes at `at` of a packed value by `added` ones, in place where the size
+    /// class stays the same, and returns these.
     ///
     /// # Panics
     /// If the range does not lie within the value.
-    pub(crate) fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+    pub(crate) fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
         let header = self.header();
         let (has_expiry, key_len) = (header.has_expiry, header.key_len as usize);
         let old_len = header.value_len as usize;
-        assert!(!header.encoding.is_object() && at + removed <= old_len, "a splice within a value");
-        let new_len = old_len - removed + inserted.len();
+        assert!(
+            !header.encoding.is_object() && at + removed <= old_len,
+            "the range lies within the value"
+        );
+        let new_len = old_len - removed + added;
         let old_layout = layout(has_expiry, key_len, old_len);
         let new_layout = layout(has_expiry, key_len, new_len);
         let start = used_bytes(has_expiry, key_len, at);
         let (tail, moved) = (start + removed, old_len - at - removed);
         // SAFETY: both allocations have room for the header, the key and the value of their length;
-        // source ranges lie within the old value. `inserted` is no part of this entry, which is
-        // borrowed mutably.
+        // source ranges lie within the old value. The added bytes are written before they are lent.
         unsafe {
             let old = self.0.as_ptr().cast::<u8>();
             let new = if new_layout.size() == old_layout.size() {
-                ptr::copy(old.add(tail), old.add(start + inserted.len()), moved);
+                ptr::copy(old.add(tail), old.add(start + added), moved);
                 old
             } else {
                 let new = alloc(new_layout);
@@ -290,14 +292,15 @@ impl Entry {
                     handle_alloc_error(new_layout)
                 };
                 ptr::copy_nonoverlapping(old, new, start);
-                ptr::copy_nonoverlapping(old.add(tail), new.add(start + inserted.len()), moved);
+                ptr::copy_nonoverlapping(old.add(tail), new.add(start + added), moved);
                 dealloc(old, old_layout);
                 self.0 = pointer;
                 new
             };
-            ptr::copy_nonoverlapping(inserted.as_ptr(), new.add(start), inserted.len());
+            new.add(start).write_bytes(0, added);
         }
         self.header_mut().value_len = u32::try_from(new_len).expect("packed values are limited");
+        &mut self.packed_mut()[at..at + added]
     }
 
     /// Replaces a packed value by another; keeps the rest.

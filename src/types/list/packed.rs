@@ -101,9 +101,9 @@ impl Buffer for Pack<'_> {
     }
 
     #[inline]
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        self.place.splice(at, removed, inserted);
-        self.len = self.len - removed + inserted.len();
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
+        self.len = self.len - removed + added;
+        self.place.open(at, removed, added)
     }
 }
 

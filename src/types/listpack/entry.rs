@@ -2,93 +2,86 @@
 
 use super::{Item, parse_i64};
 
-/// Bytes of an entry that is built on the stack: a string of 63 bytes, its head and its length.
-const SHORT_ENTRY_BYTES: usize = 65;
-
-/// An entry to be stored.
-pub(super) struct Entry {
-    short: [u8; SHORT_ENTRY_BYTES],
-    short_len: usize,
-    /// The entry, if it is longer than `short`.
-    long: Vec<u8>,
+/// An entry to be stored, not yet in bytes: whoever reads bytes that were just written piece by
+/// piece waits for them, so they are written where they will stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry<'v> {
+    Int(i64),
+    Bytes(&'v [u8]),
 }
 
-impl Entry {
+impl<'v> Entry<'v> {
     #[inline]
-    pub(super) fn of_string(value: &[u8]) -> Self {
-        match parse_i64(value) {
-            Some(value) => Self::of_int(value),
-            None => Self::of_bytes(value),
-        }
+    pub(super) fn of_string(value: &'v [u8]) -> Self {
+        parse_i64(value).map_or(Self::Bytes(value), Self::Int)
+    }
+
+    /// Bytes that it takes, the length at its end included.
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        let body_len = self.body_len();
+        body_len + BackLen::width(body_len)
     }
 
     #[inline]
-    fn of_bytes(value: &[u8]) -> Self {
-        let mut entry = Self { short: [0; SHORT_ENTRY_BYTES], short_len: 0, long: Vec::new() };
-        let len = value.len();
-        if len < 64 {
-            entry.short[0] = 0x80 | len as u8;
-            entry.short[1..=len].copy_from_slice(value);
-            entry.short[len + 1] = len as u8 + 1;
-            entry.short_len = len + 2;
-        } else {
-            entry.long = long_entry(value);
+    fn body_len(self) -> usize {
+        match self {
+            Self::Int(value) => int_body_len(value),
+            Self::Bytes(value) => string_head(value.len()).1 + value.len(),
         }
-        entry
     }
 
+    /// Writes it to so many bytes as it takes.
     #[inline]
-    pub(super) fn of_int(value: i64) -> Self {
-        let mut entry = Self { short: [0; SHORT_ENTRY_BYTES], short_len: 0, long: Vec::new() };
-        let raw = value.to_le_bytes();
-        let body_len = int_body_len(value);
-        match body_len {
-            1 => entry.short[0] = raw[0],
-            2 => {
-                entry.short[0] = 0xc0 | (raw[1] & 0x1f);
-                entry.short[1] = raw[0];
+    pub(super) fn write(self, to: &mut [u8]) {
+        match self {
+            Self::Bytes(value) if value.len() < 64 => {
+                let len = value.len();
+                to[0] = 0x80 | len as u8;
+                to[1..=len].copy_from_slice(value);
+                to[len + 1] = len as u8 + 1;
             }
-            _ => {
-                entry.short[0] = match body_len {
-                    3 => 0xf1,
-                    4 => 0xf2,
-                    5 => 0xf3,
-                    _ => 0xf4,
-                };
-                entry.short[1..body_len].copy_from_slice(&raw[..body_len - 1]);
-            }
+            Self::Bytes(value) => write_long(value, to),
+            Self::Int(value) => write_int(value, to),
         }
-        entry.short[body_len] = body_len as u8;
-        entry.short_len = body_len + 1;
-        entry
-    }
-
-    #[inline]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short[..self.short_len] } else { &self.long }
     }
 }
 
-/// The entry of a string of 64 bytes or more.
-fn long_entry(value: &[u8]) -> Vec<u8> {
+fn write_int(value: i64, to: &mut [u8]) {
+    let raw = value.to_le_bytes();
+    let body_len = int_body_len(value);
+    match body_len {
+        1 => to[0] = raw[0],
+        2 => {
+            to[0] = 0xc0 | (raw[1] & 0x1f);
+            to[1] = raw[0];
+        }
+        _ => {
+            to[0] = match body_len {
+                3 => 0xf1,
+                4 => 0xf2,
+                5 => 0xf3,
+                _ => 0xf4,
+            };
+            to[1..body_len].copy_from_slice(&raw[..body_len - 1]);
+        }
+    }
+    to[body_len] = body_len as u8;
+}
+
+/// Writes the entry of a string of 64 bytes or more.
+fn write_long(value: &[u8], to: &mut [u8]) {
     let (head, head_len) = string_head(value.len());
     let body_len = head_len + value.len();
-    let tail = BackLen::of(body_len);
-    let mut entry = Vec::with_capacity(body_len + tail.len);
-    entry.extend_from_slice(&head[..head_len]);
-    entry.extend_from_slice(value);
-    entry.extend_from_slice(tail.as_bytes());
-    entry
+    to[..head_len].copy_from_slice(&head[..head_len]);
+    to[head_len..body_len].copy_from_slice(value);
+    to[body_len..].copy_from_slice(BackLen::of(body_len).as_bytes());
 }
 
 /// Bytes that a string takes as an entry, the length at its end included.
 #[inline]
 pub(crate) fn encoded_len(value: &[u8]) -> usize {
-    let body_len = match parse_i64(value) {
-        Some(value) => int_body_len(value),
-        None => string_head(value.len()).1 + value.len(),
-    };
-    body_len + BackLen::width(body_len)
+    Entry::of_string(value).len()
 }
 
 /// The head of a string of `len` bytes, and its length.

@@ -13,7 +13,7 @@ use crate::prefetch::prefetch;
 use crate::types::Freed;
 use crate::types::allocation::{arc_bytes, arc_room};
 
-use super::shared::unshared;
+use super::shared::{is_shared, unshared};
 
 const ENTRIES_MAX: usize = 512;
 /// Two segments with at most so many entries become one.
@@ -106,7 +106,7 @@ impl Segment {
 
     fn insert(&mut self, at: usize, entry: u64) {
         let len = self.len as usize;
-        if len == self.cells.len() || Arc::get_mut(&mut self.cells).is_none() {
+        if len == self.cells.len() || is_shared(&self.cells) {
             *self = Self::new(self.entries(), 1);
         }
         let cells = Arc::get_mut(&mut self.cells).expect("made the only one above");
@@ -117,7 +117,7 @@ impl Segment {
 
     fn remove(&mut self, at: usize) {
         let len = self.len as usize;
-        if Arc::get_mut(&mut self.cells).is_none() || len * 2 < self.cells.len() {
+        if is_shared(&self.cells) || len * 2 < self.cells.len() {
             *self = Self::new(self.entries(), 0);
         }
         let cells = Arc::get_mut(&mut self.cells).expect("made the only one above");
@@ -390,7 +390,7 @@ fn divide(
     } else if range.slot_bits >= SLOT_BITS {
         unshared(nodes, Node::touch)[child.index] = branch(&full, range.below(child), bytes);
     }
-    // Otherwise more than 512 members have nearly the same hash: the segment grows on.
+    // Otherwise more members than fit in one have nearly the same hash: the segment grows on.
 }
 
 fn change(

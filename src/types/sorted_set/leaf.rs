@@ -22,6 +22,7 @@ use crate::types::listpack::Item;
 use super::key::Key;
 use super::member::{self, LARGE, key_bytes, stored_bytes};
 use super::seek::Seek;
+use super::shared::is_shared;
 
 /// Most elements of a leaf.
 pub(super) const ELEMENTS_MAX: usize = 64;
@@ -328,7 +329,7 @@ impl Leaf {
         let fits = count < self.layout().slots
             && self.data_end() + more <= self.cells.len()
             && self.form().encode(score).is_some()
-            && Arc::get_mut(&mut self.cells).is_some();
+            && !is_shared(&self.cells);
         if !fits && !self.make_room(more, Some(score)) {
             return false;
         }
@@ -466,7 +467,7 @@ impl Leaf {
         let in_place = run.len() == 1
             && self.large.is_none()
             && used * 2 > self.cells.len()
-            && Arc::get_mut(&mut self.cells).is_some();
+            && !is_shared(&self.cells);
         if !in_place {
             *self = Self::gathered(&[(self, 0..run.start), (self, run.end..count)]);
             return;
@@ -492,7 +493,7 @@ impl Leaf {
     pub(super) fn set_score(&mut self, index: usize, score: f64) -> bool {
         let (form, layout) = (self.form(), self.layout());
         let Some(stored) = form.encode(score) else { return false };
-        if Arc::get_mut(&mut self.cells).is_none() && !self.make_room(0, None) {
+        if is_shared(&self.cells) && !self.make_room(0, None) {
             return false;
         }
         let at = self.layout().score(index);

@@ -102,14 +102,13 @@ impl Buffer for Box<[u8]> {
         self
     }
 
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        if removed == inserted.len() {
-            self[at..at + removed].copy_from_slice(inserted);
-            return;
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
+        if removed != added {
+            let mut bytes = std::mem::take(self).into_vec();
+            bytes.open(at, removed, added);
+            *self = bytes.into_boxed_slice();
         }
-        let mut bytes = std::mem::take(self).into_vec();
-        Buffer::splice(&mut bytes, at, removed, inserted);
-        *self = bytes.into_boxed_slice();
+        &mut self[at..at + added]
     }
 }
 

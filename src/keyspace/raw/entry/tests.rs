@@ -63,7 +63,7 @@ fn a_splice_changes_the_bytes_it_names() {
         let removed = number as usize / 1000 % 40.min(expected.len() - at + 1);
         let inserted = vec![number as u8; number as usize / 100_000 % 45];
         expected.splice(at..at + removed, inserted.iter().copied());
-        entry.splice(at, removed, &inserted);
+        entry.open(at, removed, inserted.len()).copy_from_slice(&inserted);
         assert_eq!(entry.packed_mut(), expected);
         assert_eq!((entry.view().key(), entry.view().expire_at_ms()), (&b"key"[..], Some(7)));
         let bytes = entry.view().allocated_bytes();

@@ -86,41 +86,29 @@ impl Node {
         self.move_to(capacity, start);
     }
 
-    /// A splice for which the bytes before `at` move.
+    /// Opens a gap for which the bytes before `at` move.
     #[inline]
-    fn splice_front(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        let added = inserted.len();
+    fn open_front(&mut self, at: usize, removed: usize, added: usize) {
         if added > removed && self.start() < added - removed {
             self.make_room(added - removed, Direction::Forward);
         }
         let old = self.start();
         let start = old + removed - added;
         self.room.copy_within(old..old + at, start);
-        self.room[start + at..start + at + added].copy_from_slice(inserted);
         self.set_start(start);
     }
 
-    /// A splice for which those behind it move.
+    /// Opens one for which those behind it move.
     #[inline]
-    fn splice_back(&mut self, at: usize, removed: usize, inserted: &[u8]) {
-        let added = inserted.len();
+    fn open_back(&mut self, at: usize, removed: usize, added: usize) {
         if added > removed && self.room.len() + added - removed > self.room.capacity() {
             self.make_room(added - removed, Direction::Backward);
         }
         let (at, end) = (self.start() + at, self.room.len());
-        if removed == 0 && at + 1 == end {
-            // An element appended before the end.
-            let last = self.room[at];
-            self.room.truncate(at);
-            self.room.extend_from_slice(inserted);
-            self.room.push(last);
-            return;
-        }
         if added > removed {
             self.room.resize(end + added - removed, 0);
         }
         self.room.copy_within(at + removed..end, at + added);
-        self.room[at..at + added].copy_from_slice(inserted);
         self.room.truncate(end + added - removed);
     }
 }
@@ -147,19 +135,20 @@ impl Buffer for Node {
     }
 
     #[inline]
-    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+    fn open(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
         let behind = self.bytes().len() - at - removed;
         if at < behind && self.room.capacity() < COMPRESSED as usize {
-            self.splice_front(at, removed, inserted);
+            self.open_front(at, removed, added);
         } else {
-            self.splice_back(at, removed, inserted);
+            self.open_back(at, removed, added);
         }
-        if removed > inserted.len() {
+        if removed > added {
             // Half of the room given back stays, so that the next few changes need no other.
             let len = self.bytes().len();
             if 4 * len < self.room.capacity() {
                 self.move_to(size_class(2 * len), 0);
             }
         }
+        &mut self.bytes_mut()[at..at + added]
     }
 }
