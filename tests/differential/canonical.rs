@@ -260,9 +260,14 @@ fn client_text(text: &[u8]) -> Vec<u8> {
 
 /// Every text with its rules about single commands in the order of names, between others.
 fn acl_rules(_: &Words, reply: Reply) -> Reply {
-    let each = |replies: Vec<Reply>| replies.into_iter().map(|one| acl_rules(&Vec::new(), one));
+    each_text(reply, sorted_rules)
+}
+
+/// A reply with something done to each text in it.
+pub(crate) fn each_text(reply: Reply, to: fn(&[u8]) -> Vec<u8>) -> Reply {
+    let each = |replies: Vec<Reply>| replies.into_iter().map(move |one| each_text(one, to));
     match reply {
-        Reply::Bulk(text) => Reply::Bulk(sorted_rules(&text)),
+        Reply::Bulk(text) => Reply::Bulk(to(&text)),
         Reply::Array(items) => Reply::Array(each(items).collect()),
         Reply::Map(pairs) => {
             let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
@@ -281,6 +286,17 @@ pub(crate) fn sorted_rules(text: &[u8]) -> Vec<u8> {
     let mut words: Vec<&[u8]> = text.split(|&byte| byte == b' ').filter(is_common).collect();
     words
         .chunk_by_mut(|one, next| is_single(one) && is_single(next))
+        .for_each(<[&[u8]]>::sort_unstable);
+    words.join(&b' ')
+}
+
+/// The same, with those about categories sorted, too, which stand before those about commands.
+pub(crate) fn sorted_categories(text: &[u8]) -> Vec<u8> {
+    let text = sorted_rules(text);
+    let is_category = |word: &&[u8]| matches!(word, [b'+' | b'-', b'@', ..]) && *word != b"-@all";
+    let mut words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+    words
+        .chunk_by_mut(|one, next| is_category(one) && is_category(next))
         .for_each(<[&[u8]]>::sort_unstable);
     words.join(&b' ')
 }

@@ -1,7 +1,7 @@
 //! Random commands of users with random rules, over several connections: what they are denied, what
 //! ACL's subcommands tell of it, and which connections end when rules change.
 
-use crate::canonical::sorted_rules;
+use crate::canonical::sorted_categories;
 use crate::families::{plain_command, sound_command};
 use crate::pair::Unit;
 use crate::report::Who;
@@ -199,7 +199,7 @@ fn administer(session: &mut Session, names: &[Vec<u8>]) -> Outcome {
         let servers = [&session.reference, &session.subject];
         let [redis, limpid] = servers.map(|server| {
             let text = fs::read(server.dir().join(FILE)).unwrap();
-            let lines = text.split(|&byte| byte == b'\n').map(sorted_rules);
+            let lines = text.split(|&byte| byte == b'\n').map(sorted_categories);
             lines.collect::<Vec<_>>().join(&b'\n').escape_ascii().to_string()
         });
         assert_eq!(redis, limpid);
