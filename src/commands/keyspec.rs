@@ -276,8 +276,8 @@ fn number_of_keys(arg: &[u8]) -> Option<usize> {
     usize::try_from(number?).ok().filter(|&number| number > 0)
 }
 
-/// The place of a word among the arguments.
-fn keyword(args: &Args<'_>, word: &str, from: i32) -> Option<usize> {
+/// The place of a word among the arguments, looked for from one on; from behind if that is negative.
+pub(super) fn keyword(args: &Args<'_>, word: &str, from: i32) -> Option<usize> {
     match usize::try_from(from) {
         Ok(from) => (from..args.len()).find(|&index| args.is(index, word)),
         Err(_) => {

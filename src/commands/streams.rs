@@ -15,6 +15,7 @@ use super::command::{
     Begin, Find, Group::Stream as Streams, KeyPlaces, NO_KEYS, at_least, command, container,
     exactly, key_range, one_key,
 };
+use super::keyspec::keyword;
 use super::{Args, Command, Context, Failure, Flag::*, Handled, KeyFlag, KeyFlag::*, Keys};
 use crate::keyspace::Key;
 use crate::resp::{Output, Protocol};
@@ -24,6 +25,9 @@ use crate::types::stream::{Entry, Group, IdError, Stream, StreamId};
 use crate::types::{Object, Type};
 
 const READ_KEYS: &[KeyFlag] = &[Ro, Access];
+/// Where the specifications of XREAD and XREADGROUP begin to look for STREAMS.
+const FROM: i32 = 1;
+const GROUP_FROM: i32 = 4;
 
 /// The keys behind STREAMS: the first half of what follows it.
 const fn streams_from(from: i32) -> KeyPlaces {
@@ -74,11 +78,11 @@ pub(super) const COMMANDS: &[Command] = &[
     command("XRANGE", entries::xrange, at_least(4), &[ReadOnly], one_key(READ_KEYS), Streams)
         .docs("5.0.0", "O(log N + M) for M entries returned", "key start end [COUNT count]",
             "Gives the entries between two ids."),
-    command("XREAD", read::xread, at_least(4), &[ReadOnly, Blocking, MovableKeys], streams_from(1), Streams)
+    command("XREAD", read::xread, at_least(4), &[ReadOnly, Blocking, MovableKeys], streams_from(FROM), Streams)
         .docs("5.0.0", "O(log N + M) for each stream, where M is the number of entries returned",
             "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
             "Gives entries after an id from several streams, and waits for them if there are none."),
-    command("XREADGROUP", read::xreadgroup, at_least(7), &[Write, Blocking, MovableKeys], streams_from(4), Streams)
+    command("XREADGROUP", read::xreadgroup, at_least(7), &[Write, Blocking, MovableKeys], streams_from(GROUP_FROM), Streams)
         .docs("5.0.0", "O(log N + M) for each stream, where M is the number of entries returned",
             "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
             "Gives a consumer new entries, or its pending ones, and waits if there are none new."),
@@ -131,8 +135,8 @@ const INFO_SUBCOMMANDS: &[Command] = &[
 /// Finds the keys of XREAD and XREADGROUP as these parse their options: a word STREAMS may be the
 /// value of another option. Where they refuse their arguments, finds what the specification says.
 fn find_streams(args: &Args<'_>, each: &mut dyn FnMut(usize, &'static [KeyFlag])) {
-    let first = if args.is(0, "XREADGROUP") { 4 } else { 1 };
-    let specified = || (first..args.len()).find(|&at| args.is(at, "STREAMS")).map(|at| at + 1);
+    let from = if args.is(0, "XREADGROUP") { GROUP_FROM } else { FROM };
+    let specified = || keyword(args, "STREAMS", from).map(|at| at + 1);
     let Some(at) = streams_at(args).or_else(specified) else { return };
     (at..at + (args.len() - at) / 2).for_each(|index| each(index, READ_KEYS));
 }

@@ -103,11 +103,10 @@ impl Receiver for FileReceiver {
     fn rdb(&mut self, source: &mut dyn Read, _: RdbPart) -> Result<u64, String> {
         let node = Arc::clone(&self.engine.node);
         let before = self.before;
-        let mut store = rdb_load::one_by_one(&node, &node.keyspace);
         let mut progress = |at| node.persistence.loaded(before + at);
         let source = BufReader::with_capacity(BUFFER_BYTES, source);
-        let loaded = rdb_load::load(&node, source, Behind::Records, &mut store, &mut progress)?;
-        drop(store);
+        let loaded =
+            rdb_load::load_into(&node, &node.keyspace, source, Behind::Records, &mut progress)?;
         self.keys_loaded += loaded.keys;
         for library in &loaded.libraries {
             let load = [&b"FUNCTION"[..], b"LOAD", b"REPLACE", library];

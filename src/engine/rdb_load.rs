@@ -3,15 +3,18 @@
 use std::io::Read;
 
 use super::key_delay::KeyDelay;
-use crate::commands::access;
 use crate::keyspace::access::Access;
-use crate::keyspace::{Content, Keyspace, Locked, ShardSet};
+use crate::keyspace::{Content, Key, Keyspace, Locked};
 use crate::node::Node;
 use crate::node::admission::Condition;
 use crate::node::scripts;
 use crate::rdb::{Item, KeyRecord, ReadOptions, Reader};
 use crate::settings::MasterAddress;
 use crate::telemetry::log::log;
+
+mod storing;
+
+use storing::{Found, stored};
 
 /// Keys between two progress reports.
 const PROGRESS_KEYS: u64 = 1024;
@@ -62,19 +65,6 @@ pub(crate) struct History {
 /// Stores a loaded key.
 pub(crate) type Store<'s> = dyn FnMut(usize, KeyRecord) -> Result<(), String> + 's;
 
-/// Stores keys in a keyspace, each under its own shard's lock.
-pub(crate) fn one_by_one(
-    node: &Node,
-    keyspace: &Keyspace,
-) -> impl FnMut(usize, KeyRecord) -> Result<(), String> {
-    let access = access(&node.settings.load(), node.clock.unix_ms());
-    move |database, record| {
-        let mut set = ShardSet::default();
-        set.insert(keyspace.key(&record.key).shard());
-        store(&mut keyspace.lock(set).locked(), database, record, access, There::Refused)
-    }
-}
-
 /// What becomes of a key that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum There {
@@ -83,18 +73,18 @@ pub(crate) enum There {
     Replaced,
 }
 
-/// Stores a key under held locks.
+/// Stores a key, whose hash is known, under held locks.
 pub(crate) fn store(
     locked: &mut Locked<'_>,
-    database: usize,
+    (database, hash): (usize, u64),
     record: KeyRecord,
     access: Access,
     existing: There,
 ) -> Result<(), String> {
+    let key = Key { bytes: &record.key, hash };
     if existing == There::Refused {
-        check_absent(locked, database, &record.key)?;
+        check_absent(locked, database, key)?;
     }
-    let key = locked.key(&record.key);
     let bits = access.restored(record.idle_s, record.freq);
     Content::with(record.value, |content| {
         locked.store(database, key, content, record.expire_at_ms, bits)
@@ -106,12 +96,12 @@ pub(crate) fn store(
 pub(crate) fn check_absent(
     locked: &Locked<'_>,
     database: usize,
-    name: &[u8],
+    key: Key<'_>,
 ) -> Result<(), String> {
-    if locked.get(database, locked.key(name)).is_none() {
+    if locked.get(database, key).is_none() {
         return Ok(());
     }
-    let shown: String = name.escape_ascii().to_string().chars().take(64).collect();
+    let shown: String = key.bytes.escape_ascii().to_string().chars().take(64).collect();
     Err(format!("key \"{shown}\" stands twice in database {database}"))
 }
 
@@ -124,7 +114,8 @@ pub(crate) enum Behind {
     Records,
 }
 
-/// Reads a stream to its end, and reports the bytes read to `progress` now and then.
+/// Reads a stream to its end, and reports the bytes read to `progress` now and then. Every key goes to
+/// `store`.
 ///
 /// # Errors
 /// The offset, and what is wrong there.
@@ -133,6 +124,33 @@ pub(crate) fn load(
     source: impl Read,
     allowed_behind: Behind,
     store: &mut Store<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Loaded, String> {
+    let mut keep = |Found { database, record, at }| {
+        store(database, record).map_err(|reason| Found::refusal(at, &reason))
+    };
+    read(node, source, allowed_behind, &mut keep, progress)
+}
+
+/// The same, into a keyspace that nobody else uses.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_into(
+    node: &Node,
+    keyspace: &Keyspace,
+    source: impl Read,
+    allowed_behind: Behind,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Loaded, String> {
+    stored(node, keyspace, |keep| read(node, source, allowed_behind, keep, progress))
+}
+
+fn read(
+    node: &Node,
+    source: impl Read,
+    allowed_behind: Behind,
+    keep: &mut dyn FnMut(Found) -> Result<(), String>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Loaded, String> {
     let settings = node.settings.load();
@@ -171,7 +189,7 @@ pub(crate) fn load(
                     continue;
                 }
                 let at = reader.position();
-                store(database, record).map_err(|reason| format!("at byte {at}: {reason}"))?;
+                keep(Found { database, record, at })?;
                 *(if counts_as_expired { &mut loaded.expired } else { &mut loaded.keys }) += 1;
                 if rests || loaded.keys.is_multiple_of(PROGRESS_KEYS) {
                     let is_over = || node.admission.has(Condition::ShuttingDown);

@@ -12,6 +12,13 @@ impl Keyspace {
         Prefetching { keyspace: self, inside: self.shards.reclaim().enter(reader) }
     }
 
+    /// Fetches the slots of a key that is about to be stored, unless somebody else has the lock.
+    pub(crate) fn fetch_slots(&self, database: usize, key: Key<'_>) {
+        if let Some(mut held) = self.shards.lock_if_free(key.shard()) {
+            held.view().prefetch(self.tables(database), key.hash);
+        }
+    }
+
     /// Reads members of a large collection ahead of their use, unless somebody else has the lock.
     pub(crate) fn fetch_members(&self, database: usize, key: Key<'_>, members: &[&[u8]]) {
         if let Some(mut held) = self.shards.lock_if_free(key.shard())

@@ -22,7 +22,9 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// # Errors
 /// Names the file, and for bad contents the offset and what is wrong there.
 pub(super) fn load_at_start(node: &Node, path: &Path) -> Result<Option<Loaded>, String> {
-    let loaded = load(node, path, &mut rdb_load::one_by_one(node, &node.keyspace))?;
+    let loaded = load(node, path, |source, progress| {
+        rdb_load::load_into(node, &node.keyspace, source, Behind::Anything, progress)
+    })?;
     if let Some(loaded) = &loaded {
         let mut scripts = node.scripts.wait();
         scripts.replace_libraries(&loaded.libraries)?;
@@ -40,10 +42,10 @@ pub(super) fn validate(
     beside: Option<&Locked<'_>>,
 ) -> Result<(), String> {
     let mut check = |database, record: KeyRecord| match beside {
-        Some(locked) => rdb_load::check_absent(locked, database, &record.key),
+        Some(locked) => rdb_load::check_absent(locked, database, locked.key(&record.key)),
         None => Ok(()),
     };
-    there(load(node, path, &mut check)?, path)
+    there(load_each(node, path, &mut check)?, path)
 }
 
 /// Loads the file into the locked keyspace.
@@ -55,8 +57,11 @@ pub(super) fn load_locked(
     libraries: RestorePolicy,
 ) -> Result<(), String> {
     let access = access(&node.settings.load(), node.clock.unix_ms());
-    let mut store = |database, record| rdb_load::store(locked, database, record, access, existing);
-    let loaded = load(node, path, &mut store)?;
+    let mut store = |database, record: KeyRecord| {
+        let hash = locked.key(&record.key).hash;
+        rdb_load::store(locked, (database, hash), record, access, existing)
+    };
+    let loaded = load_each(node, path, &mut store)?;
     if let Some(loaded) = &loaded {
         node.scripts.reload_libraries(&loaded.libraries, libraries)?;
     }
@@ -68,7 +73,18 @@ fn there(loaded: Option<Loaded>, path: &Path) -> Result<(), String> {
     loaded.map(|_| ()).ok_or_else(|| format!("There is no file {}", path.display()))
 }
 
-fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded>, String> {
+fn load_each(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded>, String> {
+    load(node, path, |source, progress| {
+        rdb_load::load(node, source, Behind::Anything, store, progress)
+    })
+}
+
+/// Has the file read, if there is one.
+fn load(
+    node: &Node,
+    path: &Path,
+    read: impl FnOnce(BufReader<File>, &mut dyn FnMut(u64)) -> Result<Loaded, String>,
+) -> Result<Option<Loaded>, String> {
     let shown = path.display();
     let file = match File::open(path) {
         Ok(file) => file,
@@ -81,9 +97,8 @@ fn load(node: &Node, path: &Path, store: &mut Store<'_>) -> Result<Option<Loaded
     node.persistence.update(|saving| saving.loading = Some(loading));
     let mut progress = |at| node.persistence.loaded(at);
     let source = BufReader::with_capacity(BUFFER_BYTES, file);
-    let result = in_span(&work_span!("rdb.load", bytes = total_bytes), || {
-        rdb_load::load(node, source, Behind::Anything, store, &mut progress)
-    });
+    let result =
+        in_span(&work_span!("rdb.load", bytes = total_bytes), || read(source, &mut progress));
     node.persistence.update(|saving| saving.loading = None);
     result.map(Some).map_err(|reason| format!("Bad file format reading {shown}: {reason}"))
 }

@@ -56,9 +56,7 @@ pub(crate) fn load_beside(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Beside, String> {
     let keyspace = node.keyspace.beside();
-    let mut store = rdb_load::one_by_one(node, &keyspace);
-    let loaded = rdb_load::load(node, source, Behind::Nothing, &mut store, progress)?;
-    drop(store);
+    let loaded = rdb_load::load_into(node, &keyspace, source, Behind::Nothing, progress)?;
     Ok(Beside { keyspace, loaded })
 }
 
@@ -173,10 +171,8 @@ pub(crate) fn load_in_place(
     };
     // At once: the load needs the memory.
     drop(flushed);
-    let mut store = rdb_load::one_by_one(node, &node.keyspace);
     let mut progress = |bytes| node.persistence.loaded(bytes);
-    let loaded = rdb_load::load(node, source, Behind::Nothing, &mut store, &mut progress);
-    drop(store);
+    let loaded = rdb_load::load_into(node, &node.keyspace, source, Behind::Nothing, &mut progress);
     let mut shards = node.keyspace.lock(ShardSet::ALL);
     let locked = shards.locked();
     if node.admission.has(Condition::ShuttingDown) {

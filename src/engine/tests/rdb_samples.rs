@@ -21,8 +21,7 @@ fn sample(name: &str) -> Vec<u8> {
 
 fn load(fixture: &Fixture, bytes: &[u8]) -> Result<rdb_load::Loaded, String> {
     let node = fixture.node();
-    let mut store = rdb_load::one_by_one(node, &node.keyspace);
-    rdb_load::load(node, bytes, Behind::Nothing, &mut store, &mut |_| {})
+    rdb_load::load_into(node, &node.keyspace, bytes, Behind::Nothing, &mut |_| {})
 }
 
 /// A length of the format: its value, and how many bytes it takes.

@@ -345,6 +345,14 @@ impl<S> View<'_, S> {
         Some(position)
     }
 
+    /// Prefetches the slots of a hash.
+    pub(crate) fn prefetch(&self, database: usize, hash: u64) {
+        let shard = (hash >> 56) as usize;
+        assert!(self.set.contains(shard), "shard {shard} is not among the locked ones");
+        // SAFETY: the lock is held.
+        unsafe { self.shards.head(shard, database).prefetch_own_slots(hash) };
+    }
+
     /// The entry of a key.
     #[inline]
     pub(crate) fn get(&self, database: usize, key: &[u8], hash: u64) -> Option<EntryRef<'_>> {

@@ -78,11 +78,22 @@ impl Head {
             directory.life.look();
             let segment = directory.segment(directory.index(hash)).as_ref()?;
             segment.life.look();
-            let line = home(hash) * LINE;
-            prefetch(&raw const segment.slots[line]);
-            // The place of an entry whose home line is full.
-            prefetch(&raw const segment.slots[(line + LINE) % SLOTS]);
+            segment.prefetch_home(hash);
             Some(segment)
+        }
+    }
+
+    /// The same without an epoch.
+    ///
+    /// # Safety
+    /// The caller holds the shard's lock.
+    pub(super) unsafe fn prefetch_own_slots(&self, hash: u64) {
+        // SAFETY: what is linked is alive until it is unlinked, which needs the lock.
+        unsafe {
+            let Some(directory) = self.0.load(Ordering::Relaxed).as_ref() else { return };
+            if let Some(segment) = directory.segment(directory.index(hash)).as_ref() {
+                segment.prefetch_home(hash);
+            }
         }
     }
 

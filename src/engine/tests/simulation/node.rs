@@ -246,8 +246,8 @@ impl SimNode {
         }
         own.file.clone_from(&self.file);
         if let Some(file) = &own.file {
-            let mut store = rdb_load::one_by_one(&node, &node.keyspace);
-            let loaded = rdb_load::load(&node, &file[..], Behind::Nothing, &mut store, &mut |_| {});
+            let (data, behind) = (&file[..], Behind::Nothing);
+            let loaded = rdb_load::load_into(&node, &node.keyspace, data, behind, &mut |_| {});
             let loaded = loaded.expect("a file that was written whole");
             if let Some(history) = &loaded.history {
                 takeover::resume_history(&node, history, loaded.synced_from.clone());

@@ -4,6 +4,7 @@
 use super::super::entry::EntryRef;
 use super::super::sync::{AtomicPtr, AtomicU64, Life, Ordering};
 use super::line::Line;
+use crate::prefetch::prefetch;
 
 #[cfg(not(limpid_loom))]
 pub(super) const LINE: usize = 8;
@@ -58,6 +59,15 @@ impl Segment {
     pub(super) fn new() -> Box<Self> {
         let slots = std::array::from_fn(|_| AtomicU64::new(0));
         Box::new(Self { slots, life: Life::new() })
+    }
+
+    /// Prefetches the lines where an entry of this hash most likely is.
+    #[inline]
+    pub(super) fn prefetch_home(&self, hash: u64) {
+        let line = home(hash) * LINE;
+        prefetch(&raw const self.slots[line]);
+        // The place of an entry whose home line is full.
+        prefetch(&raw const self.slots[(line + LINE) % SLOTS]);
     }
 
     pub(super) fn load(&self, index: usize) -> u64 {
