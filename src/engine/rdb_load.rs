@@ -14,7 +14,7 @@ use crate::telemetry::log::log;
 
 mod storing;
 
-use storing::{Found, stored};
+use storing::{Found, Storing};
 
 /// Keys between two progress reports.
 const PROGRESS_KEYS: u64 = 1024;
@@ -143,7 +143,11 @@ pub(crate) fn load_into(
     allowed_behind: Behind,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Loaded, String> {
-    stored(node, keyspace, |keep| read(node, source, allowed_behind, keep, progress))
+    let mut storing = Storing::new(node, keyspace);
+    let loaded = read(node, source, allowed_behind, &mut |found| storing.push(found), progress);
+    // Also what stood before an error, which may have one of its own.
+    storing.store()?;
+    loaded
 }
 
 fn read(
